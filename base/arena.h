@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arena.h -- memory with one owner and one end.
+ *
+ * WHAT   A request, a reconcile pass, a simulator turn each get one; nothing in it is freed alone.
+ *        A chain of chunks from the thread's pool: a small request costs one chunk, a body of 3 MiB
+ *        is possible, and limit is the cap.
+ * OWNS   arena_free() ends everything in it. Chunks go back to the pool of the calling thread.
+ * FAILS  arena_alloc() gives NULL past the limit and sets overflow, which is sticky: check it once,
+ *        where the answer is sent. Helpers take NULL and pass it on.
+ */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct arena_chunk;
+
+struct arena {
+    struct arena_chunk *last; /* The chunk being filled; the others hang behind it. */
+    size_t held, limit;       /* Bytes taken from the pool, and the most that may be. */
+    bool overflow;
+};
+
+void arena_init(struct arena *a, size_t limit);
+void arena_free(struct arena *a); /* Empty and usable again. */
+
+void *arena_alloc(struct arena *a, size_t size);                /* Not zeroed; aligned to 16. */
+void *arena_zalloc(struct arena *a, size_t count, size_t size); /* Zeroed array. */
+char *arena_dup(struct arena *a, struct str s);                 /* NUL-terminated copy. */
+struct str arena_str(struct arena *a, struct str s);            /* The same as a str; {NULL,0}. */
+struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
+
+MUST_USE enum err_code arena_status(const struct arena *a, struct err *e);
+
+#endif /* BASE_ARENA_H */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mem.h -- the only malloc outside io/.
+ *
+ * WHAT   Allocation that cannot fail: it aborts through CHECK. For sizes that we choose ourselves.
+ * WHY    What an outsider may choose the size of comes from a capped arena or buffer instead, and
+ *        fails there as ERR_LIMIT long before memory ends.
+ */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+void *mem_alloc(size_t size);                /* Not zeroed. */
+void *mem_zalloc(size_t count, size_t size); /* Zeroed array; the product is checked. */
+void *mem_resize(void *at, size_t size);
+void mem_free(void *at); /* NULL is allowed. */
+
+#endif /* BASE_MEM_H */

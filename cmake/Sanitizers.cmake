@@ -1,0 +1,15 @@
+# -DBATON_SANITIZE=address,undefined builds everything, generated code included, with sanitizers.
+set(BATON_SANITIZE "" CACHE STRING "Comma-separated sanitizers")
+option(BATON_FUZZ "Build the fuzz targets with libFuzzer" OFF)
+option(BATON_TESTS "Build the tests" ON)
+option(BATON_BENCH "Build the benchmarks" OFF)
+option(BATON_PLAIN_RUNNER "Build the suites with the plain runner instead of Criterion" OFF)
+
+add_compile_options(-fno-omit-frame-pointer -fstack-protector-strong)
+if(BATON_SANITIZE)
+  add_compile_options(-fsanitize=${BATON_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${BATON_SANITIZE})
+endif()
+if(BATON_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
