@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h -- the control plane as a function: events in, effects out.
+ *
+ * WHAT   One thread calls core_step(). It checks preconditions against its own index (which knows
+ *        the writes in flight), places workloads on exact hardware, numbers every change, batches
+ *        what one turn brought into one store transaction, and answers once it is durable.
+ * WHY    Everything the cluster decides is decided here, in one order, so the simulator runs the
+ *        same object code and a bug report is a list of events. No socket, clock, malloc or log.
+ * OWNS   Events are borrowed for the call; blobs in them are referenced by the core if it keeps
+ *        them. Effects are the core's until the next core_step(); the shell references what it keeps.
+ * ASYNC  Every EV_WRITE gets exactly one FX_REPLY carrying its op, in a later turn or this one.
+ *        Every FX_COMMIT and FX_COMPACT is answered by exactly one EV_STORE_DONE.
+ * FAILS  Peers' messages and stored bytes are input: a bad one ends its session or marks its object.
+ * SEAM   controlplane/serve/ performs effects under libuv, tests/sim/ under a seed.
+ *
+ * Reading never passes here: connection threads read a snapshot of the index and follow the
+ * history (index.h, history.h), both published by the turn that saw the write become durable.
+ */
+#ifndef CONTROLPLANE_CORE_CORE_H
+#define CONTROLPLANE_CORE_CORE_H
+
+#include "base/blob.h"
+#include "base/slots.h"
+#include "base/time.h"
+#include "controlplane/store/store.h"
+
+struct core;
+
+/* What a client asked to be written. Bodies are complete, defaulted and valid by themselves: the
+ * connection thread has done what the object alone allows (and, for an update, prepared the whole
+ * new object from the one at if_revision). What only the core can do is left to it. */
+enum write_verb {
+    WRITE_CREATE, /* Stamps uid, creationTimestamp, a generated name; places a workload. */
+    WRITE_REPLACE, /* At if_revision. Keeps uid and creationTimestamp; the last finalizer's end too. */
+    WRITE_DELETE, /* Graceful where the kind is; finalizers and the agent may hold it. */
+};
+
+struct write_request {
+    enum write_verb verb;
+    struct str key;         /* group/plural/namespace/name; name empty with generate. */
+    struct str generate;    /* metadata.generateName, when the name is to be made up. */
+    struct blob *object;    /* Envelope: k8s\0, apiVersion, kind, raw. NULL for WRITE_DELETE. */
+    uint64_t if_revision;   /* 0: whatever is there. */
+    struct str if_uid;      /* Empty: whatever is there. */
+    int64_t grace_seconds;  /* WRITE_DELETE; -1: the object's own. */
+    struct str propagation; /* WRITE_DELETE: "", Background, Foreground, Orphan. */
+    bool dry_run;           /* Everything but the commit; a placement is searched and undone. */
+};
+
+/* Why a write was refused; serve/ makes Kubernetes' Status of it (api/status.h). */
+/* clang-format off */
+#define WRITE_RESULTS(X)                                                       \
+    X(WRITE_OK)            /* durable                                        */ \
+    X(WRITE_EXISTS)        /* create: the name is taken                      */ \
+    X(WRITE_NOT_FOUND)     /* replace, delete: nothing has that name         */ \
+    X(WRITE_STALE)         /* if_revision is not the object's any more       */ \
+    X(WRITE_OTHER_UID)     /* if_uid is not the object's                     */ \
+    X(WRITE_NO_NAMESPACE)  /* create: its namespace is not there             */ \
+    X(WRITE_TERMINATING)   /* create: its namespace is being deleted         */ \
+    X(WRITE_INVALID)       /* contradicts what is stored; text says what     */ \
+    X(WRITE_TOO_LARGE)     /* over STORE_VALUE_MAX once stamped              */ \
+    X(WRITE_BUSY)          /* the queue is full: 429                         */ \
+    X(WRITE_UNAVAILABLE)   /* the store failed; the outcome may be unknown   */ \
+    X(WRITE_STORE_FULL)    /* no room on the disk; heals by itself           */
+/* clang-format on */
+
+enum write_result {
+#define X(name) name,
+    WRITE_RESULTS(X)
+#undef X
+};
+
+enum core_event_type {
+    EV_STARTED,       /* Once, after the store was loaded: controllers may look. */
+    EV_WRITE,         /* A client's write; op comes back in FX_REPLY. */
+    EV_STORE_DONE,    /* A commit or compaction ended; op is its effect's. */
+    EV_AGENT_OPENED,  /* An authenticated session: session, node (the certificate's CN). */
+    EV_AGENT_MESSAGE, /* One baton.agent.v1 message that came up. */
+    EV_AGENT_CLOSED,  /* The connection is gone; nothing is moved or stopped for it. */
+    EV_DEADLINE,      /* core_deadline() was reached. */
+};
+
+struct core_event {
+    enum core_event_type type;
+    struct instant now;
+    struct wall wall;
+    uint64_t op;
+    union {
+        const struct write_request *write;
+        struct {
+            enum err_code code;
+            const struct err *err;
+        } store;
+        struct {
+            uint64_t session; /* slot_pack() of the shell's session. */
+            struct str node;
+            struct str bytes;
+        } agent;
+    };
+};
+
+enum core_effect_type {
+    FX_REPLY,       /* Answer a write. */
+    FX_COMMIT,      /* Hand a transaction to the store. */
+    FX_COMPACT,     /* Let the store forget what lies behind revision. */
+    FX_PUBLISHED,   /* Index and history moved to revision: wake watchers on every thread. */
+    FX_AGENT_SEND,  /* One baton.agent.v1 message to go down a session. */
+    FX_AGENT_CLOSE, /* End a session; text says why. */
+};
+
+struct core_effect {
+    enum core_effect_type type;
+    uint64_t op; /* FX_REPLY: the write's. FX_COMMIT, FX_COMPACT: a new one. */
+    uint64_t session, revision, fence;
+    enum write_result result;
+    struct blob *object; /* FX_REPLY: as stored (the last state, for a finished deletion). */
+    const struct store_write *writes;
+    uint32_t writes_count;
+    struct str bytes; /* FX_AGENT_SEND. */
+    const char *text; /* FX_REPLY with a refusal, FX_AGENT_CLOSE. */
+};
+
+struct core_effects {
+    const struct core_effect *at;
+    uint32_t count; /* Performed in this order. */
+};
+
+/* Feed one event. Several may be fed before the effects are performed: core_step() queues writes,
+ * core_flush() ends the turn and returns everything that is to be done. */
+void core_step(struct core *c, const struct core_event *ev);
+struct core_effects core_flush(struct core *c, struct instant now, struct wall wall);
+struct instant core_deadline(const struct core *c); /* ns 0: never. */
+
+#endif /* CONTROLPLANE_CORE_CORE_H */
