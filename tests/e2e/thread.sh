@@ -1,0 +1,145 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The thread, end to end: a fresh clone's deploy/up; a container and a virtual machine on cores that one scheduler gave them;
+# every stock kubectl that is installed; control plane and agent killed under running workloads; deploy/down leaves nothing.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/e2e/lib.sh
+. "$here/lib.sh"
+source_dir=$(cd "$here/../.." && pwd)
+
+[ "$(id -u)" = 0 ] || { skip "the thread: needs root" && finish && exit 77; }
+
+port=16443
+work=$(mktemp -d /tmp/baton-e2e.XXXXXX)
+state=$work/state
+cleanup() {
+    "$source_dir/deploy/down" --state "$state" --purge >"$work/down.log" 2>&1 || cat "$work/down.log"
+    rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+host_before() {
+    ip -o link | sed 's/@.*//; s/^[0-9]*: //; s/:.*//' | sort
+    nft list tables 2>/dev/null
+    ip netns list
+    grep -c . /proc/self/mounts
+    find /sys/fs/cgroup -maxdepth 2 -type d -name 'baton*' | sort
+}
+host_before >"$work/before"
+
+git clone -q "$source_dir" "$work/clone" 2>/dev/null || cp -r "$source_dir" "$work/clone"
+if ! "$work/clone/deploy/up" --state "$state" --port "$port" >"$work/up.log" 2>&1; then
+    tail -n 40 "$work/up.log"
+    tail -n 20 "$state"/log/*.log 2>/dev/null
+    fail "deploy/up"
+    finish
+    exit 1
+fi
+pass "deploy/up on a fresh clone"
+check "deploy/up again changes nothing" "$work/clone/deploy/up" --state "$state" --port "$port"
+
+export KUBECONFIG="$state/kubeconfig" HOME="$work"
+baton=$state/bin/baton
+newest=$(kubectls | tail -n 1)
+if [ -z "$newest" ]; then
+    skip "kubectl is not installed; only the command line of our own is used"
+    finish
+    exit $?
+fi
+k() { "$newest" "$@"; }
+field() { k get "$1" -o "jsonpath=$2"; }
+
+# --- cores: what the kernel says, not what we say -------------------------------------------------------------------
+qemu_pid=$(cat "$state"/agent/instances/*/qemu.pid 2>/dev/null | head -n 1)
+vmi_cpus=$(k get placement virtualmachineinstances.hello -o 'jsonpath={.rows.threads}' | tr -d '[]')
+pod_pid=$(pgrep -f 'hello from a container' | head -n 1)
+
+threads_on() { for t in /proc/"$1"/task/*/status; do awk '/^Name|^Cpus_allowed_list/ {printf "%s ", $2} END {print ""}' "$t"; done; }
+vcpus_are_exclusive() {
+    [ -n "$qemu_pid" ] && [ -n "$vmi_cpus" ] && threads_on "$qemu_pid" | grep -q "^CPU 0/.* $vmi_cpus *$"
+}
+pod_is_elsewhere() {
+    [ -n "$pod_pid" ] && ! threads_on "$pod_pid" | awk '{print $NF}' | grep -qx "$vmi_cpus"
+}
+check "QEMU's vCPU thread runs on the granted thread ($vmi_cpus)" vcpus_are_exclusive
+check "the shared pod's threads are all elsewhere" pod_is_elsewhere
+check_says "the VMI's console reached user space" "baton guest" "$baton" logs vmi/hello
+check_says "the pod's output" "hello from a container" "$baton" logs pod/hello
+
+# --- one core for two who want it ----------------------------------------------------------------------------------
+cat >"$work/one.yaml" <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: one}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: localhost/busybox:latest
+    command: ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done"]
+    resources: {requests: {cpu: "1", memory: 32Mi}, limits: {cpu: "1", memory: 32Mi}}
+Y
+check "create a Guaranteed pod of one CPU" k create -f "$work/one.yaml"
+check_says "it waits, with the reason" "0 of 1 nodes fit: exclusive cores: 1 wanted, 0 free" \
+    k get pod one -o 'jsonpath={.status.conditions[?(@.type=="PodScheduled")].message}'
+check_says "baton why says the same" "exclusive cores: 1 wanted, 0 free" "$baton" why pod/one
+check "delete the VMI" k delete vmi hello --wait=true --timeout=60s
+check "the pod runs now" k wait pod/one --for=jsonpath='{.status.phase}'=Running --timeout=30s
+one_cpus=$(k get placement pods.one -o 'jsonpath={.rows.threads}' | tr -d '[]')
+check "on exactly that core" test "$one_cpus" = "$vmi_cpus"
+
+# --- kill -9 under running workloads -------------------------------------------------------------------------------
+one_pid=$(pgrep -f "trap 'exit 0' TERM" | head -n 1)
+program_pid() { pgrep -f "^$state/bin/$1 " | head -n 1; }
+for program in baton-agent batond; do
+    old=$(program_pid "$program")
+    kill -9 "$old"
+    restarted() { new=$(program_pid "$program") && [ -n "$new" ] && [ "$new" != "$old" ]; }
+    check "$program is started again after kill -9" until_true 30 restarted
+    check "the workload did not notice ($program)" kill -0 "$one_pid"
+    check "the API answers again ($program)" until_true 30 k get --raw /readyz
+done
+check "the pod is still Running and Ready" k wait pod/one --for=condition=Ready --timeout=30s
+same_pid() { [ "$(pgrep -f "trap 'exit 0' TERM" | head -n 1)" = "$one_pid" ]; }
+check "in the same process" same_pid
+kill -9 "$one_pid"
+restarts() { [ "$(field pod/one '{.status.containerStatuses[0].restartCount}')" -ge 1 ]; }
+check "a death is noticed and the container restarted" until_true 20 restarts
+check "delete it" k delete pod one --timeout=30s
+
+# --- every stock kubectl ----------------------------------------------------------------------------------------------
+for kubectl in $(kubectls); do
+    version=${kubectl##*kubectl}
+    version=${version#.}
+    name=e2e-$(printf '%s' "$version" | tr . -)
+    k() { "$kubectl" "$@"; }
+    sed "s/name: one}/name: $name, labels: {v: \"$version\"}}/; s/cpu: \"1\"/cpu: 50m/g" "$work/one.yaml" >"$work/v.yaml"
+    check "kubectl $version create" k create -f "$work/v.yaml"
+    check "kubectl $version wait" k wait "pod/$name" --for=condition=Ready --timeout=30s
+    check_says "kubectl $version get -o wide" "Running" k get pod "$name" -o wide
+    check_says "kubectl $version get -o yaml" "nodeName:" k get pod "$name" -o yaml
+    check_says "kubectl $version get -o json" '"podIP":' k get pod "$name" -o json
+    check_says "kubectl $version describe" "Container ID" k describe pod "$name"
+    check_says "kubectl $version patch" "patched" k patch pod "$name" -p '{"metadata":{"annotations":{"a":"b"}}}'
+    check_says "kubectl $version label" "labeled" k label pod "$name" more=yes
+    printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {a: b}\n' "$name" >"$work/cm.yaml"
+    check_says "kubectl $version apply" "created" k apply -f "$work/cm.yaml"
+    check_says "kubectl $version apply again" "unchanged" k apply -f "$work/cm.yaml"
+    sed -i 's/a: b/a: c/' "$work/cm.yaml"
+    check_says "kubectl $version apply a change" "configured" k apply -f "$work/cm.yaml"
+    check_says "kubectl $version watch" "$name" timeout 3 "$kubectl" get pods --watch
+    check "kubectl $version logs" k logs "$name"
+    check_says "kubectl $version names a misspelt field" "unknown field" \
+        k create --dry-run=client --validate=true -f - <<'Y'
+{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "dta": {}}
+Y
+    check "kubectl $version delete" k delete pod,configmap "$name" --timeout=30s
+done
+
+# --- nothing left --------------------------------------------------------------------------------------------------------
+check "deploy/down --purge" "$work/clone/deploy/down" --state "$state" --purge
+host_before >"$work/after"
+check "the host is as it was" diff "$work/before" "$work/after"
+finish
