@@ -53,7 +53,7 @@ field() { k get "$1" -o "jsonpath=$2"; }
 
 # --- cores: what the kernel says, not what we say -------------------------------------------------------------------
 qemu_pid=$(cat "$state"/agent/instances/*/qemu.pid 2>/dev/null | head -n 1)
-vmi_cpus=$(k get placement virtualmachineinstances.hello -o 'jsonpath={.rows.threads}' | tr -d '[]')
+vmi_cpus=$(k get placement virtualmachineinstances.hello -o 'jsonpath={.spec.exclusive.cpus}' | tr -d '[]')
 pod_pid=$(pgrep -f 'hello from a container' | head -n 1)
 
 threads_on() { for t in /proc/"$1"/task/*/status; do awk '/^Name|^Cpus_allowed_list/ {printf "%s ", $2} END {print ""}' "$t"; done; }
@@ -87,7 +87,7 @@ check_says "it waits, with the reason" "0 of 1 nodes fit: exclusive cores: 1 wan
 check_says "baton why says the same" "exclusive cores: 1 wanted, 0 free" "$baton" why pod/one
 check "delete the VMI" k delete vmi hello --wait=true --timeout=60s
 check "the pod runs now" k wait pod/one --for=jsonpath='{.status.phase}'=Running --timeout=30s
-one_cpus=$(k get placement pods.one -o 'jsonpath={.rows.threads}' | tr -d '[]')
+one_cpus=$(k get placement pods.one -o 'jsonpath={.spec.exclusive.cpus}' | tr -d '[]')
 check "on exactly that core" test "$one_cpus" = "$vmi_cpus"
 
 # --- kill -9 under running workloads -------------------------------------------------------------------------------
