@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cowtree.h -- an ordered map from key bytes to counted bytes, whose past stays readable.
+ *
+ * WHAT   A B-tree whose nodes are counted. cowtree_snapshot() freezes it in constant time: the
+ *        writer copies a shared node before touching it and goes on, readers keep what they hold.
+ * WHY    A list of 100,000 objects is read page by page on another thread while writes continue.
+ * OWNS   cowtree_put() takes the reference of the entry it is given; what put and remove return is
+ *        the caller's reference. A snapshot is counted; cow_snapshot_ref/unref work on any thread.
+ *        find and cursors borrow: what they give lives as long as the tree or snapshot is held.
+ * SAFE   One thread writes. A snapshot is never written again: any number of threads may read it.
+ * COST   log16 n for every operation; 8 bytes and some slack per entry beside the entry itself.
+ */
+#ifndef BASE_COWTREE_H
+#define BASE_COWTREE_H
+
+#include "base/blob.h"
+#include "base/str.h"
+
+/* What the tree holds: a key, a number of the owner's (a revision) and shared bytes. Immutable. */
+struct cow_entry {
+    atomic_uint_fast32_t refs;
+    uint32_t key_len;
+    uint64_t stamp;
+    struct blob *value; /* The entry holds one reference. */
+    char key[];         /* Followed by one NUL. */
+};
+
+/* Takes the caller's reference of value (which may be NULL). Returns the first reference. */
+struct cow_entry *cow_entry_new(struct str key, uint64_t stamp, struct blob *value);
+struct cow_entry *
+cow_entry_ref(struct cow_entry *e); /* Returns e. NULL is allowed, here and below. */
+void cow_entry_unref(struct cow_entry *e);
+
+static inline struct str cow_entry_key(const struct cow_entry *e)
+{
+    return (struct str){e->key, e->key_len};
+}
+
+struct cow_node; /* Opaque. A snapshot is the root node, counted; NULL is an empty tree. */
+
+struct cowtree {
+    struct cow_node *root;
+};
+
+void cowtree_init(struct cowtree *t);
+void cowtree_fini(struct cowtree *t);
+
+/* Both return what was there before (NULL: nothing); the caller unrefs it. */
+struct cow_entry *cowtree_put(struct cowtree *t, struct cow_entry *e);
+struct cow_entry *cowtree_remove(struct cowtree *t, struct str key);
+
+struct cow_node *cowtree_snapshot(struct cowtree *t);
+struct cow_node *cow_snapshot_ref(struct cow_node *root);
+void cow_snapshot_unref(struct cow_node *root);
+
+struct cow_entry *cow_find(const struct cow_node *root, struct str key); /* NULL: not there. */
+uint64_t cow_count(const struct cow_node *root);
+uint64_t cow_rank(const struct cow_node *root, struct str key); /* Entries with a smaller key. */
+
+/* A place in a snapshot, or in the tree while nobody writes. */
+enum { COW_DEPTH_MAX = 16 }; /* 8 entries a leaf at the least: more than memory can hold. */
+
+struct cow_cursor {
+    struct {
+        const struct cow_node *node;
+        uint32_t at;
+    } path[COW_DEPTH_MAX];
+    uint32_t depth;
+};
+
+/* Stand before the first entry whose key is not less than from. */
+void cow_seek(struct cow_cursor *c, const struct cow_node *root, struct str from);
+struct cow_entry *cow_next(struct cow_cursor *c); /* Borrowed; NULL at the end. */
+
+#endif /* BASE_COWTREE_H */
