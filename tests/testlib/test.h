@@ -10,6 +10,9 @@
 #ifndef TESTLIB_TEST_H
 #define TESTLIB_TEST_H
 
+#ifdef PLAIN_RUNNER
+#include "tests/testlib/plain.h"
+#else
 #include <criterion/criterion.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -33,5 +36,6 @@ static inline int leak_check(void)
         cr_assert_eq(leak_check(), 0, "test leaked");                                              \
     }                                                                                              \
     static void suite##_##name##_body(void)
+#endif /* PLAIN_RUNNER */
 
 #endif /* TESTLIB_TEST_H */
