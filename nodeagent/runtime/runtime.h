@@ -104,7 +104,8 @@ enum runtime_kind { RUNTIME_CONTAINER, RUNTIME_VM };
 struct runtime_spec {
     struct str id;
     struct str directory; /* The instance's own, made and removed by the runtime. */
-    struct str cgroup; /* Parent below each hierarchy's root: "baton-<cluster>/<workload uid>". */
+    struct str
+        cgroup; /* The cluster's parent, "baton-<cluster>"; the leaf is the id (host/cgroup.h). */
     struct runtime_cpu cpu;
     uint64_t memory_max_bytes; /* 0: no limit. For a VM: guest and overhead together. */
     enum runtime_kind kind;

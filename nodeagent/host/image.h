@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image.h -- images on this node: fetched, unpacked once, mounted per container.
+ *
+ * WHAT   DIR/images holds
+ *            refs/HASH/        an OCI layout (index.json) per image name, made by skopeo
+ *            blobs/sha256/     what those layouts point to, shared
+ *            layers/DIGEST/    each layer unpacked once, named by the sha256 of its bytes
+ *        A container's root is an overlay of its image's layers and a directory of its own, mounted in
+ *        the host's mount namespace so that it outlives the agent.
+ * WHY    A layer is hostile input: what may come out of it is decided here (unpack.h), not by the tar.
+ * OWNS   struct image lives in the arena it was read into. Mounts belong to who asked.
+ * ASYNC  Synchronous, up to minutes: call on a worker (host/worker.h), one image store per thread.
+ * FAILS  ERR_NOT_FOUND (policy Never and not here; the registry does not know it), ERR_INVALID (the
+ *        name), ERR_CORRUPT (digest differs, not an image), ERR_LIMIT (bombs, too many layers),
+ *        ERR_DENIED (a path outside the import directory, a registry's refusal), ERR_UNAVAILABLE.
+ *
+ * Names: "[HOST/]PATH[:TAG][@sha256:...]" from a registry (docker.io/library is added like docker
+ * does); "oci:NAME[:TAG]", "oci-archive:NAME", "docker-archive:NAME" from DIR/import, never from
+ * elsewhere: who may create pods may not read the node's files.
+ * Source: OCI image-spec 1.0 (layout, manifest, config, layer).
+ */
+#ifndef NODEAGENT_HOST_IMAGE_H
+#define NODEAGENT_HOST_IMAGE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "base/time.h"
+
+enum {
+    IMAGE_LAYERS_MAX = 64, /* The mount's option string is one page: this many names fit. */
+    IMAGE_NAME_MAX = 512,
+    IMAGE_DIGEST_LEN = 71,    /* "sha256:" and 64 hex digits. */
+    IMAGE_JSON_MAX = 4 << 20, /* Index, manifest, config. */
+};
+
+enum image_policy { IMAGE_IF_NOT_PRESENT, IMAGE_ALWAYS, IMAGE_NEVER };
+
+/* How much a layer may be. */
+struct image_limits {
+    uint64_t layer_bytes;   /* Unpacked; default 16 GiB. */
+    uint64_t layer_entries; /* Default 1,000,000. */
+    uint64_t path_bytes;    /* Default 4095. */
+    struct span pull;       /* Default 30 min. */
+};
+
+struct image_config {
+    struct str name;   /* "docker.io/library/busybox:latest" */
+    struct str digest; /* Of the manifest. */
+    struct str user, cwd, stop_signal;
+    const struct str *entrypoint, *cmd, *env;
+    uint32_t entrypoint_count, cmd_count, env_count;
+    struct str layers[IMAGE_LAYERS_MAX]; /* Digests, lowest first. */
+    uint32_t layers_count;
+    uint64_t size_bytes; /* Of the layers as stored. */
+};
+
+struct images;
+
+struct images_options {
+    struct str directory;       /* DIR/images, made if missing. */
+    struct str import;          /* DIR/import */
+    struct image_limits limits; /* Zeroes: the defaults. */
+    bool plain_http;            /* Registries without TLS: tests only. */
+};
+
+MUST_USE enum err_code images_open(const struct images_options *opt, struct images **out,
+                                   struct err *e);
+void images_close(struct images *s);
+
+/* The whole way to "ready to mount": name, pull by policy, verify, unpack what is new. auth: a file in
+ * the format of containers-auth.json(5), or empty. */
+MUST_USE enum err_code image_ensure(struct images *s, struct str name, enum image_policy policy,
+                                    struct str auth_file, struct arena *a, struct image_config *out,
+                                    struct err *e);
+
+/* What is here already, without the network. */
+MUST_USE enum err_code image_find(struct images *s, struct str name, struct arena *a,
+                                  struct image_config *out, struct err *e);
+
+/* The full name: registry and tag filled in. Pure. */
+MUST_USE enum err_code image_name_parse(struct str name, struct arena *a, struct str *out,
+                                        struct err *e);
+
+/* directory/{upper,work,rootfs}; rootfs becomes the overlay. Mounted already: ok. */
+MUST_USE enum err_code image_mount(struct images *s, const struct image_config *image,
+                                   const char *directory, struct err *e);
+/* Unmounts directory/rootfs (also when busy: it goes when its last user does) and removes the three. */
+MUST_USE enum err_code image_unmount(const char *directory, struct err *e);
+
+/* "user[:group]" of an image or a pod, looked up in the root's /etc/passwd and /etc/group without
+ * following a link out of it. Numbers need no file. groups: the supplementary ones, up to *count. */
+struct image_user {
+    uint32_t uid, gid;
+    uint32_t groups[64], groups_count;
+    char home[256];
+};
+MUST_USE enum err_code image_user_find(const char *rootfs, struct str user, struct image_user *out,
+                                       struct err *e);
+
+/* Removes layers and blobs that no name in keep (full names) leads to, oldest first, until the rest
+ * fits into bytes_max; names go before the layers they lead to. in_use: digests of mounted images. */
+struct images_keep {
+    const struct str *names, *digests;
+    uint32_t names_count, digests_count;
+};
+MUST_USE enum err_code images_collect(struct images *s, const struct images_keep *keep,
+                                      uint64_t bytes_max, uint64_t *out_removed_bytes,
+                                      struct err *e);
+
+#endif /* NODEAGENT_HOST_IMAGE_H */
