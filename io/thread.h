@@ -30,7 +30,7 @@ struct mailbox {
     pthread_cond_t arrived;
     struct mail *ring,
         *taken; /* Posted to; being read. They swap, so the lock is held for a copy. */
-    uint32_t ring_count, taken_count, taken_next, limit;
+    uint32_t ring_count, ring_size, taken_count, taken_size, taken_next, limit;
     bool closed;
     void (*wake)(void *waker); /* Set by loop_attach(): makes the receiving loop look. */
     void *waker;
