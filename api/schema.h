@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * schema.h -- every message of the API as a table.
+ *
+ * WHAT   What proto/ declares: messages, their fields with numbers, JSON names and options, and
+ *        the kinds made of them. Constant data, made at build time by tools/schemagen.
+ * WHY    Conversion, validation of fields, strategic merge, OpenAPI and printing are one walk each
+ *        over this table, and learn of a new kind by themselves.
+ * OWNS   Nothing: everything is constant and lives as long as the program.
+ */
+#ifndef API_SCHEMA_H
+#define API_SCHEMA_H
+
+#include "base/str.h"
+#include <protobuf-c/protobuf-c.h>
+
+enum schema_type {
+    SCHEMA_BOOL,
+    SCHEMA_INT32,
+    SCHEMA_INT64,
+    SCHEMA_UINT32,
+    SCHEMA_UINT64,
+    SCHEMA_DOUBLE,
+    SCHEMA_ENUM, /* A number on both sides; only in the agent's session. */
+    SCHEMA_STRING,
+    SCHEMA_BYTES, /* Base64 in JSON. */
+    SCHEMA_MESSAGE
+};
+
+/* A message whose JSON form is not an object of its fields (proto/baton/options.proto). */
+enum schema_special {
+    SCHEMA_PLAIN,
+    SCHEMA_TIME,
+    SCHEMA_MICRO_TIME,
+    SCHEMA_DURATION,
+    SCHEMA_QUANTITY,
+    SCHEMA_INT_OR_STRING,
+    SCHEMA_RAW_JSON,
+    SCHEMA_STRINGS
+};
+
+struct schema_field {
+    struct str json; /* "hostIP" */
+    struct str name; /* "host_ip" */
+    uint32_t number;
+    enum schema_type type; /* Of one element; of the value where map is set. */
+    bool repeated;         /* A list. Never together with map. */
+    bool map;              /* Keys are strings. */
+    bool presence;         /* Zero and "" are values. Otherwise they are the same as absent. */
+    bool always;           /* In JSON even where absent: "", 0, false, null, {} */
+    bool inlined;          /* A message whose fields stand in the JSON object around it. */
+    bool required;
+    bool merge;           /* Strategic merge: a list whose elements are merged by merge_key, */
+    bool retain_keys;     /* and $retainKeys is honoured; */
+    bool replace;         /* or replaced whole, though it is a message. */
+    struct str merge_key; /* JSON name in the element; empty: the elements are texts. */
+    const struct schema_message *message; /* SCHEMA_MESSAGE: what it is. */
+    const struct str *values;             /* The texts allowed, where they are known. */
+    uint32_t values_count;
+    const char *doc; /* For users; "" where we do not honour it. */
+};
+
+struct schema_name; /* One slot of a message's hash table of JSON names. */
+
+struct schema_message {
+    struct str name;    /* "PodSpec" */
+    struct str full;    /* "k8s.io.api.core.v1.PodSpec" */
+    struct str openapi; /* "io.k8s.api.core.v1.PodSpec" */
+    const ProtobufCMessageDescriptor *type;
+    enum schema_special special;
+    bool typed;                        /* Its JSON may carry apiVersion and kind. */
+    const struct schema_field *fields; /* By rising number. */
+    uint32_t fields_count;
+    const struct schema_name *names; /* Open addressing over names_mask + 1 slots. */
+    uint32_t names_mask;
+    const uint8_t *by_number; /* Index + 1 of a field, 0 none; numbers up to number_max. */
+    uint32_t number_max;
+    const struct schema_kind *kind; /* NULL: not an object. */
+    const char *doc;
+};
+
+struct schema_column {
+    struct str name, type, format;
+    int32_t priority; /* Above 0: only with -o wide. */
+    struct str path;  /* JSON names joined by dots; empty: api/tables computes the cell. */
+    bool age;         /* path names an instant; the cell is how long ago it was. */
+};
+
+struct schema_kind {
+    struct str group, version, kind, plural, singular; /* group: empty for the core group. */
+    struct str api_version;                            /* "v1", "baton.dev/v1" */
+    const struct str *short_names, *categories;
+    uint32_t short_names_count, categories_count;
+    bool namespaced, status; /* status: has a status subresource. */
+    const struct schema_message *message, *list;
+    const struct schema_column *columns;
+    uint32_t columns_count;
+};
+
+extern const struct schema_message schema_messages[];
+extern const uint32_t schema_messages_count;
+extern const struct schema_kind schema_kinds[];
+extern const uint32_t schema_kinds_count;
+
+/* NULL: no such. full: "k8s.io.api.core.v1.PodSpec". */
+const struct schema_message *schema_message(struct str full);
+const struct schema_kind *schema_kind(struct str group, struct str version, struct str kind);
+const struct schema_kind *schema_kind_plural(struct str group, struct str version,
+                                             struct str plural);
+
+/* The field with that JSON name, also one of an inlined message; NULL: unknown. apiVersion and
+ * kind of a typed message are not fields. *out_outer, unless NULL, becomes the inlined field that
+ * holds it, or NULL. */
+const struct schema_field *schema_find(const struct schema_message *m, struct str json,
+                                       const struct schema_field **out_outer);
+
+/* The field with that number; NULL: unknown. */
+static inline const struct schema_field *schema_numbered(const struct schema_message *m,
+                                                         uint32_t number)
+{
+    uint8_t at = number <= m->number_max ? m->by_number[number] : 0;
+    return at == 0 ? NULL : &m->fields[at - 1];
+}
+
+/* What a hash slot holds, and the hash; for schemagen and schema_find(). */
+struct schema_name {
+    struct str json;
+    uint8_t field; /* Index + 1; 0: a free slot. */
+    uint8_t inner; /* Index + 1 in the inlined message; 0: not inlined. */
+};
+
+static inline uint32_t schema_hash(struct str name)
+{
+    uint64_t head = 0, tail = 0;
+    size_t n = name.len < 8 ? name.len : 8;
+    memcpy(&head, name.at, n);
+    memcpy(&tail, name.at + name.len - n, n);
+    uint64_t mixed = (head ^ (tail << 23 | tail >> 41) ^ name.len) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(mixed >> 40);
+}
+
+#endif /* API_SCHEMA_H */
