@@ -272,7 +272,6 @@ static enum err_code field_unescape(struct parser *p, struct str in, struct str 
 
 static enum err_code field_term(struct parser *p, struct str term, struct str whole)
 {
-    struct str quoted = whole;
     for (size_t i = 0; i < term.len; i++) {
         struct str rest = str_slice(term, i, term.len);
         bool is_not = str_starts(rest, STR("!="));
@@ -298,7 +297,7 @@ static enum err_code field_term(struct parser *p, struct str term, struct str wh
     }
     return err_set(p->e, ERR_INVALID,
                    "invalid selector: '" STR_FMT "'; can't understand '" STR_FMT "'",
-                   STR_ARG(quoted), STR_ARG(term));
+                   STR_ARG(whole), STR_ARG(term));
 }
 
 MUST_USE enum err_code selector_parse_fields(struct str text, struct arena *a, struct selector *out,
