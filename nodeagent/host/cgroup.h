@@ -40,13 +40,19 @@ enum {
     CGROUP_PIDS_MAX = 65536, /* Processes of one group we are willing to read. */
 };
 
-enum cgroup_controller { CGROUP_CPUSET, CGROUP_CPU, CGROUP_MEMORY, CGROUP_PIDS, CGROUP__COUNT };
+enum cgroup_controller {
+    CGROUP_CPUSET,
+    CGROUP_CPU,
+    CGROUP_MEMORY,
+    CGROUP_PIDS,
+    CGROUP_CPUACCT, /* v1 only, and only where it is mounted apart from cpu. */
+    CGROUP__COUNT
+};
 
-/* Where the hierarchies are mounted. In v2 all are the same. */
+/* Where the hierarchies are mounted. v2: the first holds all. */
 struct cgroup_layout {
-    bool unified; /* v2 holds the controllers. */
-    char mount[CGROUP__COUNT][CGROUP_PATH_MAX];
-    char cpuacct[CGROUP_PATH_MAX]; /* v1: often a mount of its own; empty: with cpu. */
+    bool unified;                               /* v2 holds the controllers. */
+    char mount[CGROUP__COUNT][CGROUP_PATH_MAX]; /* Empty: not a hierarchy of its own. */
 };
 
 /* From the text of /proc/self/mountinfo and, for v2, of cgroup.controllers of the v2 mount. Pure.
