@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runtime_qemu.h -- virtual machines, each one QEMU that we drive over QMP.
+ *
+ * WHAT   create: the instance's directory and cgroup, QEMU with its vCPUs standing (-S), QMP, every
+ *        thread pinned. start: affinities read back from /proc, then cont. stop: the power button.
+ *        kill: quit, and SIGKILL where QEMU does not answer. destroy: no process, group, file left.
+ * WHY    No libvirt: what a Placement names is given to QEMU and to the kernel and read back, with
+ *        nobody in between who would choose (docs/decisions/0007-qemu-without-libvirt.md).
+ * OWNS   As runtime.h says. runtime_qemu_open() allocates; close() frees at its DONE and leaves the
+ *        machines running.
+ * ASYNC  A QEMU is the agent's child, but in its own session, without a pipe to us: it outlives us.
+ *        list() finds it again by the record in its directory, pid and start time, and QMP. Its end is
+ *        seen by SIGCHLD or pidfd, at once.
+ * FAILS  A machine that cannot be made: QEMU's own last words. ERR_INVALID: the spec asks what this
+ *        QEMU or machine type cannot do. Too slow (CREATE_LIMIT, ANSWER_LIMIT): ERR_UNAVAILABLE.
+ * SEAM   runtime.h; tests/conformance/runtime.
+ *
+ * Threads: vCPU i is on the i-th granted cpu alone; every other thread of QEMU is in spec.cpu.pool. A
+ * shared machine's threads all are in the pool.
+ *
+ * Users: each machine has a uid of its own, uid_first + n with the lowest n free. The default range,
+ * 1,900,000,000 to 1,900,002,047, lies above what systemd gives to containers and below 2^31 (systemd,
+ * docs/UIDS-GIDS.md); clusters on one machine share it, since a uid is taken only where no machine of
+ * any cluster runs under it.
+ *
+ * DIRECTORY (0700, the machine's) holds: vm (the record), qemu.pid, qmp.sock, serial.sock unless
+ * the spec puts it elsewhere, qemu.log (what QEMU said), disk-N.raw (empty disks). Overlays of
+ * ephemeral disks are unlinked files in it.
+ */
+#ifndef NODEAGENT_RUNTIME_RUNTIME_QEMU_H
+#define NODEAGENT_RUNTIME_RUNTIME_QEMU_H
+
+#include "io/loop.h"
+#include "nodeagent/host/cgroup.h"
+#include "nodeagent/runtime/runtime.h"
+
+enum {
+    QEMU_UID_FIRST = 1900000000,
+    QEMU_UID_COUNT = RUNTIME_INSTANCES_MAX,
+    QEMU_SERIAL_LOG_MAX = 8 << 20, /* Then the log moves to "<log>.1" and starts anew. */
+    QEMU_CREATE_LIMIT_S = 60,      /* QEMU up and pinned; preallocating memory may take long. */
+    QEMU_ANSWER_LIMIT_S = 10,      /* One QMP command. */
+};
+
+struct runtime_qemu_options {
+    struct str command;          /* Path of qemu-system-x86_64; empty: from PATH. */
+    struct str state;            /* DIR/instances: list() looks for DIRECTORY/vm here. */
+    struct cgroup_tree *cgroups; /* The caller's; outlives the runtime. NULL: no groups (tests). */
+    uint32_t uid_first;          /* 0: QEMU_UID_FIRST. */
+};
+
+MUST_USE enum err_code runtime_qemu_open(struct loop *l, const struct runtime_qemu_options *opt,
+                                         struct runtime_sink sink, struct runtime **out,
+                                         struct err *e);
+
+#endif /* NODEAGENT_RUNTIME_RUNTIME_QEMU_H */
