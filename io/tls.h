@@ -50,7 +50,7 @@ void tls_config_free(struct tls_config *c);
 struct tls *tls_new_server(const struct tls_config *c);
 
 /* host is verified against the certificate's names and sent as SNI when it is not an address. A session
- * of an earlier connection of this config is resumed. */
+ * of an earlier connection of this config to the same host is resumed. */
 struct tls *tls_new_client(const struct tls_config *c, const char *host);
 void tls_free(struct tls *t);
 
