@@ -10,7 +10,10 @@
  * OWNS   Events are borrowed for the call; blobs in them are referenced by the core if it keeps
  *        them. Effects are the core's until the next core_step(); the shell references what it keeps.
  * ASYNC  Every EV_WRITE gets exactly one FX_REPLY carrying its op, in a later turn or this one.
- *        Every FX_COMMIT and FX_COMPACT is answered by exactly one EV_STORE_DONE.
+ *        Every FX_LOAD, FX_COMMIT and FX_COMPACT is answered by exactly one EV_STORE_DONE; before
+ *        that of FX_LOAD come its EV_STORE_ROWs.
+ * START  EV_STARTED makes the core ask for FX_LOAD. Until that is done writes are WRITE_UNAVAILABLE
+ *        and core_is_ready() is false. After a commit of unknown outcome it loads again by itself.
  * FAILS  Peers' messages and stored bytes are input: a bad one ends its session or marks its object.
  * SEAM   controlplane/serve/ performs effects under libuv, tests/sim/ under a seed.
  *
@@ -26,6 +29,26 @@
 #include "controlplane/store/store.h"
 
 struct core;
+struct history;
+struct index;
+
+struct core_config {
+    uint64_t seed;        /* Of uids and name suffixes: entropy, or the simulator's. */
+    size_t history_bytes; /* 0: HISTORY_BYTES_DEFAULT. */
+};
+
+enum {
+    CORE_OPS_MAX = 8192,  /* Writes not yet answered; one more is WRITE_BUSY. */
+    CORE_COMMITS_MAX = 8, /* Transactions in flight; more writes wait for the next one. */
+};
+
+struct core *core_new(const struct core_config *config);
+void core_free(struct core *c); /* Unanswered writes are forgotten; effects are not performed. */
+
+/* For connection threads; they live as long as the core. */
+struct index *core_index(struct core *c);
+struct history *core_history(struct core *c);
+bool core_is_ready(const struct core *c);
 
 /* What a client asked to be written. Bodies are complete, defaulted and valid by themselves: the
  * connection thread has done what the object alone allows (and, for an update, prepared the whole
@@ -58,6 +81,7 @@ struct write_request {
     X(WRITE_OTHER_UID)     /* if_uid is not the object's                     */ \
     X(WRITE_NO_NAMESPACE)  /* create: its namespace is not there             */ \
     X(WRITE_TERMINATING)   /* create: its namespace is being deleted         */ \
+    X(WRITE_DENIED)        /* may not be done to this object; text says why  */ \
     X(WRITE_INVALID)       /* contradicts what is stored; text says what     */ \
     X(WRITE_TOO_LARGE)     /* over STORE_VALUE_MAX once stamped              */ \
     X(WRITE_BUSY)          /* the queue is full: 429                         */ \
@@ -72,9 +96,10 @@ enum write_result {
 };
 
 enum core_event_type {
-    EV_STARTED,       /* Once, after the store was loaded: controllers may look. */
+    EV_STARTED,       /* Once, the first: load the store. */
     EV_WRITE,         /* A client's write; op comes back in FX_REPLY. */
-    EV_STORE_DONE,    /* A commit or compaction ended; op is its effect's. */
+    EV_STORE_ROW,     /* One change of a load; op is FX_LOAD's. */
+    EV_STORE_DONE,    /* A load, commit or compaction ended; op is its effect's. */
     EV_AGENT_OPENED,  /* An authenticated session: session, node (the certificate's CN). */
     EV_AGENT_MESSAGE, /* One baton.agent.v1 message that came up. */
     EV_AGENT_CLOSED,  /* The connection is gone; nothing is moved or stopped for it. */
@@ -88,10 +113,7 @@ struct core_event {
     uint64_t op;
     union {
         const struct write_request *write;
-        struct {
-            enum err_code code;
-            const struct err *err;
-        } store;
+        const struct store_event *store; /* As the store posted it, ROW or DONE. */
         struct {
             uint64_t session; /* slot_pack() of the shell's session. */
             struct str node;
@@ -102,6 +124,7 @@ struct core_event {
 
 enum core_effect_type {
     FX_REPLY,       /* Answer a write. */
+    FX_LOAD,        /* Take the store's fence and load everything. */
     FX_COMMIT,      /* Hand a transaction to the store. */
     FX_COMPACT,     /* Let the store forget what lies behind revision. */
     FX_PUBLISHED,   /* Index and history moved to revision: wake watchers on every thread. */
@@ -115,6 +138,7 @@ struct core_effect {
     uint64_t session, revision, fence;
     enum write_result result;
     struct blob *object; /* FX_REPLY: as stored (the last state, for a finished deletion). */
+    bool gone;           /* FX_REPLY: the object is there no more. */
     const struct store_write *writes;
     uint32_t writes_count;
     struct str bytes; /* FX_AGENT_SEND. */

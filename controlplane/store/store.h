@@ -9,7 +9,13 @@
  *        itself and gives back when it is done with them. writes[] itself is borrowed for the call.
  * ASYNC  Nothing completes inside the call that asked. Every op gets exactly one STORE_DONE carrying
  *        its op id, cancelled and closed ones included; load() posts STORE_ROW events before it.
- *        Commits are performed and answered in the order they were given.
+ *        Ops are performed and answered in the order they were given; several commits may be in
+ *        flight. After one that did not end with ERR_OK, those behind it are still tried.
+ * ORDER  load() and follow() give changes by rising revision. An engine may give every change it
+ *        still has, superseded ones and deletions included, or only the live objects: applying
+ *        them in order ends the same.
+ * SECRET A write with sealed set is encrypted by the engine before it reaches a disk or a wire, and
+ *        opened on load (value.h); above the store everything is plain.
  * FAILS  ERR_CONFLICT: another writer holds the fence; step down. ERR_UNAVAILABLE: it may have
  *        been written; load the head before going on. ERR_LIMIT: too large or no room on the
  *        disk, nothing was written. ERR_CORRUPT: stored bytes do not decode.
@@ -32,8 +38,10 @@ enum {
 
 struct store_write {
     uint64_t revision;  /* Given by the one writer; higher than any before it. */
+    uint64_t before;    /* The revision this one supersedes, which compact() may forget; 0: none. */
     struct blob *key;   /* group/plural/namespace/name */
     struct blob *value; /* NULL: a deletion, which is a change like any other. */
+    bool sealed;        /* The value is a secret. */
 };
 
 enum store_event_type {
@@ -46,9 +54,9 @@ struct store_event {
     uint64_t op;
     enum err_code code;
     struct err err;
-    uint64_t revision;        /* ROW: its own. DONE(load): the head. */
+    uint64_t revision;        /* ROW: its own. DONE of load, follow: the head. */
     uint64_t fence;           /* DONE(load): what this writer's commits must carry. */
-    struct blob *key, *value; /* ROW: references of the receiver's, who unrefs them. */
+    struct blob *key, *value; /* ROW: borrowed for the call. value NULL: a deletion. */
 };
 
 /* Where a store tells what happened: called on the thread that owns the store's user (an engine
@@ -61,12 +69,16 @@ struct store_sink {
 struct store;
 
 struct store_ops {
-    void (*load)(struct store *s, uint64_t op); /* Takes the fence, then every live object. */
+    /* Takes the fence: commits under an older one fail from now on. Then everything at the head. */
+    void (*load)(struct store *s, uint64_t op);
     void (*commit)(struct store *s, uint64_t op, uint64_t fence, const struct store_write *writes,
                    uint32_t writes_count);
-    void (*follow)(struct store *s, uint64_t op, uint64_t after); /* Changes behind after, once. */
+    /* The changes behind after, once. ERR_NOT_FOUND: some of them are compacted away. */
+    void (*follow)(struct store *s, uint64_t op, uint64_t after);
+    /* Forget what was superseded at or before that revision. Live objects stay, whatever their age. */
     void (*compact)(struct store *s, uint64_t op, uint64_t before);
-    void (*close)(struct store *s, uint64_t op); /* DONE when nothing is in flight; frees s. */
+    void (*close)(struct store *s,
+                  uint64_t op); /* The last op. s is gone once its DONE is posted. */
 };
 
 struct store {

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+
+/* What a byte of text becomes: 0 stands for itself, 'u' is \u00XX, others a backslash and it. The
+ * two separators U+2028 and U+2029 begin with 0xe2 and are looked at more closely. */
+static char escape_of(uint8_t c)
+{
+    switch (c) {
+    case '"':
+    case '\\':
+        return (char)c;
+    case '\b':
+        return 'b';
+    case '\f':
+        return 'f';
+    case '\n':
+        return 'n';
+    case '\r':
+        return 'r';
+    case '\t':
+        return 't';
+    case '<':
+    case '>':
+    case '&':
+        return 'u';
+    default:
+        return c < 0x20 ? 'u' : '\0';
+    }
+}
+
+static bool is_separator(struct str text, size_t at)
+{
+    return text.len - at >= 3 && memcmp(text.at + at, "\xe2\x80", 2) == 0 &&
+           ((uint8_t)text.at[at + 2] & 0xfe) == 0xa8;
+}
+
+/* True for the bytes that may need an escape: one look in a table per byte of text. */
+static bool is_special(uint8_t c)
+{
+    static const uint8_t special[256] = {
+        [0] = 1,   [1] = 1,    [2] = 1,   [3] = 1,   [4] = 1,   [5] = 1,    [6] = 1,  [7] = 1,
+        [8] = 1,   [9] = 1,    [10] = 1,  [11] = 1,  [12] = 1,  [13] = 1,   [14] = 1, [15] = 1,
+        [16] = 1,  [17] = 1,   [18] = 1,  [19] = 1,  [20] = 1,  [21] = 1,   [22] = 1, [23] = 1,
+        [24] = 1,  [25] = 1,   [26] = 1,  [27] = 1,  [28] = 1,  [29] = 1,   [30] = 1, [31] = 1,
+        ['"'] = 1, ['\\'] = 1, ['<'] = 1, ['>'] = 1, ['&'] = 1, [0xe2] = 1,
+    };
+    return special[c];
+}
+
+/* The escape for what stands at text[at]; returns how many bytes of text it covers. */
+static size_t print_escape(struct buf *out, struct str text, size_t at)
+{
+    uint8_t c = (uint8_t)text.at[at];
+    if (c == 0xe2) {
+        if (is_separator(text, at)) {
+            buf_add(out, (uint8_t)text.at[at + 2] == 0xa8 ? STR("\\u2028") : STR("\\u2029"));
+            return 3;
+        }
+        buf_add_char(out, (char)c);
+        return 1;
+    }
+    char escape = escape_of(c);
+    if (escape == 'u') {
+        buf_printf(out, "\\u%04x", c);
+    } else {
+        buf_add_char(out, '\\');
+        buf_add_char(out, escape);
+    }
+    return 1;
+}
+
+void json_print_string(struct buf *out, struct str text)
+{
+    size_t done = 0, at = 0;
+    buf_add_char(out, '"');
+    for (;;) {
+        while (at < text.len && !is_special((uint8_t)text.at[at]))
+            at++;
+        buf_add(out, str_from(text.at + done, at - done));
+        if (at == text.len)
+            break;
+        at += print_escape(out, text, at);
+        done = at;
+    }
+    buf_add_char(out, '"');
+}
+
+void json_print(struct buf *out, const struct json *value)
+{
+    if (value == NULL)
+        return;
+    switch (value->type) {
+    case JSON_NULL:
+        buf_add(out, STR("null"));
+        return;
+    case JSON_BOOL:
+        buf_add(out, value->truth ? STR("true") : STR("false"));
+        return;
+    case JSON_NUMBER:
+        buf_add(out, value->text);
+        return;
+    case JSON_STRING:
+        json_print_string(out, value->text);
+        return;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        break;
+    }
+    buf_add_char(out, value->type == JSON_OBJECT ? '{' : '[');
+    for (const struct json *child = value->first; child != NULL; child = child->next) {
+        if (child != value->first)
+            buf_add_char(out, ',');
+        if (value->type == JSON_OBJECT) {
+            json_print_string(out, child->key);
+            buf_add_char(out, ':');
+        }
+        json_print(out, child);
+    }
+    buf_add_char(out, value->type == JSON_OBJECT ? '}' : ']');
+}
+
+static void indent_line(struct buf *out, uint32_t depth)
+{
+    buf_add_char(out, '\n');
+    for (uint32_t i = 0; i < depth; i++)
+        buf_add(out, STR("  "));
+}
+
+/* The string that begins at from, copied; returns where it ends. */
+static size_t indent_string(struct buf *out, struct str text, size_t from)
+{
+    size_t at = from + 1;
+    while (at < text.len && text.at[at] != '"')
+        at += text.at[at] == '\\' ? 2 : 1;
+    at = min_size(at + 1, text.len);
+    buf_add(out, str_slice(text, from, at));
+    return at;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+void json_indent(struct buf *out, struct str text)
+{
+    uint32_t depth = 0;
+    for (size_t at = 0; at < text.len;) {
+        char c = text.at[at];
+        if (c == '"') {
+            at = indent_string(out, text, at);
+            continue;
+        }
+        at++;
+        if (is_blank(c))
+            continue;
+        size_t next = at;
+        while (next < text.len && is_blank(text.at[next]))
+            next++;
+        bool empty = next < text.len && (text.at[next] == '}' || text.at[next] == ']');
+        if ((c == '{' || c == '[') && empty) {
+            buf_add_char(out, c);
+            buf_add_char(out, text.at[next]);
+            at = next + 1;
+            continue;
+        }
+        if (c == '}' || c == ']')
+            indent_line(out, depth = depth == 0 ? 0 : depth - 1);
+        buf_add_char(out, c);
+        if (c == '{' || c == '[')
+            indent_line(out, ++depth);
+        else if (c == ',')
+            indent_line(out, depth);
+        else if (c == ':')
+            buf_add_char(out, ' ');
+    }
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core_priv.h -- the inside of the core: how its parts read, stage writes and come back later.
+ *
+ * READ   core_find() gives an object as it durably is. What is in flight is not seen by anybody, but
+ *        core_is_busy() says that a key is being written: come back (RECONCILE_LATER), do not guess.
+ * STAGE  A stage is up to STAGE_WRITES_MAX objects that become durable together or not at all:
+ *
+ *            struct stage *s = stage_begin(c);
+ *            stage_put(s, pod_key, pod_bytes, &edit);
+ *            stage_put(s, placement_key, placement_bytes, NULL);
+ *            stage_on_settled(s, placing_settled, hold);
+ *            stage_end(s);
+ *
+ *        stage_put() numbers the write and puts metadata.resourceVersion in. stage_end() hands it to
+ *        the turn's transaction, or drops it after stage_refuse() or in a dry run. In every case
+ *        settled functions are called once: true when durable, false when it never will be.
+ * RULES  A kind's own part in a client's write is a row of core_rules[] (rules.c): the functions are
+ *        called with the client's stage open and may change the draft, stage more, or refuse.
+ * AFTER  Every durable change passes X_changed() of every controller (the list below), on start-up and
+ *        after a reload too; it only marks keys. core_flush() then calls X_reconcile() for the marked
+ *        keys, some a turn, with nothing else in between: it looks at what is and stages what lacks.
+ *        A write that failed marks the key of the reconcile that staged it again, later.
+ * TIME   core_mark_at() is the only timer. Memory in c->turn ends with the turn.
+ */
+#ifndef CONTROLPLANE_CORE_CORE_PRIV_H
+#define CONTROLPLANE_CORE_CORE_PRIV_H
+
+#include "api/meta.h"
+#include "base/arena.h"
+#include "base/rng.h"
+#include "controlplane/core/core.h"
+#include "controlplane/core/history.h"
+#include "controlplane/core/index.h"
+
+/* Name, and the prefix of its functions: X_changed(), X_reconcile(). In the order they run. */
+/* clang-format off */
+#define CORE_CONTROLLERS(X)                                                     \
+    X(CONTROL_NAMESPACES, namespaces) /* namespaces there must be; emptying   */ \
+    X(CONTROL_ACCOUNTS,   accounts)   /* the default ServiceAccount           */ \
+    X(CONTROL_COLLECTOR,  collector)  /* garbage: objects whose owners are gone */
+/* clang-format on */
+
+enum core_control {
+#define X(name, prefix) name,
+    CORE_CONTROLLERS(X)
+#undef X
+        CONTROL__COUNT
+};
+
+enum reconcile {
+    RECONCILE_DONE,  /* Nothing to do, or staged: the change itself brings us back. */
+    RECONCILE_LATER, /* Something is in flight: try again soon. */
+};
+
+#define X(name, prefix)                                                                            \
+    void prefix##_changed(struct core *c, const struct history_change *change);                    \
+    enum reconcile prefix##_reconcile(struct core *c, struct str key);
+CORE_CONTROLLERS(X)
+#undef X
+
+struct core_writes;
+struct core_marks;
+
+struct core {
+    struct core_config config;
+    struct rng rng;
+    struct instant now; /* Of the event being stepped or the turn being flushed. */
+    struct wall wall;
+    struct arena turn; /* Emptied by the first core_step() after a core_flush(). */
+    struct index *index;
+    struct history *history;
+    struct core_writes *writes; /* writes.c: queue, stages in flight, transactions. */
+    struct core_marks *marks;   /* marks.c: keys that controllers are to look at. */
+    bool is_loaded;
+};
+
+/* ---- Reading ---- */
+
+struct cow_entry *core_find(struct core *c, struct str key); /* Borrowed; NULL: not there. */
+bool core_is_busy(struct core *c, struct str key);           /* A write of it is in flight. */
+
+/* The present objects under a prefix, for controllers; the tree must not change meanwhile, and it
+ * does not while a reconcile runs. */
+void core_range(struct core *c, struct index_range *r, struct str prefix);
+
+/* A key's text in the turn's arena; {NULL, 0} when it is too long. */
+struct str core_key(struct core *c, const char *group, const char *plural, struct str namespace,
+                    struct str name);
+
+/* ---- Staging ---- */
+
+enum { STAGE_WRITES_MAX = 8, STAGE_SETTLED_MAX = 2 };
+
+struct stage;
+
+struct stage *stage_begin(struct core *c);
+
+/* Create or replace. object: an envelope, copied. edit: further metadata to change; NULL: none. topic:
+ * see history.h; 0: none. Refuses the stage when it is too large (WRITE_TOO_LARGE), broken
+ * (WRITE_INVALID), or when the key is in flight (WRITE_BUSY: a reconcile asks core_is_busy() first). */
+void stage_put(struct stage *s, struct str key, struct str object, const struct meta_edit *edit,
+               uint64_t topic);
+
+/* Delete. The last state stays in the history with the deletion's revision in it. */
+void stage_remove(struct stage *s, struct str key, uint64_t topic);
+
+/* The first refusal stays. The text is copied; it goes to the client. */
+void stage_refuse(struct stage *s, enum write_result result, const char *fmt, ...) PRINTF(3, 4);
+bool stage_is_refused(const struct stage *s);
+
+/* settled(c, name, durable) is called once, when the stage's end is known. */
+void stage_on_settled(struct stage *s, void (*settled)(struct core *c, uint64_t name, bool durable),
+                      uint64_t name);
+
+/* s is gone afterwards. False: refused. */
+bool stage_end(struct stage *s);
+
+/* ---- A kind's part in a client's write ---- */
+
+struct draft {
+    const struct write_request *request;
+    struct str key;
+    struct index_key at;
+    struct cow_entry *before; /* NULL on create. */
+    struct meta meta;         /* Of object; of before on delete. */
+    struct str object;        /* The new object. A rule may point it to other bytes in c->turn. */
+    struct meta_edit edit;    /* Applied to object when it is staged. */
+    uint64_t topic;
+    int64_t grace_s; /* remove: seconds until it is to be gone; 0: at once. Set by the rule. */
+};
+
+struct core_rule {
+    const char *group, *plural;
+    /* Each may be NULL. */
+    void (*create)(struct core *c, struct stage *s, struct draft *d);
+    void (*replace)(struct core *c, struct stage *s, struct draft *d);
+    /* Decides grace_s, for an object without finalizers that is not deleted at once. */
+    void (*remove)(struct core *c, struct stage *s, struct draft *d);
+    /* The object is about to be gone for good: by delete, by its last finalizer, by grace 0. */
+    void (*gone)(struct core *c, struct stage *s, struct draft *d);
+};
+
+const struct core_rule *core_rule(struct str group, struct str plural); /* NULL: none. */
+
+/* A deletion from the inside (a controller, an agent's report), by the same rules as a client's. grace_s
+ * -1: the object's own. uid empty: whoever it is. False: refused or gone already. */
+bool core_delete(struct core *c, struct str key, struct str uid, int64_t grace_s,
+                 const char *propagation);
+
+/* ---- Coming back ---- */
+
+void core_mark(struct core *c, enum core_control control, struct str key);
+void core_mark_at(struct core *c, enum core_control control, struct str key, struct instant at);
+
+/* ---- Effects ---- */
+
+void core_emit(struct core *c,
+               const struct core_effect *fx); /* Copied; what it points to is not. */
+
+#endif /* CONTROLPLANE_CORE_CORE_PRIV_H */

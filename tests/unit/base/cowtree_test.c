@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The copy-on-write tree against a sorted array, with snapshots that must not move. */
+#include "base/cowtree.h"
+#include "base/rng.h"
+#include "tests/testlib/test.h"
+#include <pthread.h>
+#include <stdio.h>
+
+enum { KEYS = 600, SNAPSHOTS = 6 };
+
+/* The model: key number -> stamp, 0 for absent. Numbers with leading zeros sort like their text. */
+struct model {
+    uint64_t stamp[KEYS];
+};
+
+static struct str key_text(uint32_t n, char out[64])
+{
+    /* Different lengths and long common beginnings, but the order of the numbers. */
+    int len =
+        snprintf(out, 64, "%03u/common-%.*s", n, (int)(n % 30), "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    return (struct str){out, (size_t)len};
+}
+
+static void put(struct cowtree *t, struct model *m, uint32_t n, uint64_t stamp)
+{
+    char text[64];
+    struct str key = key_text(n, text);
+    struct cow_entry *before = cowtree_put(t, cow_entry_new(key, stamp, blob_new(STR("value"))));
+    cr_assert_eq(before == NULL ? 0 : before->stamp, m->stamp[n]);
+    cow_entry_unref(before);
+    m->stamp[n] = stamp;
+}
+
+static void take(struct cowtree *t, struct model *m, uint32_t n)
+{
+    char text[64];
+    struct cow_entry *gone = cowtree_remove(t, key_text(n, text));
+    cr_assert_eq(gone == NULL ? 0 : gone->stamp, m->stamp[n]);
+    cow_entry_unref(gone);
+    m->stamp[n] = 0;
+}
+
+static void compare(const struct cow_node *root, const struct model *m, uint32_t from)
+{
+    char text[64];
+    struct cow_cursor c;
+    uint64_t before = 0, after = 0;
+
+    cow_seek(&c, root, key_text(from, text));
+    for (uint32_t n = 0; n < KEYS; n++) {
+        if (m->stamp[n] == 0)
+            continue;
+        if (n < from) {
+            before++;
+            continue;
+        }
+        after++;
+        struct cow_entry *e = cow_next(&c);
+        cr_assert_not_null(e);
+        cr_assert_eq(e->stamp, m->stamp[n]);
+        cr_assert_eq(cow_find(root, key_text(n, text)), e);
+    }
+    cr_assert_null(cow_next(&c));
+    cr_assert_null(cow_next(&c));
+    cr_assert_eq(cow_rank(root, key_text(from, text)), before);
+    cr_assert_eq(cow_count(root), before + after);
+}
+
+TEST(cowtree, agrees_with_a_sorted_array)
+{
+    struct rng r;
+    rng_seed(&r, 20261121);
+    struct cowtree t;
+    struct model m = {0}, old[SNAPSHOTS] = {0};
+    struct cow_node *held[SNAPSHOTS] = {0};
+
+    cowtree_init(&t);
+    for (uint64_t step = 1; step <= 40000; step++) {
+        /* The tree grows and shrinks in turns, so that splits and merges both happen a lot. */
+        uint32_t n = (uint32_t)rng_below(&r, KEYS);
+        bool growing = step / 4000 % 2 == 0;
+        if (rng_below(&r, 10) < (growing ? 8 : 2))
+            put(&t, &m, n, step);
+        else
+            take(&t, &m, n);
+        if (rng_below(&r, 50) == 0) {
+            uint32_t i = (uint32_t)rng_below(&r, SNAPSHOTS);
+            compare(held[i], &old[i], (uint32_t)rng_below(&r, KEYS));
+            cow_snapshot_unref(held[i]);
+            held[i] = cowtree_snapshot(&t);
+            old[i] = m;
+            compare(t.root, &m, (uint32_t)rng_below(&r, KEYS));
+        }
+    }
+    for (uint32_t n = 0; n < KEYS; n++)
+        take(&t, &m, n);
+    cr_assert_null(t.root);
+    for (uint32_t i = 0; i < SNAPSHOTS; i++) {
+        compare(held[i], &old[i], 0);
+        cow_snapshot_unref(held[i]);
+    }
+    cowtree_fini(&t);
+}
+
+TEST(cowtree, keys_in_order_fill_their_nodes)
+{
+    struct cowtree t;
+    struct model m = {0};
+    cowtree_init(&t);
+    for (uint32_t n = 0; n < KEYS; n++)
+        put(&t, &m, n, n + 1);
+    compare(t.root, &m, 17);
+    for (uint32_t n = KEYS; n-- > 0;)
+        take(&t, &m, n);
+    cowtree_fini(&t);
+}
+
+TEST(cowtree, an_empty_tree_answers)
+{
+    struct cow_cursor c;
+    cr_assert_null(cow_find(NULL, STR("a")));
+    cr_assert_eq(cow_rank(NULL, STR("a")), 0);
+    cow_seek(&c, NULL, STR(""));
+    cr_assert_null(cow_next(&c));
+    cow_snapshot_unref(NULL);
+}
+
+/* One writer, readers that hold a snapshot each: TSan and ASan watch the counts. */
+struct reader {
+    struct cow_node *root;
+    uint64_t sum;
+};
+
+static void *reader_run(void *arg)
+{
+    struct reader *r = arg;
+    struct cow_cursor c;
+    cow_seek(&c, r->root, STR(""));
+    for (struct cow_entry *e = cow_next(&c); e != NULL; e = cow_next(&c))
+        r->sum += e->stamp;
+    cow_snapshot_unref(r->root);
+    return NULL;
+}
+
+TEST(cowtree, readers_on_other_threads_see_their_snapshot)
+{
+    struct cowtree t;
+    struct model m = {0};
+    cowtree_init(&t);
+    for (uint32_t n = 0; n < KEYS; n++)
+        put(&t, &m, n, 1);
+
+    for (uint32_t round = 0; round < 20; round++) {
+        struct reader readers[3];
+        pthread_t threads[3];
+        for (uint32_t i = 0; i < 3; i++) {
+            readers[i] = (struct reader){.root = cowtree_snapshot(&t)};
+            cr_assert_eq(pthread_create(&threads[i], NULL, reader_run, &readers[i]), 0);
+        }
+        for (uint32_t n = 0; n < KEYS; n++)
+            put(&t, &m, n, round + 2);
+        for (uint32_t i = 0; i < 3; i++) {
+            pthread_join(threads[i], NULL);
+            cr_assert_eq(readers[i].sum, (uint64_t)KEYS * (round + 1));
+        }
+    }
+    cowtree_fini(&t);
+}
