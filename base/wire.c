@@ -19,6 +19,11 @@ static bool read_varint(struct wire_reader *r, uint64_t *out)
     return false;
 }
 
+bool wire_varint(struct wire_reader *r, uint64_t *out)
+{
+    return !r->broken && r->at < r->end && read_varint(r, out);
+}
+
 static bool read_fixed(struct wire_reader *r, uint32_t size, uint64_t *out)
 {
     if (r->end - r->at < (ptrdiff_t)size) {

@@ -38,6 +38,9 @@ static inline struct wire_reader wire_read(struct str bytes)
 /* The next field; false at the end or when broken. */
 bool wire_next(struct wire_reader *r, struct wire_field *out);
 
+/* The next bare varint, as a packed list holds them; false at the end or when broken. */
+bool wire_varint(struct wire_reader *r, uint64_t *out);
+
 /* The first field of that number and type WIRE_BYTES; {NULL, 0} when there is none. */
 struct str wire_find_bytes(struct str message, uint32_t number);
 
