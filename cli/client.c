@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/client.h"
+
+#include "base/mem.h"
+#include "cli/kubeconfig.h"
+#include "io/http_client.h"
+#include "io/loop.h"
+
+enum { CLIENT_MEMORY_MAX = 16 << 20 };
+
+/* One request in flight. */
+struct call {
+    const struct client_request *request;
+    struct buf body;
+    uint32_t status;
+    bool headed, ended, stopped;
+    struct err err;
+};
+
+struct client {
+    struct arena arena; /* What the kubeconfig says. */
+    struct kubeconfig config;
+    struct tls_config *tls;
+    struct loop *loop;
+    struct http_client *http;
+    struct loop_client timer;
+    struct call *call; /* The one in flight. */
+    bool timed_out;
+    struct err closed; /* code ERR_OK: the connection stands. */
+};
+
+static void on_timer(struct loop_client *self, const struct io_event *ev)
+{
+    struct client *c = CONTAINER_OF(self, struct client, timer);
+    if (ev->type == IO_DEADLINE)
+        c->timed_out = true;
+}
+
+static void on_body(struct call *call, struct str bytes)
+{
+    const struct client_request *r = call->request;
+    if (r->bytes != NULL && call->status < 300)
+        call->stopped = call->stopped || !r->bytes(r->owner, bytes);
+    else
+        buf_add(&call->body, bytes);
+}
+
+static void on_http(void *owner, const struct http_client_event *ev)
+{
+    struct client *c = owner;
+    struct call *call = c->call;
+
+    switch (ev->type) {
+    case HTTP_CLIENT_HEAD:
+        if (call != NULL) {
+            call->status = ev->status;
+            call->headed = true;
+        }
+        break;
+    case HTTP_CLIENT_BODY:
+        if (call != NULL)
+            on_body(call, ev->bytes);
+        break;
+    case HTTP_CLIENT_END:
+        if (call != NULL)
+            call->ended = true;
+        break;
+    case HTTP_CLIENT_FAILED:
+        if (call != NULL) {
+            call->err = ev->err;
+            call->ended = true;
+        }
+        break;
+    case HTTP_CLIENT_CLOSED:
+        c->closed = ev->err;
+        if (c->closed.code == ERR_OK)
+            err_set(&c->closed, ERR_UNAVAILABLE, "the server closed the connection");
+        break;
+    case HTTP_CLIENT_OPEN:
+    case HTTP_CLIENT_WRITABLE:
+        break;
+    }
+}
+
+enum err_code client_open(const char *kubeconfig, struct client **out, struct err *e)
+{
+    struct client *c = mem_zalloc(1, sizeof *c);
+    arena_init(&c->arena, CLIENT_MEMORY_MAX);
+    enum err_code code = kubeconfig_read(&c->arena, kubeconfig, &c->config, e);
+    if (code == ERR_OK)
+        code = tls_client_config(&(struct tls_client_options){.ca = c->config.ca,
+                                                              .cert = c->config.cert,
+                                                              .key = c->config.key},
+                                 &c->tls, e);
+    if (code != ERR_OK) {
+        client_close(c);
+        return code;
+    }
+    c->loop = loop_new();
+    c->timer.event = on_timer;
+    loop_join(c->loop, &c->timer);
+    c->http = http_client_open(c->loop, &(struct http_client_options){.host = c->config.host,
+                                                                      .port = c->config.port,
+                                                                      .tls = c->tls,
+                                                                      .event = on_http,
+                                                                      .owner = c});
+    *out = c;
+    return ERR_OK;
+}
+
+void client_close(struct client *c)
+{
+    if (c == NULL)
+        return;
+    if (c->loop != NULL) {
+        http_client_close(c->http);
+        loop_leave(&c->timer);
+        loop_free(c->loop);
+    }
+    tls_config_free(c->tls);
+    arena_free(&c->arena);
+    mem_free(c);
+}
+
+const char *client_server(const struct client *c)
+{
+    return c->config.server.at;
+}
+
+const char *client_namespace(const struct client *c)
+{
+    return c->config.namespace.at == NULL ? "" : c->config.namespace.at;
+}
+
+void client_wait(struct client *c, struct span wait)
+{
+    c->timed_out = false;
+    loop_set_deadline(&c->timer, instant_add(loop_now(c->loop), wait));
+    while (!c->timed_out)
+        loop_step(c->loop, wait);
+}
+
+static uint32_t headers_of(struct client *c, const struct client_request *r,
+                           struct http_header *out)
+{
+    uint32_t count = 0;
+    out[count++] = (struct http_header){STR("accept"),
+                                        str_of(r->accept == NULL ? "application/json" : r->accept)};
+    out[count++] = (struct http_header){STR("user-agent"), STR("baton")};
+    if (r->body.len > 0)
+        out[count++] = (struct http_header){
+            STR("content-type"),
+            str_of(r->content_type == NULL ? "application/json" : r->content_type)};
+    if (c->config.token.len > 0)
+        out[count++] =
+            (struct http_header){STR("authorization"), arena_printf(&c->arena, "Bearer " STR_FMT,
+                                                                    STR_ARG(c->config.token))};
+    return count;
+}
+
+/* Until the call ended, was stopped, timed out, or the connection went. */
+static void run(struct client *c, struct call *call)
+{
+    struct span timeout = call->request->timeout.ns == 0 ? SPAN_S(60) : call->request->timeout;
+
+    c->timed_out = false;
+    loop_set_deadline(&c->timer, instant_add(loop_now(c->loop), timeout));
+    while (!call->ended && !call->stopped && !c->timed_out && c->closed.code == ERR_OK) {
+        loop_step(c->loop, SPAN_S(1));
+        if (call->headed && call->request->bytes != NULL && call->status < 300) {
+            loop_set_deadline(&c->timer, (struct instant){0});
+            c->timed_out = false;
+        }
+    }
+    loop_set_deadline(&c->timer, (struct instant){0});
+}
+
+static enum err_code outcome(struct client *c, struct call *call, struct err *e)
+{
+    const char *server = client_server(c);
+    if (call->ended && call->err.code == ERR_OK)
+        return buf_status(&call->body, e);
+    if (call->stopped)
+        return ERR_OK;
+    if (call->ended)
+        *e = call->err;
+    else if (c->closed.code != ERR_OK)
+        *e = c->closed;
+    else
+        err_set(e, ERR_UNAVAILABLE, "no answer in time");
+    return err_wrap(e, "%s", server);
+}
+
+enum err_code client_ask(struct client *c, struct arena *a, const struct client_request *r,
+                         struct client_reply *out, struct err *e)
+{
+    struct call call = {.request = r};
+    struct http_header headers[4];
+    struct http_client_request request = {.method = r->method == NULL ? "GET" : r->method,
+                                          .path = r->path,
+                                          .headers = headers,
+                                          .headers_count = headers_of(c, r, headers),
+                                          .body = r->body};
+
+    buf_init(&call.body, CLIENT_BODY_MAX);
+    c->call = &call;
+    struct slot_id id = http_client_start(c->http, 1, &request);
+    run(c, &call);
+    if (!call.ended)
+        http_client_cancel(c->http, id);
+    c->call = NULL;
+
+    enum err_code code = outcome(c, &call, e);
+    if (code == ERR_OK)
+        *out = (struct client_reply){call.status, arena_str(a, buf_str(&call.body))};
+    buf_free(&call.body);
+    return code == ERR_OK ? arena_status(a, e) : code;
+}
+
+static enum err_code code_of(uint32_t status)
+{
+    if (status == 404)
+        return ERR_NOT_FOUND;
+    if (status == 409)
+        return ERR_CONFLICT;
+    if (status == 401 || status == 403)
+        return ERR_DENIED;
+    if (status == 413)
+        return ERR_LIMIT;
+    if (status == 429)
+        return ERR_BUSY;
+    return status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID;
+}
+
+enum err_code client_json(struct client *c, struct arena *a, const struct client_request *r,
+                          const struct json **out, struct err *e)
+{
+    struct client_reply reply;
+    struct json *tree = NULL;
+
+    enum err_code code = client_ask(c, a, r, &reply, e);
+    if (code != ERR_OK)
+        return code;
+    code = json_parse(a, reply.body, &tree, e);
+    if (reply.status >= 300) {
+        struct str message =
+            code == ERR_OK ? json_text(json_find(tree, STR("message"))) : reply.body;
+        return err_set(e, code_of(reply.status), STR_FMT, STR_ARG(str_slice(message, 0, 200)));
+    }
+    if (code != ERR_OK)
+        return err_wrap(e, "%s: the answer is not JSON", r->path);
+    *out = tree;
+    return ERR_OK;
+}

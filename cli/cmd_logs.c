@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/logs.h"
+
+#include "cli/resource.h"
+
+static bool to_stdout(void *owner, struct str bytes)
+{
+    (void)owner;
+    return fwrite(bytes.at, 1, bytes.len, stdout) == bytes.len && fflush(stdout) == 0;
+}
+
+int logs_show(struct cli *c, const char *workload, const struct logs_options *o)
+{
+    struct resource r;
+    const struct json *object;
+    struct client_reply reply;
+    struct err e;
+
+    if (workload_get(c, workload, &r, &object, &e) != ERR_OK)
+        return cli_fail(&e);
+    struct str query =
+        arena_printf(&c->arena, "follow=%s&previous=%s&timestamps=%s", o->follow ? "true" : "false",
+                     o->previous ? "true" : "false", o->timestamps ? "true" : "false");
+    if (o->container != NULL)
+        query = arena_printf(&c->arena, STR_FMT "&container=%s", STR_ARG(query), o->container);
+    if (o->tail != NULL)
+        query = arena_printf(&c->arena, STR_FMT "&tailLines=%s", STR_ARG(query), o->tail);
+    if (o->since_s != NULL)
+        query = arena_printf(&c->arena, STR_FMT "&sinceSeconds=%s", STR_ARG(query), o->since_s);
+    struct str path =
+        arena_printf(&c->arena, "%s/log?" STR_FMT,
+                     resource_path(c, &r, json_text(json_path(object, "metadata.namespace")),
+                                   json_text(json_path(object, "metadata.name"))),
+                     STR_ARG(query));
+    struct client_request request = {.path = path.at, .accept = "*/*", .bytes = to_stdout};
+    if (client_ask(c->client, &c->arena, &request, &reply, &e) != ERR_OK)
+        return cli_fail(&e);
+    if (reply.status < 300)
+        return CLI_OK;
+    struct json *status;
+    if (json_parse(&c->arena, reply.body, &status, &e) == ERR_OK)
+        err_set(&e, ERR_INVALID, STR_FMT, STR_ARG(json_text(json_find(status, STR("message")))));
+    return cli_fail(&e);
+}
+
+static int run(struct cli *c, int argc, char **argv)
+{
+    struct logs_options o = {0};
+    const char *workload = NULL, *value;
+
+    for (int at = 1; at < argc;) {
+        if (cmd_flag(argv, &at, "follow", 'f'))
+            o.follow = true;
+        else if (cmd_flag(argv, &at, "previous", 'p'))
+            o.previous = true;
+        else if (cmd_flag(argv, &at, "timestamps", 0))
+            o.timestamps = true;
+        else if ((value = cmd_option(argc, argv, &at, "tail", 0)) != NULL)
+            o.tail = value;
+        else if ((value = cmd_option(argc, argv, &at, "since", 0)) != NULL)
+            o.since_s = value;
+        else if ((value = cmd_option(argc, argv, &at, "container", 'c')) != NULL)
+            o.container = value;
+        else if (argv[at][0] == '-' || workload != NULL)
+            return cmd_usage(&cmd_logs, "%s is not an option", argv[at]);
+        else
+            workload = argv[at++];
+    }
+    uint64_t number;
+    if (workload == NULL)
+        return cmd_usage(&cmd_logs, "say of which workload");
+    if (o.tail != NULL && str_parse_u64(str_of(o.tail), &number) != ERR_OK)
+        return cmd_usage(&cmd_logs, "--tail %s is not a number of lines", o.tail);
+    if (o.since_s != NULL && str_parse_u64(str_of(o.since_s), &number) != ERR_OK)
+        return cmd_usage(&cmd_logs, "--since %s is not a number of seconds", o.since_s);
+    return logs_show(c, workload, &o);
+}
+
+const struct cmd cmd_logs = {
+    .name = "logs",
+    .args = "WORKLOAD [-f] [--tail N] [--since SECONDS] [--previous] [--timestamps] [-c CONTAINER]",
+    .summary = "Print what a container wrote, or what a guest wrote on its serial line",
+    .run = run,
+};

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/print.h"
+#include "cli/resource.h"
+
+static const struct json *condition(const struct json *object, const char *type)
+{
+    const struct json *list = json_path(object, "status.conditions");
+    for (const struct json *one = list == NULL ? NULL : list->first; one != NULL; one = one->next)
+        if (str_is(json_text(json_find(one, STR("type"))), type))
+            return one;
+    return NULL;
+}
+
+static void line(const char *what, struct str text)
+{
+    if (text.len == 0)
+        return;
+    printf("  %-9s ", what);
+    print_text(text);
+    putchar('\n');
+}
+
+static void list_line(struct cli *c, const char *what, const struct json *list, const char *key)
+{
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    for (const struct json *one = list == NULL ? NULL : list->first; one != NULL; one = one->next) {
+        const struct json *value = key == NULL ? one : json_find(one, str_of(key));
+        if (text.len > 0)
+            buf_add(&text, STR(", "));
+        if (value != NULL)
+            buf_add(&text, value->text);
+    }
+    line(what, arena_str(&c->arena, buf_str(&text)));
+    buf_free(&text);
+}
+
+static void show_placement(struct cli *c, const struct json *p)
+{
+    const struct json *shared = json_path(p, "spec.sharedMillis");
+    line("node", json_text(json_path(p, "spec.node")));
+    list_line(c, "cpus", json_path(p, "spec.exclusive.cpus"), NULL);
+    if (shared != NULL)
+        line("pool",
+             arena_printf(&c->arena, STR_FMT "m of the shared pool", STR_ARG(shared->text)));
+    list_line(c, "addresses", json_path(p, "spec.addresses"), "ip");
+    line("because", json_text(json_path(p, "spec.decision.reason")));
+    for (const struct json *s = json_path(p, "spec.decision.scores") == NULL
+                                    ? NULL
+                                    : json_path(p, "spec.decision.scores")->first;
+         s != NULL; s = s->next) {
+        const struct json *value = json_find(s, STR("value"));
+        printf("            " STR_FMT " " STR_FMT "\n",
+               STR_ARG(json_text(json_find(s, STR("name")))),
+               STR_ARG(value == NULL ? STR("0") : value->text));
+    }
+}
+
+/* What the object's own conditions say is wrong. */
+static void show_conditions(const struct json *object)
+{
+    static const char *const types[] = {"PodScheduled", "Ready", "ContainersReady"};
+    for (uint32_t i = 0; i < COUNT_OF(types); i++) {
+        const struct json *one = condition(object, types[i]);
+        if (one == NULL || !str_is(json_text(json_find(one, STR("status"))), "False"))
+            continue;
+        line(types[i], json_text(json_find(one, STR("reason"))));
+        line("", json_text(json_find(one, STR("message"))));
+    }
+}
+
+static int run(struct cli *c, int argc, char **argv)
+{
+    struct resource r;
+    const struct json *object, *placement;
+    struct err e;
+
+    if (argc != 2)
+        return cmd_usage(&cmd_why, "say which workload");
+    if (workload_get(c, argv[1], &r, &object, &e) != ERR_OK)
+        return cli_fail(&e);
+    struct str name = json_text(json_path(object, "metadata.name"));
+    struct str path = arena_printf(
+        &c->arena, "/apis/baton.dev/v1/namespaces/" STR_FMT "/placements/" STR_FMT "." STR_FMT,
+        STR_ARG(json_text(json_path(object, "metadata.namespace"))), STR_ARG(r.plural),
+        STR_ARG(name));
+    enum err_code code = client_json(c->client, &c->arena,
+                                     &(struct client_request){.path = path.at}, &placement, &e);
+    if (code != ERR_OK && code != ERR_NOT_FOUND)
+        return cli_fail(&e);
+    if (c->format != CLI_TEXT) {
+        print_object(c, code == ERR_OK ? placement : json_path(object, "status"));
+        return CLI_OK;
+    }
+    printf(STR_FMT "/" STR_FMT ": " STR_FMT "%s\n", STR_ARG(r.plural), STR_ARG(name),
+           STR_ARG(json_text(json_path(object, "status.phase"))),
+           code == ERR_OK ? "" : ", without a place");
+    if (code == ERR_OK)
+        show_placement(c, placement);
+    show_conditions(object);
+    line("message", json_text(json_path(object, "status.message")));
+    return CLI_OK;
+}
+
+const struct cmd cmd_why = {
+    .name = "why",
+    .args = "WORKLOAD",
+    .summary = "Say why a workload is where it is, or what it is short of",
+    .run = run,
+};
