@@ -7,7 +7,7 @@
  * WHY    No queue per follower: a slow one costs nothing until it falls off the ring's end and has
  *        to list again (410).
  * OWNS   The core appends. history_read() hands out counted entries: history_changes_free() gives
- *        them back. Any thread may read; the lock is held for copying at most HISTORY_READ_MAX.
+ *        them back. Any thread may read; the lock is held for looking at most at HISTORY_LOOK_MAX.
  * LIMITS bytes (default 64 MiB) of keys and values, and HISTORY_COUNT_MAX changes. Changes older than
  *        five minutes leave earlier, once they hold more than an eighth of the bytes.
  * COST   Finding a position is a binary search. A topic (one node's placements) is a chain through the
@@ -23,7 +23,8 @@
 enum {
     HISTORY_BYTES_DEFAULT = 64 << 20,
     HISTORY_COUNT_MAX = 1 << 20,
-    HISTORY_READ_MAX = 64, /* Changes looked at under one taking of the lock. */
+    HISTORY_READ_MAX = 64,  /* Changes in one batch, */
+    HISTORY_LOOK_MAX = 256, /* and looked at for it under one taking of the lock. */
 };
 
 /* One change of one object. before NULL: it was created. deleted: now is the last state, with the
@@ -74,7 +75,7 @@ struct history_bounds {
 void history_append(struct history *h, const struct history_change *change, struct instant now);
 void history_publish(struct history *h, uint64_t head, struct instant now);
 
-/* Nothing before revision is known: the state after a start. Drops everything. */
-void history_reset(struct history *h, uint64_t revision);
+/* Drop what lies at or before revision; nobody can go on from an earlier one. */
+void history_forget(struct history *h, uint64_t revision);
 
 #endif /* CONTROLPLANE_CORE_HISTORY_H */

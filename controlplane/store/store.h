@@ -55,6 +55,7 @@ struct store_event {
     enum err_code code;
     struct err err;
     uint64_t revision;        /* ROW: its own. DONE of load, follow: the head. */
+    uint64_t oldest;          /* DONE(load): no change behind this one was left out. */
     uint64_t fence;           /* DONE(load): what this writer's commits must carry. */
     struct blob *key, *value; /* ROW: borrowed for the call. value NULL: a deletion. */
 };

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/core/index.h"
+
+#include "base/lock.h"
+#include "base/mem.h"
+
+struct index {
+    struct cowtree tree; /* The core thread's own. */
+    struct lock lock;    /* Around published. */
+    struct index_snapshot published;
+};
+
+bool index_key_parse(struct str text, struct index_key *out)
+{
+    struct index_key key;
+    struct str rest = text;
+    if (text.len > INDEX_KEY_MAX || !str_split(&rest, '/', &key.group) ||
+        !str_split(&rest, '/', &key.plural) || !str_split(&rest, '/', &key.namespace) ||
+        rest.at == NULL || key.plural.len == 0)
+        return false;
+    key.name =
+        rest; /* Whatever stands there: a name may hold no slash, but that is for api/ to say. */
+    *out = key;
+    return true;
+}
+
+static size_t join(char out[INDEX_KEY_MAX + 1], const struct str *parts, uint32_t parts_count)
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < parts_count; i++) {
+        bool last = i + 1 == parts_count;
+        if (len + parts[i].len + !last > INDEX_KEY_MAX)
+            return 0;
+        if (parts[i].len > 0)
+            memcpy(out + len, parts[i].at, parts[i].len);
+        len += parts[i].len;
+        if (!last)
+            out[len++] = '/';
+    }
+    out[len] = '\0';
+    return len;
+}
+
+size_t index_key_print(const struct index_key *key, char out[INDEX_KEY_MAX + 1])
+{
+    struct str parts[] = {key->group, key->plural, key->namespace, key->name};
+    return join(out, parts, 4);
+}
+
+size_t index_prefix_all(struct str group, struct str plural, char out[INDEX_KEY_MAX + 1])
+{
+    struct str parts[] = {group, plural, {NULL, 0}};
+    return join(out, parts, 3);
+}
+
+struct index *index_new(void)
+{
+    struct index *x = mem_zalloc(1, sizeof *x);
+    cowtree_init(&x->tree);
+    lock_init(&x->lock);
+    return x;
+}
+
+void index_free(struct index *x)
+{
+    if (x == NULL)
+        return;
+    index_snapshot_free(&x->published);
+    cowtree_fini(&x->tree);
+    lock_fini(&x->lock);
+    mem_free(x);
+}
+
+struct index_snapshot index_snapshot(struct index *x)
+{
+    lock_take(&x->lock);
+    struct index_snapshot s = x->published;
+    cow_snapshot_ref(s.root);
+    lock_give(&x->lock);
+    return s;
+}
+
+void index_snapshot_free(struct index_snapshot *s)
+{
+    cow_snapshot_unref(s->root);
+    *s = (struct index_snapshot){0};
+}
+
+/* The first key behind all that start with prefix: the last byte counted up by one. Keys hold no byte
+ * 0xff, and an empty prefix has no end. */
+static bool prefix_end(struct str prefix, char out[INDEX_KEY_MAX + 1], struct str *out_end)
+{
+    if (prefix.len == 0 || prefix.len > INDEX_KEY_MAX)
+        return false;
+    memcpy(out, prefix.at, prefix.len);
+    out[prefix.len - 1] = (char)((unsigned char)out[prefix.len - 1] + 1);
+    *out_end = str_from(out, prefix.len);
+    return true;
+}
+
+uint64_t index_count(const struct index_snapshot *s, struct str prefix, struct str from)
+{
+    char bytes[INDEX_KEY_MAX + 1];
+    struct str end;
+    uint64_t high = prefix_end(prefix, bytes, &end) ? cow_rank(s->root, end) : cow_count(s->root);
+    uint64_t low = cow_rank(s->root, str_cmp(prefix, from) < 0 ? from : prefix);
+    return low < high ? high - low : 0;
+}
+
+void index_range(struct index_range *r, const struct index_snapshot *s, struct str prefix,
+                 struct str from)
+{
+    r->prefix = prefix;
+    cow_seek(&r->cursor, s->root, str_cmp(prefix, from) < 0 ? from : prefix);
+}
+
+struct cow_entry *index_range_next(struct index_range *r)
+{
+    struct cow_entry *e = cow_next(&r->cursor);
+    return e != NULL && str_starts(cow_entry_key(e), r->prefix) ? e : NULL;
+}
+
+struct cowtree *index_tree(struct index *x)
+{
+    return &x->tree;
+}
+
+void index_publish(struct index *x, uint64_t revision)
+{
+    struct index_snapshot fresh = {cowtree_snapshot(&x->tree), revision};
+    lock_take(&x->lock);
+    struct index_snapshot stale = x->published;
+    x->published = fresh;
+    lock_give(&x->lock);
+    index_snapshot_free(&stale); /* Frees what only it held: not under the lock. */
+}
