@@ -39,9 +39,9 @@ enum agent_event_type {
     EV_SESSION_OPENED,  /* The answer to FX_CONNECT, unless EV_SESSION_CLOSED is. */
     EV_SESSION_MESSAGE, /* bytes: one baton.agent.v1 message that came down. */
     EV_SESSION_CLOSED,  /* The session ended, or could not be opened. */
-    EV_HOST_DONE,       /* host: FX_SAVE, FX_FORGET, FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN. */
-    EV_RUNTIME,         /* runtime: what a runtime told; kind says which one. */
-    EV_DEADLINE         /* agent_deadline() was reached. */
+    EV_HOST_DONE, /* host: FX_SAVE, FX_FORGET, FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN, FX_POOL. */
+    EV_RUNTIME,   /* runtime: what a runtime told; kind says which one. */
+    EV_DEADLINE   /* agent_deadline() was reached. */
 };
 
 /* What an image says about the process to run; meaningful after FX_IMAGE. */
@@ -92,14 +92,15 @@ enum agent_effect_type {
     FX_KILL,
     FX_DESTROY,
     FX_SET_CPUS,
+    FX_POOL, /* The shared pool has cpus: written, and read back before the answer. */
     FX_LIST,
     FX_STREAM /* Open the stream the control plane asked for. No op: it has its own errors. */
 };
 
 struct agent_fx_image {
-    struct str reference, root;
-    bool always, never; /* imagePullPolicy; neither: IfNotPresent. */
-    bool read_only;     /* A machine's disks and kernel are only read. */
+    struct str reference, root; /* root: a directory; the image appears as root/rootfs, fresh. */
+    bool always, never;         /* imagePullPolicy; neither: IfNotPresent. */
+    bool read_only;             /* A machine's disks and kernel are only read. */
 };
 
 struct agent_port {
@@ -168,6 +169,7 @@ struct agent_effect {
         } volumes;
         const struct runtime_spec *spec; /* FX_CREATE */
         const struct runtime_cpu *cpu;   /* FX_SET_CPUS */
+        const struct cpuset *pool;       /* FX_POOL */
     };
 };
 
@@ -181,7 +183,7 @@ struct agent_config {
     struct str state_dir; /* Absolute; every path the agent makes up is below it. */
     struct str cgroup;    /* "baton-<cluster>", the parent of every workload's cgroup. */
     struct str host_ip;   /* status.hostIP */
-    struct str hardware;  /* NodeHardware, encoded (host/discover.h); copied. */
+    struct str hardware;  /* baton.dev/v1 NodeHardwareSpec, encoded (host/discover.h). */
     struct cpuset cpus;   /* Every cpu that Placements may name. */
     struct str accelerator;
     uint64_t vm_overhead_bytes; /* What a VMM takes beside its guest, as published. */

@@ -5,6 +5,9 @@
  * WHAT   pool = all cpus - the exclusive rows of every workload that holds some. Before a holder's
  *        first instance is created, everything shared was moved off its rows and read back; after
  *        its last thread is gone, everything shared may have them again.
+ *        Containers move with the pool's own group, in one write (FX_POOL); a machine's threads are
+ *        moved by its runtime (FX_SET_CPUS), also those of a machine with cores of its own that
+ *        are not vCPUs.
  * WHY    The kernel enforces cpusets one cgroup at a time: the order of these writes is what makes
  *        an exclusive core exclusive.
  * FAILS  A move that fails is tried again each second and the holder waits, saying whom for. Rows
@@ -23,7 +26,7 @@ struct agent;
 /* All cpus but the held ones. */
 void pool_now(const struct agent *a, struct cpuset *out);
 
-/* Have every live shared instance, and every machine's helper threads, on the pool of now. */
+/* Have the pool's group, and every live machine's threads, on the pool of now. */
 void pool_reconcile(struct agent *a, struct agent_turn *t);
 
 /* Take w's rows out of the pool. False: another has them, or nothing would be left. */

@@ -24,7 +24,7 @@
  *    state       may go to                                here we are waiting for             */
 /* clang-format off */
 #define WORKLOAD_STATES(S, TO)                                                                     \
-    S(LISTING,    TO(SAVING) | TO(CLEANING))           /* restored: what the runtimes still have */ \
+    S(LISTING,    TO(NETWORK) | TO(STOPPING))          /* restored: what the runtimes still have */ \
     S(SAVING,     TO(NETWORK) | TO(CLEANING))          /* the record to be on disk               */ \
     S(NETWORK,    TO(VOLUMES) | TO(BACKOFF) | TO(STOPPING)) /* namespace or tap, address, ports  */ \
     S(VOLUMES,    TO(POOL) | TO(BACKOFF) | TO(STOPPING)) /* directories and files                */ \

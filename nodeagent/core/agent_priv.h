@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent_priv.h -- what the files of the agent's core share.
+ *
+ * An op id is a name: workload slot, instance and what was asked, with a counter in front. The answer
+ * finds its asker without a table, and a late one finds that the asker's op is another.
+ */
+#ifndef NODEAGENT_CORE_AGENT_PRIV_H
+#define NODEAGENT_CORE_AGENT_PRIV_H
+
+#include "base/rng.h"
+#include "nodeagent/core/cpus.h"
+#include "nodeagent/core/pool.h"
+#include "nodeagent/core/workload.h"
+
+enum {
+    AGENT_EFFECTS_MAX = 16 * AGENT_WORKLOADS_MAX, /* Of one step; more is our bug. */
+    AGENT_TURN_BYTES_MAX = 64 << 20,
+    OP_OWNER_WORKLOAD = 255, /* As the instance of an op: the workload itself. */
+    OP_AGENT = 254           /* As the instance: the agent's own (FX_LIST), or nobody's. */
+};
+
+_Static_assert((int)AGENT_INSTANCES_MAX < (int)OP_AGENT, "an instance's index fits into an op id");
+_Static_assert(AGENT_WORKLOADS_MAX <= 1 << 12, "a slot fits into an op id");
+
+/* One step: its clocks, its memory, what it wants done. */
+struct agent_turn {
+    const struct agent *agent;
+    struct instant now;
+    struct wall wall;
+    struct arena arena;
+    struct agent_effect *effects;
+    uint32_t effects_count, effects_size;
+    struct buf trace;
+};
+
+/* tests/unit/nodeagent/states_test.c draws docs/states/session.dot from this. */
+/* clang-format off */
+#define SESSION_STATES(S, TO)                                                       \
+    S(AWAY,     TO(OPENING))              /* retry_at                            */ \
+    S(OPENING,  TO(GREETING) | TO(AWAY))  /* the connection                      */ \
+    S(GREETING, TO(UP) | TO(AWAY))        /* HelloReply                          */ \
+    S(UP,       TO(AWAY))                 /* messages; renew_at                  */
+/* clang-format on */
+
+#define S(name, to) SESSION_##name,
+#define TO(name)
+enum session_state { SESSION_STATES(S, TO) SESSION__COUNT };
+#undef S
+#undef TO
+
+extern const struct sm_state session_states[SESSION__COUNT];
+
+struct session {
+    enum session_state state;
+    struct instant retry_at, renew_at, opened_at;
+    struct span backoff, renew_in, lease;
+    uint64_t renewals, revision;
+    struct instant lease_until; /* The right to run exclusive-run workloads; later: fencing. */
+    bool resyncing;
+};
+
+struct agent {
+    struct agent_config config;
+    struct arena arena; /* The configuration's bytes. */
+    Baton__NodeHardwareSpec *hardware;
+    struct rng rng;
+    struct session session;
+    struct slots slots;
+    struct workload *workloads[AGENT_WORKLOADS_MAX]; /* By slot; NULL: free. */
+    bool named[AGENT_WORKLOADS_MAX];                 /* This resync mentioned it. */
+    uint64_t ops;
+    uint64_t list_op[2];      /* By enum runtime_kind; 0: answered. */
+    struct cpuset pool;       /* As last read back; empty: not known yet. */
+    struct cpuset pool_asked; /* What FX_POOL in flight was told. */
+    uint64_t pool_op;         /* 0: none. */
+    struct instant pool_retry_at;
+    char pool_text[200];       /* Why it could not be moved; empty: it could. */
+    bool up;                   /* Records and lists are in. */
+    struct instant list_at[2]; /* When to ask again after a failure. */
+    struct agent_turn turn;
+};
+
+uint64_t agent_op(struct agent *a, uint32_t slot, uint32_t instance);
+struct agent_effect *agent_do(struct agent_turn *t, enum agent_effect_type type);
+void agent_trace_move(struct agent_turn *t, const struct workload *w, const char *what,
+                      const char *state);
+
+/* agent.c: workloads by their names. */
+struct workload *agent_find(const struct agent *a, struct str placement_uid);
+struct workload *agent_find_uid(const struct agent *a, struct str workload_uid);
+struct workload *agent_take(struct agent *a); /* NULL: all slots are taken. */
+void agent_give(struct agent *a, struct workload *w);
+
+/* workload.c */
+void workload_restore(struct agent *a, struct agent_turn *t, struct str record);
+void workload_assign(struct agent *a, struct agent_turn *t, const Agent__Assign *assign);
+void workload_unwant(struct agent *a, struct agent_turn *t, struct workload *w, struct span grace);
+void workload_tick(struct agent *a, struct agent_turn *t, struct workload *w);
+void workload_done(struct agent *a, struct agent_turn *t, struct workload *w,
+                   const struct agent_event *ev);
+void workload_catchup(struct agent *a, struct agent_turn *t, struct workload *w);
+void workload_say(struct agent_turn *t, struct workload *w); /* Report it, soon. */
+struct instant workload_deadline(const struct workload *w);
+struct str workload_name(const struct workload *w);
+struct str workload_namespace(const struct workload *w);
+
+/* workload_load.c: bytes into a workload. False: they do not decode; text says why. */
+bool workload_load(const struct agent *a, struct workload *w, const Agent__Assign *assign,
+                   char *text, size_t size);
+ProtobufCAllocator workload_allocator(struct arena *arena);
+ProtobufCMessage *workload_unwrap(struct arena *arena, const ProtobufCMessageDescriptor *type,
+                                  struct str envelope);
+struct str workload_dir(const struct agent *a, struct arena *arena, const struct workload *w);
+struct str workload_log_dir(const struct agent *a, struct arena *arena, const struct workload *w);
+
+/* instance.c */
+void instance_tick(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n);
+void instance_host_done(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                        const struct agent_event *ev);
+void instance_runtime_event(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                            const struct runtime_event *ev);
+void instance_stop(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                   struct span grace);
+void instance_catchup(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n);
+void instance_found(struct agent *a, struct agent_turn *t, enum runtime_kind kind,
+                    const struct runtime_event *ev);
+void instance_saved(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n, bool ok);
+struct instant instance_deadline(const struct workload *w, const struct instance *i);
+
+/* pool.c */
+void pool_done(struct agent *a, struct agent_turn *t, const struct agent_host_done *done);
+
+/* report.c */
+struct str report_record(struct agent_turn *t, const struct workload *w);
+void report_flush(struct agent *a, struct agent_turn *t);
+uint32_t report_all(struct agent *a, struct agent_turn *t); /* How many. */
+void report_acked(struct agent *a, struct agent_turn *t, const Agent__StatusAck *ack);
+void report_restore(struct workload *w, const Agent__WorkloadStatus *status);
+struct instant report_deadline(const struct agent *a, const struct workload *w);
+
+/* session.c */
+void session_step(struct agent *a, struct agent_turn *t, const struct agent_event *ev);
+void session_tick(struct agent *a, struct agent_turn *t);
+void session_send(struct agent_turn *t, Agent__AgentMessage *message);
+struct instant session_deadline(const struct agent *a);
+
+/* stream.c */
+void stream_open(struct agent *a, struct agent_turn *t, const Agent__OpenStream *open);
+
+/* pod_env.c, pod_volumes.c: what a container sees. False: text says what is missing. */
+struct workload_volumes {
+    struct agent_volume *at;
+    uint32_t count;
+};
+bool pod_volumes(struct agent_turn *t, const struct workload *w, struct workload_volumes *out,
+                 char *text, size_t size);
+bool pod_mounts(struct agent_turn *t, const struct workload *w, const Core__Container *c,
+                struct runtime_container *out, char *text, size_t size);
+bool pod_env(struct agent_turn *t, const struct workload *w, const Core__Container *c,
+             const struct agent_image *image, struct runtime_container *out, char *text,
+             size_t size);
+bool pod_field(struct agent_turn *t, const struct workload *w, struct str path, struct str *out);
+
+/* A ConfigMap or Secret that came with the Assign; NULL: it does not exist. */
+Core__ConfigMap *pod_config_map(struct agent_turn *t, const struct workload *w, struct str name);
+Core__Secret *pod_secret(struct agent_turn *t, const struct workload *w, struct str name);
+
+/* "512Mi" in units, rounded up; 0: absent or not a quantity (validated before it came here). */
+int64_t workload_quantity(const Resource__Quantity *q);
+int64_t workload_milli(const Resource__Quantity *q);
+
+#endif /* NODEAGENT_CORE_AGENT_PRIV_H */

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeagent/core/instance.h"
+#include "nodeagent/core/agent_priv.h"
+
+#include <stdio.h>
+
+static const struct span BACKOFF_FIRST = SPAN_S(10), BACKOFF_MAX = SPAN_S(300);
+static const struct span FORGIVEN_AFTER = SPAN_S(600); /* Kubernetes: MaxContainerBackOff x 2. */
+static const struct span RETRY = SPAN_S(1);            /* Of destroy and of set_cpus. */
+
+#define S(name, to) [INSTANCE_##name] = {#name, to},
+#define TO(name) (1u << INSTANCE_##name)
+const struct sm_state instance_states[INSTANCE__COUNT] = {INSTANCE_STATES(S, TO)};
+#undef S
+#undef TO
+
+static void image_next(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                       const struct agent_image *last);
+
+static void move(struct agent_turn *t, struct workload *w, struct instance *i,
+                 enum instance_state next)
+{
+    instance_move(i, next);
+    agent_trace_move(t, w, i->name, instance_states[next].name);
+}
+
+static struct agent_effect *ask(struct agent *a, struct agent_turn *t, struct workload *w,
+                                uint32_t n, enum agent_effect_type type)
+{
+    struct instance *i = &w->instances[n];
+    i->op = agent_op(a, w->slot.slot, n);
+    struct agent_effect *fx = agent_do(t, type);
+    fx->op = i->op;
+    fx->kind = w->kind->runtime;
+    fx->uid = str_of(w->uid);
+    fx->id = str_of(i->id);
+    return fx;
+}
+
+static void trouble(struct agent_turn *t, struct workload *w, struct instance *i,
+                    const char *reason, const char *text)
+{
+    i->trouble = reason;
+    snprintf(i->text, sizeof i->text, "%s", text == NULL ? "" : text);
+    workload_say(t, w);
+}
+
+/* Wait before the next try. The first restart after an exit is at once, as Kubernetes has it. */
+static void back_off(struct agent_turn *t, struct workload *w, struct instance *i, bool at_once)
+{
+    struct span wait = i->backoff.ns == 0 ? BACKOFF_FIRST : (struct span){i->backoff.ns * 2};
+    if (wait.ns > BACKOFF_MAX.ns)
+        wait = BACKOFF_MAX;
+    if (at_once && i->backoff.ns == 0)
+        wait = (struct span){1};
+    i->retry_at = instant_add(t->now, wait);
+    i->backoff = wait.ns == 1 ? (struct span){BACKOFF_FIRST.ns / 2} : wait;
+    move(t, w, i, INSTANCE_BACKOFF);
+}
+
+static void begin(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n)
+{
+    struct instance *i = &w->instances[n];
+    i->retry_at = (struct instant){0};
+    i->running_since = (struct instant){0};
+    i->image_next = 0;
+    i->image_id[0] = '\0';
+    i->end = (struct instance_end){0};
+    i->again = false;
+    snprintf(i->id, sizeof i->id, "%s.%s.%u", w->uid, i->name, i->attempt);
+    image_next(a, t, w, n, NULL);
+}
+
+static void create(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                   const struct agent_image *image)
+{
+    struct instance *i = &w->instances[n];
+    struct runtime_spec *spec = arena_zalloc(&t->arena, 1, sizeof *spec);
+    char text[sizeof i->text] = "";
+    CHECK(spec != NULL);
+    spec->id = str_of(i->id);
+    spec->cgroup = a->config.cgroup;
+    spec->kind = w->kind->runtime;
+    spec->cpu.exclusive = w->holds;
+    pool_now(a, &spec->cpu.pool);
+    spec->cpu.cpus = w->holds ? w->run_cpus : spec->cpu.pool;
+    if (!w->kind->spec(t, w, n, image, spec, text, sizeof text)) {
+        i->op = 0;
+        trouble(t, w, i, "CreateContainerConfigError", text);
+        back_off(t, w, i, false);
+        return;
+    }
+    i->helper = spec->cpu.pool;
+    i->cpus = spec->cpu.cpus;
+    ask(a, t, w, n, FX_CREATE)->spec = spec;
+    move(t, w, i, INSTANCE_CREATING);
+}
+
+static void image_next(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                       const struct agent_image *last)
+{
+    struct instance *i = &w->instances[n];
+    struct agent_fx_image image = {0};
+    move(t, w, i, INSTANCE_IMAGE);
+    if (w->kind->image(t, w, n, i->image_next, &image))
+        ask(a, t, w, n, FX_IMAGE)->image = image;
+    else
+        create(a, t, w, n, last);
+}
+
+static void destroy(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n)
+{
+    struct instance *i = &w->instances[n];
+    i->retry_at = (struct instant){0};
+    ask(a, t, w, n, FX_DESTROY);
+    if (i->state != INSTANCE_CLEARING)
+        move(t, w, i, INSTANCE_CLEARING);
+}
+
+static void image_done(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                       const struct agent_host_done *done)
+{
+    struct instance *i = &w->instances[n];
+    if (w->unwanted || w->ended) {
+        move(t, w, i, INSTANCE_ENDED);
+        return;
+    }
+    if (done->code != ERR_OK) {
+        trouble(t, w, i, i->backoff.ns == 0 ? "ErrImagePull" : "ImagePullBackOff", done->text);
+        back_off(t, w, i, false);
+        return;
+    }
+    if (i->image_next == 0)
+        snprintf(i->image_id, sizeof i->image_id, STR_FMT, STR_ARG(done->image.id));
+    i->image_next++;
+    image_next(a, t, w, n, &done->image);
+}
+
+void instance_host_done(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                        const struct agent_event *ev)
+{
+    struct instance *i = &w->instances[n];
+    if (ev->op != i->op)
+        return;
+    i->op = 0;
+    if (i->state == INSTANCE_IMAGE)
+        image_done(a, t, w, n, ev->host);
+    else if (i->state == INSTANCE_SAVING)
+        instance_saved(a, t, w, n, ev->host->code == ERR_OK);
+}
+
+static void save(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n)
+{
+    struct instance *i = &w->instances[n];
+    i->retry_at = (struct instant){0};
+    ask(a, t, w, n, FX_SAVE)->bytes = report_record(t, w);
+    if (i->state != INSTANCE_SAVING)
+        move(t, w, i, INSTANCE_SAVING);
+}
+
+void instance_saved(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n, bool ok)
+{
+    struct instance *i = &w->instances[n];
+    if (ok)
+        destroy(a, t, w, n);
+    else
+        i->retry_at = instant_add(t->now, RETRY);
+}
+
+/* The first process is gone. What that means is decided before it is written down. */
+static void exited(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                   const struct runtime_event *ev)
+{
+    struct instance *i = &w->instances[n];
+    if (i->state == INSTANCE_STARTING) /* Its start was too quick to be answered first. */
+        move(t, w, i, INSTANCE_RUNNING);
+    if (i->state != INSTANCE_RUNNING && i->state != INSTANCE_STOPPING &&
+        i->state != INSTANCE_KILLING)
+        return;
+    i->end = (struct instance_end){.happened = true,
+                                   .exit_code = ev->exit_code,
+                                   .signal = ev->signal,
+                                   .oom_killed = ev->oom_killed,
+                                   .started = ev->started.ns != 0 ? ev->started : i->started,
+                                   .finished = ev->finished.ns != 0 ? ev->finished : t->wall};
+    snprintf(i->end.id, sizeof i->end.id, "%s", i->id);
+    if (i->running_since.ns != 0 && instant_sub(t->now, i->running_since).ns >= FORGIVEN_AFTER.ns)
+        i->backoff = (struct span){0};
+    i->again = w->kind->again(w, n);
+    i->kill_at = (struct instant){0};
+    i->pid = 0;
+    i->cpus_op = 0;
+    i->cpus_retry_at = (struct instant){0};
+    workload_say(t, w);
+    save(a, t, w, n);
+}
+
+static void started(struct agent_turn *t, struct workload *w, struct instance *i,
+                    const struct runtime_event *ev)
+{
+    i->op = 0;
+    i->pid = ev->pid;
+    i->cpus = ev->cpus;
+    i->started = ev->started.ns != 0 ? ev->started : t->wall;
+    i->running_since = t->now;
+    i->trouble = NULL;
+    move(t, w, i, INSTANCE_RUNNING);
+    workload_say(t, w);
+}
+
+static void destroyed(struct agent_turn *t, struct workload *w, struct instance *i,
+                      const struct runtime_event *ev)
+{
+    i->op = 0;
+    if (ev->code != ERR_OK) {
+        trouble(t, w, i, "DestroyFailed", ev->text);
+        i->retry_at = instant_add(t->now, RETRY);
+        return;
+    }
+    bool again = i->again && !w->unwanted && !w->ended;
+    if (i->end.happened && again) {
+        i->last = i->end;
+        i->attempt++;
+        trouble(t, w, i, i->backoff.ns == 0 ? NULL : "CrashLoopBackOff",
+                "waiting before the next restart");
+    }
+    if (again)
+        back_off(t, w, i, i->end.happened);
+    else
+        move(t, w, i, INSTANCE_ENDED);
+}
+
+static void done(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                 const struct runtime_event *ev)
+{
+    struct instance *i = &w->instances[n];
+    switch (i->state) {
+    case INSTANCE_CREATING:
+    case INSTANCE_STARTING:
+        if (ev->code != ERR_OK) {
+            trouble(t, w, i,
+                    i->state == INSTANCE_CREATING ? "CreateContainerError" : "RunContainerError",
+                    ev->text);
+            i->again = true;
+            destroy(a, t, w, n);
+        } else if (i->state == INSTANCE_STARTING) {
+            started(t, w, i, ev);
+        } else if (w->unwanted || w->ended) {
+            destroy(a, t, w, n);
+        } else {
+            ask(a, t, w, n, FX_START);
+            move(t, w, i, INSTANCE_STARTING);
+        }
+        break;
+    case INSTANCE_CLEARING:
+        destroyed(t, w, i, ev);
+        break;
+    case INSTANCE_KILLING:
+        i->op = 0;
+        if (ev->code != ERR_OK)
+            i->retry_at = instant_add(t->now, RETRY);
+        break;
+    case INSTANCE_STOPPING: /* It was asked. If it could not be, kill_at comes all the same. */
+    case INSTANCE_WAITING:
+    case INSTANCE_IMAGE:
+    case INSTANCE_RUNNING:
+    case INSTANCE_SAVING:
+    case INSTANCE_BACKOFF:
+    case INSTANCE_ENDED:
+    case INSTANCE__COUNT:
+        i->op = 0;
+        break;
+    }
+}
+
+void instance_runtime_event(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                            const struct runtime_event *ev)
+{
+    struct instance *i = &w->instances[n];
+    if (ev->type == RUNTIME_EXITED) {
+        if (strcmp(ev->id, i->id) == 0)
+            exited(a, t, w, n, ev);
+    } else if (ev->op != 0 && ev->op == i->cpus_op) {
+        i->cpus_op = 0;
+        if (ev->code == ERR_OK)
+            i->helper = i->asked;
+        else
+            i->cpus_retry_at = instant_add(t->now, RETRY);
+    } else if (ev->op != 0 && ev->op == i->op) {
+        done(a, t, w, n, ev);
+    }
+}
+
+static void kill(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n)
+{
+    struct instance *i = &w->instances[n];
+    i->kill_at = i->retry_at = (struct instant){0};
+    ask(a, t, w, n, FX_KILL);
+    if (i->state != INSTANCE_KILLING)
+        move(t, w, i, INSTANCE_KILLING);
+}
+
+/* To be called again with less grace; more is not given. */
+void instance_stop(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                   struct span grace)
+{
+    struct instance *i = &w->instances[n];
+    struct instant kill_at = instant_add(t->now, grace);
+    if (i->state == INSTANCE_WAITING || i->state == INSTANCE_BACKOFF) {
+        i->retry_at = (struct instant){0};
+        move(t, w, i, INSTANCE_ENDED);
+    } else if (i->state == INSTANCE_RUNNING && grace.ns <= 0) {
+        kill(a, t, w, n);
+    } else if (i->state == INSTANCE_RUNNING) {
+        ask(a, t, w, n, FX_STOP);
+        i->kill_at = kill_at;
+        move(t, w, i, INSTANCE_STOPPING);
+    } else if (i->state == INSTANCE_STOPPING && kill_at.ns < i->kill_at.ns) {
+        i->kill_at = kill_at;
+    }
+}
+
+void instance_tick(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n)
+{
+    struct instance *i = &w->instances[n];
+    bool go = w->state == WORKLOAD_RUNNING && !w->unwanted && !w->ended;
+    if (i->state == INSTANCE_WAITING && go && w->kind->ready(w, n))
+        begin(a, t, w, n);
+    else if (i->state == INSTANCE_BACKOFF && go && instant_due(i->retry_at, t->now))
+        begin(a, t, w, n);
+    else if (i->state == INSTANCE_STOPPING && instant_due(i->kill_at, t->now))
+        kill(a, t, w, n);
+    else if (i->op == 0 && instant_due(i->retry_at, t->now) && i->state == INSTANCE_KILLING)
+        kill(a, t, w, n);
+    else if (i->op == 0 && instant_due(i->retry_at, t->now) && i->state == INSTANCE_SAVING)
+        save(a, t, w, n);
+    else if (i->op == 0 && instant_due(i->retry_at, t->now) && i->state == INSTANCE_CLEARING)
+        destroy(a, t, w, n);
+}
+
+/* The runtime has it: remember what it says until every list is in. */
+void instance_found(struct agent *a, struct agent_turn *t, enum runtime_kind kind,
+                    const struct runtime_event *ev)
+{
+    struct str rest = str_of(ev->id), uid, name, attempt;
+    uint64_t number = 0;
+    struct workload *w = NULL;
+    if (str_split(&rest, '.', &uid) && str_split(&rest, '.', &name) &&
+        str_split(&rest, '.', &attempt) && str_parse_u64(attempt, &number) == ERR_OK)
+        w = agent_find_uid(a, uid);
+    for (uint32_t n = 0; w != NULL && w->kind->runtime == kind && n < w->instances_count; n++) {
+        struct instance *i = &w->instances[n];
+        if (!str_eq(str_of(i->name), name) || i->state != INSTANCE_WAITING || number < i->attempt ||
+            i->found || i->end.happened)
+            continue;
+        i->found = true;
+        i->found_ended = ev->state == RUNTIME_CREATED;
+        i->attempt = (uint32_t)number;
+        i->pid = ev->pid;
+        i->cpus = ev->cpus;
+        i->started = ev->started;
+        snprintf(i->id, sizeof i->id, "%s", ev->id);
+        return;
+    }
+    /* Nobody's: a record that never became durable, or an attempt that was given up. */
+    struct agent_effect *fx = agent_do(t, FX_DESTROY);
+    fx->op = agent_op(a, 0, OP_AGENT);
+    fx->kind = kind;
+    fx->id = arena_str(&t->arena, str_of(ev->id));
+}
+
+void instance_catchup(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n)
+{
+    struct instance *i = &w->instances[n];
+    if (i->state != INSTANCE_WAITING)
+        return;
+    if (i->found && i->found_ended) {
+        i->again = true;
+        destroy(a, t, w, n);
+    } else if (i->found) {
+        i->helper = w->holds ? (struct cpuset){0} : i->cpus;
+        i->running_since = t->now;
+        move(t, w, i, INSTANCE_RUNNING);
+    } else if (i->end.happened) {
+        move(t, w, i, INSTANCE_ENDED);
+    }
+}
+
+struct instant instance_deadline(const struct workload *w, const struct instance *i)
+{
+    struct instant at = i->kill_at;
+    bool waits = i->state == INSTANCE_BACKOFF && w->state != WORKLOAD_RUNNING;
+    if (!waits)
+        at = instant_earlier(at, i->retry_at);
+    if (i->cpus_op == 0)
+        at = instant_earlier(at, i->cpus_retry_at);
+    return at;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the control plane is told, level-triggered: the whole of one workload each time, again every
+ * ten seconds until it is acknowledged. A lost report costs a delay and never a wrong answer.
+ *
+ * While a start goes well nothing is told until it has settled or a second has passed: two durable
+ * writes a start are enough.
+ */
+#include "nodeagent/core/agent_priv.h"
+
+#include <stdio.h>
+
+static const struct span REPEAT = SPAN_S(10), SETTLE = SPAN_S(1);
+
+static Agent__ContainerFact *fact_of_end(struct agent_turn *t, const struct instance *i,
+                                         const struct instance_end *end)
+{
+    Agent__ContainerFact *f = arena_alloc(&t->arena, sizeof *f);
+    CHECK(f != NULL);
+    agent__container_fact__init(f);
+    f->has_state = true;
+    f->state = AGENT__CONTAINER_STATE__CONTAINER_STATE_TERMINATED;
+    f->name = (char *)i->name;
+    f->container_id = (char *)end->id;
+    f->has_exit_code = f->has_signal = true;
+    f->exit_code = end->exit_code;
+    f->signal = end->signal;
+    f->has_started_at_ns = f->has_finished_at_ns = true;
+    f->started_at_ns = end->started.ns;
+    f->finished_at_ns = end->finished.ns;
+    f->reason = end->oom_killed                           ? (char *)"OOMKilled"
+                : end->exit_code == 0 && end->signal == 0 ? (char *)"Completed"
+                                                          : (char *)"Error";
+    return f;
+}
+
+static bool has_probe(const struct workload *w, uint32_t n)
+{
+    if (w->pod == NULL || n < w->pod->spec->n_init_containers)
+        return false;
+    return w->pod->spec->containers[n - w->pod->spec->n_init_containers]->readiness_probe != NULL;
+}
+
+static Agent__ContainerFact *fact_of(struct agent_turn *t, const struct workload *w, uint32_t n)
+{
+    const struct instance *i = &w->instances[n];
+    bool over = i->end.happened && !i->again;
+    Agent__ContainerFact *f = fact_of_end(t, i, &i->end);
+    if (!over) {
+        Agent__ContainerFact fresh = AGENT__CONTAINER_FACT__INIT;
+        *f = fresh;
+        f->name = (char *)i->name;
+        f->container_id = (char *)i->id;
+        f->has_state = true;
+    }
+    f->has_init = true;
+    f->init = i->init;
+    f->image_id = (char *)i->image_id;
+    f->has_restarts = true;
+    f->restarts = i->attempt + (i->end.happened && i->again ? 1 : 0);
+    const struct instance_end *last = i->end.happened && i->again ? &i->end : &i->last;
+    if (last->happened)
+        f->last = fact_of_end(t, i, last);
+    bool running = i->state == INSTANCE_RUNNING || i->state == INSTANCE_STOPPING ||
+                   i->state == INSTANCE_KILLING;
+    if (over)
+        return f;
+    f->state = running ? AGENT__CONTAINER_STATE__CONTAINER_STATE_RUNNING
+                       : AGENT__CONTAINER_STATE__CONTAINER_STATE_WAITING;
+    if (running) {
+        f->has_pid = f->has_started_at_ns = f->has_ready = true;
+        f->pid = (uint32_t)i->pid;
+        f->started_at_ns = i->started.ns;
+        f->ready = !has_probe(w, n);
+    } else {
+        f->reason = i->trouble != NULL                                  ? (char *)i->trouble
+                    : w->state != WORKLOAD_RUNNING && w->reason != NULL ? (char *)w->reason
+                    : i->init || w->instances_count == 1 ? (char *)"ContainerCreating"
+                    : i->state == INSTANCE_WAITING       ? (char *)"PodInitializing"
+                                                         : (char *)"ContainerCreating";
+        f->message = i->trouble != NULL ? (char *)i->text : (char *)w->text;
+    }
+    return f;
+}
+
+static bool ever_ran(const struct workload *w)
+{
+    for (uint32_t n = 0; n < w->instances_count; n++) {
+        const struct instance *i = &w->instances[n];
+        if (!i->init && (i->attempt > 0 || i->end.happened ||
+                         (i->state >= INSTANCE_RUNNING && i->state <= INSTANCE_SAVING)))
+            return true;
+    }
+    return false;
+}
+
+static Agent__RuntimePhase phase_of(const struct workload *w, bool record)
+{
+    bool told = record || w->state == WORKLOAD_ENDED || w->state == WORKLOAD_FORGETTING ||
+                w->state == WORKLOAD_GONE;
+    if (w->ended && told)
+        return w->failed ? AGENT__RUNTIME_PHASE__RUNTIME_PHASE_FAILED
+                         : AGENT__RUNTIME_PHASE__RUNTIME_PHASE_SUCCEEDED;
+    if (w->unwanted)
+        return AGENT__RUNTIME_PHASE__RUNTIME_PHASE_STOPPING;
+    return ever_ran(w) ? AGENT__RUNTIME_PHASE__RUNTIME_PHASE_RUNNING
+                       : AGENT__RUNTIME_PHASE__RUNTIME_PHASE_PREPARING;
+}
+
+static void cpus_read_back(struct agent_turn *t, const struct workload *w, Agent__WorkloadStatus *s)
+{
+    struct cpuset all = {0};
+    for (uint32_t n = 0; n < w->instances_count; n++)
+        if (w->instances[n].state == INSTANCE_RUNNING)
+            cpus_join(&all, &w->instances[n].cpus);
+    s->cpus = arena_zalloc(&t->arena, cpus_count(&all) + 1, sizeof *s->cpus);
+    CHECK(s->cpus != NULL);
+    for (uint32_t cpu = 0; cpu < RUNTIME_CPUS_MAX; cpu++)
+        if (cpus_has(&all, cpu))
+            s->cpus[s->n_cpus++] = cpu;
+}
+
+static void guest_of(struct agent_turn *t, const struct workload *w, Agent__WorkloadStatus *s)
+{
+    if (w->machine == NULL || w->instances_count == 0)
+        return;
+    s->guest = arena_alloc(&t->arena, sizeof *s->guest);
+    CHECK(s->guest != NULL);
+    agent__guest_fact__init(s->guest);
+    s->guest->has_pid = true;
+    s->guest->pid = (uint32_t)w->instances[0].pid;
+}
+
+static Agent__WorkloadStatus *status_of(struct agent_turn *t, const struct workload *w, bool record)
+{
+    Agent__WorkloadStatus *s = arena_alloc(&t->arena, sizeof *s);
+    CHECK(s != NULL);
+    agent__workload_status__init(s);
+    s->placement_uid = (char *)w->placement_uid;
+    s->workload_uid = (char *)w->uid;
+    s->has_sequence = s->has_phase = s->has_gone = s->has_observed_at_ns = true;
+    s->sequence = w->sequence;
+    if (w->assign != NULL) {
+        s->has_placement_revision = s->has_assign_revision = true;
+        s->placement_revision = w->assign->placement_revision;
+        s->assign_revision = w->assign->revision;
+    }
+    s->phase = phase_of(w, record);
+    s->gone = w->state == WORKLOAD_GONE;
+    s->observed_at_ns = t->wall.ns;
+    s->has_started_at_ns = w->started.ns != 0;
+    s->started_at_ns = w->started.ns;
+    s->reason = (char *)w->reason;
+    s->message = w->reason != NULL ? (char *)w->text : NULL;
+    s->containers = arena_zalloc(&t->arena, w->instances_count + 1, sizeof *s->containers);
+    CHECK(s->containers != NULL);
+    for (uint32_t n = 0; n < w->instances_count; n++)
+        s->containers[s->n_containers++] = fact_of(t, w, n);
+    size_t addresses = w->placement == NULL ? 0 : w->placement->spec->n_addresses;
+    s->ips = arena_zalloc(&t->arena, addresses + 1, sizeof *s->ips);
+    CHECK(s->ips != NULL);
+    for (size_t i = 0; i < addresses && w->started.ns != 0; i++)
+        s->ips[s->n_ips++] = w->placement->spec->addresses[i]->ip;
+    cpus_read_back(t, w, s);
+    guest_of(t, w, s);
+    return s;
+}
+
+struct str report_record(struct agent_turn *t, const struct workload *w)
+{
+    Agent__Record r = AGENT__RECORD__INIT;
+    r.assign = w->assign;
+    r.status = status_of(t, w, true);
+    size_t len = agent__record__get_packed_size(&r);
+    uint8_t *bytes = arena_alloc(&t->arena, len + 1);
+    CHECK(bytes != NULL);
+    agent__record__pack(&r, bytes);
+    return str_from(bytes, len);
+}
+
+/* On its way up, and nothing is wrong: more is coming in a moment. */
+static bool settling(const struct workload *w)
+{
+    if (w->unwanted || w->ended || w->reason != NULL)
+        return false;
+    for (uint32_t n = 0; n < w->instances_count; n++) {
+        const struct instance *i = &w->instances[n];
+        if (i->state >= INSTANCE_IMAGE && i->state <= INSTANCE_STARTING && i->trouble == NULL)
+            return true;
+    }
+    return false;
+}
+
+static void send(struct agent_turn *t, struct workload *w)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    if (w->dirty || w->sequence == 0)
+        w->sequence++;
+    w->dirty = false;
+    w->report_at = instant_add(t->now, REPEAT);
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_WORKLOAD_STATUS;
+    m.workload_status = status_of(t, w, false);
+    session_send(t, &m);
+}
+
+void report_flush(struct agent *a, struct agent_turn *t)
+{
+    if (a->session.state != SESSION_UP)
+        return;
+    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++) {
+        struct workload *w = a->workloads[i];
+        if (w == NULL)
+            continue;
+        bool now =
+            w->dirty && (!settling(w) || instant_due(instant_add(w->report_from, SETTLE), t->now));
+        if (now || (w->sequence != w->acked && instant_due(w->report_at, t->now)))
+            send(t, w);
+    }
+}
+
+uint32_t report_all(struct agent *a, struct agent_turn *t)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++) {
+        if (a->workloads[i] == NULL)
+            continue;
+        send(t, a->workloads[i]);
+        count++;
+    }
+    return count;
+}
+
+void report_acked(struct agent *a, struct agent_turn *t, const Agent__StatusAck *ack)
+{
+    (void)t;
+    struct workload *w = agent_find(a, str_of(ack->placement_uid));
+    if (w == NULL || ack->sequence != w->sequence)
+        return;
+    w->acked = ack->sequence;
+    if (w->state == WORKLOAD_GONE && !w->dirty)
+        agent_give(a, w);
+}
+
+struct instant report_deadline(const struct agent *a, const struct workload *w)
+{
+    if (a->session.state != SESSION_UP)
+        return (struct instant){0};
+    struct instant at = {0};
+    if (w->dirty)
+        at = instant_add(w->report_from, SETTLE);
+    if (w->sequence != w->acked)
+        at = instant_earlier(at, w->report_at);
+    return at;
+}
+
+static void end_of_fact(const Agent__ContainerFact *f, struct instance_end *out)
+{
+    *out = (struct instance_end){.happened = true,
+                                 .exit_code = f->exit_code,
+                                 .signal = f->signal,
+                                 .started = {f->started_at_ns},
+                                 .finished = {f->finished_at_ns}};
+    out->oom_killed = str_is(str_of(f->reason), "OOMKilled");
+    snprintf(out->id, sizeof out->id, "%s", f->container_id == NULL ? "" : f->container_id);
+}
+
+/* What we knew of a workload before our own restart. */
+void report_restore(struct workload *w, const Agent__WorkloadStatus *s)
+{
+    w->ended = s->phase == AGENT__RUNTIME_PHASE__RUNTIME_PHASE_SUCCEEDED ||
+               s->phase == AGENT__RUNTIME_PHASE__RUNTIME_PHASE_FAILED;
+    w->failed = s->phase == AGENT__RUNTIME_PHASE__RUNTIME_PHASE_FAILED;
+    w->started = (struct wall){s->started_at_ns};
+    for (size_t k = 0; k < s->n_containers; k++) {
+        const Agent__ContainerFact *f = s->containers[k];
+        for (uint32_t n = 0; n < w->instances_count; n++) {
+            struct instance *i = &w->instances[n];
+            if (f->name == NULL || strcmp(f->name, i->name) != 0)
+                continue;
+            i->attempt = f->restarts;
+            snprintf(i->image_id, sizeof i->image_id, "%s", f->image_id == NULL ? "" : f->image_id);
+            if (f->last != NULL)
+                end_of_fact(f->last, &i->last);
+            if (f->state == AGENT__CONTAINER_STATE__CONTAINER_STATE_TERMINATED)
+                end_of_fact(f, &i->end);
+        }
+    }
+}

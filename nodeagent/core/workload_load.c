@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An Assign, or the record of one, becomes the structs of a workload: whole, or not at all. */
+#include "base/mem.h"
+#include "nodeagent/core/agent_priv.h"
+#include "proto/k8s/runtime.pb-c.h"
+
+#include <stdio.h>
+
+static void *arena_take(void *state, size_t size)
+{
+    return arena_alloc(state, size);
+}
+
+static void arena_keep(void *state, void *at)
+{
+    (void)state;
+    (void)at;
+}
+
+ProtobufCAllocator workload_allocator(struct arena *arena)
+{
+    return (ProtobufCAllocator){.alloc = arena_take, .free = arena_keep, .allocator_data = arena};
+}
+
+ProtobufCMessage *workload_unwrap(struct arena *arena, const ProtobufCMessageDescriptor *type,
+                                  struct str envelope)
+{
+    ProtobufCAllocator allocator = workload_allocator(arena);
+    static const struct str magic = {"k8s\0", 4};
+    if (!str_starts(envelope, magic))
+        return NULL;
+    Runtime__Unknown *u = runtime__unknown__unpack(&allocator, envelope.len - magic.len,
+                                                   (const uint8_t *)envelope.at + magic.len);
+    if (u == NULL)
+        return NULL;
+    return protobuf_c_message_unpack(type, &allocator, u->raw.len, u->raw.data);
+}
+
+static struct str bytes_of(const ProtobufCBinaryData *b)
+{
+    return str_from(b->data, b->len);
+}
+
+static bool metadata_ok(const Meta__ObjectMeta *m)
+{
+    return m != NULL && m->name != NULL && m->namespace_ != NULL && m->uid != NULL &&
+           m->uid[0] != '\0' && strlen(m->uid) < WORKLOAD_UID_MAX && strchr(m->uid, '.') == NULL;
+}
+
+/* The granted threads, and all threads of their cores: a left-over sibling stays idle. */
+static void cpus_of(const struct agent *a, struct workload *w)
+{
+    w->exclusive = w->run_cpus = (struct cpuset){0};
+    if (!workload_exclusive(w))
+        return;
+    const Baton__ExclusiveCpus *e = w->placement->spec->exclusive;
+    for (size_t i = 0; i < e->n_cpus; i++)
+        cpus_add(&w->run_cpus, e->cpus[i]);
+    w->exclusive = w->run_cpus;
+    const Baton__NodeHardwareSpec *hw = a->hardware;
+    for (size_t i = 0; hw != NULL && i < hw->n_threads; i++)
+        for (size_t k = 0; k < e->n_cores; k++)
+            if (hw->threads[i]->core == e->cores[k])
+                cpus_add(&w->exclusive, hw->threads[i]->cpu);
+}
+
+static bool decode(struct workload *w, const Agent__Assign *from, char *text, size_t size)
+{
+    ProtobufCAllocator allocator = workload_allocator(&w->arena);
+    size_t len = agent__assign__get_packed_size(from);
+    uint8_t *copy = arena_alloc(&w->arena, len + 1);
+    if (copy == NULL)
+        return snprintf(text, size, "the object is too large for this node"), false;
+    agent__assign__pack(from, copy);
+    w->assign = agent__assign__unpack(&allocator, len, copy);
+    if (w->assign == NULL || !w->assign->has_placement || !w->assign->has_workload)
+        return snprintf(text, size, "the assignment lacks its placement or its workload"), false;
+    w->placement = (Baton__Placement *)workload_unwrap(&w->arena, &baton__placement__descriptor,
+                                                       bytes_of(&w->assign->placement));
+    if (w->placement == NULL || w->placement->spec == NULL ||
+        w->placement->spec->workload == NULL || w->placement->spec->workload->kind == NULL)
+        return snprintf(text, size, "the placement does not decode"), false;
+    struct str object = bytes_of(&w->assign->workload);
+    if (str_is(str_of(w->placement->spec->workload->kind), "Pod")) {
+        w->kind = &workload_pod;
+        w->pod = (Core__Pod *)workload_unwrap(&w->arena, &core__pod__descriptor, object);
+        if (w->pod == NULL || w->pod->spec == NULL || !metadata_ok(w->pod->metadata))
+            return snprintf(text, size, "the pod does not decode"), false;
+    } else {
+        w->kind = &workload_vm;
+        w->machine = (Kubevirt__VirtualMachineInstance *)workload_unwrap(
+            &w->arena, &kubevirt__virtual_machine_instance__descriptor, object);
+        if (w->machine == NULL || w->machine->spec == NULL || w->machine->spec->domain == NULL ||
+            !metadata_ok(w->machine->metadata))
+            return snprintf(text, size, "the virtual machine does not decode"), false;
+    }
+    return true;
+}
+
+bool workload_load(const struct agent *a, struct workload *w, const Agent__Assign *assign,
+                   char *text, size_t size)
+{
+    struct workload fresh = *w;
+    arena_init(&fresh.arena, 4 * AGENT_MESSAGE_MAX);
+    fresh.pod = NULL;
+    fresh.machine = NULL;
+    if (!decode(&fresh, assign, text, size) ||
+        (fresh.instances == NULL && !fresh.kind->plan(&fresh, text, size))) {
+        arena_free(&fresh.arena);
+        return false;
+    }
+    const Meta__ObjectMeta *meta =
+        fresh.pod != NULL ? fresh.pod->metadata : fresh.machine->metadata;
+    snprintf(fresh.uid, sizeof fresh.uid, "%s", meta->uid);
+    cpus_of(a, &fresh);
+    if (w->instances !=
+        NULL) { /* What is held stays held until it is gone, whatever is said now. */
+        fresh.exclusive = w->exclusive;
+        fresh.run_cpus = w->run_cpus;
+    }
+    arena_free(&w->arena);
+    *w = fresh;
+    return true;
+}
+
+struct str workload_dir(const struct agent *a, struct arena *arena, const struct workload *w)
+{
+    return arena_printf(arena, STR_FMT "/pods/%s", STR_ARG(a->config.state_dir), w->uid);
+}
+
+struct str workload_log_dir(const struct agent *a, struct arena *arena, const struct workload *w)
+{
+    return arena_printf(arena, STR_FMT "/logs/" STR_FMT "_" STR_FMT "_%s",
+                        STR_ARG(a->config.state_dir), STR_ARG(workload_namespace(w)),
+                        STR_ARG(workload_name(w)), w->uid);
+}
