@@ -43,11 +43,11 @@
     R(NUMA,          false, "node(s) cannot satisfy the NUMA policy")                              \
     R(SMT,           false, "node(s) would leave threads of a core idle (full cores only)")        \
     R(LLC,           false, "node(s) cannot align the cores to cache domains")                     \
+    R(SPREAD_LABEL,  false, "node(s) didn't match pod topology spread constraints (missing required label)") \
+    R(SPREAD,        false, "node(s) didn't match pod topology spread constraints")  \
     R(AFFINITY,      false, "node(s) didn't match pod affinity rules")                             \
     R(ANTI_AFFINITY, false, "node(s) didn't match pod anti-affinity rules")                        \
-    R(EXISTING_ANTI, false, "node(s) didn't satisfy existing pods anti-affinity rules")            \
-    R(SPREAD_LABEL,  false, "node(s) didn't match pod topology spread constraints (missing required label)") \
-    R(SPREAD,        false, "node(s) didn't match pod topology spread constraints")
+    R(EXISTING_ANTI, false, "node(s) didn't satisfy existing pods anti-affinity rules")
 /* clang-format on */
 
 enum explain_reason {

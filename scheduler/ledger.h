@@ -11,10 +11,11 @@
  *        that goes stale safely: after undo or release every call with it is ERR_NOT_FOUND or a
  *        no-op. Nothing is a pointer, nothing calls back, nothing reads a clock.
  * ASYNC  Nothing. Every call ends before it returns, in bounded time.
- * FAILS  ledger_place(): ERR_BUSY nothing has room now (ledger_explain() says why, on demand);
- *        ERR_INVALID the request contradicts itself or no node could hold it even empty; ERR_LIMIT
- *        a full table. ledger_restore(): ERR_CONFLICT when a row is held by another or not there;
- *        the node is then marked and takes nothing new until ledger_node_put() mends it.
+ * FAILS  ledger_place(): ERR_BUSY nothing has room now (ledger_explain() says why, and whether it
+ *        could ever fit); ERR_INVALID the request contradicts itself; ERR_LIMIT a full table.
+ *        ledger_restore(): ERR_NOT_FOUND the node is not known; ERR_CONFLICT a row is held by
+ *        another or not there: the node is then marked and takes nothing new until
+ *        ledger_node_put() mends it.
  * CPU    An exclusive grant is whole cores: n CPUs take n / threads-per-core of them, rounded up.
  *        All other cores are the shared pool, never fewer than shared_cores. Shared requests fit
  *        while their sum is at most 1000 x pool threads - system_cpu; a grant that would break that

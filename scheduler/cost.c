@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is left over on a node, as one number.
+ *
+ * Each kind of row counts by its share of the largest node in the cluster, so that a core, a
+ * gigabyte and a GPU are comparable and a small node is not full only because it is small. Shares
+ * are integers of 2^-20; packing takes the least left over, spreading the most. A set of rows that
+ * crosses sockets or NUMA nodes costs more than any left-over.
+ */
+#include "scheduler/search_priv.h"
+
+enum { SHARE_BITS = 20, SCALE_BITS = 40, SPLIT_BITS = 44 };
+
+uint64_t cost__devices_total(const struct node *n)
+{
+    return (uint64_t)n->devices_count * TOPOLOGY_DEVICE_UNITS;
+}
+
+uint64_t cost__devices_free(const struct node *n)
+{
+    uint64_t free = 0;
+    for (uint32_t i = 0; i < n->devices_count; i++)
+        free += (uint64_t)(n->devices[i].units - n->devices[i].used) *
+                (n->devices[i].units == 1 ? TOPOLOGY_DEVICE_UNITS : 1);
+    return free;
+}
+
+static uint64_t devices_wanted(const struct request *r)
+{
+    uint64_t wanted = 0;
+    for (uint32_t i = 0; i < r->devices_count; i++)
+        wanted += r->devices[i].units > 0 ? r->devices[i].units
+                                          : (uint64_t)r->devices[i].count * TOPOLOGY_DEVICE_UNITS;
+    return wanted;
+}
+
+struct capacity {
+    uint64_t cpu, memory, devices;
+};
+
+static struct capacity capacity_of(const struct node *n)
+{
+    struct capacity c = {.cpu = 1000ull * n->shape->threads_count,
+                         .devices = cost__devices_total(n)};
+    for (uint32_t k = 0; k < n->shape->numa_count; k++)
+        c.memory += n->numa[k].memory_total;
+    c.memory >>= 20;
+    return c;
+}
+
+static void capacity_raise(struct ledger *l, const struct node *n)
+{
+    struct capacity c = capacity_of(n);
+    l->cpu_most = max_u64(l->cpu_most, c.cpu);
+    l->memory_most = max_u64(l->memory_most, c.memory);
+    l->devices_most = max_u64(l->devices_most, c.devices);
+    l->cpu_scale = (1ull << SCALE_BITS) / l->cpu_most;
+    l->memory_scale = (1ull << SCALE_BITS) / l->memory_most;
+    l->device_scale = (1ull << SCALE_BITS) / l->devices_most;
+}
+
+bool cost__node_came(struct ledger *l, const struct node *n)
+{
+    uint64_t cpu = l->cpu_most, memory = l->memory_most, devices = l->devices_most;
+    capacity_raise(l, n);
+    return cpu != l->cpu_most || memory != l->memory_most || devices != l->devices_most;
+}
+
+bool cost__node_went(struct ledger *l, const struct node *n)
+{
+    struct capacity c = capacity_of(n);
+    if (c.cpu < l->cpu_most && c.memory < l->memory_most && c.devices < l->devices_most)
+        return false;
+    cost__reset(l);
+    for (uint32_t i = 0; i < l->nodes.count; i++)
+        if (ledger__node(l, i) != NULL && !ledger__node(l, i)->removed)
+            capacity_raise(l, ledger__node(l, i));
+    return true;
+}
+
+void cost__reset(struct ledger *l)
+{
+    l->cpu_most = l->memory_most = l->devices_most = 1;
+    l->cpu_scale = l->memory_scale = l->device_scale = 1ull << SCALE_BITS;
+}
+
+static uint64_t share(uint64_t amount, uint64_t scale)
+{
+    return amount * scale >> (SCALE_BITS - SHARE_BITS);
+}
+
+uint64_t cost__left(const struct ledger *l, uint64_t cpu_milli, uint64_t memory_bytes,
+                    uint64_t device_units)
+{
+    return share(cpu_milli, l->cpu_scale) + share(memory_bytes >> 20, l->memory_scale) +
+           share(device_units, l->device_scale);
+}
+
+int64_t cost__packing(const struct ledger *l, const struct node *n, const struct request *r,
+                      const struct fit *f)
+{
+    uint64_t memory = 0, cpu = 1000ull * n->pool_threads;
+    uint64_t cpu_held = n->system_cpu_milli + n->shared_held + r->shared_milli +
+                        1000ull * f->cores_count * n->shape->core_threads_max;
+    for (uint32_t i = 0; i < n->shape->numa_count; i++)
+        memory += n->numa[i].memory_free;
+    memory -= r->memory_bytes + r->overhead_bytes;
+    cpu = cpu > cpu_held ? cpu - cpu_held : 0;
+
+    uint64_t left = cost__left(l, cpu, memory, cost__devices_free(n) - devices_wanted(r));
+    int64_t split = (int64_t)((f->sockets - 1) * TOPOLOGY_NUMA_MAX + f->numa - 1) << SPLIT_BITS;
+    return r->choice == CHOICE_SPREAD ? split - (int64_t)left : split + (int64_t)left;
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who holds what: the life of a hold from place or restore to undo or release. */
+#include "scheduler/ledger.h"
+#include "scheduler/search_priv.h"
+
+static const struct ledger_limits defaults = {.nodes_max = 10000,
+                                              .holds_max = 1000000,
+                                              .names_max = 4000000,
+                                              .names_bytes_max = 512ull << 20,
+                                              .cache_bytes_max = 256ull << 20};
+enum { REQUEST_KEY_MAX = 1 << 20, SHAPES_MAX = 1 << 20 };
+
+static enum err_code place(struct ledger *l, const struct request *r, bool plain,
+                           uint64_t *out_hold, struct placement *out_rows, struct err *e);
+static enum err_code hold_new(struct ledger *l, struct node *n, const struct request *r,
+                              struct class *c, struct labels *own, const struct fit *f,
+                              uint32_t *out_index, struct err *e);
+static void hold_end(struct ledger *l, uint64_t name);
+
+struct ledger *ledger_new(const struct ledger_limits *limits)
+{
+    struct ledger *l = mem_zalloc(1, sizeof *l);
+    struct ledger_limits *to = &l->limits;
+    *to = limits == NULL ? defaults : *limits;
+    to->nodes_max = to->nodes_max == 0 ? defaults.nodes_max : to->nodes_max;
+    to->holds_max = to->holds_max == 0 ? defaults.holds_max : to->holds_max;
+    to->names_max = to->names_max == 0 ? defaults.names_max : to->names_max;
+    to->names_bytes_max = to->names_bytes_max == 0 ? defaults.names_bytes_max : to->names_bytes_max;
+    to->cache_bytes_max = to->cache_bytes_max == 0 ? defaults.cache_bytes_max : to->cache_bytes_max;
+
+    names_init(&l->names, to->names_max, to->names_bytes_max);
+    enum err_code rc = names_intern(&l->names, STR("node.kubernetes.io/unschedulable"),
+                                    &l->name_unschedulable, NULL);
+    CHECK(rc == ERR_OK);
+    buf_init(&l->scratch, REQUEST_KEY_MAX);
+    map_init(&l->shapes, SHAPES_MAX);
+    map_init(&l->nodes_map, to->nodes_max * 2); /* Removed ones wait for their holds. */
+    map_init(&l->classes_map, to->holds_max);
+    map_init(&l->labels_map, to->holds_max);
+    l->holds = mem_zalloc((to->holds_max + HOLD_CHUNK - 1) / HOLD_CHUNK, sizeof(struct hold *));
+    l->hold_free = HOLD_NONE;
+    cost__reset(l);
+    return l;
+}
+
+void ledger_free(struct ledger *l)
+{
+    if (l == NULL)
+        return;
+    for (uint32_t i = 0; i < l->holds_end; i++)
+        if (ledger__hold(l, i)->state != HOLD_FREE)
+            rows__drop(l, ledger__hold(l, i));
+    for (uint32_t i = 0; i < l->holds_end; i += HOLD_CHUNK)
+        mem_free(l->holds[i / HOLD_CHUNK]);
+    mem_free(l->holds);
+    for (uint32_t i = 0; i < l->nodes.count; i++)
+        node__free(l, l->nodes.at[i]);
+    for (uint32_t i = 0; i < l->classes.count; i++)
+        mem_free(l->classes.at[i]);
+    for (uint32_t i = 0; i < l->labels.count; i++)
+        mem_free(l->labels.at[i]);
+    table__fini(&l->nodes);
+    table__fini(&l->classes);
+    table__fini(&l->labels);
+    map_fini(&l->shapes);
+    map_fini(&l->nodes_map);
+    map_fini(&l->classes_map);
+    map_fini(&l->labels_map);
+    buf_free(&l->scratch);
+    names_fini(&l->names);
+    mem_free(l);
+}
+
+struct names *ledger_names(struct ledger *l)
+{
+    return &l->names;
+}
+
+void ledger__node_changed(struct ledger *l, uint32_t node, bool facts)
+{
+    (void)facts;
+    node__rehash(ledger__node(l, node));
+}
+
+/* ---- choosing ---- */
+
+enum err_code ledger_place(struct ledger *l, const struct request *r, uint64_t *out_hold,
+                           struct placement *out_rows, struct err *e)
+{
+    return place(l, r, false, out_hold, out_rows, e);
+}
+
+enum err_code ledger_place_plain(struct ledger *l, const struct request *r, uint64_t *out_hold,
+                                 struct placement *out_rows, struct err *e)
+{
+    return place(l, r, true, out_hold, out_rows, e);
+}
+
+static enum err_code intern(struct ledger *l, const struct request *r, struct class **out_class,
+                            struct labels **out_labels, struct err *e)
+{
+    enum err_code rc = class__intern(l, r, out_class, e);
+    if (rc != ERR_OK)
+        return rc;
+    rc = labels__intern(l, r, out_labels, e);
+    if (rc != ERR_OK)
+        class__unref(l, *out_class);
+    return rc;
+}
+
+static enum err_code place(struct ledger *l, const struct request *r, bool plain,
+                           uint64_t *out_hold, struct placement *out_rows, struct err *e)
+{
+    struct class *c;
+    struct labels *own;
+    struct fit f;
+    uint32_t index = 0;
+    (void)plain;
+
+    enum err_code rc = request_check(r, e);
+    if (rc == ERR_OK)
+        rc = intern(l, r, &c, &own, e);
+    if (rc != ERR_OK)
+        return rc;
+    uint32_t node = place__plain(l, &c->r, own, &f);
+    if (node == LEDGER_NODE_NONE) {
+        l->refusals++;
+        rc = err_set(e, ERR_BUSY, "0 of %u nodes fit", l->nodes_count);
+    } else {
+        rc = hold_new(l, ledger__node(l, node), r, c, own, &f, &index, e);
+    }
+    if (rc != ERR_OK) {
+        class__unref(l, c);
+        labels__unref(l, own);
+        return rc;
+    }
+    l->decisions++;
+    ledger__hold(l, index)->state = HOLD_TENTATIVE;
+    *out_hold = ledger__hold_name(l, index);
+    if (out_rows != NULL)
+        rows__print(l, ledger__hold(l, index), out_rows);
+    return ERR_OK;
+}
+
+enum err_code ledger_restore(struct ledger *l, const struct request *r,
+                             const struct placement *rows, uint64_t *out_hold, struct err *e)
+{
+    struct class *c;
+    struct labels *own;
+    struct fit f;
+    uint32_t index, node = ledger_node_find(l, rows->node_name);
+
+    if (node == LEDGER_NODE_NONE)
+        return err_set(e, ERR_NOT_FOUND, "node " STR_FMT " is not known",
+                       STR_ARG(names_text(&l->names, rows->node_name)));
+    struct node *n = ledger__node(l, node);
+    struct err why = {0};
+    enum err_code rc = request_check(r, &why);
+    if (rc == ERR_OK)
+        rc = rows__check(n, r, rows, &f, &why);
+    if (rc != ERR_OK) {
+        node__mark(n, why.text);
+        ledger__node_changed(l, node, true);
+        return err_set(e, ERR_CONFLICT, "%s", why.text);
+    }
+    rc = intern(l, r, &c, &own, e);
+    if (rc != ERR_OK)
+        return rc;
+    rc = hold_new(l, n, r, c, own, &f, &index, e);
+    if (rc != ERR_OK) {
+        class__unref(l, c);
+        labels__unref(l, own);
+        return rc;
+    }
+    ledger__hold(l, index)->state = HOLD_COMMITTED;
+    *out_hold = ledger__hold_name(l, index);
+    return ERR_OK;
+}
+
+/* ---- the table of holds ---- */
+
+uint64_t ledger__hold_name(const struct ledger *l, uint32_t index)
+{
+    return (uint64_t)ledger__hold(l, index)->generation << 32 | index;
+}
+
+struct hold *ledger__hold_find(const struct ledger *l, uint64_t name, uint32_t *out_index)
+{
+    uint32_t index = (uint32_t)name;
+    if (index >= l->holds_end)
+        return NULL;
+    struct hold *h = ledger__hold(l, index);
+    if (h->state == HOLD_FREE || h->generation != name >> 32)
+        return NULL;
+    *out_index = index;
+    return h;
+}
+
+static enum err_code hold_take_slot(struct ledger *l, uint32_t *out_index, struct err *e)
+{
+    if (l->hold_free != HOLD_NONE) {
+        *out_index = l->hold_free;
+        l->hold_free = ledger__hold(l, l->hold_free)->next;
+        return ERR_OK;
+    }
+    if (l->holds_end == l->limits.holds_max)
+        return err_set(e, ERR_LIMIT, "%u workloads are held already", l->holds_count);
+    if (l->holds_end % HOLD_CHUNK == 0) {
+        l->holds[l->holds_end / HOLD_CHUNK] = mem_zalloc(HOLD_CHUNK, sizeof(struct hold));
+        l->holds_memory += HOLD_CHUNK * sizeof(struct hold);
+    }
+    *out_index = l->holds_end++;
+    return ERR_OK;
+}
+
+/* The references to c and own become the hold's. */
+static enum err_code hold_new(struct ledger *l, struct node *n, const struct request *r,
+                              struct class *c, struct labels *own, const struct fit *f,
+                              uint32_t *out_index, struct err *e)
+{
+    uint32_t index;
+    enum err_code rc = hold_take_slot(l, &index, e);
+    if (rc != ERR_OK)
+        return rc;
+    struct hold *h = ledger__hold(l, index);
+    *h = (struct hold){.cookie = r->cookie,
+                       .started = r->started,
+                       .class_id = c->id,
+                       .labels_id = own->id,
+                       .gang = r->gang,
+                       .generation = h->generation + 1,
+                       .prev = HOLD_NONE,
+                       .next = n->hold_first};
+    if (n->hold_first != HOLD_NONE)
+        ledger__hold(l, n->hold_first)->prev = index;
+    n->hold_first = index;
+    rows__take(l, n, h, r, f);
+    l->holds_count++;
+    ledger__node_changed(l, n->index, false);
+    *out_index = index;
+    return ERR_OK;
+}
+
+void ledger_commit(struct ledger *l, uint64_t hold)
+{
+    uint32_t index;
+    struct hold *h = ledger__hold_find(l, hold, &index);
+    if (h != NULL)
+        h->state = HOLD_COMMITTED;
+}
+
+void ledger_undo(struct ledger *l, uint64_t hold)
+{
+    hold_end(l, hold);
+}
+
+void ledger_release(struct ledger *l, uint64_t hold)
+{
+    hold_end(l, hold);
+}
+
+static void hold_end(struct ledger *l, uint64_t name)
+{
+    uint32_t index;
+    struct hold *h = ledger__hold_find(l, name, &index);
+    if (h == NULL)
+        return;
+    struct node *n = ledger__node(l, h->node);
+    struct class *c = ledger__class(l, h->class_id);
+
+    if (h->prev == HOLD_NONE)
+        n->hold_first = h->next;
+    else
+        ledger__hold(l, h->prev)->next = h->next;
+    if (h->next != HOLD_NONE)
+        ledger__hold(l, h->next)->prev = h->prev;
+    rows__give(l, h, &c->r);
+    ledger__node_changed(l, n->index, false);
+    node__forget_if_unused(l, n->index);
+
+    labels__unref(l, ledger__labels(l, h->labels_id));
+    class__unref(l, c);
+    h->state = HOLD_FREE;
+    h->next = l->hold_free;
+    l->hold_free = index;
+    l->holds_count--;
+}
+
+/* ---- looking ---- */
+
+enum err_code ledger_hold_rows(const struct ledger *l, uint64_t hold, struct placement *out_rows,
+                               struct err *e)
+{
+    uint32_t index;
+    const struct hold *h = ledger__hold_find(l, hold, &index);
+    if (h == NULL)
+        return err_set(e, ERR_NOT_FOUND, "nothing is held under this name");
+    rows__print(l, h, out_rows);
+    return ERR_OK;
+}
+
+bool ledger_hold_info(const struct ledger *l, uint64_t hold, struct ledger_hold_info *out)
+{
+    uint32_t index;
+    const struct hold *h = ledger__hold_find(l, hold, &index);
+    if (h == NULL)
+        return false;
+    *out = (struct ledger_hold_info){.cookie = h->cookie,
+                                     .node = h->node,
+                                     .committed = h->state == HOLD_COMMITTED,
+                                     .priority = ledger__class(l, h->class_id)->r.priority};
+    return true;
+}
+
+uint32_t ledger_holds_count(const struct ledger *l)
+{
+    return l->holds_count;
+}
+
+void ledger_stats(const struct ledger *l, struct ledger_stats *out)
+{
+    *out = (struct ledger_stats){.node_bytes = l->nodes_memory,
+                                 .hold_bytes = l->holds_memory,
+                                 .cache_bytes = l->classes_memory,
+                                 .names_bytes = l->names.bytes,
+                                 .classes_count = l->classes.count - l->classes.spare_count,
+                                 .decisions = l->decisions,
+                                 .refusals = l->refusals};
+}

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nodes come, change and go; what is held on them stays. */
+#include "scheduler/search_priv.h"
+
+static struct node *node_new(struct ledger *l, const struct topology *t, struct shape *s);
+static void node_fill_rows(struct ledger *l, struct node *n, const struct topology *t);
+static void node_fill_facts(struct ledger *l, struct node *n, const struct topology *t);
+static enum err_code node_replace(struct ledger *l, uint32_t index, struct node *fresh,
+                                  struct err *e);
+static void node_swap(struct ledger *l, struct node *old, struct node *fresh, struct hold *copies);
+static void node_content(const struct ledger *l, struct node *n);
+
+static struct str name_key(const uint32_t *name)
+{
+    return str_from(name, sizeof *name);
+}
+
+uint32_t ledger_node_find(const struct ledger *l, uint32_t name)
+{
+    const struct node *n = map_find(&l->nodes_map, name_key(&name));
+    return n == NULL ? LEDGER_NODE_NONE : n->index;
+}
+
+/* ---- adding and changing ---- */
+
+static enum err_code node_refused(struct ledger *l, uint32_t index, enum err_code code,
+                                  const struct err *why, struct err *e)
+{
+    if (index != LEDGER_NODE_NONE) {
+        node__mark(ledger__node(l, index), why->text);
+        ledger__node_changed(l, index, true);
+    }
+    return err_set(e, code, "%s", why->text);
+}
+
+enum err_code ledger_node_put(struct ledger *l, const struct topology *t, uint32_t *out_node,
+                              struct err *e)
+{
+    struct err why = {0};
+    struct shape *s = NULL;
+    uint32_t index = ledger_node_find(l, t->name);
+
+    enum err_code rc = topology_check(t, &why);
+    if (rc == ERR_OK && index == LEDGER_NODE_NONE && l->nodes_count >= l->limits.nodes_max)
+        rc = err_set(&why, ERR_LIMIT, "%u nodes are there already", l->nodes_count);
+    if (rc == ERR_OK)
+        rc = shape__intern(l, t, &s, &why);
+    if (rc != ERR_OK)
+        return node_refused(l, index, rc, &why, e);
+
+    struct node *fresh = node_new(l, t, s);
+    if (index != LEDGER_NODE_NONE) {
+        rc = node_replace(l, index, fresh, &why);
+        if (rc != ERR_OK)
+            return node_refused(l, index, rc, &why, e);
+    } else {
+        index = table__add(&l->nodes, fresh);
+        fresh->index = index;
+        rc = map_put(&l->nodes_map, name_key(&fresh->name), fresh);
+        CHECK(rc == ERR_OK);
+        l->nodes_count++;
+    }
+    cost__node_came(l, fresh);
+    ledger__node_changed(l, index, true);
+    *out_node = index;
+    return ERR_OK;
+}
+
+static void *copy_array(struct ledger *l, const void *from, size_t count, size_t size)
+{
+    if (count == 0)
+        return NULL;
+    void *to = mem_alloc(count * size);
+    memcpy(to, from, count * size);
+    l->nodes_memory += count * size;
+    return to;
+}
+
+static struct node *node_new(struct ledger *l, const struct topology *t, struct shape *s)
+{
+    struct node *n = mem_zalloc(1, sizeof *n);
+    l->nodes_memory += sizeof *n;
+    n->name = t->name;
+    n->shape = s;
+    n->ready = t->ready;
+    n->unschedulable = t->unschedulable;
+    n->hold_first = HOLD_NONE;
+    node_fill_rows(l, n, t);
+    node_fill_facts(l, n, t);
+    node_content(l, n);
+    return n;
+}
+
+static void node_fill_devices(struct ledger *l, struct node *n, const struct topology *t)
+{
+    n->devices_count = t->devices_count;
+    n->devices = mem_zalloc(t->devices_count, sizeof *n->devices);
+    for (uint32_t i = 0; i < t->devices_count; i++)
+        n->devices[i] = (struct node_device){.class_name = t->devices[i].class_name,
+                                             .id_name = t->devices[i].id_name,
+                                             .model_name = t->devices[i].model_name,
+                                             .units = (uint16_t)t->devices[i].units,
+                                             .numa = t->devices[i].numa == TOPOLOGY_NUMA_NONE
+                                                         ? NODE_NUMA_ANY
+                                                         : (uint8_t)t->devices[i].numa};
+    n->scalars_count = t->scalars_count;
+    n->scalars = mem_zalloc(t->scalars_count, sizeof *n->scalars);
+    for (uint32_t i = 0; i < t->scalars_count; i++)
+        n->scalars[i] =
+            (struct node_scalar){.name = t->scalars[i].name, .amount = t->scalars[i].amount};
+    l->nodes_memory +=
+        t->devices_count * sizeof *n->devices + t->scalars_count * sizeof *n->scalars;
+}
+
+static void node_fill_rows(struct ledger *l, struct node *n, const struct topology *t)
+{
+    const struct shape *s = n->shape;
+    n->pool_threads = s->threads_count;
+    n->system_cpu_milli = t->system_cpu_milli;
+    n->pods_max = t->pods_max;
+    for (uint32_t i = 0; i < s->numa_count; i++) {
+        n->cores_free[i] = s->numa_usable[i];
+        n->numa[i] = (struct node_numa){t->numa[i].memory_bytes, t->numa[i].memory_bytes,
+                                        t->numa[i].hugepages_2m, t->numa[i].hugepages_2m,
+                                        t->numa[i].hugepages_1g, t->numa[i].hugepages_1g};
+    }
+    if (s->has_cache_rows) {
+        n->llcs = mem_zalloc(s->llcs_count, sizeof *n->llcs);
+        l->nodes_memory += s->llcs_count * sizeof *n->llcs;
+        for (uint32_t i = 0; i < s->llcs_count; i++)
+            n->llcs[i] = (struct node_llc){s->llc_ways[i], s->llc_bandwidth[i]};
+    }
+    node_fill_devices(l, n, t);
+    n->address_first = t->address_first;
+    n->addresses_count = t->addresses_count;
+    n->mac_first = t->mac_first;
+    n->addresses = mem_zalloc((t->addresses_count + 63) / 64, sizeof *n->addresses);
+    l->nodes_memory += (t->addresses_count + 63) / 64 * sizeof *n->addresses;
+}
+
+static void node_fill_facts(struct ledger *l, struct node *n, const struct topology *t)
+{
+    n->labels_count = t->labels_count;
+    n->labels = copy_array(l, t->labels, t->labels_count, sizeof *t->labels);
+    for (uint32_t i = 1; i < n->labels_count; i++) {
+        struct topology_label moved = n->labels[i];
+        uint32_t k = i;
+        for (; k > 0 && n->labels[k - 1].key > moved.key; k--)
+            n->labels[k] = n->labels[k - 1];
+        n->labels[k] = moved;
+    }
+    n->taints_count = t->taints_count;
+    n->taints = copy_array(l, t->taints, t->taints_count, sizeof *t->taints);
+    n->images_count = t->images_count;
+    n->images = copy_array(l, t->images, t->images_count, sizeof *t->images);
+    n->capabilities_count = t->capabilities_count;
+    n->capabilities =
+        copy_array(l, t->capabilities, t->capabilities_count, sizeof *t->capabilities);
+}
+
+void node__free(struct ledger *l, struct node *n)
+{
+    if (n == NULL)
+        return;
+    uint64_t llcs = n->llcs == NULL ? 0 : n->shape->llcs_count;
+    l->nodes_memory -= sizeof *n + llcs * sizeof *n->llcs + n->devices_count * sizeof *n->devices +
+                       n->scalars_count * sizeof *n->scalars +
+                       (n->addresses_count + 63) / 64 * sizeof *n->addresses +
+                       n->labels_count * sizeof *n->labels + n->taints_count * sizeof *n->taints +
+                       n->images_count * sizeof *n->images +
+                       n->capabilities_count * sizeof *n->capabilities;
+    shape__unref(l, n->shape);
+    mem_free(n->llcs);
+    mem_free(n->devices);
+    mem_free(n->scalars);
+    mem_free(n->ports);
+    mem_free(n->addresses);
+    mem_free(n->labels);
+    mem_free(n->taints);
+    mem_free(n->images);
+    mem_free(n->capabilities);
+    mem_free(n->marked);
+    mem_free(n);
+}
+
+/* The new description takes the old one's place when every held row is free in it too; otherwise the
+ * old one stays, so that what is held can still be given back. Nothing is changed before it is
+ * certain: the rows are taken into copies of the holds. */
+static enum err_code node_replace(struct ledger *l, uint32_t index, struct node *fresh,
+                                  struct err *e)
+{
+    struct node *old = ledger__node(l, index);
+    struct hold *copies = mem_zalloc(old->holds_count, sizeof *copies);
+    enum err_code rc = ERR_OK;
+    uint32_t count = 0;
+
+    fresh->index = index;
+    fresh->hold_first = old->hold_first;
+
+    for (uint32_t i = old->hold_first; i != HOLD_NONE && rc == ERR_OK;
+         i = ledger__hold(l, i)->next) {
+        const struct hold *h = ledger__hold(l, i);
+        const struct request *r = &ledger__class(l, h->class_id)->r;
+        struct placement rows;
+        struct fit f;
+        rows__print(l, h, &rows);
+        rc = rows__check(fresh, r, &rows, &f, e);
+        if (rc == ERR_OK) {
+            copies[count] = *h;
+            rows__take(l, fresh, &copies[count++], r, &f);
+        }
+    }
+    if (rc == ERR_OK)
+        node_swap(l, old, fresh, copies);
+    for (uint32_t i = 0; i < count; i++)
+        rows__drop(l, &copies[i]);
+    node__free(l, rc == ERR_OK ? old : fresh);
+    mem_free(copies);
+    return rc;
+}
+
+/* The holds get the rows of the copies, and the copies the old ones, to be freed. */
+static void node_swap(struct ledger *l, struct node *old, struct node *fresh, struct hold *copies)
+{
+    for (uint32_t i = old->hold_first; i != HOLD_NONE; i = ledger__hold(l, i)->next) {
+        struct hold *h = ledger__hold(l, i), was = *h;
+        *h = *copies;
+        h->next = was.next;
+        *copies++ = was;
+    }
+    l->nodes_count += old->removed;
+    old->removed = true;
+    cost__node_went(l, old);
+    l->nodes.at[old->index] = fresh;
+    map_remove(&l->nodes_map, name_key(&old->name));
+    enum err_code rc = map_put(&l->nodes_map, name_key(&fresh->name), fresh);
+    CHECK(rc == ERR_OK); /* One was removed just now. */
+}
+
+/* ---- going, and small changes ---- */
+
+void ledger_node_remove(struct ledger *l, uint32_t node)
+{
+    struct node *n = ledger__node(l, node);
+    if (n == NULL || n->removed)
+        return;
+    n->removed = true;
+    l->nodes_count--;
+    cost__node_went(l, n);
+    ledger__node_changed(l, node, true);
+    node__forget_if_unused(l, node);
+}
+
+void node__forget_if_unused(struct ledger *l, uint32_t node)
+{
+    struct node *n = ledger__node(l, node);
+    if (!n->removed || n->holds_count > 0)
+        return;
+    map_remove(&l->nodes_map, name_key(&n->name));
+    table__remove(&l->nodes, node);
+    node__free(l, n);
+}
+
+void ledger_node_set_ready(struct ledger *l, uint32_t node, bool ready)
+{
+    struct node *n = ledger__node(l, node);
+    if (n == NULL || n->ready == ready)
+        return;
+    n->ready = ready;
+    ledger__node_changed(l, node, true);
+}
+
+void ledger_node_set_unschedulable(struct ledger *l, uint32_t node, bool unschedulable)
+{
+    struct node *n = ledger__node(l, node);
+    if (n == NULL || n->unschedulable == unschedulable)
+        return;
+    n->unschedulable = unschedulable;
+    ledger__node_changed(l, node, true);
+}
+
+enum err_code ledger_node_set_images(struct ledger *l, uint32_t node,
+                                     const struct topology_image *images, uint32_t count,
+                                     struct err *e)
+{
+    struct node *n = ledger__node(l, node);
+    if (n == NULL)
+        return err_set(e, ERR_NOT_FOUND, "no node %u", node);
+    if (count > TOPOLOGY_IMAGES_MAX)
+        return err_set(e, ERR_LIMIT, "%u images, at most %u are supported", count,
+                       TOPOLOGY_IMAGES_MAX);
+    l->nodes_memory -= n->images_count * sizeof *n->images;
+    mem_free(n->images);
+    n->images = copy_array(l, images, count, sizeof *images);
+    n->images_count = count;
+    node_content(l, n);
+    ledger__node_changed(l, node, true);
+    return ERR_OK;
+}
+
+void node__mark(struct node *n, const char *why)
+{
+    size_t len = strlen(why) + 1;
+    mem_free(n->marked);
+    n->marked = mem_alloc(len);
+    memcpy(n->marked, why, len);
+}
+
+/* ---- hashes that break ties ---- */
+
+/* Names are numbered in the order they arrive, so their texts are hashed. The label that repeats the
+ * node's name is left out: two machines that differ in name only are alike. */
+static void node_content(const struct ledger *l, struct node *n)
+{
+    uint64_t sum = 0; /* Of hashes, so that the order of labels does not count. */
+    for (uint32_t i = 0; i < n->labels_count; i++)
+        if (n->labels[i].value != n->name)
+            sum += hash__name(l, hash__name(l, 1, n->labels[i].key), n->labels[i].value);
+    for (uint32_t i = 0; i < n->taints_count; i++)
+        sum += hash__name(l, hash__name(l, 2 + n->taints[i].effect, n->taints[i].key),
+                          n->taints[i].value);
+    for (uint32_t i = 0; i < n->images_count; i++)
+        sum += hash__name(l, 5, n->images[i].name);
+    for (uint32_t i = 0; i < n->capabilities_count; i++)
+        sum += hash__name(l, 6, n->capabilities[i]);
+    for (uint32_t i = 0; i < n->scalars_count; i++)
+        sum += hash__mix(hash__name(l, 7, n->scalars[i].name), n->scalars[i].amount);
+
+    uint64_t h = hash__mix(n->shape->content, sum);
+    for (uint32_t i = 0; i < n->devices_count; i++)
+        h = hash__mix(
+            hash__name(l, hash__name(l, h, n->devices[i].class_name), n->devices[i].model_name),
+            (uint64_t)n->devices[i].numa << 16 | n->devices[i].units);
+    for (uint32_t i = 0; i < n->shape->numa_count; i++) {
+        h = hash__mix(h, n->numa[i].memory_total);
+        h = hash__mix(h, (uint64_t)n->numa[i].huge2m_total << 32 | n->numa[i].huge1g_total);
+    }
+    h = hash__mix(h, (uint64_t)n->system_cpu_milli << 32 | n->pods_max);
+    n->content = hash__mix(h, n->addresses_count);
+}
+
+void node__rehash(struct node *n)
+{
+    const struct shape *s = n->shape;
+    uint64_t h = n->content;
+    for (uint32_t w = 0; w < s->words; w++)
+        h = hash__mix(h, n->taken[w]);
+    for (uint32_t i = 0; i < s->numa_count; i++) {
+        h = hash__mix(h, n->numa[i].memory_free);
+        h = hash__mix(h, (uint64_t)n->numa[i].huge2m_free << 32 | n->numa[i].huge1g_free);
+    }
+    for (uint32_t i = 0; n->llcs != NULL && i < s->llcs_count; i++)
+        h = hash__mix(h, (uint64_t)n->llcs[i].ways_free << 32 | n->llcs[i].bandwidth_free);
+    for (uint32_t i = 0; i < n->devices_count; i++)
+        h = hash__mix(h, n->devices[i].used);
+    for (uint32_t i = 0; i < n->scalars_count; i++)
+        h = hash__mix(h, n->scalars[i].held);
+    n->tie =
+        hash__mix(hash__mix(h, n->shared_held), (uint64_t)n->ports_count << 32 | n->holds_count);
+}
+
+const struct topology_label *node__label(const struct node *n, uint32_t key)
+{
+    uint32_t low = 0, high = n->labels_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (n->labels[middle].key < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n->labels_count && n->labels[low].key == key ? &n->labels[low] : NULL;
+}
+
+/* ---- looking ---- */
+
+uint32_t ledger_nodes_count(const struct ledger *l)
+{
+    return l->nodes_count;
+}
+
+uint32_t ledger_nodes_end(const struct ledger *l)
+{
+    return l->nodes.count;
+}
+
+void ledger_node_info(const struct ledger *l, uint32_t node, struct ledger_node_info *out)
+{
+    const struct node *n = ledger__node(l, node);
+    *out = (struct ledger_node_info){.marked = STR("")};
+    if (n == NULL)
+        return;
+    uint64_t pool = 1000ull * n->pool_threads;
+    *out = (struct ledger_node_info){
+        .name = n->name,
+        .used = true,
+        .removed = n->removed,
+        .ready = n->ready,
+        .unschedulable = n->unschedulable,
+        .marked = str_of(n->marked == NULL ? "" : n->marked),
+        .cores_count = n->shape->cores_count,
+        .threads_count = n->shape->threads_count,
+        .numa_count = n->shape->numa_count,
+        .pool_threads = n->pool_threads,
+        .shared_milli_max = pool > n->system_cpu_milli ? pool - n->system_cpu_milli : 0,
+        .shared_milli_held = n->shared_held,
+        .pods_max = n->pods_max,
+        .holds_count = n->holds_count,
+        .addresses_count = n->addresses_count,
+        .addresses_held = n->addresses_held,
+    };
+    for (uint32_t i = 0; i < n->shape->numa_count; i++) {
+        out->cores_free += n->cores_free[i];
+        out->memory_bytes += n->numa[i].memory_total;
+        out->memory_bytes_held += n->numa[i].memory_total - n->numa[i].memory_free;
+    }
+}
+
+static uint64_t core_holder(const struct ledger *l, const struct node *n, uint32_t core,
+                            uint32_t *out_asked)
+{
+    for (uint32_t i = n->hold_first; i != HOLD_NONE; i = ledger__hold(l, i)->next) {
+        const struct hold *h = ledger__hold(l, i);
+        struct placement rows;
+        if (ledger__class(l, h->class_id)->r.exclusive_cpus == 0)
+            continue;
+        rows__print(l, h, &rows);
+        for (uint32_t k = 0; k < rows.cores_count; k++)
+            if (rows.cores[k] == core) {
+                uint32_t each = (rows.cpus_count + rows.cores_count - 1) / rows.cores_count;
+                *out_asked = min_u32(each, rows.cpus_count - min_u32(k * each, rows.cpus_count));
+                return ledger__hold_name(l, i);
+            }
+    }
+    return 0;
+}
+
+uint32_t ledger_node_threads(const struct ledger *l, uint32_t node, struct ledger_thread *out,
+                             uint32_t count)
+{
+    const struct node *n = ledger__node(l, node);
+    uint32_t filled = 0;
+    if (n == NULL)
+        return 0;
+    const struct shape *s = n->shape;
+    for (uint32_t c = 0; c < s->cores_count; c++) {
+        uint32_t asked = 0;
+        bool exclusive = n->taken[c / 64] >> c % 64 & 1;
+        uint64_t hold = exclusive ? core_holder(l, n, c, &asked) : 0;
+        for (uint32_t k = 0; k < s->core_threads[c]; k++, filled++)
+            if (filled < count)
+                out[filled] = (struct ledger_thread){
+                    .os_cpu = s->os_cpu[s->core_first[c] + k],
+                    .core = c,
+                    .llc = s->core_llc[c],
+                    .numa = s->llc_numa[s->core_llc[c]],
+                    .socket = s->numa_socket[s->llc_numa[s->core_llc[c]]],
+                    .reserved = !(s->usable[c / 64] >> c % 64 & 1),
+                    .idle = exclusive && k >= asked,
+                    .hold = hold,
+                };
+    }
+    return filled;
+}

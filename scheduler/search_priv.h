@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * search_priv.h -- the steps of a search, each in a file of its own: rules, fit, cost, rows.
+ *
+ * WHAT   rules: may the node be used at all. fit: which of its rows serve. pods: rules between
+ *        workloads. cost: which of the nodes that serve is taken. rows: taking and giving them.
+ */
+#ifndef SCHEDULER_SEARCH_PRIV_H
+#define SCHEDULER_SEARCH_PRIV_H
+
+#include "scheduler/ledger_priv.h"
+
+/* ---- fit.c: which rows of one node ---- */
+
+struct fit_device {
+    uint16_t index, units;
+};
+
+struct fit {
+    enum explain_reason reason; /* FITS, or the first that fails, and: */
+    uint32_t name;
+    uint64_t wanted, free;
+    uint32_t sockets, numa; /* How many give something. */
+    uint32_t memory_mask, cores_count, devices_count;
+    uint64_t cores[CORE_WORDS];
+    struct placement_memory memory[TOPOLOGY_NUMA_MAX];
+    struct fit_device devices[PLACEMENT_DEVICES_MAX];
+    uint32_t address; /* Index into the node's pool; FIT_ADDRESS_ANY: the next free one. */
+};
+#define FIT_ADDRESS_ANY UINT32_MAX
+
+/* Cores that n CPUs take on this machine. */
+uint32_t fit__cores_wanted(const struct shape *s, const struct request *r);
+
+/* Does the node's hardware serve the request, and with which rows? empty: as if nobody held
+ * anything. Only reason and figures are valid when it does not. */
+enum explain_reason fit__node(const struct node *n, const struct request *r, bool empty,
+                              struct fit *out);
+
+/* ---- rows.c: taking and giving rows ---- */
+void rows__take(struct ledger *l, struct node *n, struct hold *h, const struct request *r,
+                const struct fit *f);
+void rows__give(struct ledger *l, struct hold *h, const struct request *r);
+void rows__unpack(const struct node *n, const struct hold *h, const struct request *r,
+                  struct fit *out);
+void rows__print(const struct ledger *l, const struct hold *h, struct placement *out);
+void rows__drop(struct ledger *l, struct hold *h);
+bool rows__port_taken(const struct node *n, const struct request_port *p);
+
+/* ---- restore.c: rows that are named instead of chosen ---- */
+MUST_USE enum err_code rows__check(const struct node *n, const struct request *r,
+                                   const struct placement *rows, struct fit *out, struct err *e);
+
+/* ---- rules.c: everything that is not hardware, by plain scanning ---- */
+
+bool rules__selector_matches(const struct names *names, const struct request_selector *s,
+                             const struct topology_label *labels, uint32_t count);
+enum explain_reason rules__node(const struct ledger *l, const struct node *n,
+                                const struct request *r, uint32_t *out_name);
+bool rules__node_affinity(const struct ledger *l, const struct node *n, const struct request *r);
+bool rules__taints(const struct ledger *l, const struct node *n, const struct request *r,
+                   uint32_t *out_name);
+bool rules__ports(const struct node *n, const struct request *r);
+int64_t rules__node_cost(const struct ledger *l, const struct node *n, const struct request *r);
+
+/* ---- pods.c: rules between workloads, counted by scanning every hold ---- */
+
+/* A domain's workload costs 100 against an even spread (weight 2 x half of it, as Kubernetes'
+ * normalised score gives at small counts); preferences between workloads count twice their weight. */
+enum { PODS_SPREAD_COST = 100, PODS_NO_LABEL_COST = 1 << 20, PODS_AFFINITY_FACTOR = 2 };
+
+struct pods_view;
+bool pods__term_matches(const struct ledger *l, const struct request_pod_term *t,
+                        const struct labels *who);
+bool pods__spread_matches(const struct ledger *l, const struct request_spread *s,
+                          uint32_t namespace_name, const struct labels *who);
+bool pods__spread_counts(const struct ledger *l, const struct node *n, const struct request *r,
+                         const struct request_spread *s);
+struct pods_view *pods__view(const struct ledger *l, const struct request *r,
+                             const struct labels *own);
+void pods__view_free(struct pods_view *v);
+enum explain_reason pods__check(const struct pods_view *v, uint32_t node);
+int64_t pods__cost(const struct pods_view *v, uint32_t node);
+
+/* ---- cost.c ---- */
+
+/* What a choice of node costs; the lowest wins. Compared from top to bottom. */
+struct cost {
+    int64_t rules;   /* What the request prefers. */
+    int64_t packing; /* Splits over sockets and NUMA nodes first, then how much is left over. */
+    uint64_t tie;    /* What is on the node decides, never its name or place in a list... */
+    uint32_t node;   /* ...unless two nodes are alike in everything. */
+};
+
+static inline bool cost__less(const struct cost *a, const struct cost *b)
+{
+    if (a->rules != b->rules)
+        return a->rules < b->rules;
+    if (a->packing != b->packing)
+        return a->packing < b->packing;
+    if (a->tie != b->tie)
+        return a->tie < b->tie;
+    return a->node < b->node;
+}
+
+uint64_t cost__left(const struct ledger *l, uint64_t cpu_milli, uint64_t memory_bytes,
+                    uint64_t device_units);
+uint64_t cost__devices_total(const struct node *n);
+uint64_t cost__devices_free(const struct node *n);
+
+/* Shares are measured against the largest node; true when that changed and every cost with it. */
+bool cost__node_came(struct ledger *l, const struct node *n);
+bool cost__node_went(struct ledger *l, const struct node *n);
+void cost__reset(struct ledger *l);
+int64_t cost__packing(const struct ledger *l, const struct node *n, const struct request *r,
+                      const struct fit *f);
+
+/* ---- place.c ---- */
+enum explain_reason place__check(const struct ledger *l, const struct node *n,
+                                 const struct request *r, const struct pods_view *pods,
+                                 struct fit *out);
+struct cost place__cost(const struct ledger *l, const struct node *n, const struct request *r,
+                        const struct pods_view *pods, const struct fit *f);
+uint32_t place__plain(const struct ledger *l, const struct request *r, const struct labels *own,
+                      struct fit *out);
+
+#endif /* SCHEDULER_SEARCH_PRIV_H */

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counting everything again. Nothing here trusts a sum: for every node a fresh count is made from
+ * the rows of its holds alone and compared with what the node believes.
+ */
+#include "scheduler/search_priv.h"
+
+struct recount {
+    uint64_t taken[CORE_WORDS];
+    uint64_t shared;
+    struct placement_memory memory[TOPOLOGY_NUMA_MAX];
+    uint32_t ways[TOPOLOGY_LLCS_MAX], bandwidth[TOPOLOGY_LLCS_MAX];
+    uint32_t used[TOPOLOGY_DEVICES_MAX];
+    uint64_t scalars[TOPOLOGY_SCALARS_MAX];
+    uint64_t addresses[TOPOLOGY_ADDRESSES_MAX / 64];
+    uint32_t holds, ports, addresses_count;
+};
+
+static enum err_code count_hold(const struct ledger *l, const struct node *n, const struct hold *h,
+                                struct recount *x, struct err *e);
+static enum err_code compare(const struct node *n, const struct recount *x, struct err *e);
+
+enum err_code ledger_verify(const struct ledger *l, struct err *e)
+{
+    struct recount *x = mem_alloc(sizeof *x);
+    enum err_code rc = ERR_OK;
+    uint32_t holds = 0, nodes = 0;
+
+    for (uint32_t i = 0; i < l->nodes.count && rc == ERR_OK; i++) {
+        const struct node *n = ledger__node(l, i);
+        if (n == NULL)
+            continue;
+        memset(x, 0, sizeof *x);
+        for (uint32_t k = n->hold_first; k != HOLD_NONE && rc == ERR_OK;
+             k = ledger__hold(l, k)->next) {
+            if (ledger__hold(l, k)->state == HOLD_FREE || ledger__hold(l, k)->node != i)
+                rc = err_set(e, ERR_CORRUPT, "hold %u is in the list of node %u", k, i);
+            else
+                rc = count_hold(l, n, ledger__hold(l, k), x, e);
+        }
+        if (rc == ERR_OK)
+            rc = compare(n, x, e);
+        if (rc != ERR_OK)
+            err_wrap(e, "node %u", i);
+        holds += x->holds;
+        nodes += !n->removed;
+    }
+    mem_free(x);
+    if (rc == ERR_OK && (holds != l->holds_count || nodes != l->nodes_count))
+        rc = err_set(e, ERR_CORRUPT, "%u holds and %u nodes counted, %u and %u believed", holds,
+                     nodes, l->holds_count, l->nodes_count);
+    return rc;
+}
+
+static enum err_code count_cores(const struct node *n, const struct request *r, const struct fit *f,
+                                 struct recount *x, struct err *e)
+{
+    const struct shape *s = n->shape;
+    uint32_t threads = 0;
+    for (uint32_t i = 0; i < s->llcs_count; i++) {
+        bool any = false;
+        for (uint32_t w = 0; w < s->words; w++)
+            any |= (f->cores[w] & s->llc_cores[i][w]) != 0;
+        x->ways[i] += any ? r->cache_ways : 0;
+        x->bandwidth[i] += any ? r->bandwidth_mbps : 0;
+    }
+    for (uint32_t c = 0; c < s->cores_count; c++) {
+        if (!(f->cores[c / 64] >> c % 64 & 1))
+            continue;
+        if (x->taken[c / 64] >> c % 64 & 1)
+            return err_set(e, ERR_CORRUPT, "core %u is held twice", c);
+        x->taken[c / 64] |= 1ull << c % 64;
+        threads += s->core_threads[c];
+    }
+    if (threads < r->exclusive_cpus)
+        return err_set(e, ERR_CORRUPT, "%u threads held, %u wanted", threads, r->exclusive_cpus);
+    return ERR_OK;
+}
+
+static enum err_code count_hold(const struct ledger *l, const struct node *n, const struct hold *h,
+                                struct recount *x, struct err *e)
+{
+    const struct request *r = &ledger__class(l, h->class_id)->r;
+    struct fit f;
+    rows__unpack(n, h, r, &f);
+
+    enum err_code rc = count_cores(n, r, &f, x, e);
+    if (rc != ERR_OK)
+        return rc;
+    x->holds++;
+    x->shared += r->shared_milli;
+    x->ports += r->ports_count;
+    uint64_t bytes = 0;
+    for (uint32_t rest = f.memory_mask; rest != 0; rest &= rest - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(rest);
+        x->memory[i].bytes += f.memory[i].bytes;
+        x->memory[i].hugepages_2m += f.memory[i].hugepages_2m;
+        x->memory[i].hugepages_1g += f.memory[i].hugepages_1g;
+        bytes += f.memory[i].bytes;
+    }
+    if (bytes != r->memory_bytes + r->overhead_bytes)
+        return err_set(e, ERR_CORRUPT, "memory held is not the memory wanted");
+    for (uint32_t i = 0; i < f.devices_count; i++)
+        x->used[f.devices[i].index] += f.devices[i].units;
+    for (uint32_t i = 0; i < r->scalars_count; i++)
+        for (uint32_t k = 0; k < n->scalars_count; k++)
+            x->scalars[k] += n->scalars[k].name == r->scalars[i].name ? r->scalars[i].amount : 0;
+    if (h->address > 0) {
+        uint32_t i = h->address - 1;
+        if (x->addresses[i / 64] >> i % 64 & 1)
+            return err_set(e, ERR_CORRUPT, "address %u is held twice", i);
+        x->addresses[i / 64] |= 1ull << i % 64;
+        x->addresses_count++;
+    }
+    return ERR_OK;
+}
+
+static enum err_code compare_cores(const struct node *n, const struct recount *x, struct err *e)
+{
+    const struct shape *s = n->shape;
+    uint32_t pool = 0, free[TOPOLOGY_NUMA_MAX] = {0};
+    for (uint32_t c = 0; c < s->cores_count; c++) {
+        bool taken = x->taken[c / 64] >> c % 64 & 1;
+        pool += taken ? 0 : s->core_threads[c];
+        free[s->llc_numa[s->core_llc[c]]] += !taken && c >= s->shared_cores;
+    }
+    if (memcmp(x->taken, n->taken, sizeof x->taken) != 0 || pool != n->pool_threads)
+        return err_set(e, ERR_CORRUPT, "cores: %u threads in the pool, %u believed", pool,
+                       n->pool_threads);
+    for (uint32_t i = 0; i < s->numa_count; i++)
+        if (free[i] != n->cores_free[i])
+            return err_set(e, ERR_CORRUPT, "NUMA node %u: %u cores free, %u believed", i, free[i],
+                           n->cores_free[i]);
+    for (uint32_t i = 0; i < s->llcs_count && n->llcs != NULL; i++)
+        if (x->ways[i] + n->llcs[i].ways_free != s->llc_ways[i] ||
+            x->bandwidth[i] + n->llcs[i].bandwidth_free != s->llc_bandwidth[i])
+            return err_set(e, ERR_CORRUPT, "cache domain %u: sums differ", i);
+    return ERR_OK;
+}
+
+static bool sums_equal(const struct node *n, const struct recount *x)
+{
+    bool equal = x->shared == n->shared_held && x->holds == n->holds_count &&
+                 x->ports == n->ports_count && x->addresses_count == n->addresses_held;
+    for (uint32_t i = 0; i < n->shape->numa_count; i++)
+        equal &= x->memory[i].bytes + n->numa[i].memory_free == n->numa[i].memory_total &&
+                 x->memory[i].hugepages_2m + n->numa[i].huge2m_free == n->numa[i].huge2m_total &&
+                 x->memory[i].hugepages_1g + n->numa[i].huge1g_free == n->numa[i].huge1g_total;
+    for (uint32_t i = 0; i < n->devices_count; i++)
+        equal &= x->used[i] == n->devices[i].used && x->used[i] <= n->devices[i].units;
+    for (uint32_t i = 0; i < n->scalars_count; i++)
+        equal &= x->scalars[i] == n->scalars[i].held && x->scalars[i] <= n->scalars[i].amount;
+    return equal;
+}
+
+static enum err_code compare(const struct node *n, const struct recount *x, struct err *e)
+{
+    enum err_code rc = compare_cores(n, x, e);
+    if (rc != ERR_OK)
+        return rc;
+    if (!sums_equal(n, x))
+        return err_set(e, ERR_CORRUPT, "sums differ from the rows of its holds");
+    if (memcmp(x->addresses, n->addresses, (n->addresses_count + 63) / 64 * 8) != 0)
+        return err_set(e, ERR_CORRUPT, "addresses differ from those of its holds");
+    return ERR_OK;
+}

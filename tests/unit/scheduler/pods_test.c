@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rules of Kubernetes: what they refuse, what they prefer, and in which words. */
+#include "tests/testlib/test.h"
+#include "tests/unit/scheduler/world.h"
+
+/* Six nodes in three zones: n0..n5 in a, a, b, b, c, c. */
+static struct ledger *zones(void)
+{
+    struct ledger *l = ledger_new(NULL);
+    for (uint32_t i = 0; i < 6; i++) {
+        struct machine m;
+        const char *names[] = {"n0", "n1", "n2", "n3", "n4", "n5"}, *zone[] = {"a", "b", "c"};
+        machine_make(&m, l, names[i], &(struct topology_spec){1, 1, 1, 4, 2, 16 * GIB, 0, 0, 0, 0});
+        machine_label(&m, l, "zone", zone[i / 2]);
+        machine_label(&m, l, "size", i % 2 == 0 ? "4" : "12");
+        machine_put(&m, l);
+    }
+    return l;
+}
+
+static uint32_t zone_count(struct ledger *l, const uint32_t *nodes, uint32_t count, uint32_t zone)
+{
+    uint32_t in = 0;
+    (void)l;
+    for (uint32_t i = 0; i < count; i++)
+        in += nodes[i] / 2 == zone;
+    return in;
+}
+
+static struct request_expression app_is(struct ledger *l, uint32_t *value)
+{
+    *value = name_of(l, "web");
+    return (struct request_expression){
+        .key = name_of(l, "app"), .op = OP_IN, .values = value, .values_count = 1};
+}
+
+TEST(rules, spread_over_zones)
+{
+    struct ledger *l = zones();
+    uint32_t value, nodes[9];
+    struct request_expression x = app_is(l, &value);
+    struct request_spread spread = {
+        .max_skew = 1, .topology_key = name_of(l, "zone"), .selector = {&x, 1}};
+    struct topology_label own = {x.key, value};
+    struct request r = {.labels = &own,
+                        .labels_count = 1,
+                        .shared_milli = 100,
+                        .spreads = &spread,
+                        .spreads_count = 1};
+    struct placement rows;
+
+    for (uint32_t i = 0; i < 9; i++) {
+        place_ok(l, &r, &rows);
+        nodes[i] = rows.node;
+        uint32_t a = zone_count(l, nodes, i + 1, 0), b = zone_count(l, nodes, i + 1, 1),
+                 c = zone_count(l, nodes, i + 1, 2);
+        cr_assert(a + 1 >= b && a + 1 >= c && b + 1 >= a && b + 1 >= c && c + 1 >= a && c + 1 >= b);
+    }
+    spread.min_domains = 4; /* Three zones only: the emptiest counts as 0, three are over skew 1. */
+    place_not(l, &r, "0 of 6 nodes fit: 6 node(s) didn't match pod topology spread constraints");
+    spread.min_domains = 0;
+    spread.topology_key = name_of(l, "rack");
+    place_not(l, &r,
+              "0 of 6 nodes fit: 6 node(s) didn't match pod topology spread constraints "
+              "(missing required label)");
+    ledger_free(l);
+}
+
+TEST(rules, affinity_and_its_first_of_a_group)
+{
+    struct ledger *l = zones();
+    uint32_t value, ns = name_of(l, "default");
+    struct request_expression x = app_is(l, &value);
+    struct request_pod_term term = {.selector = {&x, 1},
+                                    .namespaces = &ns,
+                                    .namespaces_count = 1,
+                                    .topology_key = name_of(l, "zone")};
+    struct topology_label own = {x.key, value};
+    struct request r = {
+        .namespace_name = ns, .shared_milli = 6000, .affinity = &term, .affinity_count = 1};
+    struct placement rows;
+
+    place_not(l, &r, "0 of 6 nodes fit: 6 node(s) didn't match pod affinity rules");
+    r.labels = &own;
+    r.labels_count = 1;
+    place_ok(l, &r, &rows); /* It matches itself. */
+    uint32_t zone = rows.node / 2;
+    place_ok(l, &r, &rows);
+    cr_assert_eq(rows.node / 2, zone);
+    place_not(l, &r,
+              "0 of 6 nodes fit: 2 cpu (millicores of the shared pool): 6000 wanted, at "
+              "most 1750 free; 4 node(s) didn't match pod affinity rules");
+    ledger_free(l);
+}
+
+TEST(rules, anti_affinity_holds_both_ways)
+{
+    struct ledger *l = zones();
+    uint32_t value, ns = name_of(l, "default");
+    struct request_expression x = app_is(l, &value);
+    struct request_pod_term term = {.selector = {&x, 1},
+                                    .namespaces = &ns,
+                                    .namespaces_count = 1,
+                                    .topology_key = name_of(l, "zone")};
+    struct topology_label own = {x.key, value};
+    struct request lonely = {
+        .namespace_name = ns, .shared_milli = 10, .anti_affinity = &term, .anti_affinity_count = 1};
+    struct request web = {.namespace_name = ns, .labels = &own, .labels_count = 1};
+    struct placement rows;
+
+    for (uint32_t i = 0; i < 3; i++) /* They avoid web, not each other. */
+        place_ok(l, &lonely, &rows);
+    uint32_t zone = rows.node / 2;
+    uint64_t hold = place_ok(l, &web, &rows);
+    cr_assert_neq(rows.node / 2, zone, "standing anti-affinity keeps it out");
+    struct request pinned = web;
+    pinned.node_selector =
+        &(struct topology_label){name_of(l, "zone"), name_of(l, zone == 0   ? "a"
+                                                                : zone == 1 ? "b"
+                                                                            : "c")};
+    pinned.node_selector_count = 1;
+    place_not(l, &pinned,
+              "0 of 6 nodes fit: 4 node(s) didn't match Pod's node affinity/selector; 2 "
+              "node(s) didn't satisfy existing pods anti-affinity rules");
+    for (uint32_t i = 0; i < 20; i++) {
+        place_ok(l, &lonely, &rows);
+        cr_assert_eq(rows.node / 2, zone, "packed where the others are, away from web");
+    }
+    ledger_release(l, hold);
+    ledger_free(l);
+}
+
+TEST(rules, node_affinity_taints_and_preferences)
+{
+    struct ledger *l = zones();
+    uint32_t ten = name_of(l, "10"), b = name_of(l, "b");
+    struct request_expression big = {name_of(l, "size"), OP_GT, &ten, 1};
+    struct request_expression in_b = {name_of(l, "zone"), OP_IN, &b, 1};
+    struct request_node_term required = {.labels = {&big, 1}};
+    struct request_node_term preferred = {.labels = {&in_b, 1}, .weight = 10};
+    struct request r = {.node_required = &required,
+                        .node_required_count = 1,
+                        .node_preferred = &preferred,
+                        .node_preferred_count = 1};
+    struct placement rows;
+    place_ok(l, &r, &rows);
+    cr_assert_eq(rows.node, 3);
+
+    struct machine m;
+    machine_make(&m, l, "n3", &(struct topology_spec){1, 1, 1, 4, 2, 16 * GIB, 0, 0, 0, 0});
+    machine_label(&m, l, "zone", "b");
+    machine_label(&m, l, "size", "12");
+    struct topology_taint taint = {name_of(l, "dedicated"), name_of(l, "db"), TAINT_NO_SCHEDULE};
+    m.t.taints = &taint;
+    m.t.taints_count = 1;
+    machine_put(&m, l);
+    r.node_selector = &(struct topology_label){in_b.key, b};
+    r.node_selector_count = 1;
+    place_not(l, &r,
+              "0 of 6 nodes fit: 1 node(s) had untolerated taint {dedicated}; 5 node(s) "
+              "didn't match Pod's node affinity/selector");
+    struct request_toleration all = {.exists = true};
+    r.tolerations = &all;
+    r.tolerations_count = 1;
+    place_ok(l, &r, &rows);
+    cr_assert_eq(rows.node, 3);
+    ledger_node_set_unschedulable(l, 3, true);
+    place_ok(l, &r, &rows); /* Tolerating everything tolerates a cordon. */
+    r.tolerations_count = 0;
+    r.node_name = name_of(l, "n3");
+    place_ok(l, &r, &rows); /* Pinned: only hardware is asked. */
+    ledger_free(l);
+}
