@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The listener, the limits in time, and the one place where the owner hears of anything. A wake-up's
+ * bytes are parsed into streams first; then the owner is told, stream by stream; then, in the turn, what
+ * the replies left dirty is flushed, connection by connection.
+ */
+#include "io/http_server_priv.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "io/clock.h"
+
+#include <time.h>
+
+enum { FLUSH_ROUNDS = 8 };
+
+static const uint64_t LISTENER_OP = UINT64_MAX;
+
+struct http_server_limits http_server_limits_default(void)
+{
+    return (struct http_server_limits){
+        .connections = 4096,
+        .connections_refuse = 64,
+        .requests = 16384,
+        .streams = 250,
+        .head_bytes = 64 << 10,
+        .body_bytes = 3 << 20,
+        .connection_bytes = 8 << 20,
+        .server_bytes = 256 << 20,
+        .reply_bytes = 256 << 10,
+        .handshake = SPAN_S(10),
+        .head = SPAN_S(10),
+        .body = SPAN_S(60),
+        .idle = SPAN_S(180),
+        .stall = SPAN_S(60),
+        .session_bytes = 1 << 20,
+        .control_frames = 1000,
+    };
+}
+
+/* ---- telling the owner ---- */
+
+void server__ready(struct stream *st)
+{
+    struct http_server *s = st->server;
+
+    if (st->is_ready)
+        return;
+    st->is_ready = true;
+    st->ready_next = NULL;
+    *s->ready_last = st;
+    s->ready_last = &st->ready_next;
+}
+
+static void tell(struct stream *st, enum http_event_type type, struct str bytes, bool end)
+{
+    struct http_server *s = st->server;
+    struct http_event ev = {.type = type,
+                            .id = st->id,
+                            .request = &st->request,
+                            .tag = st->tag,
+                            .bytes = bytes,
+                            .end = end,
+                            .now = loop_now(s->client.loop)};
+
+    if (st->id.generation != 0) /* Replied to already: nobody wants to know. */
+        s->options.event(s->options.owner, &ev);
+}
+
+static void tell_body(struct stream *st)
+{
+    bool end = st->body_ended && !st->end_told;
+
+    if (!st->request.streaming || (st->body.len == 0 && !end))
+        return;
+    struct buf bytes = st->body; /* What comes while the owner reads it is another event. */
+    buf_init(&st->body, bytes.limit);
+    st->end_told = st->end_told || end;
+    tell(st, HTTP_BODY, buf_str(&bytes), end);
+    buf_free(&bytes);
+}
+
+static void deliver_one(struct stream *st)
+{
+    if (!st->delivered && !st->cancelled) {
+        st->delivered = true;
+        tell(st, HTTP_REQUEST, (struct str){NULL, 0}, false);
+    }
+    if (!st->cancelled)
+        tell_body(st);
+    if (st->tell_writable && !st->cancelled) {
+        st->tell_writable = false;
+        tell(st, HTTP_WRITABLE, (struct str){NULL, 0}, false);
+    }
+    if (st->cancelled) {
+        if (st->delivered)
+            tell(st, HTTP_CANCELLED, (struct str){NULL, 0}, false);
+        reply__forget(st);
+    }
+    stream__settle(st);
+}
+
+static void deliver(struct http_server *s)
+{
+    while (s->ready != NULL) {
+        struct stream *st = s->ready;
+        s->ready = st->ready_next;
+        if (s->ready == NULL)
+            s->ready_last = &s->ready;
+        st->is_ready = false;
+        deliver_one(st);
+    }
+}
+
+/* ---- time ---- */
+
+void server__expect(struct http_server *s, struct instant at)
+{
+    if (at.ns != 0 && (s->client.deadline.ns == 0 || at.ns < s->client.deadline.ns))
+        loop_set_deadline(&s->client, at);
+}
+
+static void check_times(struct http_server *s, struct instant now)
+{
+    for (uint32_t i = 0; i < s->conn_slots.count; i++)
+        if (s->conns[i] != NULL && instant_due(conn__deadline(s->conns[i]), now))
+            conn__expired(s->conns[i], now);
+
+    struct instant next = {0}, soonest = instant_add(now, SPAN_MS(TICK_MS));
+    for (uint32_t i = 0; i < s->conn_slots.count; i++)
+        if (s->conns[i] != NULL)
+            next = instant_earlier(next, conn__deadline(s->conns[i]));
+    if (next.ns != 0)
+        server__expect(s, next.ns < soonest.ns ? soonest : next);
+}
+
+struct str server__date(struct http_server *s)
+{
+    time_t second = (time_t)wall_seconds(clock_wall());
+    struct tm tm;
+
+    if (second != s->date_second) {
+        gmtime_r(&second, &tm);
+        strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        s->date_second = second;
+    }
+    return str_of(s->date);
+}
+
+/* ---- the loop's side ---- */
+
+static void server_event(struct loop_client *self, const struct io_event *ev)
+{
+    struct http_server *s = CONTAINER_OF(self, struct http_server, client);
+
+    if (ev->type == IO_DEADLINE) {
+        check_times(s, ev->now);
+    } else if (ev->type == IO_TCP_ACCEPTED) {
+        conn__open(s, ev->tcp, ev->now);
+    } else {
+        struct slot_id id = slot_unpack(ev->op);
+        CHECK(slots_live(&s->conn_slots, id));
+        conn__event(s->conns[id.slot], ev);
+    }
+    deliver(s);
+}
+
+static void flush_dirty(struct http_server *s, struct instant now)
+{
+    struct conn *list = s->dirty;
+
+    s->dirty = NULL;
+    while (list != NULL) {
+        struct conn *c = list;
+        list = c->dirty_next;
+        c->dirty = false;
+        conn__flush(c, now); /* May close c, or make it dirty for the next round. */
+    }
+}
+
+static void server_turn(struct loop_client *self, struct instant now)
+{
+    struct http_server *s = CONTAINER_OF(self, struct http_server, client);
+
+    if (s->options.turn != NULL)
+        s->options.turn(s->options.owner, now);
+    for (uint32_t round = 0; round < FLUSH_ROUNDS && (s->dirty != NULL || s->ready != NULL);
+         round++) {
+        flush_dirty(s, now);
+        deliver(s); /* Room again: followers give more, and their connections are dirty again. */
+    }
+    if (s->dirty != NULL)
+        server__expect(s, now); /* The rest after the others have had their turn. */
+    if (s->draining && !s->drained_told && s->conn_slots.taken == 0) {
+        s->drained_told = true;
+        s->options.event(s->options.owner, &(struct http_event){.type = HTTP_DRAINED, .now = now});
+    }
+}
+
+static struct span shortest_limit(const struct http_server_limits *l)
+{
+    const struct span all[] = {l->handshake, l->head, l->body, l->idle, l->stall, SPAN_S(LINGER_S)};
+    struct span least = all[0];
+
+    for (size_t i = 1; i < COUNT_OF(all); i++)
+        least = all[i].ns < least.ns ? all[i] : least;
+    return least;
+}
+
+enum err_code http_server_open(struct loop *l, const struct http_server_options *o,
+                               struct http_server **out_server, struct err *e)
+{
+    struct http_server *s = mem_zalloc(1, sizeof *s);
+    struct tcp_listen_options listen = {
+        .address = o->address, .port = o->port, .shared = o->shared};
+
+    s->options = *o;
+    s->limits = o->limits;
+    s->shortest = shortest_limit(&s->limits);
+    s->client = (struct loop_client){.event = server_event, .turn = server_turn};
+    s->ready_last = &s->ready;
+    loop_join(l, &s->client);
+    enum err_code code = tcp_listen(&s->client, LISTENER_OP, &listen, &s->listener, e);
+    if (code != ERR_OK) {
+        loop_leave(&s->client);
+        mem_free(s);
+        return code;
+    }
+    slots_init(&s->conn_slots, s->limits.connections + s->limits.connections_refuse);
+    slots_init(&s->stream_slots, s->limits.requests);
+    s->conns = mem_zalloc(s->conn_slots.count, sizeof(struct conn *));
+    s->requests = mem_zalloc(s->stream_slots.count, sizeof(struct stream *));
+    *out_server = s;
+    return ERR_OK;
+}
+
+uint16_t http_server_port(const struct http_server *s)
+{
+    return tcp_listener_port(s->listener);
+}
+
+void http_server_drain(struct http_server *s)
+{
+    s->draining = true;
+    tcp_listener_close(s->listener);
+    s->listener = NULL;
+    for (uint32_t i = 0; i < s->conn_slots.count; i++)
+        if (s->conns[i] != NULL)
+            conn__drain(s->conns[i]);
+    server__expect(s, loop_now(s->client.loop)); /* A turn comes even when nobody is connected. */
+}
+
+void http_server_close(struct http_server *s)
+{
+    if (s == NULL)
+        return;
+    s->options.event = NULL;
+    for (uint32_t i = 0; i < s->conn_slots.count; i++)
+        if (s->conns[i] != NULL)
+            conn__close(s->conns[i]);
+    for (uint32_t i = 0; i < s->stream_slots.count; i++)
+        if (s->requests[i] != NULL)
+            reply__forget(s->requests[i]);
+    while (s->ready != NULL) {
+        struct stream *st = s->ready;
+        s->ready = st->ready_next;
+        st->is_ready = false;
+        reply__forget(st);
+        stream__settle(st);
+    }
+    tcp_listener_close(s->listener);
+    loop_leave(&s->client);
+    slots_fini(&s->conn_slots);
+    slots_fini(&s->stream_slots);
+    mem_free(s->conns);
+    mem_free(s->requests);
+    mem_free(s);
+}
+
+struct http_server_stats http_server_stats(const struct http_server *s)
+{
+    struct http_server_stats stats = s->stats;
+    stats.connections = s->conn_slots.taken;
+    stats.requests = s->stream_slots.taken;
+    stats.body_bytes = s->body_bytes;
+    return stats;
+}

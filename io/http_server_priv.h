@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http_server_priv.h -- the parts of the server: connections and the requests on them.
+ *
+ * WHAT   http_server.c: listener, limits, time, delivery of events. http_conn.c: bytes between socket,
+ *        TLS and protocol. http_stream.c: requests coming in. http_server_h1.c, http_server_h2.c: a
+ *        protocol each. http_reply.c: replies going out.
+ * WHY    Two protocols meet in struct stream: a request, and a queue of reply bytes they pull from.
+ *
+ * A stream is seen by the owner from its HTTP_REQUEST until its reply is given (then its id is dead, while
+ * its bytes go out) or HTTP_CANCELLED. It is freed when its protocol is done with it, too.
+ */
+#ifndef IO_HTTP_SERVER_PRIV_H
+#define IO_HTTP_SERVER_PRIV_H
+
+#include "base/buf.h"
+#include "io/h1.h"
+#include "io/h2.h"
+#include "io/http_server.h"
+#include "io/tcp.h"
+
+enum {
+    REPLY_HEADERS_MAX = 16,
+    TRAILERS_MAX = 4,
+    PLAIN_MAX = 16 << 10,    /* Plaintext gathered before it is encrypted: one TLS record. */
+    GATHER = 64 << 10,       /* Encrypted bytes for one write. */
+    FLUSH_MAX = 256 << 10,   /* Bytes of one connection in one go: others get their turn. */
+    PIPELINE_MAX = 64 << 10, /* Of further requests, while one is answered (HTTP/1.1). */
+    LINGER_S = 5,            /* To read what the peer still sends after a refusal. */
+    TICK_MS = 500,           /* How late a time limit may be noticed. */
+    RETRY_AFTER_S = 1,
+};
+
+struct conn;
+
+/* A piece of a reply's body that waits to go out. */
+struct piece {
+    struct blob *blob;
+    size_t from;
+};
+
+struct stream {
+    struct http_server *server;
+    struct conn *conn;              /* Alive or dead; freed after its last stream. */
+    struct stream *next, *previous; /* On the connection. */
+    struct stream *ready_next;      /* On the server's list of what is to be delivered. */
+    struct slot_id id;              /* {0,0}: the owner does not know it, or not any more. */
+    int32_t h2_id;                  /* 0: HTTP/1.1. */
+    struct http_request request;
+    struct buf text;             /* The head's bytes. */
+    struct http_header *headers; /* Offsets into text until the head is complete, then pointers. */
+    uint32_t headers_count, headers_size;
+    uint32_t refuse;     /* Status to refuse it with once its head is complete. */
+    struct buf body;     /* Whole, or what came since the last HTTP_BODY. */
+    size_t body_counted; /* In the budgets. */
+    size_t body_dropped; /* Read and forgotten, behind a refusal. */
+    void *tag;
+    bool head_seen, body_ended, end_told, delivered, is_ready, cancelled, closed;
+
+    /* The reply. */
+    struct buf head_out; /* HTTP/1.1: the head's text, until it was sent. */
+    struct buf trailer_text;
+    struct http_header trailers[TRAILERS_MAX];
+    struct http_headers trailer_list;
+    struct piece *pieces; /* A ring: pieces_size is a power of two. */
+    uint32_t pieces_first, pieces_count, pieces_size;
+    size_t queued; /* Bytes in pieces. */
+    bool started, chunked, ended, end_written, no_body, was_full, tell_writable;
+    struct instant moved; /* When bytes of the reply last left, or it was started. */
+};
+
+enum conn_state { CONN_HANDSHAKE, CONN_H1, CONN_H2, CONN_LINGER };
+
+struct conn {
+    struct http_server *server;
+    struct slot_id id;
+    struct conn *dirty_next;
+    enum conn_state state;
+    struct tcp *tcp;
+    struct tls *tls; /* NULL: plain, in tests. */
+    struct h2 *h2;
+    struct buf in;      /* HTTP/1.1: what was not parsed yet. */
+    size_t in_searched; /* Of it, without finding a head's end. */
+    struct h1_reader reader;
+    struct stream *streams; /* Newest first. */
+    uint32_t streams_count;
+    size_t body_bytes; /* Held for its requests. */
+    struct http_peer *peer;
+    char address[TCP_ADDRESS_MAX];
+    struct instant opened;
+    struct instant active;     /* When a request last began or ended. */
+    struct instant head_began; /* HTTP/1.1: when the head that is being read began; 0: none is. */
+    struct instant wrote;      /* When the kernel last had taken everything. */
+    struct instant linger_until;
+    bool dirty, refusing, paused, dead;
+    bool closing;      /* Close once everything went out. */
+    bool no_more;      /* HTTP/1.1: the connection ends with this reply. */
+    bool continue_due; /* HTTP/1.1: "100 Continue" is to be sent. */
+};
+
+struct http_server {
+    struct loop_client client;
+    struct http_server_options options;
+    struct http_server_limits limits;
+    struct tcp_listener *listener;
+    struct slots conn_slots, stream_slots;
+    struct conn **conns;
+    struct stream **requests;
+    struct conn *dirty;
+    struct stream *ready, **ready_last;
+    uint64_t body_bytes;
+    struct span shortest; /* Of the limits in time: no new one is reached earlier. */
+    bool draining, drained_told;
+    struct http_server_stats stats;
+    struct http_peer nobody;
+    struct h1_request parsed; /* Scratch. */
+    char date[32];            /* As of date_second. */
+    int64_t date_second;
+    char plain[PLAIN_MAX], cipher[GATHER + PLAIN_MAX + 1024];
+};
+
+/* ---- http_server.c ---- */
+
+/* A limit may be reached at that instant: look again then. */
+void server__expect(struct http_server *s, struct instant at);
+
+/* The stream has something to tell its owner; told in this turn. */
+void server__ready(struct stream *st);
+struct str server__date(struct http_server *s);
+
+/* ---- http_conn.c ---- */
+
+void conn__open(struct http_server *s, struct tcp *tcp, struct instant now);
+void conn__close(struct conn *c); /* Streams the owner knows become HTTP_CANCELLED. */
+void conn__event(struct conn *c, const struct io_event *ev);
+void conn__dirty(struct conn *c); /* Has, or may have, bytes to send. */
+void conn__flush(struct conn *c, struct instant now);
+struct instant conn__deadline(const struct conn *c); /* {0}: none. */
+void conn__expired(struct conn *c, struct instant now);
+void conn__drain(struct conn *c);
+
+/* ---- http_stream.c: requests coming in ---- */
+
+struct stream *stream__new(struct conn *c, int32_t h2_id);
+
+/* Frees it when neither the protocol nor the owner knows it any more. */
+void stream__settle(struct stream *st);
+void stream__closed(struct stream *st); /* The protocol is done with it. May free it. */
+void stream__add_header(struct stream *st, struct str name, struct str value);
+void stream__head_done(struct stream *st); /* Take it in, or refuse it. */
+void stream__body(struct stream *st, struct str bytes);
+void stream__body_end(struct stream *st);
+
+/* HTTP/2: the reply is out. The rest of its request, if any, is read for a while or reset. */
+void stream__answered(struct stream *st);
+
+/* ---- the protocols ---- */
+
+void h1__feed(struct conn *c, struct str bytes);
+size_t h1__produce(struct conn *c, char *out, size_t size, struct instant now);
+
+void h2__open(struct conn *c);
+
+/* ---- http_reply.c ---- */
+
+/* The pieces' next bytes, up to size, into out; frees what is used up. */
+size_t reply__pull(struct stream *st, char *out, size_t size, struct instant now);
+
+/* A refusal of the server's own making: plain text, Retry-After where a retry makes sense. The owner's
+ * name for it ends, without an event. */
+void reply__refuse(struct stream *st, uint32_t status, const char *why);
+void reply__drop(struct stream *st);
+
+/* The owner's name for it ends. */
+void reply__forget(struct stream *st);
+
+#endif /* IO_HTTP_SERVER_PRIV_H */
