@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shim.h -- the small program that stands by one container for the whole of its life.
+ *
+ * WHAT   baton-shim DIRECTORY reads DIRECTORY/shim.conf, starts the runtime's `run` inside the
+ *        container's cgroup, becomes the container's parent (subreaper), writes its output in the CRI
+ *        format, and at its end DIRECTORY/exit. One poll loop, libc and base/ only.
+ * WHY    The agent may be killed, upgraded or restarted: pipes, logs and the exit code belong to
+ *        somebody who is not.
+ * OWNS   shim.conf is the agent's; DIRECTORY/shim and DIRECTORY/exit are the shim's, each written
+ *        beside and renamed, so that a reader finds all of it or none.
+ * FAILS  Before the container runs: exit status 1 and the reason on stdout. After: nothing stops it;
+ *        what cannot be logged (a full disk) is dropped and the container goes on.
+ *
+ * shim.conf, one "key=value" a line:
+ *   runtime=PATH  id=ID  log=PATH  log_max=BYTES  log_files=N  hide=MOUNT  tty=0|1  stdin=0|1
+ *   cgroup=FILE   (repeated: each cgroup.procs file to enter)
+ * DIRECTORY/shim:  "CONTAINER_PID START SHIM_PID START WALL_NS\n" (START: field 22 of /proc/PID/stat)
+ * DIRECTORY/exit:  "CODE SIGNAL WALL_NS\n"
+ */
+#ifndef NODEAGENT_SHIM_SHIM_H
+#define NODEAGENT_SHIM_SHIM_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/time.h"
+#include <sys/types.h>
+
+enum {
+    SHIM_PATH_MAX = 4096,
+    SHIM_CGROUPS_MAX = 8,
+    SHIM_CONF_MAX = 32 << 10,
+    SHIM_LINE_MAX = 16 << 10, /* Longer ones are cut into partial entries (tag P). */
+};
+
+struct shim_conf {
+    char text[SHIM_CONF_MAX]; /* What everything below points into, each value NUL-terminated. */
+    const char *directory, *runtime, *id, *log, *hide; /* hide NULL: nothing. */
+    const char *cgroups[SHIM_CGROUPS_MAX];
+    uint32_t cgroups_count, log_files;
+    uint64_t log_max;
+    bool tty, has_stdin;
+};
+
+MUST_USE enum err_code shim_conf_read(const char *directory, struct shim_conf *out, struct err *e);
+
+/* --- log.c: the writer of one log --- */
+
+/* A stream's unfinished line. */
+struct shim_line {
+    char at[SHIM_LINE_MAX];
+    uint32_t len;
+};
+
+struct shim_log {
+    const char *path;
+    int fd;
+    uint64_t size, max;
+    uint32_t files;           /* The live one included. */
+    struct shim_line line[2]; /* stdout, stderr */
+};
+
+MUST_USE enum err_code shim_log_open(struct shim_log *l, const struct shim_conf *conf,
+                                     struct err *e);
+void shim_log_add(struct shim_log *l, int stream, struct str bytes, struct wall now);
+void shim_log_close(struct shim_log *l, struct wall now); /* An unfinished line becomes one. */
+
+/* --- launch.c: from a configuration to a running container --- */
+
+struct shim_child {
+    pid_t pid;  /* The container's first process. */
+    int out[2]; /* stdout and stderr, ours to read; with a tty out[0] is its master, out[1] -1. */
+    int in;     /* Held open so that the container's stdin does not end; -1: none. */
+};
+
+MUST_USE enum err_code shim_launch(const struct shim_conf *conf, struct shim_child *out,
+                                   struct err *e);
+
+/* Replace DIRECTORY/name by text. */
+MUST_USE enum err_code shim_write(const char *directory, const char *name, struct str text,
+                                  struct err *e);
+uint64_t shim_start_time(pid_t pid); /* Field 22 of /proc/PID/stat; 0: gone. */
+
+#endif /* NODEAGENT_SHIM_SHIM_H */
