@@ -100,8 +100,8 @@ static enum err_code sync_parent(const char *path, struct err *e)
     return fs_sync_dir(dir, e);
 }
 
-/* bytes in a new file beside path, on disk; its name in temp. */
-static enum err_code write_beside(const char *path, struct str bytes, mode_t mode,
+/* bytes in a new file beside path; its name in temp. */
+static enum err_code write_beside(const char *path, struct str bytes, mode_t mode, bool durable,
                                   char temp[FS_PATH_MAX], struct err *e)
 {
     int length = snprintf(temp, FS_PATH_MAX, "%s.%08" PRIx32 ".tmp", path, (uint32_t)entropy_u64());
@@ -114,15 +114,26 @@ static enum err_code write_beside(const char *path, struct str bytes, mode_t mod
     if (fchmod(fd, mode) != 0)
         return fs_err(e, "chmod", temp);
     enum err_code code = write_all(fd, bytes, temp, e);
-    if (code == ERR_OK && fsync(fd) != 0)
+    if (code == ERR_OK && durable && fsync(fd) != 0)
         code = fs_err(e, "sync", temp);
+    return code;
+}
+
+enum err_code fs_put(const char *path, struct str bytes, mode_t mode, struct err *e)
+{
+    char temp[FS_PATH_MAX];
+    enum err_code code = write_beside(path, bytes, mode, false, temp, e);
+    if (code == ERR_OK && rename(temp, path) != 0)
+        code = fs_err(e, "rename to", path);
+    if (code != ERR_OK)
+        unlink(temp);
     return code;
 }
 
 enum err_code fs_write(const char *path, struct str bytes, mode_t mode, struct err *e)
 {
     char temp[FS_PATH_MAX];
-    enum err_code code = write_beside(path, bytes, mode, temp, e);
+    enum err_code code = write_beside(path, bytes, mode, true, temp, e);
     if (code == ERR_OK && rename(temp, path) != 0)
         code = fs_err(e, "rename to", path);
     if (code != ERR_OK) {
@@ -135,7 +146,7 @@ enum err_code fs_write(const char *path, struct str bytes, mode_t mode, struct e
 enum err_code fs_create(const char *path, struct str bytes, mode_t mode, struct err *e)
 {
     char temp[FS_PATH_MAX];
-    enum err_code code = write_beside(path, bytes, mode, temp, e);
+    enum err_code code = write_beside(path, bytes, mode, true, temp, e);
     if (code == ERR_OK && link(temp, path) != 0) /* Unlike rename(), refuses an existing one. */
         code = fs_err(e, "create", path);
     unlink(temp);

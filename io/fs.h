@@ -27,6 +27,9 @@ MUST_USE enum err_code fs_write(const char *path, struct str bytes, mode_t mode,
 /* The same, but ERR_CONFLICT when path exists. */
 MUST_USE enum err_code fs_create(const char *path, struct str bytes, mode_t mode, struct err *e);
 
+/* Replace or create path atomically but not durably: for what a reboot makes worthless anyway. */
+MUST_USE enum err_code fs_put(const char *path, struct str bytes, mode_t mode, struct err *e);
+
 /* One write(2) into an existing file: cgroup, proc and sys. Not durable, not atomic. */
 MUST_USE enum err_code fs_poke(const char *path, struct str bytes, struct err *e);
 

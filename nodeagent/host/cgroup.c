@@ -202,6 +202,11 @@ void cgroup_close(struct cgroup_tree *t)
     mem_free(t);
 }
 
+const struct cgroup_layout *cgroup_layout(const struct cgroup_tree *t)
+{
+    return &t->layout;
+}
+
 enum err_code cgroup_pool_set(struct cgroup_tree *t, const struct cpuset *cpus, struct err *e)
 {
     char path[CGROUP_FILE_MAX];

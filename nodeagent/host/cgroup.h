@@ -51,7 +51,8 @@ enum cgroup_controller {
 
 /* Where the hierarchies are mounted. v2: the first holds all. */
 struct cgroup_layout {
-    bool unified;                               /* v2 holds the controllers. */
+    bool unified;                 /* v2 holds the controllers. */
+    char beside[CGROUP_PATH_MAX]; /* Hybrid: where v2 is mounted beside v1; empty: nowhere. */
     char mount[CGROUP__COUNT][CGROUP_PATH_MAX]; /* Empty: not a hierarchy of its own. */
 };
 
@@ -87,6 +88,7 @@ struct cgroup_tree;
 MUST_USE enum err_code cgroup_open(const struct cgroup_layout *layout, struct str parent,
                                    struct cgroup_tree **out, struct err *e);
 void cgroup_close(struct cgroup_tree *t);
+const struct cgroup_layout *cgroup_layout(const struct cgroup_tree *t);
 
 /* The shared pool. Set writes and reads back; ERR_CONFLICT says what the kernel has instead. */
 MUST_USE enum err_code cgroup_pool_set(struct cgroup_tree *t, const struct cpuset *cpus,

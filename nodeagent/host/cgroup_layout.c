@@ -78,6 +78,8 @@ enum err_code cgroup_layout_parse(struct str mountinfo, struct str v2_controller
         if (l.mount[c][0] == '\0')
             return err_set(e, ERR_NOT_FOUND, "no cgroup hierarchy has the controller %s",
                            controllers[c]);
+    if (!l.unified)
+        copy_point(l.beside, str_of(v2));
     if (strcmp(l.mount[CGROUP_CPUACCT], l.mount[CGROUP_CPU]) == 0)
         l.mount[CGROUP_CPUACCT][0] = '\0'; /* One hierarchy for both, as systemd mounts it. */
     *out = l;

@@ -35,11 +35,22 @@ MUST_USE enum err_code runtime_oci_open(struct loop *l, const struct runtime_oci
                                         struct runtime_sink sink, struct runtime **out,
                                         struct err *e);
 
-/* config.json for a spec. Pure. unified: cgroup v2, so the container gets a cgroup namespace.
- * buf_status(out) afterwards: ERR_LIMIT when the spec was too long. */
-void oci_config_print(struct buf *out, const struct runtime_spec *spec, bool unified);
+/* What a configuration depends on beside its spec. */
+struct oci_host {
+    bool unified;          /* cgroup v2: the container gets a cgroup namespace and its mount. */
+    uint64_t capabilities; /* Those we have ourselves; more cannot be given. */
+    int32_t oom_score_adj_least; /* What we may set. */
+    struct str cgroups_path;     /* runc only; empty: left out. */
+};
+
+/* config.json for a spec. Pure. buf_status(out) afterwards: ERR_LIMIT when the spec was too long. */
+void oci_config_print(struct buf *out, const struct runtime_spec *spec,
+                      const struct oci_host *host);
 
 /* What Kubernetes and Docker give a container by default, as bits of capability numbers. */
 uint64_t oci_default_capabilities(void);
+
+/* "NET_ADMIN" or "CAP_NET_ADMIN", as a container's securityContext has it. */
+bool oci_capability_find(struct str name, uint32_t *out_number);
 
 #endif /* NODEAGENT_RUNTIME_RUNTIME_OCI_H */

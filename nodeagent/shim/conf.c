@@ -10,7 +10,7 @@ static void take_pair(struct shim_conf *c, const char *key, const char *value)
     const struct {
         const char *key;
         const char **to;
-    } texts[] = {{"runtime", &c->runtime}, {"id", &c->id}, {"log", &c->log}, {"hide", &c->hide}};
+    } texts[] = {{"runtime", &c->runtime}, {"id", &c->id}, {"log", &c->log}};
     uint64_t number = 0;
 
     for (size_t i = 0; i < COUNT_OF(texts); i++)
@@ -18,6 +18,8 @@ static void take_pair(struct shim_conf *c, const char *key, const char *value)
             *texts[i].to = value;
     if (strcmp(key, "cgroup") == 0 && c->cgroups_count < SHIM_CGROUPS_MAX)
         c->cgroups[c->cgroups_count++] = value;
+    if (strcmp(key, "hide") == 0 && c->hides_count < SHIM_HIDES_MAX)
+        c->hides[c->hides_count++] = value;
     if (str_parse_u64(str_of(value), &number) != ERR_OK)
         return;
     if (strcmp(key, "log_max") == 0)

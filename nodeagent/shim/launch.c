@@ -46,14 +46,15 @@ static void enter_cgroups(const struct shim_conf *conf)
 
 /* crun refuses a host whose v2 hierarchy has controllers beside v1's. It gets a mount namespace
  * where that hierarchy is not; the container's own mounts were made outside, in the host's. */
-static void hide_mount(const struct shim_conf *conf)
+static void hide_mounts(const struct shim_conf *conf)
 {
-    if (conf->hide == NULL)
+    if (conf->hides_count == 0)
         return;
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         child_fails(conf, "unshare mount namespace");
-    if (umount2(conf->hide, MNT_DETACH) != 0)
-        child_fails(conf, conf->hide);
+    for (uint32_t i = 0; i < conf->hides_count; i++)
+        if (umount2(conf->hides[i], MNT_DETACH) != 0)
+            child_fails(conf, conf->hides[i]);
 }
 
 static bool is_crun(const char *runtime)
@@ -105,7 +106,7 @@ static void run_child(const struct shim_conf *conf, const struct stdio *io)
         if (dup2(io->child[i], i) < 0)
             child_fails(conf, "dup2");
     enter_cgroups(conf);
-    hide_mount(conf);
+    hide_mounts(conf);
     exec_runtime(conf);
 }
 

@@ -121,9 +121,24 @@ static void protect_from_oom(void)
     close(fd);
 }
 
+/* A lock names its holder (F_GETLK): so an agent that comes back finds a shim that has not written
+ * DIRECTORY/shim yet. Never closed: that would let go of it. */
+static enum err_code take_lock(const struct shim *s, struct err *e)
+{
+    char path[SHIM_PATH_MAX];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    snprintf(path, sizeof path, "%s/lock", s->conf.directory);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || fcntl(fd, F_SETLK, &lock) != 0)
+        return err_set(e, ERR_CONFLICT, "%s: another shim stands here", path);
+    return ERR_OK;
+}
+
 static enum err_code start(struct shim *s, char out_text[160], struct err *e)
 {
-    enum err_code code = shim_log_open(&s->log, &s->conf, e);
+    enum err_code code = take_lock(s, e);
+    if (code == ERR_OK)
+        code = shim_log_open(&s->log, &s->conf, e);
     if (code == ERR_OK)
         code = shim_launch(&s->conf, &s->child, e);
     if (code != ERR_OK)

@@ -13,9 +13,10 @@
  *        what cannot be logged (a full disk) is dropped and the container goes on.
  *
  * shim.conf, one "key=value" a line:
- *   runtime=PATH  id=ID  log=PATH  log_max=BYTES  log_files=N  hide=MOUNT  tty=0|1  stdin=0|1
- *   cgroup=FILE   (repeated: each cgroup.procs file to enter)
+ *   runtime=PATH  id=ID  log=PATH  log_max=BYTES  log_files=N  tty=0|1  stdin=0|1
+ *   cgroup=FILE  hide=MOUNT  (repeated: each cgroup.procs file to enter, each mount to hide)
  * DIRECTORY/shim:  "CONTAINER_PID START SHIM_PID START WALL_NS\n" (START: field 22 of /proc/PID/stat)
+ * DIRECTORY/lock: locked (fcntl) by the shim as long as it lives.
  * DIRECTORY/exit:  "CODE SIGNAL WALL_NS\n"
  */
 #ifndef NODEAGENT_SHIM_SHIM_H
@@ -29,15 +30,17 @@
 enum {
     SHIM_PATH_MAX = 4096,
     SHIM_CGROUPS_MAX = 8,
+    SHIM_HIDES_MAX = 8,
     SHIM_CONF_MAX = 32 << 10,
     SHIM_LINE_MAX = 16 << 10, /* Longer ones are cut into partial entries (tag P). */
 };
 
 struct shim_conf {
     char text[SHIM_CONF_MAX]; /* What everything below points into, each value NUL-terminated. */
-    const char *directory, *runtime, *id, *log, *hide; /* hide NULL: nothing. */
+    const char *directory, *runtime, *id, *log;
+    const char *hides[SHIM_HIDES_MAX]; /* Mounts the runtime's command must not see. */
     const char *cgroups[SHIM_CGROUPS_MAX];
-    uint32_t cgroups_count, log_files;
+    uint32_t cgroups_count, hides_count, log_files;
     uint64_t log_max;
     bool tty, has_stdin;
 };

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.json as a function of a spec: OCI runtime-spec 1.0, config.md and config-linux.md. What a
+ * container gets beyond its spec is what Kubernetes' runtimes agree on, less CAP_MKNOD (see
+ * oci_default_capabilities()).
+ */
+#include "base/json.h"
+#include "nodeagent/runtime/oci_priv.h"
+#include <linux/capability.h>
+#include <stdio.h>
+
+/* By number, as linux/capability.h has them. */
+static const char *const capability_names[] = {"CHOWN",
+                                               "DAC_OVERRIDE",
+                                               "DAC_READ_SEARCH",
+                                               "FOWNER",
+                                               "FSETID",
+                                               "KILL",
+                                               "SETGID",
+                                               "SETUID",
+                                               "SETPCAP",
+                                               "LINUX_IMMUTABLE",
+                                               "NET_BIND_SERVICE",
+                                               "NET_BROADCAST",
+                                               "NET_ADMIN",
+                                               "NET_RAW",
+                                               "IPC_LOCK",
+                                               "IPC_OWNER",
+                                               "SYS_MODULE",
+                                               "SYS_RAWIO",
+                                               "SYS_CHROOT",
+                                               "SYS_PTRACE",
+                                               "SYS_PACCT",
+                                               "SYS_ADMIN",
+                                               "SYS_BOOT",
+                                               "SYS_NICE",
+                                               "SYS_RESOURCE",
+                                               "SYS_TIME",
+                                               "SYS_TTY_CONFIG",
+                                               "MKNOD",
+                                               "LEASE",
+                                               "AUDIT_WRITE",
+                                               "AUDIT_CONTROL",
+                                               "SETFCAP",
+                                               "MAC_OVERRIDE",
+                                               "MAC_ADMIN",
+                                               "SYSLOG",
+                                               "WAKE_ALARM",
+                                               "BLOCK_SUSPEND",
+                                               "AUDIT_READ",
+                                               "PERFMON",
+                                               "BPF",
+                                               "CHECKPOINT_RESTORE"};
+
+#define BIT(number) ((uint64_t)1 << (number))
+
+uint64_t oci_default_capabilities(void)
+{
+    /* Docker's and containerd's fourteen less MKNOD: no cgroup filters devices here, so a node made
+     * by the container would be the host's disk. CRI-O and Podman leave it out too. */
+    return BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FSETID) | BIT(CAP_FOWNER) |
+           BIT(CAP_NET_RAW) | BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_SETFCAP) |
+           BIT(CAP_SETPCAP) | BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_CHROOT) | BIT(CAP_KILL) |
+           BIT(CAP_AUDIT_WRITE);
+}
+
+bool oci_capability_find(struct str name, uint32_t *out_number)
+{
+    if (str_starts(name, STR("CAP_")))
+        name = str_slice(name, 4, name.len);
+    for (uint32_t i = 0; i < COUNT_OF(capability_names); i++)
+        if (str_is(name, capability_names[i])) {
+            *out_number = i;
+            return true;
+        }
+    return false;
+}
+
+static void strings(struct buf *out, const struct str *at, uint32_t count)
+{
+    buf_add_char(out, '[');
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            buf_add_char(out, ',');
+        json_print_string(out, at[i]);
+    }
+    buf_add_char(out, ']');
+}
+
+static void capabilities(struct buf *out, uint64_t set)
+{
+    static const char *const kinds[] = {"bounding", "effective", "permitted"};
+    buf_add(out, STR(",\"capabilities\":{"));
+    for (uint32_t k = 0; k < COUNT_OF(kinds); k++) {
+        const char *comma = "";
+        buf_printf(out, "%s\"%s\":[", k > 0 ? "," : "", kinds[k]);
+        for (uint32_t i = 0; i < COUNT_OF(capability_names); i++) {
+            if ((set & BIT(i)) == 0)
+                continue;
+            buf_printf(out, "%s\"CAP_%s\"", comma, capability_names[i]);
+            comma = ",";
+        }
+        buf_add_char(out, ']');
+    }
+    buf_add_char(out, '}');
+}
+
+static uint64_t granted(const struct runtime_container *c, const struct oci_host *host)
+{
+    if (c->privileged)
+        return host->capabilities;
+    return c->capabilities & host->capabilities & ~BIT(CAP_MKNOD);
+}
+
+static void process(struct buf *out, const struct runtime_spec *spec, const struct oci_host *host)
+{
+    const struct runtime_container *c = &spec->container;
+    buf_printf(out, "\"process\":{\"terminal\":%s,\"user\":{\"uid\":%u,\"gid\":%u",
+               c->tty ? "true" : "false", c->uid, c->gid);
+    for (uint32_t i = 0; i < c->groups_count; i++)
+        buf_printf(out, "%s%u", i == 0 ? ",\"additionalGids\":[" : ",", c->groups[i]);
+    buf_printf(out, "%s},\"args\":", c->groups_count > 0 ? "]" : "");
+    strings(out, c->args, c->args_count);
+    buf_add(out, STR(",\"env\":"));
+    strings(out, c->env, c->env_count);
+    buf_add(out, STR(",\"cwd\":"));
+    json_print_string(out, c->cwd.len == 0 ? STR("/") : c->cwd);
+    capabilities(out, granted(c, host));
+    buf_printf(out, ",\"noNewPrivileges\":%s", c->no_new_privs ? "true" : "false");
+    /* Lowering it below our own needs CAP_SYS_RESOURCE; without, the container gets ours. */
+    if (c->oom_score_adj >= host->oom_score_adj_least)
+        buf_printf(out, ",\"oomScoreAdj\":%d", (int)c->oom_score_adj);
+    buf_add_char(out, '}');
+}
+
+struct fixed_mount {
+    const char *target, *type, *source, *options; /* options: JSON, without the brackets. */
+};
+
+static void fixed_mounts(struct buf *out, const struct runtime_container *c,
+                         const struct oci_host *host)
+{
+    const struct fixed_mount list[] = {
+        {"/proc", "proc", "proc", "\"nosuid\",\"noexec\",\"nodev\""},
+        c->privileged
+            ? (struct fixed_mount){"/dev", "bind", "/dev", "\"rbind\",\"rprivate\",\"rw\""}
+            : (struct fixed_mount){"/dev", "tmpfs", "tmpfs",
+                                   "\"nosuid\",\"strictatime\",\"mode=755\",\"size=65536k\""},
+        {"/dev/pts", "devpts", "devpts",
+         "\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\",\"gid=5\""},
+        {"/dev/shm", "tmpfs", "shm",
+         "\"nosuid\",\"noexec\",\"nodev\",\"mode=1777\",\"size=65536k\""},
+        {"/dev/mqueue", "mqueue", "mqueue", "\"nosuid\",\"noexec\",\"nodev\""},
+        {"/sys", "sysfs", "sysfs",
+         c->privileged ? "\"nosuid\",\"noexec\",\"nodev\",\"rw\""
+                       : "\"nosuid\",\"noexec\",\"nodev\",\"ro\""},
+        {"/sys/fs/cgroup", "cgroup", "cgroup", "\"nosuid\",\"noexec\",\"nodev\",\"ro\""},
+    };
+    /* v1's groups could only be shown by the runtime's own cgroup code, which is switched off. */
+    uint32_t count = COUNT_OF(list) - (host->unified ? 0 : 1);
+    for (uint32_t i = 0; i < count; i++)
+        buf_printf(out,
+                   "%s{\"destination\":\"%s\",\"type\":\"%s\",\"source\":\"%s\",\"options\":[%s]}",
+                   i > 0 ? "," : "", list[i].target, list[i].type, list[i].source, list[i].options);
+}
+
+static void mounts(struct buf *out, const struct runtime_spec *spec, const struct oci_host *host)
+{
+    const struct runtime_container *c = &spec->container;
+    buf_add(out, STR(",\"mounts\":["));
+    fixed_mounts(out, c, host);
+    for (uint32_t i = 0; i < c->mounts_count; i++) {
+        buf_add(out, STR(",{\"destination\":"));
+        json_print_string(out, c->mounts[i].target);
+        buf_add(out, STR(",\"type\":\"bind\",\"source\":"));
+        json_print_string(out, c->mounts[i].source);
+        buf_printf(out, ",\"options\":[\"rbind\",\"rprivate\",\"%s\"]}",
+                   c->mounts[i].read_only ? "ro" : "rw");
+    }
+    buf_add_char(out, ']');
+}
+
+static void namespaces(struct buf *out, const struct runtime_container *c,
+                       const struct oci_host *host)
+{
+    buf_add(out, STR("\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},"
+                     "{\"type\":\"mount\"}"));
+    if (c->netns.len > 0) {
+        buf_add(out, STR(",{\"type\":\"network\",\"path\":"));
+        json_print_string(out, c->netns);
+        buf_add_char(out, '}');
+    }
+    if (host->unified)
+        buf_add(out, STR(",{\"type\":\"cgroup\"}"));
+    buf_add_char(out, ']');
+}
+
+/* What Docker hides (moby, oci/defaults.go), because it tells or changes the host. */
+static const char masked[] =
+    ",\"maskedPaths\":[\"/proc/acpi\",\"/proc/asound\",\"/proc/kcore\",\"/proc/keys\","
+    "\"/proc/latency_stats\",\"/proc/timer_list\",\"/proc/timer_stats\",\"/proc/sched_debug\","
+    "\"/proc/scsi\",\"/proc/interrupts\",\"/sys/firmware\",\"/sys/devices/virtual/powercap\"]"
+    ",\"readonlyPaths\":[\"/proc/bus\",\"/proc/fs\",\"/proc/irq\",\"/proc/sys\","
+    "\"/proc/sysrq-trigger\"]";
+
+void oci_config_print(struct buf *out, const struct runtime_spec *spec, const struct oci_host *host)
+{
+    const struct runtime_container *c = &spec->container;
+    buf_add(out, STR("{\"ociVersion\":\"1.0.2\","));
+    process(out, spec, host);
+    buf_add(out, STR(",\"root\":{\"path\":"));
+    json_print_string(out, c->rootfs);
+    buf_printf(out, ",\"readonly\":%s}", c->read_only_root ? "true" : "false");
+    if (c->hostname.len > 0) {
+        buf_add(out, STR(",\"hostname\":"));
+        json_print_string(out, c->hostname);
+    }
+    mounts(out, spec, host);
+    buf_add(out, STR(",\"linux\":{"));
+    namespaces(out, c, host);
+    if (host->cgroups_path.len > 0) {
+        buf_add(out, STR(",\"cgroupsPath\":"));
+        json_print_string(out, host->cgroups_path);
+    }
+    if (!c->privileged) {
+        buf_add(out, str_of(masked));
+        oci_seccomp_print(out, granted(c, host));
+    }
+    buf_add(out, STR("}}\n"));
+}

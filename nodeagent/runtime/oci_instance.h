@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* oci_instance.h -- what runtime_oci.c (the ops), oci_list.c (finding again) and oci_open.c (loop,
+ * opening, closing) share. */
+#ifndef NODEAGENT_RUNTIME_OCI_INSTANCE_H
+#define NODEAGENT_RUNTIME_OCI_INSTANCE_H
+
+#include "base/map.h"
+#include "base/slots.h"
+#include "base/sm.h"
+#include "io/proc.h"
+#include "nodeagent/runtime/oci_priv.h"
+
+enum {
+    PENDING_MAX = 4 * RUNTIME_INSTANCES_MAX, /* Answers that wait for the loop. */
+    START_LIMIT_S = 60,                      /* Of the shim's launch. */
+    DESTROY_LIMIT_S = 30,                    /* Then destroy answers ERR_BUSY. */
+    RETRY_FIRST_MS = 1,
+    RETRY_MAX_MS = 100,
+    IO_START = 1, /* What an io op of an instance is about, in its low byte. */
+    IO_SHIM = 2,
+};
+
+/* clang-format off */
+#define OCI_STATES(S, TO)                                                                     \
+    S(FREE,       TO(CREATED) | TO(RUNNING) | TO(STOPPED) | TO(DESTROYING)) /* nobody      */ \
+    S(CREATED,    TO(STARTING) | TO(DESTROYING) | TO(FREE))        /* start                */ \
+    S(STARTING,   TO(RUNNING) | TO(CREATED) | TO(DESTROYING))      /* the shim's report    */ \
+    S(RUNNING,    TO(STOPPED) | TO(DESTROYING))                    /* the shim's end       */ \
+    S(STOPPED,    TO(DESTROYING))                                  /* destroy              */ \
+    S(DESTROYING, TO(FREE))                                        /* nothing to be left   */
+/* clang-format on */
+
+#define S(name, to) OCI_##name,
+enum oci_state { OCI_STATES(S, TO) OCI__COUNT };
+#undef S
+
+extern const struct sm_state oci__states[OCI__COUNT];
+
+struct instance {
+    char id[RUNTIME_ID_MAX];
+    char *directory; /* Its own copy. */
+    enum oci_state state;
+    struct slot_id name;
+    struct oci_record record;
+    struct oci_shim shim;                /* RUNNING and after. */
+    struct proc *launch;                 /* STARTING. */
+    struct proc_watch *watch;            /* On the shim. */
+    uint64_t start_op, end_op;           /* In flight: start, destroy. */
+    struct instant retry_at, give_up_at; /* DESTROYING. */
+    struct span retry_in;
+    bool owes_exit; /* A started one whose EXITED was not posted yet. */
+};
+
+struct oci {
+    struct runtime runtime;
+    struct loop_client client;
+    struct cgroup_tree *cgroups;
+    char command[OCI_PATH_MAX], shim[OCI_PATH_MAX], state[OCI_PATH_MAX];
+    struct oci_host host;
+    int64_t pids_max;
+    struct slots slots;
+    struct instance *instances;
+    struct map by_id;
+    struct runtime_event *pending; /* A queue: posted from the loop. */
+    uint32_t pending_count, destroying_count;
+    uint64_t close_op;
+    bool closing;
+};
+
+/* Queue an event, or the answer to op, for the next turn of the loop. */
+void oci__later(struct oci *o, const struct runtime_event *ev);
+void oci__done(struct oci *o, uint64_t op, struct str id, enum err_code code, const struct err *e);
+struct runtime_event oci__event(enum runtime_event_type type, uint64_t op, struct str id);
+
+/* Slots: NULL and a reason when there is none, or the names are too long. */
+struct instance *oci__find(struct oci *o, struct str id);
+struct instance *oci__take(struct oci *o, struct str id, struct str directory, struct err *e);
+void oci__give(struct oci *o, struct instance *i);
+void oci__move(struct instance *i, enum oci_state next);
+uint64_t oci__io_op(const struct instance *i, uint64_t about);
+
+/* A file in a directory of an instance. */
+MUST_USE enum err_code oci__get(const char *directory, const char *file, struct buf *out,
+                                struct err *e);
+
+void oci__watch_shim(struct oci *o, struct instance *i);
+MUST_USE enum err_code oci__read_back(struct oci *o, const struct instance *i, struct cpuset *out,
+                                      struct err *e);
+void oci__tell_exit(struct oci *o, struct instance *i);
+
+/* What io/ told, and a destroy's next try. */
+void oci__shim_reported(struct oci *o, struct instance *i, const struct io_event *ev);
+void oci__shim_is_gone(struct oci *o, struct instance *i);
+void oci__step_destroy(struct oci *o, struct instance *i);
+
+void oci__list(struct runtime *r, uint64_t op);
+void oci__close(struct runtime *r, uint64_t op);
+extern const struct runtime_ops oci__ops;
+
+#endif /* NODEAGENT_RUNTIME_OCI_INSTANCE_H */

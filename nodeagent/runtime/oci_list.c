@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding again what an earlier life of the agent left: directories, shims, exit files. */
+#include "base/log.h"
+#include "io/fs.h"
+#include "nodeagent/runtime/oci_instance.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+
+/* --- list --- */
+
+/* The shim that holds DIRECTORY/lock; 0: none. */
+static int32_t lock_holder(const struct instance *i)
+{
+    char path[OCI_PATH_MAX];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (!fs_join(path, i->directory, "lock"))
+        return 0;
+    CLEANUP(fs_close) int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+        return 0;
+    return lock.l_pid;
+}
+
+/* What a directory says. A launch that was under way when the agent died is ended: nobody waits for
+ * its report any more. */
+static void recognise(struct oci *o, struct instance *i)
+{
+    struct buf text;
+    buf_init(&text, 4096);
+    if (oci__get(i->directory, "shim", &text, NULL) == ERR_OK &&
+        oci_shim_parse(buf_str(&text), &i->shim) == ERR_OK) {
+        bool alive = proc_start_time(i->shim.shim_pid) == i->shim.shim_start;
+        oci__move(i, alive ? OCI_RUNNING : OCI_STOPPED);
+        i->owes_exit = true;
+        if (alive)
+            oci__watch_shim(o, i);
+    } else {
+        int32_t pid = lock_holder(i);
+        if (pid > 1)
+            kill(pid, SIGKILL);
+        (void)!cgroup_kill(o->cgroups, str_of(i->id), NULL);
+        oci__move(i, OCI_CREATED);
+    }
+    buf_free(&text);
+}
+
+static void tell_found(struct oci *o, uint64_t op, struct instance *i)
+{
+    struct runtime_event ev = oci__event(RUNTIME_FOUND, op, str_of(i->id));
+    ev.state = i->state == OCI_RUNNING   ? RUNTIME_RUNNING
+               : i->state == OCI_STOPPED ? RUNTIME_STOPPED
+                                         : RUNTIME_CREATED;
+    ev.pid = i->shim.pid;
+    ev.started = i->shim.started;
+    if (i->state != OCI_RUNNING || oci__read_back(o, i, &ev.cpus, NULL) != ERR_OK)
+        ev.cpus = i->record.cpus;
+    oci__later(o, &ev);
+}
+
+struct list_visit {
+    struct oci *o;
+    uint64_t op;
+};
+
+static bool visit_directory(void *arg, const char *name)
+{
+    struct list_visit *v = arg;
+    struct oci *o = v->o;
+    struct instance *i = oci__find(o, str_of(name));
+    char directory[OCI_PATH_MAX];
+    struct buf text;
+    struct err e;
+
+    if (i == NULL) {
+        struct oci_record record;
+        int len = snprintf(directory, sizeof directory, "%s/%s", o->state, name);
+        buf_init(&text, OCI_RECORD_MAX);
+        enum err_code code = oci__get(directory, "shim.conf", &text, NULL);
+        if (code == ERR_OK)
+            code = oci_conf_parse(buf_str(&text), &record);
+        buf_free(&text);
+        if (code != ERR_OK) /* Another runtime's, or half made: destroy by name removes it. */
+            return true;
+        i = oci__take(o, str_of(name), str_from(directory, (size_t)len), &e);
+        if (i == NULL) {
+            log_event(LOG_WARN, "oci.skipped", "id=%s why=%s", log_quote(str_of(name)).text,
+                      log_quote(str_of(e.text)).text);
+            return true;
+        }
+        i->record = record;
+        recognise(o, i);
+    }
+    tell_found(o, v->op, i);
+    if (i->state == OCI_STOPPED)
+        oci__tell_exit(o, i);
+    return o->pending_count + 4 < PENDING_MAX;
+}
+
+void oci__list(struct runtime *r, uint64_t op)
+{
+    struct oci *o = CONTAINER_OF(r, struct oci, runtime);
+    struct list_visit v = {.o = o, .op = op};
+    struct err e = {0};
+    enum err_code code = fs_list(o->state, visit_directory, &v, &e);
+    oci__done(o, op, (struct str){NULL, 0}, code == ERR_NOT_FOUND ? ERR_OK : code, &e);
+}
