@@ -296,9 +296,15 @@ uint64_t proc_start_time(pid_t pid)
             paren = i;
     rest = str_slice(rest, paren + 2, rest.len);
     uint64_t value = 0;
-    for (int i = 3; i <= 22; i++)
+    bool zombie = false;
+    for (int i = 3; i <= 22; i++) {
         if (!str_split(&rest, ' ', &field))
             return 0;
+        if (i == 3)
+            zombie = str_is(field, "Z") || str_is(field, "X");
+        if (i == 20 && zombie && str_is(field, "1")) /* More: only its first thread has ended. */
+            return 0;
+    }
     return str_parse_u64(field, &value) == ERR_OK ? value : 0;
 }
 

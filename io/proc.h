@@ -54,7 +54,7 @@ struct proc_watch;
 struct proc_watch *proc_watch(struct loop_client *c, uint64_t op, pid_t pid, uint64_t start_time);
 void proc_unwatch(struct proc_watch *w);
 
-/* Clock ticks after boot, 0 when there is no such process. */
+/* Clock ticks after boot, 0 when there is no such process or only its parent does not know yet. */
 uint64_t proc_start_time(pid_t pid);
 
 /* Run and wait, for tools without a loop (CLI, start-up). out and err may be NULL. ERR_UNAVAILABLE:

@@ -13,6 +13,7 @@ enum { QUEUE_MAX = 4 * RUNTIME_INSTANCES_MAX };
 struct fake_instance {
     struct runtime_fake_instance shown;
     bool used, exited, exits_by_itself;
+    bool watched; /* Started or listed in the agent's present life: only then its end is told. */
     struct span lives; /* exits_by_itself: so long. */
     int32_t exit_code, signal, pid;
     struct wall started, finished;
@@ -97,7 +98,8 @@ static void die(struct runtime_fake *f, struct fake_instance *i, int32_t code, i
     i->exit_code = code;
     i->signal = signal;
     i->finished = f->wall;
-    tell_exit(f, i, SOON);
+    if (i->watched)
+        tell_exit(f, i, SOON);
 }
 
 static void die_in(struct runtime_fake *f, struct fake_instance *i, struct span in)
@@ -170,6 +172,7 @@ static void start(struct runtime *r, uint64_t op, struct str id)
     if (f->options.kind == RUNTIME_CONTAINER && !i->shown.exclusive)
         i->shown.cpus = f->pool; /* It was born into the pool's group, as that is now. */
     i->shown.state = RUNTIME_RUNNING;
+    i->watched = true;
     i->pid = ++f->pids;
     i->started = f->wall;
     struct runtime_event *ev = answer(f, op, START_TAKES, ERR_OK, "");
@@ -243,9 +246,10 @@ static void list(struct runtime *r, uint64_t op)
         return;
     }
     for (uint32_t n = 0; n < RUNTIME_INSTANCES_MAX; n++) {
-        const struct fake_instance *i = &f->instances[n];
+        struct fake_instance *i = &f->instances[n];
         if (!i->used)
             continue;
+        i->watched = true;
         struct runtime_event *ev = &later(f, SOON)->event;
         ev->type = RUNTIME_FOUND;
         ev->state = i->shown.state;
@@ -336,6 +340,8 @@ void runtime_fake_orphan(struct runtime *r, struct runtime_sink sink)
         if (f->queue[i].due)
             f->queue[kept++] = f->queue[i];
     f->queue_count = kept;
+    for (uint32_t n = 0; n < RUNTIME_INSTANCES_MAX; n++)
+        f->instances[n].watched = false;
     f->base.sink = sink;
 }
 

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The real thing: crun, the shim, this machine's cgroups. Needs root; without it, or without crun, it
+ * says so and passes. */
+#include "io/clock.h"
+#include "io/fs.h"
+#include "io/loop.h"
+#include "io/proc.h"
+#include "nodeagent/host/cgroup.h"
+#include "nodeagent/host/cpuset.h"
+#include "nodeagent/runtime/runtime_oci.h"
+#include "tests/conformance/runtime/suite.h"
+#include "tests/testlib/test.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct own { /* Each test is a process of its own. */
+    struct loop *loop, *dead_loop;
+    struct runtime *dead_runtime;
+    struct cgroup_tree *cgroups;
+    struct cpuset all;
+    char directory[64], rootfs[128], state[128], path[4096], log[4096], parent[64];
+} own;
+
+static bool can_run(void)
+{
+    return geteuid() == 0 && access("/usr/bin/crun", X_OK) == 0 &&
+           access("/usr/bin/busybox", X_OK) == 0;
+}
+
+static void make_rootfs(void)
+{
+    char bin[256], target[512];
+    const char *const argv[] = {"cp", "/usr/bin/busybox", bin, NULL};
+    struct proc_request copy = {.argv = argv};
+    int status;
+
+    snprintf(bin, sizeof bin, "%s/bin", own.rootfs);
+    cr_assert_eq(fs_mkdir(bin, 0755, NULL), ERR_OK);
+    cr_assert_eq(proc_run_wait(&copy, NULL, NULL, &status, NULL), ERR_OK);
+    snprintf(target, sizeof target, "%s/sh", bin);
+    cr_assert_eq(symlink("busybox", target), 0);
+}
+
+static void open_runtime(struct rig *r)
+{
+    struct runtime_oci_options options = {
+        .shim = STR(SHIM), .state = str_of(own.state), .cgroups = own.cgroups};
+    struct err e;
+    own.loop = loop_new();
+    enum err_code code =
+        runtime_oci_open(own.loop, &options, (struct runtime_sink){rig_post, r}, &r->runtime, &e);
+    cr_assert_eq(code, ERR_OK, "%s", e.text);
+}
+
+static bool oci_open(struct rig *r)
+{
+    struct cgroup_layout layout;
+    struct err e;
+    if (!can_run()) {
+        fputs("skipped: needs root, crun and busybox-static\n", stderr);
+        return false;
+    }
+    own = (struct own){.directory = "/tmp/baton-oci-XXXXXX"};
+    cr_assert(mkdtemp(own.directory) != NULL);
+    snprintf(own.rootfs, sizeof own.rootfs, "%s/rootfs", own.directory);
+    snprintf(own.state, sizeof own.state, "%s/state", own.directory);
+    snprintf(own.parent, sizeof own.parent, "baton-conf-%d", (int)getpid());
+    make_rootfs();
+    cr_assert_eq(cgroup_layout_read(&layout, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(cgroup_open(&layout, str_of(own.parent), &own.cgroups, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(cgroup_pool_get(own.cgroups, &own.all, &e), ERR_OK);
+    open_runtime(r);
+    return true;
+}
+
+/* The process is the same, but nothing of the first runtime is left: its loop is abandoned like a
+ * killed agent's. Kept reachable, so that it does not count as a leak. */
+static void oci_reopen(struct rig *r)
+{
+    own.dead_runtime = r->runtime;
+    own.dead_loop = own.loop;
+    open_runtime(r);
+}
+
+static void oci_pass(struct rig *r, uint32_t ms)
+{
+    struct instant end = instant_add(clock_now(), SPAN_MS(ms));
+    uint32_t before = r->events_count;
+    while (clock_now().ns < end.ns && r->events_count == before)
+        loop_step(own.loop, SPAN_MS(ms));
+}
+
+static void oci_fill(struct rig *r, struct runtime_spec *spec, const char *id, enum rig_deed deed)
+{
+    static const struct str env[] = {{"PATH=/bin", 9}};
+    static struct str args[3] = {{"/bin/sh", 7}, {"-c", 2}};
+    static const char *const deeds[] = {"trap 'exit 0' TERM; while :; do busybox sleep 0.1; done",
+                                        "echo out; echo err >&2; exit 3",
+                                        "busybox sleep 0.3; exit 5"};
+    (void)r;
+    snprintf(own.path, sizeof own.path, "%s/%s", own.state, id);
+    snprintf(own.log, sizeof own.log, "%s/logs/%s/0.log", own.directory, id);
+    args[2] = str_of(deeds[deed]);
+    *spec = (struct runtime_spec){.id = str_of(id),
+                                  .directory = str_of(own.path),
+                                  .cpu = {.cpus = own.all, .pool = own.all, .weight_milli = 100},
+                                  .memory_max_bytes = 64 << 20,
+                                  .kind = RUNTIME_CONTAINER,
+                                  .container = {.rootfs = str_of(own.rootfs),
+                                                .args = args,
+                                                .args_count = 3,
+                                                .env = env,
+                                                .env_count = 1,
+                                                .hostname = STR("web"),
+                                                .no_new_privs = true,
+                                                .capabilities = oci_default_capabilities(),
+                                                .log_path = str_of(own.log),
+                                                .log_max_bytes = 1 << 20,
+                                                .log_files = 3}};
+}
+
+static void oci_close(struct rig *r)
+{
+    struct err e;
+    (void)r;
+    loop_free(own.loop);
+    cr_assert_eq(cgroup_purge(own.cgroups, &e), ERR_OK, "left behind: %s", e.text);
+    cgroup_close(own.cgroups);
+    cr_assert(rmdir(own.state) == 0 || errno == ENOENT, "an instance's directory is left");
+    cr_assert_eq(fs_remove_tree(own.directory, &e), ERR_OK, "%s", e.text);
+}
+
+static const struct rig_kind oci_rig = {oci_open, oci_reopen, oci_pass, oci_fill, oci_close};
+
+CONFORMANCE(oci)
+
+/* --- what only containers have --- */
+
+static const struct runtime_event *run(struct rig *r, const struct runtime_spec *spec)
+{
+    rig_ok(&oci_rig, r, rig_create(r, spec));
+    char id[RUNTIME_ID_MAX];
+    snprintf(id, sizeof id, STR_FMT, STR_ARG(spec->id));
+    return rig_wait(&oci_rig, r, RUNTIME_DONE, rig_call(r, r->runtime->ops->start, id));
+}
+
+TEST(oci, logs_in_the_cri_format)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    struct buf log;
+    if (!oci_open(&r))
+        return;
+    oci_fill(&r, &spec, "l1.main.0", RIG_EXITS_3);
+    cr_assert_eq(run(&r, &spec)->code, ERR_OK);
+    rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0);
+    buf_init(&log, 4096);
+    cr_assert_eq(fs_read(own.log, &log, NULL), ERR_OK);
+    buf_add_char(&log, '\0');
+    cr_assert(strstr(log.at, "Z stdout F out\n") != NULL, "%s", log.at);
+    cr_assert(strstr(log.at, "Z stderr F err\n") != NULL, "%s", log.at);
+    buf_free(&log);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "l1.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
+TEST(oci, a_start_that_fails_says_why)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    static const struct str missing[] = {{"/bin/nope", 9}};
+    if (!oci_open(&r))
+        return;
+    oci_fill(&r, &spec, "f1.main.0", RIG_RUNS);
+    spec.container.args = missing;
+    spec.container.args_count = 1;
+    const struct runtime_event *ev = run(&r, &spec);
+    cr_assert_neq(ev->code, ERR_OK);
+    cr_assert(strstr(ev->text, "/bin/nope") != NULL, "%s", ev->text);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "f1.main.0"));
+    cr_assert_eq(rig_count(&r, RUNTIME_EXITED, "f1.main.0"), 0);
+    rig_close(&oci_rig, &r);
+}
+
+/* On two cpus: the pool keeps the first, the instance gets the last. */
+TEST(oci, exclusive_waits_for_the_pool_and_is_alone)
+{
+    struct rig r = {0};
+    struct runtime_spec spec, shared;
+    struct cpuset pool = {0}, mine = {0}, got;
+    uint32_t threads;
+    struct err e;
+    if (!oci_open(&r))
+        return;
+    uint32_t last = RUNTIME_CPUS_MAX - 1;
+    while (!cpuset_has(&own.all, last))
+        last--;
+    if (cpuset_count(&own.all) < 2) {
+        rig_close(&oci_rig, &r);
+        return;
+    }
+    cpuset_add(&mine, last);
+    for (uint32_t cpu = 0; cpu < last; cpu++)
+        if (cpuset_has(&own.all, cpu))
+            cpuset_add(&pool, cpu);
+    oci_fill(&r, &shared, "s.main.0", RIG_RUNS);
+    int32_t shared_pid = run(&r, &shared)->pid;
+
+    oci_fill(&r, &spec, "x.main.0", RIG_RUNS);
+    spec.cpu = (struct runtime_cpu){.exclusive = true, .cpus = mine, .pool = pool};
+    cr_assert_eq(run(&r, &spec)->code, ERR_CONFLICT, "the pool is still there");
+
+    shared.cpu.cpus = pool;
+    r.runtime->ops->set_cpus(r.runtime, ++r.last_op, STR("s.main.0"), &shared.cpu);
+    rig_ok(&oci_rig, &r, r.last_op);
+    cr_assert_eq(cpuset_of_threads(shared_pid, &got, &threads, &e), ERR_OK, "%s", e.text);
+    cr_assert(cpuset_eq(&got, &pool));
+
+    uint64_t op = rig_call(&r, r.runtime->ops->start, "x.main.0");
+    rig_ok(&oci_rig, &r, op);
+    int32_t pid = rig_wait(&oci_rig, &r, RUNTIME_DONE, op)->pid;
+    cr_assert_eq(cpuset_of_threads(pid, &got, &threads, &e), ERR_OK, "%s", e.text);
+    cr_assert(cpuset_eq(&got, &mine));
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "x.main.0"));
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "s.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
+TEST(oci, without_its_shim_it_is_ended)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    struct buf text;
+    char path[4200];
+    int pid, shim;
+    unsigned long long start;
+    if (!oci_open(&r))
+        return;
+    oci_fill(&r, &spec, "k1.main.0", RIG_RUNS);
+    cr_assert_eq(run(&r, &spec)->code, ERR_OK);
+    snprintf(path, sizeof path, "%s/shim", own.path);
+    buf_init(&text, 4096);
+    cr_assert_eq(fs_read(path, &text, NULL), ERR_OK);
+    buf_add_char(&text, '\0');
+    cr_assert_eq(sscanf(text.at, "%d %llu %d", &pid, &start, &shim), 3);
+    buf_free(&text);
+    cr_assert_eq(kill(shim, SIGKILL), 0);
+    cr_assert_eq(rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0)->exit_code, 137);
+    for (int i = 0; i < 100 && proc_start_time(pid) == start; i++)
+        oci_pass(&r, 10);
+    cr_assert_neq(proc_start_time(pid), start, "the container outlived its shim");
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "k1.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
+TEST(oci, a_death_is_told_within_100_ms)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!oci_open(&r))
+        return;
+    oci_fill(&r, &spec, "d1.main.0", RIG_RUNS);
+    int32_t pid = run(&r, &spec)->pid;
+    struct instant killed = clock_now();
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0);
+    /* Generous for a machine that runs other tests; docs/benchmarks.md has the figure. */
+    cr_assert_lt(instant_sub(clock_now(), killed).ns, SPAN_MS(1000).ns);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "d1.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
+static uint32_t lines_of(const char *path)
+{
+    struct buf text;
+    uint32_t lines = 0;
+    buf_init(&text, 4 << 20);
+    cr_assert_eq(fs_read(path, &text, NULL), ERR_OK);
+    for (size_t i = 0; i < text.len; i++)
+        lines += text.at[i] == '\n';
+    buf_free(&text);
+    return lines;
+}
+
+static bool count_entry(void *arg, const char *name)
+{
+    (void)name;
+    ++*(uint32_t *)arg;
+    return true;
+}
+
+/* Create, start, and end in each of the ways there are; then the host is as it was. */
+TEST(oci, leaves_nothing_behind)
+{
+    enum { ROUNDS = 12 };
+    struct rig r = {0};
+    struct runtime_spec spec;
+    uint32_t left = 0;
+    if (!oci_open(&r))
+        return;
+    uint32_t mounts = lines_of("/proc/self/mountinfo");
+    for (int round = 0; round < ROUNDS; round++) {
+        char id[32];
+        snprintf(id, sizeof id, "n%d.main.0", round);
+        oci_fill(&r, &spec, id, (enum rig_deed)(round % 3));
+        rig_ok(&oci_rig, &r, rig_create(&r, &spec));
+        if (round % 4 != 3)
+            rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->start, id));
+        if (round % 4 == 1)
+            rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->kill, id));
+        rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, id));
+        cr_assert_eq(rig_count(&r, RUNTIME_EXITED, id), round % 4 != 3);
+        r.events_count = 0;
+    }
+    cr_assert_eq(lines_of("/proc/self/mountinfo"), mounts);
+    cr_assert_eq(fs_list(own.state, count_entry, &left, NULL), ERR_OK);
+    cr_assert_eq(left, 0);
+    rig_close(&oci_rig, &r);
+}
