@@ -145,6 +145,12 @@ void proc_kill(struct proc *p, int signo)
     uv_process_kill(&p->uv, signo);
 }
 
+void proc_forget(struct proc *p)
+{
+    if (p != NULL)
+        proc_close_all(p);
+}
+
 pid_t proc_pid(const struct proc *p)
 {
     return p->uv.pid;

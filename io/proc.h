@@ -18,7 +18,7 @@
 #include "io/loop.h"
 #include <sys/types.h>
 
-enum { PROC_FDS_MAX = 16, PROC_CAPTURE_DEFAULT = 64 << 10 };
+enum { PROC_FDS_MAX = 64, PROC_CAPTURE_DEFAULT = 64 << 10 };
 
 struct proc_fd {
     int child, ours; /* The child's descriptor number, 0 to PROC_FDS_MAX - 1, and ours behind it. */
@@ -45,6 +45,9 @@ struct proc;
 /* NULL when it could not be started; IO_PROC_DONE comes in any case. The handle is good until then. */
 struct proc *proc_run(struct loop_client *c, uint64_t op, const struct proc_request *r);
 void proc_kill(struct proc *p, int signo);
+
+/* The child lives on without us: no IO_PROC_DONE comes, p is gone. For what outlives the program. */
+void proc_forget(struct proc *p); /* NULL is allowed. */
 pid_t proc_pid(const struct proc *p);
 
 /* IO_PROC_GONE with op when pid ends; at once when it is gone already. start_time is field 22 of

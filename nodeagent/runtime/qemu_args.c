@@ -3,7 +3,7 @@
  * qemu_args.c -- from spec to argv.
  *
  * Every word a user chose is either checked against the few characters it may have, or stands in an
- * argument of its own (the kernel's arguments), or has its commas doubled (paths).
+ * argument of its own (the kernel's arguments, the firmware's path).
  */
 #include "nodeagent/runtime/qemu_args.h"
 #include "base/check.h"
@@ -176,19 +176,6 @@ static void add_printf(struct args *a, const char *option, const char *fmt, ...)
     add(a, arena_dup(a->arena, str_from(text, (size_t)len)));
 }
 
-/* A path inside an option: QEMU wants commas doubled. */
-static const char *escaped(struct arena *a, struct str path)
-{
-    char text[2 * QEMU_SOCKET_MAX + 1];
-    size_t len = 0;
-    for (size_t i = 0; i < path.len; i++) {
-        text[len++] = path.at[i];
-        if (path.at[i] == ',')
-            text[len++] = ',';
-    }
-    return arena_dup(a, str_from(text, len));
-}
-
 static void add_machine(struct args *a, const struct qemu_plan *p)
 {
     const struct runtime_vm *vm = &p->spec->vm;
@@ -248,8 +235,10 @@ static void add_boot(struct args *a, const struct qemu_plan *p)
         add(a, arena_dup(a->arena, vm->firmware));
     else
         add(a, p->kernel >= 0 ? "qboot.rom" : "bios-256k.bin");
-    if (p->machine == QEMU_MICROVM)
-        add(a, "-no-reboot"); /* Without a power button, a reset is how such a guest ends. */
+    /* A machine that ended stays, standing, until the agent has heard of it: it may be away now. A
+     * microvm's guest often cannot but reset in order to end. */
+    add_printf(a, "-action", "shutdown=pause,reboot=%s",
+               p->machine == QEMU_MICROVM ? "shutdown" : "reset");
 }
 
 static void add_serial(struct args *a, const struct qemu_plan *p)
@@ -257,10 +246,9 @@ static void add_serial(struct args *a, const struct qemu_plan *p)
     char log[64] = "";
     if (p->serial_log >= 0)
         snprintf(log, sizeof log, ",logfile=/dev/fdset/%d,logappend=on", p->serial_log);
-    add_printf(a, "-chardev", "socket,id=serial,path=%s,server=on,wait=off%s",
-               escaped(a->arena, p->serial_socket), log);
+    add_printf(a, "-chardev", "socket,id=serial,fd=%d,server=on,wait=off%s", p->serial, log);
     add_printf(a, "-serial", "chardev:serial");
-    add_printf(a, "-chardev", "socket,id=qmp,path=qmp.sock,server=on,wait=off");
+    add_printf(a, "-chardev", "socket,id=qmp,fd=%d,server=on,wait=off", p->qmp);
     add_printf(a, "-mon", "chardev=qmp,mode=control");
 }
 
@@ -286,9 +274,9 @@ static void add_disk(struct args *a, const struct qemu_plan *p, uint32_t i)
         snprintf(file, sizeof file, "disk-%u.raw", i);
     add_printf(a, "-drive", "if=none,id=disk%u,file=%s,format=%s,discard=unmap,%s", i, file,
                p->disks_qcow2[i] ? "qcow2" : "raw",
-               d->ephemeral && !d->read_only ? "snapshot=on"
-               : d->read_only || d->cdrom    ? "readonly=on"
-                                             : "readonly=off");
+               p->disks[i] >= 0 && d->ephemeral && !d->read_only ? "snapshot=on"
+               : d->read_only || d->cdrom                        ? "readonly=on"
+                                                                 : "readonly=off");
     if (str_is(bus, "sata"))
         add_printf(a, "-device", "ide-%s,drive=disk%u,bootindex=%u", d->cdrom ? "cd" : "hd", i,
                    i + 1);
@@ -331,10 +319,6 @@ static bool has_scsi(const struct runtime_vm *vm)
 enum err_code qemu_args_make(struct arena *arena, const struct qemu_plan *p, const char *command,
                              const char *const **out_argv, struct err *e)
 {
-    if (p->serial_socket.len == 0 || p->serial_socket.len > QEMU_SOCKET_MAX)
-        return err_set(e, ERR_LIMIT,
-                       "the console's socket has a path of %zu bytes; %d are possible",
-                       p->serial_socket.len, QEMU_SOCKET_MAX);
     if (p->spec->id.len == 0 || !is_word(p->spec->id))
         return err_set(e, ERR_INVALID, "not the id of an instance");
     const char **at = arena_zalloc(arena, QEMU_ARGS_MAX + 1, sizeof *at);

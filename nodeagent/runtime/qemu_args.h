@@ -2,8 +2,8 @@
 /*
  * qemu_args.h -- a machine's spec as QEMU's command line.
  *
- * WHAT   Which machine type a spec needs, whether it can be met at all, and the arguments. Pure: files
- *        and taps are numbers of descriptors that QEMU will have inherited.
+ * WHAT   Which machine type a spec needs, whether it can be met at all, and the arguments. Pure: files,
+ *        sockets and taps are numbers of descriptors that QEMU will have inherited.
  * WHY    Apart from runtime_qemu.c, because here is where a user's words meet QEMU's option syntax.
  * OWNS   Arguments live in the arena; they may point into the spec.
  * FAILS  ERR_INVALID: what this machine type, or we, cannot do, in words for the user. ERR_LIMIT.
@@ -27,7 +27,6 @@ enum {
     QEMU_SATA_MAX = 6,
     QEMU_ARGS_MAX = 256,
     QEMU_KERNEL_ARGS_MAX = 2047, /* Linux takes 2048 with the NUL. */
-    QEMU_SOCKET_MAX = 107,       /* sun_path without its NUL. */
     QEMU_TCG_BUFFER_MIB = 32,    /* Translated code: part of the overhead we publish. */
 };
 
@@ -54,12 +53,12 @@ MUST_USE enum err_code qemu_machine_choose(const struct runtime_vm *vm, enum qem
 struct qemu_plan {
     const struct runtime_spec *spec;
     enum qemu_machine machine;
+    int qmp, serial; /* Listening Unix sockets. */
     int kernel, initrd, serial_log;
     int disks[RUNTIME_DISKS_MAX]; /* -1: the empty disk "disk-N.raw" in its directory. */
     bool disks_qcow2[RUNTIME_DISKS_MAX];
     int nics[RUNTIME_NICS_MAX];
-    struct str serial_socket; /* As QEMU shall open it; relative to its directory, or absolute. */
-    bool numa;                /* The host has several memory nodes: bind to spec's. */
+    bool numa; /* The host has several memory nodes: bind to spec's. */
 };
 
 /* NULL-terminated, argv[0] is command. Paths without a directory are in QEMU's working directory. */

@@ -127,3 +127,28 @@ TEST(proc, a_reused_pid_counts_as_gone)
     loop_leave(&w.client);
     loop_free(l);
 }
+
+static void refuse_event(struct loop_client *self, const struct io_event *ev)
+{
+    (void)self;
+    cr_assert_fail("event %d of a child that was let go", (int)ev->type);
+}
+
+TEST(proc, a_child_let_go_lives_on_and_is_not_heard_of)
+{
+    struct loop *l = loop_new();
+    struct loop_client c = {.event = refuse_event};
+    const char *argv[] = {"/bin/sleep", "30", NULL};
+    loop_join(l, &c);
+    struct proc *p =
+        proc_run(&c, 1, &(struct proc_request){.argv = argv, .detached = true, .no_capture = true});
+    cr_assert_not_null(p);
+    pid_t pid = proc_pid(p);
+    proc_forget(p);
+    loop_step(l, SPAN_MS(1));
+    cr_assert_eq(kill(pid, 0), 0);
+    kill(pid, SIGKILL);
+    loop_step(l, SPAN_MS(20));
+    loop_leave(&c);
+    loop_free(l);
+}
