@@ -20,7 +20,6 @@ enum schema_type {
     SCHEMA_INT64,
     SCHEMA_UINT32,
     SCHEMA_UINT64,
-    SCHEMA_DOUBLE,
     SCHEMA_ENUM, /* A number on both sides; only in the agent's session. */
     SCHEMA_STRING,
     SCHEMA_BYTES, /* Base64 in JSON. */
@@ -32,7 +31,6 @@ enum schema_special {
     SCHEMA_PLAIN,
     SCHEMA_TIME,
     SCHEMA_MICRO_TIME,
-    SCHEMA_DURATION,
     SCHEMA_QUANTITY,
     SCHEMA_INT_OR_STRING,
     SCHEMA_RAW_JSON,
@@ -40,6 +38,7 @@ enum schema_special {
 };
 
 struct schema_field {
+    struct str key;  /* "\"hostIP\":", as it stands in JSON */
     struct str json; /* "hostIP" */
     struct str name; /* "host_ip" */
     uint32_t number;

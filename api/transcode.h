@@ -7,7 +7,8 @@
  * WHY    Bytes are what is stored, compared and sent; everything else is made of them on demand.
  * OWNS   Results go to the caller's buf or arena. Bytes are borrowed during the call.
  * FAILS  ERR_INVALID with Kubernetes' wording and the field's path; ERR_LIMIT: a buffer or arena
- *        is at its limit, or it nests too deeply; ERR_CORRUPT: stored bytes do not decode.
+ *        is at its limit, or it nests too deeply; ERR_CORRUPT: it is no JSON or no protobuf at
+ *        all. out is as it was before then.
  *
  * Canonical bytes: fields by rising number, map entries by rising key, no unknown fields, no zero
  * or empty scalars but where presence says so, no empty message where always says that absent and
@@ -48,7 +49,7 @@ MUST_USE enum err_code transcode_from_tree(const struct schema_message *m, const
 /* Protobuf from elsewhere to canonical bytes: any order of fields, unknown ones dropped, empty
  * scalars dropped, texts checked, quantities made canonical. */
 MUST_USE enum err_code transcode_from_protobuf(const struct schema_message *m, struct str bytes,
-                                               struct buf *out, struct err *e);
+                                               struct arena *a, struct buf *out, struct err *e);
 
 struct transcode_json {
     struct str api_version, kind; /* Written first; not at all where {NULL, 0}. */
@@ -83,8 +84,8 @@ MUST_USE enum err_code transcode_set_version(const struct schema_message *m, str
 MUST_USE enum err_code transcode_unpack(const struct schema_message *m, struct str bytes,
                                         struct arena *a, ProtobufCMessage **out, struct err *e);
 
-/* A struct to canonical bytes, appended to out. */
+/* A struct to canonical bytes, appended to out. arena is for the way there. */
 MUST_USE enum err_code transcode_pack(const struct schema_message *m, const ProtobufCMessage *from,
-                                      struct buf *out, struct err *e);
+                                      struct arena *a, struct buf *out, struct err *e);
 
 #endif /* API_TRANSCODE_H */

@@ -17,7 +17,6 @@
 
 /* Numbers of descriptor.proto's FieldDescriptorProto.Type that we meet. */
 enum gen_type {
-    GEN_DOUBLE = 1,
     GEN_INT64 = 3,
     GEN_UINT64 = 4,
     GEN_INT32 = 5,

@@ -45,8 +45,6 @@ static void put_flag(struct buf *out, const char *name, bool is_set)
 static const char *type_name(const struct gen_field *f)
 {
     switch ((enum gen_type)f->type) {
-    case GEN_DOUBLE:
-        return "SCHEMA_DOUBLE";
     case GEN_INT64:
         return "SCHEMA_INT64";
     case GEN_UINT64:
@@ -94,7 +92,8 @@ static void emit_values(struct buf *out, const char *prefix, uint32_t index,
 static void emit_field(struct buf *out, const struct gen_message *m, const struct gen_field *f,
                        uint32_t index)
 {
-    buf_add(out, STR("    {.json = "));
+    buf_printf(out, "    {.key = {\"\\\"" STR_FMT "\\\":\", %zu}, .json = ", STR_ARG(f->json),
+               f->json.len + 3);
     put_str(out, f->json);
     put_member(out, "name", f->name);
     buf_printf(out, ", .number = %u, .type = %s", f->number, type_name(f));
@@ -242,8 +241,8 @@ static void emit_message(struct buf *out, const struct gen_message *m, uint32_t 
                          uint32_t kind)
 {
     static const char *const specials[] = {
-        "SCHEMA_PLAIN",    "SCHEMA_TIME",          "SCHEMA_MICRO_TIME", "SCHEMA_DURATION",
-        "SCHEMA_QUANTITY", "SCHEMA_INT_OR_STRING", "SCHEMA_RAW_JSON",   "SCHEMA_STRINGS"};
+        "SCHEMA_PLAIN",         "SCHEMA_TIME",     "SCHEMA_MICRO_TIME", "SCHEMA_QUANTITY",
+        "SCHEMA_INT_OR_STRING", "SCHEMA_RAW_JSON", "SCHEMA_STRINGS"};
     if (m->special >= COUNT_OF(specials))
         gen_fail(STR_FMT " is special in a way not known", STR_ARG(m->full));
     buf_add(out, STR("    {.name = "));

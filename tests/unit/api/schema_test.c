@@ -17,8 +17,6 @@ static const char *type_word(enum schema_type type)
         return "u32";
     case SCHEMA_UINT64:
         return "u64";
-    case SCHEMA_DOUBLE:
-        return "double";
     case SCHEMA_ENUM:
         return "enum";
     case SCHEMA_STRING:
