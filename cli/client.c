@@ -3,8 +3,11 @@
 
 #include "base/mem.h"
 #include "cli/kubeconfig.h"
+#include "io/grpc.h"
 #include "io/http_client.h"
 #include "io/loop.h"
+
+#include <unistd.h>
 
 enum { CLIENT_MEMORY_MAX = 16 << 20 };
 
@@ -24,9 +27,9 @@ struct client {
     struct loop *loop;
     struct http_client *http;
     struct loop_client timer;
-    struct call *call; /* The one in flight. */
-    bool timed_out;
-    struct err closed; /* code ERR_OK: the connection stands. */
+    struct call *call;                  /* The one in flight. */
+    bool timed_out, readable, writable; /* readable: a duplex call's input. */
+    struct err closed;                  /* code ERR_OK: the connection stands. */
 };
 
 static void on_timer(struct loop_client *self, const struct io_event *ev)
@@ -34,6 +37,8 @@ static void on_timer(struct loop_client *self, const struct io_event *ev)
     struct client *c = CONTAINER_OF(self, struct client, timer);
     if (ev->type == IO_DEADLINE)
         c->timed_out = true;
+    if (ev->type == IO_FD_READABLE)
+        c->readable = true;
 }
 
 static void on_body(struct call *call, struct str bytes)
@@ -76,8 +81,10 @@ static void on_http(void *owner, const struct http_client_event *ev)
         if (c->closed.code == ERR_OK)
             err_set(&c->closed, ERR_UNAVAILABLE, "the server closed the connection");
         break;
-    case HTTP_CLIENT_OPEN:
     case HTTP_CLIENT_WRITABLE:
+        c->writable = true;
+        break;
+    case HTTP_CLIENT_OPEN:
         break;
     }
 }
@@ -251,4 +258,82 @@ enum err_code client_json(struct client *c, struct arena *a, const struct client
         return err_wrap(e, "%s: the answer is not JSON", r->path);
     *out = tree;
     return ERR_OK;
+}
+
+/* ---- both ways ---- */
+
+struct duplex {
+    const struct client_duplex *d;
+    struct grpc_reader reader;
+};
+
+static bool on_message(void *arg, struct str bytes)
+{
+    struct duplex *x = arg;
+    return x->d->bytes(x->d->owner, bytes);
+}
+
+static bool on_frames(void *owner, struct str bytes)
+{
+    struct duplex *x = owner;
+    struct err e;
+    return grpc_reader_feed(&x->reader, bytes, on_message, x, &e) == ERR_OK;
+}
+
+/* One read of input, sent up. False: input ended, or the escape was typed. */
+static bool pass_input(struct client *c, struct slot_id id, const struct client_duplex *d)
+{
+    char bytes[4096];
+    ssize_t got = read(d->input_fd, bytes, sizeof bytes);
+
+    c->readable = false;
+    if (got <= 0)
+        return false;
+    const char *escape = d->escape == 0 ? NULL : memchr(bytes, d->escape, (size_t)got);
+    size_t len = escape == NULL ? (size_t)got : (size_t)(escape - bytes);
+    if (len > 0)
+        c->writable = http_client_send(c->http, id, grpc_frame(str_from(bytes, len))) > 0;
+    return escape == NULL;
+}
+
+enum err_code client_duplex(struct client *c, const struct client_duplex *d, struct err *e)
+{
+    struct duplex x = {.d = d};
+    struct client_request r = {
+        .path = d->path, .bytes = on_frames, .owner = &x, .accept = "application/grpc"};
+    struct call call = {.request = &r};
+    struct http_header headers[5];
+    uint32_t count = headers_of(c, &r, headers);
+
+    headers[count++] = (struct http_header){STR("content-type"), STR("application/grpc")};
+    grpc_reader_init(&x.reader, GRPC_MESSAGE_MAX);
+    buf_init(&call.body, CLIENT_BODY_MAX);
+    c->call = &call;
+    c->writable = true;
+    struct slot_id id = http_client_start(c->http, 1,
+                                          &(struct http_client_request){.method = "POST",
+                                                                        .path = d->path,
+                                                                        .headers = headers,
+                                                                        .headers_count = count,
+                                                                        .streaming = true});
+    struct loop_fd *input = loop_watch_fd(&c->timer, 0, d->input_fd);
+    bool more = true;
+    while (more && !call.ended && !call.stopped && c->closed.code == ERR_OK) {
+        loop_step(c->loop, SPAN_MS(200));
+        if (c->readable && c->writable)
+            more = pass_input(c, id, d);
+    }
+    loop_unwatch_fd(input);
+    if (!call.ended)
+        http_client_cancel(c->http, id);
+    c->call = NULL;
+    call.stopped = call.stopped || !more;
+
+    enum err_code code = outcome(c, &call, e);
+    if (code == ERR_OK && call.status >= 300)
+        code = err_set(e, code_of(call.status), STR_FMT,
+                       STR_ARG(str_slice(buf_str(&call.body), 0, 200)));
+    buf_free(&call.body);
+    grpc_reader_free(&x.reader);
+    return code;
 }

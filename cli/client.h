@@ -56,4 +56,17 @@ MUST_USE enum err_code client_json(struct client *c, struct arena *a,
 /* Do nothing for that long, but answer the server's pings. */
 void client_wait(struct client *c, struct span wait);
 
+/* A stream both ways, in gRPC's framing over HTTP/2: consoles. Ends when the server ends it, when input
+ * ends, or when the escape byte is read (then with ERR_OK). */
+struct client_duplex {
+    const char *path;
+    int input_fd; /* Read and sent up; stays the caller's. */
+    char escape;  /* This byte of input ends it; 0: none does. */
+    bool (*bytes)(void *owner, struct str bytes);
+    void *owner;
+};
+
+MUST_USE enum err_code client_duplex(struct client *c, const struct client_duplex *d,
+                                     struct err *e);
+
 #endif /* CLI_CLIENT_H */
