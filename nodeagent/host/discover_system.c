@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeagent/host/discover_system.h"
+
+#include "base/buf.h"
+#include "io/fs.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+
+enum { FILE_MAX = 64 << 10 };
+
+void discover_text(char out[DISCOVER_TEXT_MAX], struct str text)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < text.len && len + 1 < DISCOVER_TEXT_MAX; i++)
+        if (text.at[i] >= ' ' && text.at[i] < 0x7f)
+            out[len++] = text.at[i];
+    out[len] = '\0';
+}
+
+static void first_line(const char *path, char out[DISCOVER_TEXT_MAX])
+{
+    struct buf text;
+    struct err e;
+    buf_init(&text, FILE_MAX);
+    if (fs_read(path, &text, &e) == ERR_OK)
+        discover_text(out,
+                      str_trim(str_slice(buf_str(&text), 0, str_find(buf_str(&text), '\n', 0))));
+    buf_free(&text);
+}
+
+/* os-release(5): PRETTY_NAME="Debian GNU/Linux 12 (bookworm)" */
+static void read_os_image(char out[DISCOVER_TEXT_MAX])
+{
+    struct buf text;
+    struct err e;
+    struct str rest, line;
+
+    buf_init(&text, FILE_MAX);
+    if (fs_read("/etc/os-release", &text, &e) == ERR_OK)
+        for (rest = buf_str(&text); str_split(&rest, '\n', &line);)
+            if (str_starts(line, STR("PRETTY_NAME="))) {
+                struct str value = str_slice(line, 12, line.len);
+                if (value.len > 1 && value.at[0] == '"')
+                    value = str_slice(value, 1, value.len - 1);
+                discover_text(out, value);
+            }
+    buf_free(&text);
+}
+
+/* The interface of the default route (proc_net: destination 00000000), which is asked first. */
+static void default_interface(char out[IF_NAMESIZE])
+{
+    struct buf text;
+    struct err e;
+    struct str rest, line, name, destination;
+
+    out[0] = '\0';
+    buf_init(&text, FILE_MAX);
+    if (fs_read("/proc/net/route", &text, &e) == ERR_OK)
+        for (rest = buf_str(&text); str_split(&rest, '\n', &line) && out[0] == '\0';)
+            if (str_split(&line, '\t', &name) && str_split(&line, '\t', &destination) &&
+                str_is(destination, "00000000") && name.len < IF_NAMESIZE) {
+                memcpy(out, name.at, name.len);
+                out[name.len] = '\0';
+            }
+    buf_free(&text);
+}
+
+static void add_address(struct discover *d, const struct ifaddrs *i)
+{
+    if (d->addresses_count == DISCOVER_ADDRESSES_MAX)
+        return;
+    const struct sockaddr_in *in = (const void *)i->ifa_addr;
+    if (inet_ntop(AF_INET, &in->sin_addr, d->addresses[d->addresses_count], 46) != NULL)
+        d->addresses_count++;
+}
+
+/* IPv4 addresses of interfaces that are up, loopback and our own bridges (bt-) left out; without any,
+ * loopback: a machine without a network is its own cluster. */
+static void read_addresses(struct discover *d)
+{
+    char preferred[IF_NAMESIZE];
+    struct ifaddrs *all;
+
+    default_interface(preferred);
+    if (getifaddrs(&all) != 0)
+        return;
+    for (int pass = 0; pass < 3; pass++)
+        for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
+            if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET ||
+                !(i->ifa_flags & IFF_UP))
+                continue;
+            bool loopback = (i->ifa_flags & IFF_LOOPBACK) != 0;
+            bool first = strcmp(i->ifa_name, preferred) == 0;
+            bool ours = strncmp(i->ifa_name, "bt-", 3) == 0;
+            if ((pass == 0 && first) || (pass == 1 && !first && !loopback && !ours) ||
+                (pass == 2 && loopback && d->addresses_count == 0))
+                add_address(d, i);
+        }
+    freeifaddrs(all);
+}
+
+/* Kubernetes' names for architectures are Go's. */
+static const char *architecture_name(const char *machine)
+{
+    static const char *const rows[][2] = {
+        {"x86_64", "amd64"}, {"aarch64", "arm64"}, {"riscv64", "riscv64"}, {"ppc64le", "ppc64le"}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (strcmp(machine, rows[i][0]) == 0)
+            return rows[i][1];
+    return machine;
+}
+
+void discover_system(const char *state_dir, struct discover *out)
+{
+    struct utsname names;
+    struct statvfs disk;
+
+    if (uname(&names) == 0) {
+        discover_text(out->architecture, str_of(architecture_name(names.machine)));
+        discover_text(out->kernel, str_of(names.release));
+        discover_text(out->hostname, str_of(names.nodename));
+    }
+    read_os_image(out->os_image);
+    first_line("/etc/machine-id", out->machine_id);
+    first_line("/proc/sys/kernel/random/boot_id", out->boot_id);
+    first_line("/sys/class/dmi/id/product_uuid", out->system_uuid);
+    read_addresses(out);
+    if (statvfs(state_dir, &disk) == 0)
+        out->storage_bytes = (uint64_t)disk.f_frsize * disk.f_blocks;
+}
