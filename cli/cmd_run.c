@@ -175,6 +175,6 @@ const struct cmd cmd_run = {
             "own\n"
             "  -d, --detach         do not wait for it\n\n"
             "The exit status is the container's.\n"
-            "  baton run localhost/busybox:latest --cpu 1 --memory 64Mi -- nproc\n",
+            "  baton run oci:busybox:latest --cpu 1 --memory 64Mi -- nproc\n",
     .run = run,
 };

@@ -77,7 +77,7 @@ spec:
   terminationGracePeriodSeconds: 1
   containers:
   - name: main
-    image: localhost/busybox:latest
+    image: oci:busybox:latest
     command: ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done"]
     resources: {requests: {cpu: "1", memory: 32Mi}, limits: {cpu: "1", memory: 32Mi}}
 Y

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hardware.h -- what was discovered, as the control plane stores it.
+ *
+ * WHAT   baton.dev/v1 NodeHardwareSpec, encoded, from host/discover.h, host/accel.h and what the command
+ *        line reserves.
+ * OWNS   Bytes are appended to the caller's buffer.
+ */
+#ifndef NODEAGENT_HARDWARE_H
+#define NODEAGENT_HARDWARE_H
+
+#include "base/buf.h"
+#include "nodeagent/host/accel.h"
+#include "nodeagent/host/discover.h"
+
+struct hardware_settings {
+    uint32_t shared_cores, system_cpu_millis, workloads_max;
+    uint64_t system_memory_bytes;
+    const char *subnet, *gateway, *bridge; /* The node's part of the pod network. */
+    const char *runtime_version;           /* "crun 1.8.1" */
+};
+
+void hardware_encode(const struct discover *d, const struct accel *a,
+                     const struct hardware_settings *s, struct buf *out);
+
+#endif /* NODEAGENT_HARDWARE_H */

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeagent/options.h"
+
+#include "base/str.h"
+
+const char options_help[] =
+    "usage: baton-agent --state DIR --server HOST:PORT [OPTIONS]\n"
+    "       baton-agent --state DIR --clean\n\n"
+    "  --state DIR          everything the agent keeps\n"
+    "  --server HOST:PORT   the control plane\n"
+    "  --token-file FILE    a join token; read at the first start only\n"
+    "  --node-name NAME     default: this host's name and the cluster's\n"
+    "  --share DIR          where baton-shim and pvh.elf are (default: the program's own folder)\n"
+    "  --import DIR         images that are here already (default: STATE/import)\n"
+    "  --shared-cores N     cores that no workload gets alone (default 1)\n"
+    "  --system-cpu M       millicores of the pool kept for the system (default 250)\n"
+    "  --system-memory MIB  memory kept for the system (default 512)\n"
+    "  --workloads N        most workloads (default 250)\n"
+    "  --oci-runtime PATH   default: crun, then runc\n"
+    "  --runtime fake       run nothing: for tests\n"
+    "  --topology TEXT      a machine that is not here (hwloc's synthetic form or FILE.xml);\n"
+    "                       with --runtime fake\n"
+    "  --clean              end every workload, take away what was made on the host, and exit\n";
+
+struct number {
+    const char *name;
+    uint64_t low, high, value;
+};
+
+static enum err_code read_number(struct number *n, const char *value, struct err *e)
+{
+    uint64_t got;
+    if (str_parse_u64(str_of(value), &got) != ERR_OK || got < n->low || got > n->high)
+        return err_set(e, ERR_INVALID, "%s %s: wants a number from %u to %u", n->name, value,
+                       (unsigned)n->low, (unsigned)n->high);
+    n->value = got;
+    return ERR_OK;
+}
+
+static enum err_code check(const struct options *o, struct err *e)
+{
+    if (o->help || o->version)
+        return ERR_OK;
+    if (o->state == NULL || o->state[0] != '/')
+        return err_set(e, ERR_INVALID, "--state wants an absolute path");
+    if (o->server == NULL && !o->clean)
+        return err_set(e, ERR_INVALID, "--server HOST:PORT is missing");
+    if (o->topology != NULL && !o->fake)
+        return err_set(e, ERR_INVALID,
+                       "--topology is for --runtime fake: there is nothing to run on");
+    return ERR_OK;
+}
+
+enum err_code options_read(int argc, char **argv, struct options *out, struct err *e)
+{
+    struct options o = {0};
+    const char *runtime = NULL;
+    struct {
+        const char *name;
+        const char **to;
+    } texts[] = {
+        {"--state", &o.state},       {"--share", &o.share},           {"--import", &o.import},
+        {"--server", &o.server},     {"--token-file", &o.token_file}, {"--node-name", &o.node_name},
+        {"--topology", &o.topology}, {"--oci-runtime", &o.command},   {"--runtime", &runtime},
+    };
+    struct number numbers[] = {{"--shared-cores", 1, 1024, 1},
+                               {"--system-cpu", 0, 64000, 250},
+                               {"--system-memory", 0, 1 << 20, 512},
+                               {"--workloads", 1, 1024, 250}};
+    struct {
+        const char *name;
+        bool *to;
+    } flags[] = {{"--clean", &o.clean}, {"--help", &o.help}, {"--version", &o.version}};
+
+    for (int i = 1; i < argc; i++) {
+        bool known = false;
+        for (size_t k = 0; k < COUNT_OF(flags) && !known; k++)
+            if ((known = strcmp(argv[i], flags[k].name) == 0))
+                *flags[k].to = true;
+        for (size_t k = 0; k < COUNT_OF(texts) && !known; k++)
+            if ((known = strcmp(argv[i], texts[k].name) == 0 && i + 1 < argc))
+                *texts[k].to = argv[++i];
+        for (size_t k = 0; k < COUNT_OF(numbers) && !known; k++)
+            if ((known = strcmp(argv[i], numbers[k].name) == 0 && i + 1 < argc) &&
+                read_number(&numbers[k], argv[++i], e) != ERR_OK)
+                return ERR_INVALID;
+        if (!known)
+            return err_set(e, ERR_INVALID, "%s: no such option, or its value is missing", argv[i]);
+    }
+    if (runtime != NULL && strcmp(runtime, "fake") != 0)
+        return err_set(e, ERR_INVALID, "--runtime %s: only fake can be chosen", runtime);
+    o.fake = runtime != NULL;
+    o.shared_cores = (uint32_t)numbers[0].value;
+    o.system_cpu_millis = (uint32_t)numbers[1].value;
+    o.system_memory_bytes = numbers[2].value << 20;
+    o.workloads_max = (uint32_t)numbers[3].value;
+    enum err_code code = check(&o, e);
+    if (code == ERR_OK)
+        *out = o;
+    return code;
+}

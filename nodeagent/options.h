@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.h -- the agent's command line.
+ */
+#ifndef NODEAGENT_OPTIONS_H
+#define NODEAGENT_OPTIONS_H
+
+#include "base/err.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct options {
+    const char *state;      /* --state DIR: everything the agent keeps. */
+    const char *share;      /* --share DIR: baton-shim, pvh.elf. */
+    const char *import;     /* --import DIR: images as OCI layouts and archives. */
+    const char *server;     /* --server HOST:PORT */
+    const char *token_file; /* --token-file FILE: read once, at the first join. */
+    const char *node_name;  /* --node-name NAME; NULL: host name and cluster. */
+    const char *topology;   /* --topology TEXT|FILE.xml: with --runtime fake only. */
+    const char *command;    /* --oci-runtime PATH; NULL: crun, then runc. */
+    bool fake;              /* --runtime fake */
+    bool clean;             /* --clean: end everything, take everything away, and exit. */
+    bool help, version;
+    uint32_t shared_cores, system_cpu_millis, workloads_max;
+    uint64_t system_memory_bytes;
+};
+
+/* ERR_INVALID: which option, and what it wants. */
+MUST_USE enum err_code options_read(int argc, char **argv, struct options *out, struct err *e);
+extern const char options_help[];
+
+#endif /* NODEAGENT_OPTIONS_H */
