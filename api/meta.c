@@ -313,7 +313,8 @@ static bool keep_element(struct editing *w, const struct wire_field *f)
     if (f->number == META_FINALIZERS) {
         if (edit->add_finalizer.at != NULL && str_eq(f->bytes, edit->add_finalizer))
             w->finalizer_done = true;
-        return edit->drop_finalizer.at == NULL || !str_eq(f->bytes, edit->drop_finalizer);
+        return (edit->drop_finalizer.at == NULL || !str_eq(f->bytes, edit->drop_finalizer)) &&
+               (edit->drop_finalizer_too.at == NULL || !str_eq(f->bytes, edit->drop_finalizer_too));
     }
     return true;
 }

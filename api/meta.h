@@ -52,7 +52,7 @@ struct meta_edit {
     int64_t generation; /* 0: as it is. */
     bool set_created, set_deleted, clear_deleted; /* set_deleted also sets grace_s. */
     int64_t created_s, deleted_s, grace_s;
-    struct str add_finalizer, drop_finalizer, drop_owner_uid;
+    struct str add_finalizer, drop_finalizer, drop_finalizer_too, drop_owner_uid;
     struct str label_key, label_value; /* One label to set. */
 };
 

@@ -127,6 +127,7 @@ enum core_effect_type {
     FX_LOAD,        /* Take the store's fence and load everything. */
     FX_COMMIT,      /* Hand a transaction to the store. */
     FX_COMPACT,     /* Let the store forget what lies behind revision. */
+    FX_DEPOSED,     /* Another writer has the store: end the program. text says so. */
     FX_PUBLISHED,   /* Index and history moved to revision: wake watchers on every thread. */
     FX_AGENT_SEND,  /* One baton.agent.v1 message to go down a session. */
     FX_AGENT_CLOSE, /* End a session; text says why. */

@@ -32,6 +32,7 @@
 #include "controlplane/core/core.h"
 #include "controlplane/core/history.h"
 #include "controlplane/core/index.h"
+#include <protobuf-c/protobuf-c.h>
 
 /* Name, and the prefix of its functions: X_changed(), X_reconcile(). In the order they run. */
 /* clang-format off */
@@ -53,14 +54,25 @@ enum reconcile {
     RECONCILE_LATER, /* Something is in flight: try again soon. */
 };
 
+/* A durable change, with metadata read once for all: zeroed where there is no object or it is broken. */
+struct core_change {
+    struct history_change is;
+    struct index_key at;
+    struct meta now, before;
+};
+
+/* changed: marks keys, nothing else. before is NULL for what was loaded. loaded: once, before all that
+ * was loaded passes changed(). */
 #define X(name, prefix)                                                                            \
-    void prefix##_changed(struct core *c, const struct history_change *change);                    \
+    void prefix##_loaded(struct core *c);                                                          \
+    void prefix##_changed(struct core *c, const struct core_change *change);                       \
     enum reconcile prefix##_reconcile(struct core *c, struct str key);
 CORE_CONTROLLERS(X)
 #undef X
 
 struct core_writes;
 struct core_marks;
+struct core_control_state;
 
 struct core {
     struct core_config config;
@@ -70,9 +82,16 @@ struct core {
     struct arena turn; /* Emptied by the first core_step() after a core_flush(). */
     struct index *index;
     struct history *history;
-    struct core_writes *writes; /* writes.c: queue, stages in flight, transactions. */
-    struct core_marks *marks;   /* marks.c: keys that controllers are to look at. */
+    struct core_writes *writes;          /* writes.c: queue, stages in flight, transactions. */
+    struct core_marks *marks;            /* marks.c: keys that controllers are to look at. */
+    struct core_control_state *controls; /* controllers.c: what each controller remembers. */
+    struct str reconciling; /* The key X_reconcile() is called for; at NULL: none is. */
+    enum core_control reconciling_control;
     bool is_loaded;
+
+    struct core_effect *effects; /* Of this turn. */
+    uint32_t effects_count, effects_size;
+    bool flushed; /* The next core_step() begins a turn. */
 };
 
 /* ---- Reading ---- */
@@ -96,14 +115,12 @@ struct stage;
 
 struct stage *stage_begin(struct core *c);
 
-/* Create or replace. object: an envelope, copied. edit: further metadata to change; NULL: none. topic:
- * see history.h; 0: none. Refuses the stage when it is too large (WRITE_TOO_LARGE), broken
+/* Create or replace. object: an envelope, copied. edit: further metadata to change; NULL: none. Refuses the stage when it is too large (WRITE_TOO_LARGE), broken
  * (WRITE_INVALID), or when the key is in flight (WRITE_BUSY: a reconcile asks core_is_busy() first). */
-void stage_put(struct stage *s, struct str key, struct str object, const struct meta_edit *edit,
-               uint64_t topic);
+void stage_put(struct stage *s, struct str key, struct str object, const struct meta_edit *edit);
 
 /* Delete. The last state stays in the history with the deletion's revision in it. */
-void stage_remove(struct stage *s, struct str key, uint64_t topic);
+void stage_remove(struct stage *s, struct str key);
 
 /* The first refusal stays. The text is copied; it goes to the client. */
 void stage_refuse(struct stage *s, enum write_result result, const char *fmt, ...) PRINTF(3, 4);
@@ -124,29 +141,49 @@ struct draft {
     struct index_key at;
     struct cow_entry *before; /* NULL on create. */
     struct meta meta;         /* Of object; of before on delete. */
-    struct str object;        /* The new object. A rule may point it to other bytes in c->turn. */
-    struct meta_edit edit;    /* Applied to object when it is staged. */
-    uint64_t topic;
-    int64_t grace_s; /* remove: seconds until it is to be gone; 0: at once. Set by the rule. */
+    struct str object;     /* What will be stored. A rule may point it to other bytes in c->turn. */
+    struct meta_edit edit; /* Applied to object when it is staged. */
+    int64_t grace_s;       /* remove: seconds until it is to be gone; 0: at once. */
+    bool
+        hold; /* Being deleted it stays until core_delete() or a replace without hold, even though it has
+                * no finalizers and no grace: a namespace with content. */
 };
 
 struct core_rule {
     const char *group, *plural;
-    /* Each may be NULL. */
+    bool sealed;   /* Encrypted in the store. */
+    bool internal; /* Only the core writes it, and takes it away with what it belongs to. */
+    /* Each may be NULL. create, replace: the draft is complete and about to be staged. */
     void (*create)(struct core *c, struct stage *s, struct draft *d);
     void (*replace)(struct core *c, struct stage *s, struct draft *d);
-    /* Decides grace_s, for an object without finalizers that is not deleted at once. */
+    /* A first or shorter deletion: sets grace_s from the request's and the object's, or hold. */
     void (*remove)(struct core *c, struct stage *s, struct draft *d);
-    /* The object is about to be gone for good: by delete, by its last finalizer, by grace 0. */
+    /* The object is about to go for good: by delete, by its last finalizer, at grace 0. */
     void (*gone)(struct core *c, struct stage *s, struct draft *d);
+    /* What history.h's topic is for this object, also when it was loaded; 0: none. */
+    uint64_t (*topic)(struct core *c, const struct cow_entry *e);
 };
 
 const struct core_rule *core_rule(struct str group, struct str plural); /* NULL: none. */
 
-/* A deletion from the inside (a controller, an agent's report), by the same rules as a client's. grace_s
- * -1: the object's own. uid empty: whoever it is. False: refused or gone already. */
-bool core_delete(struct core *c, struct str key, struct str uid, int64_t grace_s,
-                 const char *propagation);
+/* Writes from the inside (a controller, an agent's report), by the same rules as a client's. Not while a
+ * stage is open. False: the key is in flight, come back; a refusal is nobody's business: it means that the
+ * object changed meanwhile. grace_s -1: the object's own. uid empty: whoever it is. */
+MUST_USE bool core_delete(struct core *c, struct str key, struct str uid, int64_t grace_s,
+                          const char *propagation);
+
+/* Replace with object, made of what core_find() gave in this very call; or with what is there now and edit
+ * applied (object at NULL). The last finalizer's end deletes. */
+MUST_USE bool core_replace(struct core *c, struct str key, struct str object,
+                           const struct meta_edit *edit);
+
+/* ---- Typed code ---- */
+
+/* The object in an envelope as a struct, in c->turn. NULL: it does not decode. */
+void *core_unpack(struct core *c, struct str envelope, const ProtobufCMessageDescriptor *type);
+
+/* A struct as an envelope, in c->turn. {NULL, 0}: it is too large. */
+struct str core_pack(struct core *c, const char *api_version, const char *kind, const void *object);
 
 /* ---- Coming back ---- */
 

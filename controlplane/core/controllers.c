@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The controllers' list put to work, and the kinds' rules. */
+#include "controlplane/core/controllers_priv.h"
+
+#include "base/mem.h"
+
+void controllers_new(struct core *c)
+{
+    c->controls = mem_zalloc(1, sizeof *c->controls);
+    cowtree_init(&c->controls->dependents);
+}
+
+void controllers_free(struct core *c)
+{
+    cowtree_fini(&c->controls->dependents);
+    mem_free(c->controls);
+}
+
+void controllers_loaded(struct core *c)
+{
+#define X(name, prefix) prefix##_loaded(c);
+    CORE_CONTROLLERS(X)
+#undef X
+}
+
+void controllers_changed(struct core *c, const struct history_change *is)
+{
+    struct core_change change = {.is = *is};
+    if (!index_key_parse(cow_entry_key(is->now), &change.at))
+        return;
+    if (meta_read(blob_str(is->now->value), &change.now, NULL) != ERR_OK)
+        change.now = (struct meta){0};
+    if (is->before != NULL &&
+        meta_read(blob_str(is->before->value), &change.before, NULL) != ERR_OK)
+        change.before = (struct meta){0};
+#define X(name, prefix) prefix##_changed(c, &change);
+    CORE_CONTROLLERS(X)
+#undef X
+}
+
+enum reconcile controllers_reconcile(struct core *c, enum core_control control, struct str key)
+{
+    switch (control) {
+#define X(name, prefix)                                                                            \
+    case name:                                                                                     \
+        return prefix##_reconcile(c, key);
+        CORE_CONTROLLERS(X)
+#undef X
+    case CONTROL__COUNT:
+        break;
+    }
+    return RECONCILE_DONE;
+}
+
+/* Kinds that have a part of their own in a write. */
+static const struct core_rule core_rules[] = {
+    {.group = "", .plural = "secrets", .sealed = true},
+    {.group = "",
+     .plural = "namespaces",
+     .create = namespace_create,
+     .replace = namespace_replace,
+     .remove = namespace_remove},
+};
+
+const struct core_rule *core_rule(struct str group, struct str plural)
+{
+    for (uint32_t i = 0; i < COUNT_OF(core_rules); i++)
+        if (str_is(plural, core_rules[i].plural) && str_is(group, core_rules[i].group))
+            return &core_rules[i];
+    return NULL;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What controllers remember between two turns, and the rules they bring. */
+#ifndef CONTROLPLANE_CORE_CONTROLLERS_PRIV_H
+#define CONTROLPLANE_CORE_CONTROLLERS_PRIV_H
+
+#include "controlplane/core/writes_priv.h"
+
+struct core_control_state {
+    struct cowtree dependents; /* collector.c: "owner's uid/dependent's key". */
+};
+
+/* namespaces.c */
+void namespace_create(struct core *c, struct stage *s, struct draft *d);
+void namespace_replace(struct core *c, struct stage *s, struct draft *d);
+void namespace_remove(struct core *c, struct stage *s, struct draft *d);
+
+#endif /* CONTROLPLANE_CORE_CONTROLLERS_PRIV_H */

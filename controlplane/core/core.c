@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events in, effects out: a turn is some core_step()s and one core_flush(). */
+#include "controlplane/core/writes_priv.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+enum { TURN_BYTES_MAX = 256 << 20 }; /* A turn's arena: many objects of 1.4 MiB, decoded. */
+
+struct core *core_new(const struct core_config *config)
+{
+    struct core *c = mem_zalloc(1, sizeof *c);
+    c->config = *config;
+    rng_seed(&c->rng, config->seed);
+    arena_init(&c->turn, TURN_BYTES_MAX);
+    c->index = index_new();
+    c->history = history_new(config->history_bytes);
+    c->writes = writes_new();
+    c->marks = marks_new();
+    controllers_new(c);
+    return c;
+}
+
+/* Forget the last turn's effects and what they point to. */
+static void turn_clear(struct core *c)
+{
+    for (uint32_t i = 0; i < c->effects_count; i++)
+        blob_unref(c->effects[i].object);
+    c->effects_count = 0;
+    arena_free(&c->turn);
+    c->flushed = false;
+}
+
+static void turn_at(struct core *c, struct instant now, struct wall wall)
+{
+    if (c->flushed)
+        turn_clear(c);
+    c->now = now;
+    c->wall = wall;
+}
+
+void core_step(struct core *c, const struct core_event *ev)
+{
+    turn_at(c, ev->now, ev->wall);
+    switch (ev->type) {
+    case EV_STARTED:
+        commit_start(c);
+        break;
+    case EV_WRITE:
+        writes_event(c, ev->op, ev->write);
+        break;
+    case EV_STORE_ROW:
+        commit_row(c, ev->store);
+        break;
+    case EV_STORE_DONE:
+        commit_done(c, ev->store);
+        break;
+    case EV_AGENT_OPENED:
+    case EV_AGENT_MESSAGE:
+    case EV_AGENT_CLOSED:
+        break;
+    case EV_DEADLINE: /* Everything that waits for an instant is looked at in core_flush(). */
+        break;
+    }
+}
+
+struct core_effects core_flush(struct core *c, struct instant now, struct wall wall)
+{
+    turn_at(c, now, wall);
+    writes_run_ready(c);
+    marks_run(c);
+    commit_flush(c);
+    c->flushed = true;
+    return (struct core_effects){c->effects, c->effects_count};
+}
+
+struct instant core_deadline(const struct core *c)
+{
+    return instant_earlier(marks_deadline(c), commit_deadline(c));
+}
+
+void core_emit(struct core *c, const struct core_effect *fx)
+{
+    if (c->effects_count == c->effects_size) {
+        c->effects_size = c->effects_size == 0 ? 64 : c->effects_size * 2;
+        c->effects = mem_resize(c->effects, c->effects_size * sizeof *c->effects);
+    }
+    c->effects[c->effects_count++] = *fx;
+    blob_ref(fx->object);
+}
+
+struct index *core_index(struct core *c)
+{
+    return c->index;
+}
+
+struct history *core_history(struct core *c)
+{
+    return c->history;
+}
+
+bool core_is_ready(const struct core *c)
+{
+    return c->is_loaded && c->writes->load == LOAD_DONE;
+}
+
+struct cow_entry *core_find(struct core *c, struct str key)
+{
+    return cow_find(index_tree(c->index)->root, key);
+}
+
+bool core_is_busy(struct core *c, struct str key)
+{
+    return map_find(&c->writes->busy, key) != NULL;
+}
+
+void core_range(struct core *c, struct index_range *r, struct str prefix)
+{
+    struct index_snapshot s = {.root = index_tree(c->index)->root};
+    index_range(r, &s, prefix, STR(""));
+}
+
+struct str core_key(struct core *c, const char *group, const char *plural, struct str namespace,
+                    struct str name)
+{
+    char text[INDEX_KEY_MAX + 1];
+    struct index_key key = {str_of(group), str_of(plural), namespace, name};
+    size_t len = index_key_print(&key, text);
+    return len == 0 ? (struct str){NULL, 0} : arena_str(&c->turn, str_from(text, len));
+}
+
+void core_free(struct core *c)
+{
+    if (c == NULL)
+        return;
+    turn_clear(c);
+    writes_free(c);
+    marks_free(c->marks);
+    controllers_free(c);
+    history_free(c->history);
+    index_free(c->index);
+    arena_free(&c->turn);
+    mem_free(c->effects);
+    mem_free(c);
+}
