@@ -22,7 +22,7 @@ struct str core_pack(struct core *c, const char *api_version, const char *kind, 
     struct str bytes = {NULL, 0};
     buf_init(&raw, STORE_VALUE_MAX);
     buf_init(&whole, STORE_VALUE_MAX);
-    if (m != NULL && transcode_pack(m, base, &raw, NULL) == ERR_OK) {
+    if (m != NULL && transcode_pack(m, base, &c->turn, &raw, NULL) == ERR_OK) {
         transcode_wrap(&(struct transcode_envelope){.head = {str_of(api_version), str_of(kind)},
                                                     .raw = buf_str(&raw)},
                        &whole);

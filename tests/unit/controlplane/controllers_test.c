@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Namespaces, default accounts and garbage: what must become true, however it got there. */
+#include "tests/testlib/test.h"
+#include "tests/unit/controlplane/world.h"
+#include <stdio.h>
+
+#define CONFIG(n) "/configmaps/default/" n
+
+static struct blob *namespace_object(const char *name)
+{
+    return object_make(&(struct object_parts){.kind = "Namespace", .name = name});
+}
+
+TEST(controllers, a_namespace_gets_its_account_and_label)
+{
+    struct world *w = world_new();
+    world_create(w, "/namespaces//shop", namespace_object("shop"));
+    struct meta m = world_meta(w, "/namespaces//shop");
+    cr_assert(str_is(meta_label(&m, STR("kubernetes.io/metadata.name")), "shop"));
+    cr_assert(world_has(w, "/serviceaccounts/shop/default"));
+    world_delete(w, "/serviceaccounts/shop/default", "");
+    cr_assert(world_has(w, "/serviceaccounts/shop/default")); /* It came back. */
+    world_free(w);
+}
+
+TEST(controllers, a_deleted_namespace_is_emptied_first)
+{
+    struct world *w = world_new();
+    world_create(w, "/namespaces//shop", namespace_object("shop"));
+    for (uint32_t i = 0; i < 600; i++) {
+        char name[16], key[64];
+        snprintf(name, sizeof name, "c%u", i);
+        snprintf(key, sizeof key, "/configmaps/shop/%s", name);
+        world_create(w, key,
+                     object_make(&(struct object_parts){.name = name,
+                                                        .namespace = "shop",
+                                                        .finalizer = i == 7 ? "x.io/h" : NULL}));
+    }
+    struct world_answer *a = world_delete(w, "/namespaces//shop", "Background");
+    cr_assert(a->result == WRITE_OK && !a->gone);
+    cr_assert(world_meta(w, "/namespaces//shop").is_deleting);
+    cr_assert(world_has(w, "/configmaps/shop/c7") && !world_has(w, "/configmaps/shop/c8"));
+    cr_assert(!world_has(w, "/serviceaccounts/shop/default"));
+    cr_assert_eq(world_delete(w, "/namespaces//shop", "")->result, WRITE_OK);
+
+    a = world_create(w, "/configmaps/shop/new",
+                     object_make(&(struct object_parts){.name = "new", .namespace = "shop"}));
+    cr_assert_eq(a->result, WRITE_TERMINATING);
+    world_replace(w, "/configmaps/shop/c7",
+                  object_make(&(struct object_parts){.name = "c7", .namespace = "shop"}), 0);
+    cr_assert(!world_has(w, "/configmaps/shop/c7"));
+    cr_assert(!world_has(w, "/namespaces//shop"));
+
+    cr_assert_eq(world_delete(w, "/namespaces//default", "")->result, WRITE_DENIED);
+    world_free(w);
+}
+
+/* The process dies at every turn of a namespace's deletion: the next one finishes it. */
+TEST(controllers, a_namespace_goes_whenever_the_process_dies)
+{
+    for (uint32_t turns = 0; turns < 12; turns++) {
+        struct world *w = world_new();
+        world_create(w, "/namespaces//shop", namespace_object("shop"));
+        world_create(w, "/configmaps/shop/a",
+                     object_make(&(struct object_parts){.name = "a", .namespace = "shop"}));
+        struct write_request r = {
+            .verb = WRITE_DELETE, .key = STR("/namespaces//shop"), .grace_seconds = -1};
+        uint64_t op = world_write(w, &r);
+        for (uint32_t i = 0; i < turns; i++)
+            world_turn(w);
+        bool told = w->answers[op].is_there;
+        w = world_crash(w);
+        cr_assert(world_settle(w));
+        cr_assert(!told || !world_has(w, "/namespaces//shop"));
+        cr_assert_eq(world_has(w, "/namespaces//shop"), world_has(w, "/configmaps/shop/a"));
+        world_free(w);
+    }
+}
+
+/* ---- Garbage ---- */
+
+static char *uid_of(struct world *w, const char *key, char out[64])
+{
+    struct meta m = world_meta(w, key);
+    snprintf(out, 64, "%.*s", STR_ARG(m.uid));
+    return out;
+}
+
+static void make_owned(struct world *w, const char *name, const char *owner, const char *owner_uid)
+{
+    char key[100];
+    snprintf(key, sizeof key, "/configmaps/default/%s", name);
+    world_create(w, key,
+                 object_make(&(struct object_parts){.name = name,
+                                                    .namespace = "default",
+                                                    .owner_kind = "ConfigMap",
+                                                    .owner_name = owner,
+                                                    .owner_uid = owner_uid}));
+}
+
+static struct world *family(void)
+{
+    struct world *w = world_new();
+    char uid[64];
+    world_config(w, "parent");
+    make_owned(w, "child", "parent", uid_of(w, CONFIG("parent"), uid));
+    make_owned(w, "grandchild", "child", uid_of(w, CONFIG("child"), uid));
+    return w;
+}
+
+TEST(garbage, background_takes_dependents_afterwards)
+{
+    struct world *w = family();
+    struct world_answer *a = world_delete(w, CONFIG("parent"), "Background");
+    cr_assert(a->result == WRITE_OK && a->gone);
+    cr_assert(!world_has(w, CONFIG("child")) && !world_has(w, CONFIG("grandchild")));
+    world_free(w);
+}
+
+TEST(garbage, foreground_takes_dependents_first)
+{
+    struct world *w = family();
+    world_create(w, CONFIG("held"),
+                 object_make(&(struct object_parts){.name = "held", .namespace = "default"}));
+    char uid[64];
+    make_owned(w, "slow", "child", uid_of(w, CONFIG("child"), uid));
+    world_replace(w, CONFIG("slow"),
+                  object_make(&(struct object_parts){.name = "slow",
+                                                     .namespace = "default",
+                                                     .owner_kind = "ConfigMap",
+                                                     .owner_name = "child",
+                                                     .owner_uid = uid,
+                                                     .finalizer = "x.io/h"}),
+                  0);
+    struct world_answer *a = world_delete(w, CONFIG("parent"), "Foreground");
+    cr_assert(a->result == WRITE_OK && !a->gone);
+    /* grandchild went; slow holds child, which holds parent. */
+    cr_assert(!world_has(w, CONFIG("grandchild")));
+    cr_assert(world_meta(w, CONFIG("child")).is_deleting);
+    cr_assert(world_meta(w, CONFIG("parent")).is_deleting);
+    world_replace(w, CONFIG("slow"),
+                  object_make(&(struct object_parts){.name = "slow", .namespace = "default"}), 0);
+    cr_assert(!world_has(w, CONFIG("slow")) && !world_has(w, CONFIG("child")));
+    cr_assert(!world_has(w, CONFIG("parent")) && world_has(w, CONFIG("held")));
+    world_free(w);
+}
+
+TEST(garbage, orphans_stay_without_their_owner)
+{
+    struct world *w = family();
+    cr_assert(!world_delete(w, CONFIG("parent"), "Orphan")->gone);
+    cr_assert(!world_has(w, CONFIG("parent")));
+    cr_assert(world_has(w, CONFIG("child")) && world_has(w, CONFIG("grandchild")));
+    cr_assert_eq(world_meta(w, CONFIG("child")).owners_count, 0);
+    cr_assert_eq(world_meta(w, CONFIG("grandchild")).owners_count, 1);
+    world_free(w);
+}
+
+TEST(garbage, an_owner_who_never_was_is_gone)
+{
+    struct world *w = world_new();
+    world_config(w, "parent");
+    make_owned(w, "wrong-uid", "parent", "00000000-0000-4000-8000-000000000000");
+    make_owned(w, "nobody", "no-such", "00000000-0000-4000-8000-000000000001");
+    cr_assert(!world_has(w, CONFIG("wrong-uid")) && !world_has(w, CONFIG("nobody")));
+
+    /* Of a kind nobody knows here: who can say that it is gone? */
+    world_create(w, CONFIG("foreign"),
+                 object_make(&(struct object_parts){.name = "foreign",
+                                                    .namespace = "default",
+                                                    .owner_kind = "Spaceship",
+                                                    .owner_name = "x",
+                                                    .owner_uid = "u"}));
+    cr_assert(world_has(w, CONFIG("foreign")));
+    world_free(w);
+}
+
+TEST(garbage, a_circle_does_not_hold_itself)
+{
+    for (uint32_t foreground = 0; foreground < 2; foreground++) {
+        struct world *w = world_new();
+        char uid[64];
+        world_config(w, "a");
+        make_owned(w, "b", "a", uid_of(w, CONFIG("a"), uid));
+        uid_of(w, CONFIG("b"), uid);
+        world_replace(w, CONFIG("a"),
+                      object_make(&(struct object_parts){.name = "a",
+                                                         .namespace = "default",
+                                                         .owner_kind = "ConfigMap",
+                                                         .owner_name = "b",
+                                                         .owner_uid = uid}),
+                      0);
+        cr_assert(world_has(w, CONFIG("a")) && world_has(w, CONFIG("b")));
+        world_delete(w, CONFIG("a"), foreground ? "Foreground" : "Background");
+        cr_assert(!world_has(w, CONFIG("a")) && !world_has(w, CONFIG("b")));
+        world_free(w);
+    }
+}
+
+/* Ownership is found again after a restart: it is read from the objects. */
+TEST(garbage, survives_a_restart)
+{
+    struct world *w = family();
+    w = world_crash(w);
+    cr_assert(world_settle(w));
+    world_delete(w, CONFIG("parent"), "Background");
+    cr_assert(!world_has(w, CONFIG("child")) && !world_has(w, CONFIG("grandchild")));
+    world_free(w);
+}
