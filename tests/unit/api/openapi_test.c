@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/openapi.h"
+#include "api/schema.h"
+#include "base/json.h"
+#include "base/wire.h"
+#include "tests/testlib/test.h"
+
+#include <stdio.h>
+
+static struct arena arena;
+
+static struct json *parsed(struct str text)
+{
+    struct json *root = NULL;
+    struct err e = {0};
+    cr_assert_eq(json_parse(&arena, text, &root, &e), ERR_OK, "%s", e.text);
+    return root;
+}
+
+/* Every $ref below value names a schema of the document. */
+static uint32_t check_refs(const struct json *value, const struct json *schemas)
+{
+    static const struct str prefix = STR("#/components/schemas/");
+    uint32_t refs = 0;
+    for (const struct json *c = value->first; c != NULL; c = c->next) {
+        if (str_is(c->key, "$ref")) {
+            struct str name = str_slice(c->text, prefix.len, c->text.len);
+            cr_assert(str_starts(c->text, prefix));
+            cr_assert_not_null(json_find(schemas, name), STR_FMT, STR_ARG(name));
+            refs++;
+        }
+        refs += check_refs(c, schemas);
+    }
+    return refs;
+}
+
+static bool has_parameter(const struct json *operation, const char *name)
+{
+    const struct json *list = json_find(operation, STR("parameters"));
+    for (const struct json *p = list == NULL ? NULL : list->first; p != NULL; p = p->next) {
+        if (str_is(json_text(json_find(p, STR("name"))), name))
+            return true;
+    }
+    return false;
+}
+
+static void check_kind(const struct schema_kind *k)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, "%s/" STR_FMT, k->group.len > 0 ? "apis" : "api",
+                   STR_ARG(k->api_version));
+    const struct openapi_document *d = openapi_find(str_of(path));
+    cr_assert_not_null(d, "%s", path);
+    struct json *root = parsed(d->json);
+    const struct json *schemas = json_path(root, "components.schemas");
+    cr_expect_gt(check_refs(root, schemas), 10);
+
+    (void)snprintf(path, sizeof path, "/%s/" STR_FMT "/%s" STR_FMT "/{name}",
+                   k->group.len > 0 ? "apis" : "api", STR_ARG(k->api_version),
+                   k->namespaced ? "namespaces/{namespace}/" : "", STR_ARG(k->plural));
+    const struct json *patch =
+        json_find(json_find(json_find(root, STR("paths")), str_of(path)), STR("patch"));
+    cr_assert_not_null(patch, "%s", path);
+    cr_expect(has_parameter(patch, "fieldValidation") && has_parameter(patch, "dryRun"));
+    const struct json *gvk = json_find(patch, STR("x-kubernetes-group-version-kind"));
+    cr_expect(str_eq(json_text(json_find(gvk, STR("kind"))), k->kind));
+    cr_expect(str_eq(json_text(json_find(gvk, STR("group"))), k->group));
+
+    const struct json *schema = json_find(schemas, k->message->openapi);
+    gvk = json_at(json_find(schema, STR("x-kubernetes-group-version-kind")), 0);
+    cr_expect(str_eq(json_text(json_find(gvk, STR("kind"))), k->kind));
+    cr_expect_not_null(json_path(schema, "properties.apiVersion"));
+}
+
+TEST(openapi, describes_every_kind)
+{
+    for (uint32_t i = 0; i < schema_kinds_count; i++) {
+        arena_init(&arena, 64 << 20);
+        check_kind(&schema_kinds[i]);
+        arena_free(&arena);
+    }
+    cr_expect_null(openapi_find(STR("apis/nope/v1")));
+}
+
+TEST(openapi, the_index_names_every_document)
+{
+    arena_init(&arena, 1 << 20);
+    struct json *paths = json_find(parsed(openapi_index.json), STR("paths"));
+    cr_expect_eq(paths->count, openapi_documents_count);
+    for (uint32_t i = 0; i < openapi_documents_count; i++) {
+        const struct openapi_document *d = &openapi_documents[i];
+        struct str url = json_text(json_find(json_find(paths, d->path), STR("serverRelativeURL")));
+        cr_expect(str_starts(url, STR("/openapi/v3/")) && str_ends(url, d->hash));
+    }
+    arena_free(&arena);
+}
+
+TEST(openapi, v2_is_a_document_without_paths)
+{
+    cr_expect(str_is(wire_find_bytes(openapi_v2.json, 1), "2.0"));
+    cr_expect_null(wire_find_bytes(openapi_v2.json, 8).at);
+}
+
+/* What users may write and we honour is explained to them. */
+TEST(openapi, inlined_fields_stand_in_the_object)
+{
+    arena_init(&arena, 64 << 20);
+    struct json *root = parsed(openapi_find(STR("api/v1"))->json);
+    const struct json *volume =
+        json_find(json_path(root, "components.schemas"), STR("io.k8s.api.core.v1.Volume"));
+    cr_expect_not_null(json_path(volume, "properties.emptyDir"));
+    cr_expect_null(json_path(volume, "properties.volumeSource"));
+    arena_free(&arena);
+}
