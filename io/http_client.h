@@ -5,7 +5,8 @@
  * WHAT   Opens TCP and TLS with the CA pinned, then carries unary requests and streams both ways. The
  *        agent's session and its further streams, joins, and the CLI.
  * WHY    The server is always batond, which always offers h2: a client without HTTP/1.1 is half the
- *        code, and one connection is what works behind NAT.
+ * WHY    One connection is what works behind NAT. The server is always batond, which always offers h2,
+ *        so HTTP/1.1 is not spoken here.
  * OWNS   Options are copied, the tls_config is borrowed and outlives the client. Event bytes are borrowed
  *        until event() returns.
  * ASYNC  HTTP_CLIENT_OPEN or HTTP_CLIENT_CLOSED answers the opening. Each request ends with exactly one

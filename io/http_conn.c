@@ -290,7 +290,7 @@ static struct instant stream_deadline(const struct conn *c, const struct stream 
     const struct http_server_limits *l = &c->server->limits;
     struct instant at = {0};
 
-    if (st->started && !st->end_written && (st->pieces_count > 0 || st->ended))
+    if (st->started && !st->end_written && (st->pieces.count > 0 || st->ended))
         at = instant_add(st->moved, l->stall);
     if (!st->body_ended && !st->request.streaming && (!st->started || st->refuse != 0))
         at = instant_earlier(at, instant_add(st->request.began, l->body));

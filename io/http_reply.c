@@ -3,81 +3,41 @@
  * A reply going out: a ring of pieces that the protocol pulls from when the socket has room.
  */
 #include "base/check.h"
-#include "base/mem.h"
 #include "io/http_server_priv.h"
 
 #include <stdio.h>
 
-enum { PIECES_FIRST = 4, OWN_HEADERS = 4 };
-
-/* ---- the ring ---- */
+enum { OWN_HEADERS = 4 };
 
 static void push(struct stream *st, struct blob *blob)
 {
-    if (blob == NULL || blob->len == 0 || st->no_body) {
+    if (st->no_body) {
         blob_unref(blob);
         return;
     }
-    if (st->pieces_count == st->pieces_size) {
-        uint32_t size = st->pieces_size == 0 ? PIECES_FIRST : st->pieces_size * 2;
-        struct piece *ring = mem_alloc(size * sizeof *ring);
-        for (uint32_t i = 0; i < st->pieces_count; i++)
-            ring[i] = st->pieces[(st->pieces_first + i) & (st->pieces_size - 1)];
-        mem_free(st->pieces);
-        st->pieces = ring;
-        st->pieces_size = size;
-        st->pieces_first = 0;
-    }
-    if (st->pieces_count == 0) /* A quiet watch is not a stalled one. */
+    if (st->pieces.count == 0) /* A quiet watch is not a stalled one. */
         st->moved = loop_now(st->server->client.loop);
-    st->pieces[(st->pieces_first + st->pieces_count++) & (st->pieces_size - 1)] =
-        (struct piece){.blob = blob};
-    st->queued += blob->len;
+    pieces_push(&st->pieces, blob);
 }
 
 static size_t room(const struct stream *st)
 {
     size_t mark = st->server->limits.reply_bytes;
-    return st->queued >= mark ? 0 : mark - st->queued;
+    return st->pieces.queued_bytes >= mark ? 0 : mark - st->pieces.queued_bytes;
 }
 
 size_t reply__pull(struct stream *st, char *out, size_t size, struct instant now)
 {
-    size_t used = 0;
+    size_t used = pieces_pull(&st->pieces, out, size);
 
-    while (used < size && st->pieces_count > 0) {
-        struct piece *p = &st->pieces[st->pieces_first];
-        size_t step = min_size(p->blob->len - p->from, size - used);
-        memcpy(out + used, p->blob->at + p->from, step);
-        used += step;
-        p->from += step;
-        if (p->from < p->blob->len)
-            break;
-        blob_unref(p->blob);
-        st->pieces_first = (st->pieces_first + 1) & (st->pieces_size - 1);
-        st->pieces_count--;
-    }
-    st->queued -= used;
     if (used > 0)
         st->moved = now;
-    if (st->was_full && st->queued <= st->server->limits.reply_bytes / 2) {
+    if (st->was_full && st->pieces.queued_bytes <= st->server->limits.reply_bytes / 2) {
         st->was_full = false;
         st->tell_writable = true;
         server__ready(st);
     }
     return used;
-}
-
-void reply__drop(struct stream *st)
-{
-    for (; st->pieces_count > 0; st->pieces_count--) {
-        blob_unref(st->pieces[st->pieces_first].blob);
-        st->pieces_first = (st->pieces_first + 1) & (st->pieces_size - 1);
-    }
-    mem_free(st->pieces);
-    st->pieces = NULL;
-    st->pieces_size = 0;
-    st->queued = 0;
 }
 
 void reply__forget(struct stream *st)
@@ -216,7 +176,7 @@ size_t http_server_chunk(struct http_server *s, struct slot_id id, struct blob *
         return 0;
     }
     CHECK(st->started && !st->ended);
-    if (room(st) == 0 && st->queued > 2 * (size_t)s->limits.reply_bytes) {
+    if (room(st) == 0 && st->pieces.queued_bytes > 2 * (size_t)s->limits.reply_bytes) {
         blob_unref(chunk);
         s->stats.limited++;
         st->cancelled = true; /* Told at the next delivery; the protocol follows. */
@@ -245,7 +205,7 @@ void http_server_end(struct http_server *s, struct slot_id id, const struct http
     if (!st->cancelled) {
         CHECK(st->started && !st->ended && trailers_count <= TRAILERS_MAX);
         st->ended = true;
-        if (st->pieces_count == 0)
+        if (st->pieces.count == 0)
             st->moved = loop_now(s->client.loop);
         for (uint32_t i = 0; i < trailers_count; i++) {
             buf_add(&st->trailer_text, trailers[i].name);

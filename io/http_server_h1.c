@@ -142,13 +142,13 @@ static size_t h1_reply(struct stream *st, char *out, size_t size, struct instant
         buf_consume(&st->head_out, used);
         st->moved = now;
     }
-    while (st->pieces_count > 0 && size - used > 2 * CHUNK_HEAD_MAX) {
+    while (st->pieces.count > 0 && size - used > 2 * CHUNK_HEAD_MAX) {
         if (!st->chunked) {
             used += reply__pull(st, out + used, size - used, now);
             continue;
         }
         struct buf head;
-        size_t len = min_size(st->queued, size - used - CHUNK_HEAD_MAX - 2);
+        size_t len = min_size(st->pieces.queued_bytes, size - used - CHUNK_HEAD_MAX - 2);
         buf_init(&head, CHUNK_HEAD_MAX);
         h1_write_chunk_head(&head, len);
         memcpy(out + used, head.at, head.len);
@@ -189,7 +189,7 @@ size_t h1__produce(struct conn *c, char *out, size_t size, struct instant now)
         return 0;
     c->continue_due = false;
     used = h1_reply(st, out, size, now);
-    if (!st->ended || st->pieces_count > 0 || st->head_out.len > 0)
+    if (!st->ended || st->pieces.count > 0 || st->head_out.len > 0)
         return used;
     if (st->chunked) {
         if (size - used < 8)

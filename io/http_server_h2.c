@@ -64,7 +64,7 @@ static size_t on_source(void *owner, int32_t id, void *stream, char *out, size_t
     (void)id;
     size_t len = reply__pull(st, out, size, loop_now(c->server->client.loop));
 
-    if (!st->ended || st->pieces_count > 0)
+    if (!st->ended || st->pieces.count > 0)
         return len;
     *out_end = true;
     st->end_written = true;

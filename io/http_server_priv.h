@@ -17,6 +17,7 @@
 #include "io/h1.h"
 #include "io/h2.h"
 #include "io/http_server.h"
+#include "io/pieces.h"
 #include "io/tcp.h"
 
 enum {
@@ -32,12 +33,6 @@ enum {
 };
 
 struct conn;
-
-/* A piece of a reply's body that waits to go out. */
-struct piece {
-    struct blob *blob;
-    size_t from;
-};
 
 struct stream {
     struct http_server *server;
@@ -62,9 +57,7 @@ struct stream {
     struct buf trailer_text;
     struct http_header trailers[TRAILERS_MAX];
     struct http_headers trailer_list;
-    struct piece *pieces; /* A ring: pieces_size is a power of two. */
-    uint32_t pieces_first, pieces_count, pieces_size;
-    size_t queued; /* Bytes in pieces. */
+    struct pieces pieces;
     bool started, chunked, ended, end_written, no_body, was_full, tell_writable;
     struct instant moved; /* When bytes of the reply last left, or it was started. */
 };
@@ -169,7 +162,6 @@ size_t reply__pull(struct stream *st, char *out, size_t size, struct instant now
 /* A refusal of the server's own making: plain text, Retry-After where a retry makes sense. The owner's
  * name for it ends, without an event. */
 void reply__refuse(struct stream *st, uint32_t status, const char *why);
-void reply__drop(struct stream *st);
 
 /* The owner's name for it ends. */
 void reply__forget(struct stream *st);

@@ -55,7 +55,7 @@ static void stream_free(struct stream *st)
         c->streams = st->next;
     if (st->next != NULL)
         st->next->previous = st->previous;
-    reply__drop(st);
+    pieces_drop(&st->pieces);
     buf_free(&st->text);
     buf_free(&st->body);
     buf_free(&st->head_out);

@@ -5,19 +5,11 @@
 #include "io/http_server.h"
 #include "io/proc.h"
 #include "tests/testlib/test.h"
+#include "tests/unit/io/site.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-struct site {
-    struct loop *loop;
-    struct http_server *server;
-    struct tls_config *tls;
-    char dir[64];
-    uint32_t chunks_left, cancelled;
-    struct slot_id streaming;
-};
 
 static void give_chunks(struct site *s, struct slot_id id)
 {
@@ -69,63 +61,6 @@ static void site_event(void *owner, const struct http_event *ev)
     }
 }
 
-static void put_file(const struct site *s, const char *name, const struct buf *bytes)
-{
-    char path[FS_PATH_MAX];
-    struct err e = {0};
-    fs_join(path, s->dir, name);
-    cr_assert_eq(fs_write(path, buf_str(bytes), 0600, &e), ERR_OK, "%s", e.text);
-}
-
-static void site_tls(struct site *s)
-{
-    static const char *const names[] = {"127.0.0.1"};
-    struct pki_subject admin = {.common_name = "admin"};
-    struct buf ca, ca_key, cert, key, client, client_key;
-    struct buf *all[] = {&ca, &ca_key, &cert, &key, &client, &client_key};
-    struct pki_ca *signer = NULL;
-    struct err e = {0};
-    struct wall now = clock_wall();
-    for (size_t i = 0; i < COUNT_OF(all); i++)
-        buf_init(all[i], PKI_PEM_MAX);
-    cr_assert_eq(pki_ca_make("ca", now, SPAN_S(3600), &ca, &ca_key, &e), ERR_OK);
-    cr_assert_eq(pki_ca_load(buf_str(&ca), buf_str(&ca_key), &signer, &e), ERR_OK);
-    cr_assert_eq(pki_server_make(signer, names, 1, now, SPAN_S(3600), &cert, &key, &e), ERR_OK);
-    cr_assert_eq(pki_client_make(signer, &admin, now, SPAN_S(3600), &client, &client_key, &e),
-                 ERR_OK);
-    struct tls_server_options o = {
-        .cert = buf_str(&cert), .key = buf_str(&key), .client_ca = buf_str(&ca)};
-    cr_assert_eq(tls_server_config(&o, &s->tls, &e), ERR_OK, "%s", e.text);
-    put_file(s, "ca", &ca);
-    put_file(s, "cert", &client);
-    put_file(s, "key", &client_key);
-    for (size_t i = 0; i < COUNT_OF(all); i++)
-        buf_free(all[i]);
-    pki_ca_free(signer);
-}
-
-static void site_open(struct site *s, const struct http_server_limits *limits)
-{
-    struct err e = {0};
-    *s = (struct site){.dir = "/tmp/baton-http-XXXXXX"};
-    signal(SIGPIPE, SIG_IGN);
-    cr_assert_not_null(mkdtemp(s->dir));
-    s->loop = loop_new();
-    site_tls(s);
-    struct http_server_options o = {
-        .address = "127.0.0.1", .tls = s->tls, .limits = *limits, .event = site_event, .owner = s};
-    cr_assert_eq(http_server_open(s->loop, &o, &s->server, &e), ERR_OK, "%s", e.text);
-}
-
-static void site_close(struct site *s)
-{
-    struct err e;
-    http_server_close(s->server);
-    loop_free(s->loop);
-    tls_config_free(s->tls);
-    cr_assert_eq(fs_remove_tree(s->dir, &e), ERR_OK);
-}
-
 /* A child while the server's loop turns: what it printed. */
 struct asking {
     struct loop_client client;
@@ -174,9 +109,9 @@ static void expect(struct site *s, const char *script, const char *wanted)
 
 TEST(http, answers_both_versions)
 {
-    struct site s;
+    struct site s = {0};
     struct http_server_limits limits = http_server_limits_default();
-    site_open(&s, &limits);
+    site_open(&s, &limits, site_event);
     expect(&s, "curl -sS --cacert $D/ca --http2 \"$U/a/b?x=1&y\"", "2 GET /a/b?x=1&y 0 -\n");
     expect(&s, "curl -sS --cacert $D/ca --http1.1 $U/a $U/b", "1 GET /a? 0 -\n1 GET /b? 0 -\n");
     expect(&s, "curl -sS --cacert $D/ca --cert $D/cert --key $D/key --http1.1 $U/c",
@@ -199,11 +134,11 @@ TEST(http, answers_both_versions)
 
 TEST(http, refuses_what_is_too_large)
 {
-    struct site s;
+    struct site s = {0};
     struct http_server_limits limits = http_server_limits_default();
     limits.body_bytes = 100000;
     limits.head_bytes = 4000;
-    site_open(&s, &limits);
+    site_open(&s, &limits, site_event);
     const char *const versions[] = {"--http1.1", "--http2"};
     for (size_t i = 0; i < 2; i++) {
         char script[300];
@@ -228,9 +163,9 @@ TEST(http, refuses_what_is_too_large)
 
 TEST(http, tells_of_cancelled_requests)
 {
-    struct site s;
+    struct site s = {0};
     struct http_server_limits limits = http_server_limits_default();
-    site_open(&s, &limits);
+    site_open(&s, &limits, site_event);
     expect(&s, "curl -sS -m 0.3 --cacert $D/ca --http1.1 $U/never 2>/dev/null", "");
     expect(&s, "curl -sS -m 0.3 --cacert $D/ca --http2 $U/never 2>/dev/null", "");
     struct instant limit = instant_add(clock_now(), SPAN_S(10));
@@ -245,10 +180,10 @@ TEST(http, tells_of_cancelled_requests)
 
 TEST(http, says_so_when_there_are_too_many)
 {
-    struct site s;
+    struct site s = {0};
     struct http_server_limits limits = http_server_limits_default();
     limits.requests = 1;
-    site_open(&s, &limits);
+    site_open(&s, &limits, site_event);
     expect(&s,
            "curl -sS -m 1 --cacert $D/ca $U/never 2>/dev/null & sleep 0.3; "
            "curl -sS -D - -o /dev/null --cacert $D/ca --http1.1 $U/x | grep -iE 'HTTP|retry'; wait",
@@ -258,9 +193,9 @@ TEST(http, says_so_when_there_are_too_many)
 
 TEST(http, drains)
 {
-    struct site s;
+    struct site s = {0};
     struct http_server_limits limits = http_server_limits_default();
-    site_open(&s, &limits);
+    site_open(&s, &limits, site_event);
     expect(&s, "curl -sS --cacert $D/ca $U/a", "2 GET /a? 0 -\n");
     http_server_drain(s.server);
     struct instant limit = instant_add(clock_now(), SPAN_S(10));
