@@ -135,6 +135,7 @@ struct rest_written {
     enum write_result result;
     struct blob *object; /* As stored; borrowed. NULL on a refusal. */
     uint64_t revision;
+    bool gone;       /* A delete, or the last finalizer's end: the object is there no more. */
     struct str text; /* A refusal's words. */
 };
 

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/kinds.h"
+#include "api/kinds_priv.h"
+#include "api/transcode.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+const struct kind *const kinds[] = {
+    &kind_config_map, &kind_event,         &kind_namespace,       &kind_node,
+    &kind_pod,        &kind_secret,        &kind_service_account, &kind_lease,
+    &kind_vmi,        &kind_node_hardware, &kind_placement,       NULL,
+};
+
+const struct kind *kind_find(struct str group, struct str plural)
+{
+    for (const struct kind *const *k = kinds; *k != NULL; k++)
+        if (str_is(plural, (*k)->plural) && str_is(group, (*k)->group))
+            return *k;
+    return NULL;
+}
+
+const struct schema_kind *kind_schema(const struct kind *k)
+{
+    for (uint32_t i = 0; i < schema_kinds_count; i++)
+        if (str_is(schema_kinds[i].plural, k->plural) && str_is(schema_kinds[i].group, k->group))
+            return &schema_kinds[i];
+    return NULL;
+}
+
+void kind_call_init(struct kind_call *c, struct arena *a, enum kind_write write, struct wall wall,
+                    uint64_t random)
+{
+    *c = (struct kind_call){.arena = a, .wall = wall, .random = random, .write = write};
+    causes_init(&c->causes, a);
+}
+
+void kind_warn(struct kind_call *c, const struct field *f, const char *fmt, ...)
+{
+    if (c->warnings_count == KIND_WARNINGS_MAX)
+        return;
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    struct str path = field_print(f, c->arena);
+    c->warnings[c->warnings_count++] =
+        arena_printf(c->arena, STR_FMT "%s%s", STR_ARG(path), path.len == 0 ? "" : ": ", text);
+}
+
+/* ------------------------------------------------------------------ messages in the arena */
+
+void *kind_new(struct arena *a, const ProtobufCMessageDescriptor *type)
+{
+    void *at = arena_alloc(a, type->sizeof_message);
+    if (at != NULL)
+        protobuf_c_message_init(type, at);
+    return at;
+}
+
+void *kind_grow(struct arena *a, const void *list, size_t count, size_t more)
+{
+    void **at = arena_zalloc(a, count + more, sizeof *at);
+    if (at != NULL && count > 0)
+        memcpy(at, list, count * sizeof *at);
+    return at;
+}
+
+/* Where an object keeps the sub-message of that name; NULL: it has none such. */
+static ProtobufCMessage **part(const ProtobufCMessage *object, const char *name)
+{
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field_by_name(object->descriptor, name);
+    if (f == NULL || f->type != PROTOBUF_C_TYPE_MESSAGE)
+        return NULL;
+    return (ProtobufCMessage **)(void *)((char *)(uintptr_t)object + f->offset);
+}
+
+Meta__ObjectMeta *kind_meta(ProtobufCMessage *object, struct arena *a)
+{
+    ProtobufCMessage **at = part(object, "metadata");
+    if (at != NULL && *at == NULL)
+        *at = kind_new(a, &meta__object_meta__descriptor);
+    return at == NULL ? NULL : (Meta__ObjectMeta *)*at;
+}
+
+const Meta__ObjectMeta *kind_meta_get(const ProtobufCMessage *object)
+{
+    ProtobufCMessage **at = object == NULL ? NULL : part(object, "metadata");
+    return at == NULL ? NULL : (const Meta__ObjectMeta *)*at;
+}
+
+static struct str packed(const ProtobufCMessage *m, struct arena *a)
+{
+    if (m == NULL)
+        return STR("");
+    size_t len = protobuf_c_message_get_packed_size(m);
+    uint8_t *at = arena_alloc(a, len + 1);
+    if (at != NULL)
+        protobuf_c_message_pack(m, at);
+    return str_from(at, at == NULL ? 0 : len);
+}
+
+bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b, struct arena *arena)
+{
+    return str_eq(packed(a, arena), packed(b, arena));
+}
+
+/* ------------------------------------------------------------------ what is not the client's */
+
+/* A new object has nothing but what the client may choose; the core stamps the rest. */
+static void meta_fresh(const struct kind *k, Meta__ObjectMeta *m)
+{
+    m->uid = NULL;
+    m->self_link = NULL;
+    m->resource_version = NULL;
+    m->creation_timestamp = NULL;
+    m->deletion_timestamp = NULL;
+    m->has_deletion_grace_period_seconds = false;
+    m->deletion_grace_period_seconds = 0;
+    m->n_managed_fields = 0;
+    m->has_generation = (k->flags & KIND_COUNTS) != 0;
+    m->generation = m->has_generation ? 1 : 0;
+}
+
+static void meta_keep(Meta__ObjectMeta *m, const Meta__ObjectMeta *old)
+{
+    m->uid = old->uid;
+    m->self_link = NULL;
+    m->namespace_ = old->namespace_;
+    m->creation_timestamp = old->creation_timestamp;
+    m->deletion_timestamp = old->deletion_timestamp;
+    m->has_deletion_grace_period_seconds = old->has_deletion_grace_period_seconds;
+    m->deletion_grace_period_seconds = old->deletion_grace_period_seconds;
+    m->has_generation = old->has_generation;
+    m->generation = old->generation;
+    m->n_managed_fields = 0;
+}
+
+static void part_take(ProtobufCMessage *object, const ProtobufCMessage *from, const char *name)
+{
+    ProtobufCMessage **at = part(object, name);
+    if (at != NULL)
+        *at = from == NULL ? NULL : *part(from, name);
+}
+
+/* Through the status door everything but status is as it was, but for labels and annotations (and
+ * whatever the kind's own status writers need). */
+static void only_status(ProtobufCMessage *object, const ProtobufCMessage *old, struct arena *a)
+{
+    Meta__ObjectMeta *m = kind_meta(object, a), *merged;
+    const Meta__ObjectMeta *was = kind_meta_get(old);
+    part_take(object, old, "spec");
+    merged = arena_alloc(a, sizeof *merged);
+    if (merged == NULL || was == NULL || m == NULL)
+        return;
+    *merged = *was;
+    merged->n_labels = m->n_labels;
+    merged->labels = m->labels;
+    merged->n_annotations = m->n_annotations;
+    merged->annotations = m->annotations;
+    *part(object, "metadata") = &merged->base;
+}
+
+static void count_generation(const struct kind *k, struct kind_call *c, ProtobufCMessage *object,
+                             const ProtobufCMessage *old)
+{
+    ProtobufCMessage **now = part(object, "spec");
+    if ((k->flags & KIND_COUNTS) == 0 || old == NULL || now == NULL)
+        return;
+    if (!kind_same(*now, *part(old, "spec"), c->arena)) {
+        Meta__ObjectMeta *m = kind_meta(object, c->arena);
+        m->has_generation = true;
+        m->generation++;
+    }
+}
+
+bool kind_prepare(const struct kind *k, struct kind_call *c, ProtobufCMessage *object,
+                  const ProtobufCMessage *old)
+{
+    bool has_status = kind_schema(k)->status;
+    Meta__ObjectMeta *m = kind_meta(object, c->arena);
+    if (m == NULL)
+        return false;
+    if (old == NULL) {
+        meta_fresh(k, m);
+        if (has_status && !(k->flags & KIND_READ_ONLY) && k != &kind_node)
+            part_take(object, NULL, "status");
+    } else {
+        meta_keep(m, kind_meta_get(old));
+        if (c->write == KIND_STATUS)
+            only_status(object, old, c->arena);
+        else if (has_status)
+            part_take(object, old, "status");
+    }
+    if (k->prepare != NULL)
+        k->prepare(c, object, old);
+    meta_validate(k, c, kind_meta_get(object), kind_meta_get(old));
+    if (k->validate != NULL)
+        k->validate(c, object, old);
+    count_generation(k, c, object, old);
+    return c->causes.count == 0;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kinds.h -- what is particular about each kind of object. A kind is a row.
+ *
+ * WHAT   Which verbs and subresources it has, which fields can be selected, how what a client sent
+ *        becomes what is stored (prepare), whether that may be stored (validate), and the cells of
+ *        `kubectl get` that are computed.
+ * WHY    Names, scope, fields and columns are in proto/ and reach everything through the schema
+ *        table; what needs code is here. Adding a kind is its message and a row in kinds[]; routing,
+ *        storage, watches, discovery and printing need no edit.
+ * OWNS   Rows are constant. What functions add to an object lives in the call's arena.
+ * FAILS  Every mistake of an object is a cause, with its field's path; nothing stops at the first.
+ *
+ * Everything here is pure: it sees the object, the one it replaces, and the call's wall clock.
+ */
+#ifndef API_KINDS_H
+#define API_KINDS_H
+
+#include "api/names.h"
+#include "api/schema.h"
+#include "api/status.h"
+#include "base/time.h"
+#include "proto/k8s/meta_v1.pb-c.h"
+
+/* Which door a write comes through. */
+enum kind_write {
+    KIND_CREATE,
+    KIND_UPDATE,    /* The object itself: its status stays as it was. */
+    KIND_STATUS,    /* .../status: nothing but status, labels and annotations changes. */
+    KIND_BIND,      /* pods/binding: nodeName, decided by a client's own scheduler. */
+    KIND_EPHEMERAL, /* pods/ephemeralcontainers. */
+    KIND_FINALIZE,  /* namespaces/finalize: spec.finalizers. */
+};
+
+enum { KIND_WARNINGS_MAX = 32 };
+
+/* One write in preparation. */
+struct kind_call {
+    struct arena *arena;
+    struct wall wall;
+    uint64_t random; /* For names made up here; the shell's. */
+    enum kind_write write;
+    struct causes causes;
+    struct str warnings[KIND_WARNINGS_MAX]; /* "spec.x: ...", for Warning headers. */
+    uint32_t warnings_count;
+};
+
+void kind_call_init(struct kind_call *c, struct arena *a, enum kind_write write, struct wall wall,
+                    uint64_t random);
+void kind_warn(struct kind_call *c, const struct field *f, const char *fmt, ...) PRINTF(3, 4);
+
+enum kind_flags {
+    KIND_NEEDS_VERSION = 1 << 0, /* A PUT without resourceVersion is refused (422). */
+    KIND_PUT_CREATES = 1 << 1,   /* A PUT to a name that is free creates it (201). */
+    KIND_COUNTS = 1 << 2,        /* metadata.generation counts changes of spec. */
+    KIND_DELETED_BODY = 1 << 3,  /* DELETE answers with the object, not with a Status. */
+    KIND_READ_ONLY = 1 << 4,     /* Clients may read it; only the control plane writes it. */
+};
+
+struct kind_subresource {
+    const char *name;  /* "status" */
+    const char *group; /* Of kind where it is another's: "policy"; NULL: the object's own. */
+    const char *version, *kind;
+    const char *verbs; /* As discovery lists them: "get patch update". */
+};
+
+/* One computed cell: text, or a number where is_number. */
+struct kind_cell {
+    struct str text;
+    int64_t number;
+    bool is_number;
+};
+
+struct kind {
+    const char *group, *plural;
+    struct names_why (*name_rule)(struct str name);
+    uint32_t flags;            /* enum kind_flags. */
+    const char *const *fields; /* Selectable, beside metadata.name and -.namespace. */
+    const struct kind_subresource *subresources; /* NULL name at the end. */
+
+    /* What is left out gets its default; what is not the client's is put right. old is NULL on
+     * create. Total and idempotent. */
+    void (*prepare)(struct kind_call *c, ProtobufCMessage *object, const ProtobufCMessage *old);
+    void (*validate)(struct kind_call *c, const ProtobufCMessage *object,
+                     const ProtobufCMessage *old);
+    /* The cell of a column whose path is empty. */
+    struct kind_cell (*cell)(const ProtobufCMessage *object, struct str column, struct wall now,
+                             struct arena *a);
+};
+
+extern const struct kind *const kinds[]; /* NULL at the end. */
+
+const struct kind *kind_find(struct str group, struct str plural); /* NULL: we do not serve it. */
+const struct schema_kind *kind_schema(const struct kind *k);
+
+/* Every object's metadata; made where the message has none. */
+Meta__ObjectMeta *kind_meta(ProtobufCMessage *object, struct arena *a);
+const Meta__ObjectMeta *kind_meta_get(const ProtobufCMessage *object); /* May be NULL. */
+
+/*
+ * What the client sent becomes what would be stored: metadata that is not the client's is put right,
+ * status kept or cleared by the door, the kind's prepare() and validate(), generation counted. old:
+ * the stored one, NULL on create. True when there is no cause in c.
+ */
+bool kind_prepare(const struct kind *k, struct kind_call *c, ProtobufCMessage *object,
+                  const ProtobufCMessage *old);
+
+/* Same content, by encoding. Either may be NULL. */
+bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b, struct arena *arena);
+
+/* For the kinds' own files: a message, or an array of count pointers, in the call's arena. NULL when
+ * that is full (found where the answer is sent). */
+void *kind_new(struct arena *a, const ProtobufCMessageDescriptor *type);
+void *kind_grow(struct arena *a, const void *list, size_t count, size_t more);
+
+static inline struct str kind_str(const char *text) /* A field's text; "" where absent. */
+{
+    return text == NULL ? STR("") : str_of(text);
+}
+
+#endif /* API_KINDS_H */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kinds_priv.h -- the rows of kinds[], and what their files share.
+ */
+#ifndef API_KINDS_PRIV_H
+#define API_KINDS_PRIV_H
+
+#include "api/kinds.h"
+#include "proto/k8s/core_v1.pb-c.h"
+
+extern const struct kind kind_config_map, kind_event, kind_namespace, kind_node, kind_pod,
+    kind_secret, kind_service_account, kind_lease, kind_vmi, kind_node_hardware, kind_placement;
+
+/* ObjectMeta by Kubernetes' rules; old: NULL on create. */
+void meta_validate(const struct kind *k, struct kind_call *c, const Meta__ObjectMeta *m,
+                   const Meta__ObjectMeta *old);
+
+/* Set *text when it is absent or empty. */
+static inline void default_text(char **text, const char *value)
+{
+    if (*text == NULL || (*text)[0] == '\0')
+        *text = (char *)(uintptr_t)value; /* Never written to: messages live in an arena. */
+}
+
+static inline bool is_empty(const char *text)
+{
+    return text == NULL || text[0] == '\0';
+}
+
+static inline bool is_text(const char *text, const char *value)
+{
+    return text != NULL && strcmp(text, value) == 0;
+}
+
+/* causes_unsupported() unless text is one of values (NULL at the end). */
+void check_one_of(struct kind_call *c, const struct field *f, const char *text,
+                  const char *const *values);
+
+/* Five characters from the alphabet that makes no words, as generated names end with. */
+struct str kind_suffix(struct kind_call *c);
+
+#endif /* API_KINDS_PRIV_H */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * patch.h -- a document changed by a description of the change.
+ *
+ * WHAT   JSON patch (RFC 6902), merge patch (RFC 7396), and Kubernetes' strategic merge patch, which
+ *        merges lists by their elements' keys (SIG API Machinery, "Strategic Merge Patch").
+ * WHY    Pure functions on trees: the caller reads, patches, validates and writes with a precondition.
+ * OWNS   The target is changed in place and the patch's parts move into it; all in one arena. After a
+ *        failure the target is good for nothing.
+ * FAILS  ERR_INVALID: the patch is malformed, or an operation of it fails on this document (a test
+ *        that does not hold, a path that is not there). ERR_LIMIT: too many operations, or the arena.
+ */
+#ifndef API_PATCH_H
+#define API_PATCH_H
+
+#include "api/schema.h"
+#include "base/json.h"
+
+enum { PATCH_OPERATIONS_MAX = 10000 }; /* Of one JSON patch, as Kubernetes. */
+
+/* *target may become another node: a patch can replace the whole document. */
+MUST_USE enum err_code patch_json(struct arena *a, struct json **target, struct json *patch,
+                                  struct err *e);
+MUST_USE enum err_code patch_merge(struct arena *a, struct json **target, struct json *patch,
+                                   struct err *e);
+/* m: what the document is; says which lists are merged, and by which key. */
+MUST_USE enum err_code patch_strategic(struct arena *a, const struct schema_message *m,
+                                       struct json **target, struct json *patch, struct err *e);
+
+#endif /* API_PATCH_H */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table.h -- objects as rows, the way `kubectl get` prints them.
+ *
+ * WHAT   A kind's column definitions, and one object as the JSON of a row's cells.
+ * WHY    kubectl asks the server for a Table and prints what it is given, so a new kind has its own
+ *        columns in a kubectl that has never heard of it (Kubernetes API, "Tabular output").
+ * OWNS   Text goes to the caller's buffer; the arena holds what is needed on the way.
+ */
+#ifndef API_TABLE_H
+#define API_TABLE_H
+
+#include "api/kinds.h"
+
+/* "columnDefinitions":[...] without the name in front. */
+void table_columns(const struct kind *k, struct buf *out);
+
+/* "cells":[...] without the name in front. raw: the object's canonical bytes. */
+MUST_USE enum err_code table_cells(const struct kind *k, struct str raw, struct wall now,
+                                   struct arena *a, struct buf *out, struct err *e);
+
+/* How long ago, in Kubernetes' short form: 5s, 3m20s, 4d. seconds 0: "<unknown>". */
+struct str table_age(int64_t seconds, struct wall now, struct arena *a);
+
+#endif /* API_TABLE_H */

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * LIST: a range of keys of one state, in the client's form, in pages where it asks for them.
+ *
+ * A page's token names the state's revision and the next key, so any connection thread, and a
+ * control plane after a restart as long as the history reaches back, can go on. A state that is
+ * forgotten is 410 with a token that goes on from the same key in the present (conformance,
+ * "continue listing from the last key").
+ *
+ * A long list is made in chunks as the client reads: nothing grows with the number of objects.
+ */
+#include "base/base64.h"
+#include "base/json.h"
+#include "base/wire.h"
+#include "controlplane/serve/rest_read.h"
+#include "api/table.h"
+
+enum { LIST_CHUNK = 256 << 10 };
+
+struct list {
+    struct call *c;
+    struct select select;
+    struct past past;
+    struct past_cursor cursor;
+    struct cow_entry *ahead; /* The next that matches; NULL: the end. */
+    uint64_t revision;       /* Wanted; 0: now. */
+    struct str from;         /* First key; "": the prefix's first. */
+    int64_t limit;           /* 0: none. */
+    uint64_t written;
+    struct buf out;
+    bool is_open;
+};
+
+/* ------------------------------------------------------------------ tokens */
+
+/* RFC 4648 section 5, without padding: a token stands in a URL. */
+static struct str url_text(struct arena *a, struct str plain, bool to_url)
+{
+    static const char standard[] = "+/", url[] = "-_";
+    size_t pad = to_url ? 0 : (4 - plain.len % 4) % 4;
+    char *at = arena_alloc(a, plain.len + pad + 1);
+    size_t n = 0;
+    for (size_t i = 0; at != NULL && i < plain.len; i++) {
+        const char *from = to_url ? standard : url, *to = to_url ? url : standard;
+        const char *hit = plain.at[i] == '\0' ? NULL : strchr(from, plain.at[i]);
+        if (plain.at[i] != '=')
+            at[n++] = hit == NULL ? plain.at[i] : to[hit - from];
+    }
+    for (; at != NULL && pad > 0; pad--)
+        at[n++] = '=';
+    return (struct str){at, n};
+}
+
+/* {"v":"meta.k8s.io/v1","rv":N,"start":"NAMESPACE/NAME"}: what Kubernetes' own clients show. */
+static struct str token_print(struct list *l, struct str key, uint64_t revision)
+{
+    struct arena *a = &l->c->r->arena;
+    struct str start = str_slice(key, l->past.prefix.len, key.len);
+    struct buf json, out;
+    buf_init(&json, 4096);
+    buf_init(&out, 8192);
+    buf_printf(&json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%lld,\"start\":",
+               revision == 0 ? -1LL : (long long)revision);
+    json_print_string(&json, start);
+    buf_add_char(&json, '}');
+    buf_add_base64(&out, buf_str(&json));
+    struct str token = url_text(a, buf_str(&out), true);
+    buf_free(&out);
+    buf_free(&json);
+    return token;
+}
+
+static bool token_refused(struct call *c, const char *why)
+{
+    return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST,
+                      "invalid continue token: continue key is not valid: %s", why);
+}
+
+static bool token_parse(struct list *l, struct str token)
+{
+    struct arena *a = &l->c->r->arena;
+    struct json *tree;
+    struct err e;
+    int64_t revision;
+    size_t len = 0;
+    struct str plain = url_text(a, token, false);
+    char *text = arena_alloc(a, base64_decoded_max(plain.len));
+    if (text == NULL || base64_decode(plain, text, &len) != ERR_OK)
+        return token_refused(l->c, "illegal base64 data");
+    if (json_parse(a, str_from(text, len), &tree, &e) != ERR_OK)
+        return token_refused(l->c, e.text);
+    struct str start = json_text(json_find(tree, STR("start")));
+    if (start.len == 0 || json_i64(json_find(tree, STR("rv")), &revision) != ERR_OK)
+        return token_refused(l->c, "incorrect encoded start resourceVersion");
+    l->from = arena_printf(a, STR_FMT STR_FMT, STR_ARG(l->past.prefix), STR_ARG(start));
+    l->revision = revision < 0 ? 0 : (uint64_t)revision;
+    return true;
+}
+
+/* ------------------------------------------------------------------ options */
+
+static bool match_forbidden(struct call *c, const char *why)
+{
+    struct causes causes;
+    struct field f = field_name(NULL, "resourceVersionMatch");
+    causes_init(&causes, &c->r->arena);
+    causes_add(&causes, CAUSE_FORBIDDEN, &f, "%s", why);
+    return status_invalid(&c->status, STR("meta.k8s.io"), STR("ListOptions"), STR(""), &causes);
+}
+
+static bool match_check(struct call *c, struct str match)
+{
+    struct str version = rest_query(c->r, "resourceVersion");
+    struct str next = rest_query(c->r, "continue");
+    if (rest_query(c->r, "sendInitialEvents").len > 0) {
+        struct causes causes;
+        struct field f = field_name(NULL, "sendInitialEvents");
+        causes_init(&causes, &c->r->arena);
+        causes_add(&causes, CAUSE_FORBIDDEN, &f, "sendInitialEvents is forbidden for list");
+        return status_invalid(&c->status, STR("meta.k8s.io"), STR("ListOptions"), STR(""), &causes);
+    }
+    if (match.len == 0)
+        return true;
+    if (next.len > 0)
+        return match_forbidden(c, "resourceVersionMatch is forbidden when continue is provided");
+    if (version.len == 0)
+        return match_forbidden(
+            c, "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    if (!str_is(match, "Exact") && !str_is(match, "NotOlderThan"))
+        return options_unsupported(c, "ListOptions", "resourceVersionMatch",
+                                   status_quote(&c->r->arena, match),
+                                   "\"Exact\", \"NotOlderThan\", \"\"");
+    if (str_is(match, "Exact") && str_is(version, "0"))
+        return match_forbidden(
+            c, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+    return true;
+}
+
+/* Sets l->revision to an exact state, *out_least to what must have been published. */
+static bool list_options(struct list *l, uint64_t *out_least)
+{
+    struct call *c = l->c;
+    struct str match = rest_query(c->r, "resourceVersionMatch");
+    struct str next = rest_query(c->r, "continue");
+    struct str version = rest_query(c->r, "resourceVersion");
+    uint64_t revision = 0;
+    if (!match_check(c, match) || !query_i64(c, "limit", &l->limit) ||
+        !select_parse(c, &l->select) || !revision_parse(c, &revision))
+        return false;
+    if (l->limit < 0 || (str_is(version, "0") && next.len == 0))
+        l->limit = 0;
+    *out_least = revision;
+    if (next.len > 0) {
+        if (revision != 0)
+            return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST,
+                              "specifying resource version is not allowed when using continue");
+        return token_parse(l, next);
+    }
+    bool exact = str_is(match, "Exact") || (match.len == 0 && l->limit > 0);
+    l->revision = exact ? revision : 0;
+    return true;
+}
+
+/* ------------------------------------------------------------------ the list's text */
+
+static struct cow_entry *next_match(struct list *l)
+{
+    struct cow_entry *e;
+    while ((e = past_next(&l->cursor, &l->past)) != NULL)
+        if (select_is_all(&l->select) || select_matches(&l->select, entry_raw(e)))
+            return e;
+    return NULL;
+}
+
+/* The list's own metadata must stand in front, so the page's last key is looked for first. */
+static struct str page_next(struct list *l, uint64_t *out_remaining)
+{
+    struct past_cursor saved = l->cursor;
+    struct cow_entry *e = l->ahead;
+    for (int64_t i = 0; i < l->limit && e != NULL; i++)
+        e = next_match(l);
+    l->cursor = saved;
+    if (l->limit == 0 || e == NULL)
+        return (struct str){NULL, 0};
+    struct str key = cow_entry_key(e);
+    *out_remaining = select_is_all(&l->select) ? past_count(&l->past, key) : 0;
+    return token_print(l, key, l->past.revision);
+}
+
+static void meta_json(struct list *l)
+{
+    uint64_t remaining = 0;
+    struct str next = page_next(l, &remaining);
+    buf_printf(&l->out, "\"metadata\":{\"resourceVersion\":\"%llu\"",
+               (unsigned long long)l->past.revision);
+    if (next.len > 0)
+        buf_printf(&l->out, ",\"continue\":\"" STR_FMT "\"", STR_ARG(next));
+    if (remaining > 0)
+        buf_printf(&l->out, ",\"remainingItemCount\":%llu", (unsigned long long)remaining);
+    buf_add_char(&l->out, '}');
+}
+
+static void meta_protobuf(struct list *l)
+{
+    uint64_t remaining = 0;
+    struct str next = page_next(l, &remaining);
+    struct buf number;
+    buf_init(&number, 24);
+    buf_add_u64(&number, l->past.revision);
+    size_t at = wire_begin(&l->out, 1);
+    wire_put_bytes(&l->out, 2, buf_str(&number));
+    if (next.len > 0)
+        wire_put_bytes(&l->out, 3, next);
+    if (remaining > 0)
+        wire_put_u64(&l->out, 4, remaining);
+    wire_end(&l->out, at);
+    buf_free(&number);
+}
+
+static void head_json(struct list *l)
+{
+    struct call *c = l->c;
+    const char *version = c->form.beta ? "v1beta1" : "v1";
+    struct str api = c->schema->api_version, kind = c->schema->kind;
+    if (c->form.as == AS_TABLE)
+        buf_printf(&l->out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/%s\",", version);
+    else if (c->form.as != AS_OBJECT)
+        buf_printf(&l->out,
+                   "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\",",
+                   version);
+    else
+        buf_printf(&l->out, "{\"kind\":\"" STR_FMT "List\",\"apiVersion\":\"" STR_FMT "\",",
+                   STR_ARG(kind), STR_ARG(api));
+    meta_json(l);
+    if (c->form.as == AS_TABLE) {
+        buf_add(&l->out, STR(",\"columnDefinitions\":"));
+        table_columns(c->kind, &l->out);
+    }
+    buf_add(&l->out, c->form.as == AS_TABLE ? STR(",\"rows\":[") : STR(",\"items\":["));
+}
+
+static enum err_code item_json(struct list *l, struct str raw, struct err *e)
+{
+    struct call *c = l->c;
+    if (l->written > 0)
+        buf_add_char(&l->out, ',');
+    if (c->form.as == AS_TABLE)
+        return row_json(c, raw, 0, &l->out, e);
+    if (c->form.as != AS_OBJECT)
+        return object_json(c, raw, 0, false, &l->out, e);
+    return transcode_to_json(c->schema->message, raw, NULL, &l->out, e);
+}
+
+static enum err_code item_add(struct list *l, struct err *e)
+{
+    struct str raw = entry_raw(l->ahead);
+    enum err_code rc = ERR_OK;
+    if (l->c->form.type != FORM_PROTOBUF) {
+        struct arena *a = &l->c->r->arena;
+        rc = item_json(l, raw, e);
+        if (rc == ERR_OK)
+            rc = arena_status(a, e);
+    } else if (l->c->form.as == AS_OBJECT) {
+        wire_put_bytes(&l->out, 2, raw);
+    } else {
+        size_t at = wire_begin(&l->out, 2);
+        wire_put_bytes(&l->out, 1, wire_find_bytes(raw, 1));
+        wire_end(&l->out, at);
+    }
+    l->written++;
+    return rc;
+}
+
+/* ------------------------------------------------------------------ one answer, or many chunks */
+
+static bool list_done(const struct list *l)
+{
+    return l->ahead == NULL || (l->limit > 0 && l->written >= (uint64_t)l->limit);
+}
+
+static void list_end(struct call *c)
+{
+    struct list *l = c->own;
+    if (l->is_open)
+        past_close(&l->past);
+    buf_free(&l->out);
+}
+
+static enum err_code list_fill(struct list *l, size_t enough, struct err *e)
+{
+    while (!list_done(l) && l->out.len < enough) {
+        enum err_code rc = item_add(l, e);
+        if (rc != ERR_OK)
+            return rc;
+        l->ahead = next_match(l);
+    }
+    return buf_status(&l->out, e);
+}
+
+static void list_more(struct call *c)
+{
+    struct list *l = c->own;
+    struct err e;
+    while (rest_room(c->r) > 0) {
+        if (list_fill(l, LIST_CHUNK, &e) != ERR_OK) {
+            rest_cut(c->r);
+            return;
+        }
+        bool is_last = list_done(l);
+        if (is_last)
+            buf_add(&l->out, STR("]}\n"));
+        (void)rest_chunk(c->r, buf_blob(&l->out));
+        if (is_last) {
+            rest_finish(c->r);
+            return;
+        }
+    }
+}
+
+static void list_reply_protobuf(struct list *l)
+{
+    struct call *c = l->c;
+    struct buf bytes;
+    struct err e;
+    meta_protobuf(l);
+    enum err_code rc = list_fill(l, SIZE_MAX, &e);
+    if (rc != ERR_OK) {
+        reply_err(c, &e);
+        return;
+    }
+    bool partial = c->form.as != AS_OBJECT;
+    struct str kind = partial ? STR("PartialObjectMetadata") : c->schema->kind;
+    struct str api = partial ? STR("meta.k8s.io/v1") : c->schema->api_version;
+    struct transcode_envelope env = {
+        {api, arena_printf(&c->r->arena, STR_FMT "List", STR_ARG(kind))}, buf_str(&l->out)};
+    buf_init(&bytes, 4 * (size_t)REST_REPLY_MAX);
+    transcode_wrap(&env, &bytes);
+    if (buf_status(&bytes, &e) == ERR_OK)
+        rest_reply(c->r, 200, form_content_type(&c->form, false), buf_blob(&bytes));
+    else
+        reply_err(c, &e);
+    buf_free(&bytes);
+}
+
+static void list_reply(struct list *l)
+{
+    struct call *c = l->c;
+    struct err e;
+    if (c->form.type == FORM_PROTOBUF) {
+        list_reply_protobuf(l);
+        return;
+    }
+    head_json(l);
+    bool whole = c->form.pretty || c->form.type == FORM_YAML;
+    enum err_code rc = list_fill(l, whole ? SIZE_MAX : 4 * (size_t)LIST_CHUNK, &e);
+    if (rc != ERR_OK) {
+        reply_err(c, &e);
+    } else if (list_done(l)) {
+        buf_add(&l->out, STR("]}\n"));
+        reply_json(c, 200, &l->out);
+    } else {
+        c->more = list_more;
+        rest_stream(c->r, 200, form_content_type(&c->form, false));
+        list_more(c);
+    }
+}
+
+static void list_expired(struct list *l, bool is_page)
+{
+    struct call *c = l->c;
+    status_set(&c->status, &c->r->arena, STATUS_EXPIRED, "%s",
+               is_page ? "The provided continue parameter is too old to display a consistent list "
+                         "result. You can start a new list without the continue parameter, or use "
+                         "the continue token in this response to retrieve the remainder of the "
+                         "results. Continuing with the provided token results in an inconsistent "
+                         "list - objects that were created, modified, or deleted between the time "
+                         "the first chunk was returned and now may show up in the list."
+                       : "The resourceVersion for the provided list is too old.");
+    if (is_page)
+        c->status.next = token_print(l, l->from, 0);
+    reply_status(c);
+}
+
+static void list_open(struct call *c, struct list *l)
+{
+    struct err e;
+    struct str prefix = l->past.prefix, from = l->from;
+    c->own = l;
+    c->end = list_end;
+    enum err_code rc = past_open(&l->past, rest_index(c->r), rest_history(c->r), prefix,
+                                 l->revision, &c->r->arena, &e);
+    if (rc == ERR_NOT_FOUND) {
+        l->past.prefix = prefix;
+        list_expired(l, from.len > 0);
+        return;
+    }
+    if (rc != ERR_OK) {
+        reply_err(c, &e);
+        return;
+    }
+    l->is_open = true;
+    past_seek(&l->cursor, &l->past, from);
+    l->ahead = next_match(l);
+    list_reply(l);
+}
+
+static void list_awaited(struct call *c)
+{
+    list_open(c, c->list);
+}
+
+void list_begin(struct call *c)
+{
+    struct list *l = arena_zalloc(&c->r->arena, 1, sizeof *l);
+    uint64_t least = 0;
+    if (l == NULL) {
+        rest_cut(c->r);
+        return;
+    }
+    l->c = c;
+    l->from = STR("");
+    l->past.prefix = call_prefix(c);
+    buf_init(&l->out, 4 * (size_t)REST_REPLY_MAX);
+    c->list = l;
+    if (list_options(l, &least))
+        revision_await(c, least, list_awaited);
+    else
+        reply_status(c);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rest_read.h -- what get, list, watch and deletecollection share: revisions and the past.
+ */
+#ifndef CONTROLPLANE_SERVE_REST_READ_H
+#define CONTROLPLANE_SERVE_REST_READ_H
+
+#include "controlplane/serve/rest_priv.h"
+
+/* ?resourceVersion; *out stays as it is when there is none. False: 400. */
+bool revision_parse(struct call *c, uint64_t *out);
+
+/* then() once that revision was published; 504 after three seconds. Uses c->own until then. */
+void revision_await(struct call *c, uint64_t revision, void (*then)(struct call *c));
+
+/*
+ * A collection as it was at a revision: the latest snapshot, and what the history says was different
+ * for the keys that changed since. Costs the number of changes since, not the number of objects.
+ */
+struct past {
+    struct index_snapshot now;
+    struct past_entry *changed; /* By rising key; entry NULL: it was not there. */
+    uint32_t changed_count;
+    uint64_t revision;
+    struct str prefix;
+};
+
+struct past_entry {
+    struct str key;
+    struct cow_entry *entry; /* A reference. */
+};
+
+/* ERR_NOT_FOUND: the history does not reach that far back (410). revision 0: now. */
+MUST_USE enum err_code past_open(struct past *p, struct index *x, struct history *h,
+                                 struct str prefix, uint64_t revision, struct arena *a,
+                                 struct err *e);
+void past_close(struct past *p);
+
+struct past_cursor {
+    struct index_range range;
+    struct cow_entry *ahead; /* The next of range. */
+    uint32_t at;             /* In changed. */
+};
+
+void past_seek(struct past_cursor *at, const struct past *p, struct str from); /* Key >= from. */
+struct cow_entry *past_next(struct past_cursor *at, const struct past *p);     /* NULL: the end. */
+uint64_t past_count(const struct past *p, struct str from);
+
+#endif /* CONTROLPLANE_SERVE_REST_READ_H */

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers: an object in the form the client wants, or a Status that says why not. */
+#include "api/table.h"
+#include "api/yaml.h"
+#include "base/wire.h"
+#include "controlplane/serve/rest_priv.h"
+#include <stdio.h>
+
+static const struct schema_message *meta_message(const char *name)
+{
+    char full[96];
+    snprintf(full, sizeof full, "k8s.io.apimachinery.pkg.apis.meta.v1.%s", name);
+    return schema_message(str_of(full));
+}
+
+/* ------------------------------------------------------------------ bodies */
+
+void reply_text(struct call *c, uint32_t code, const char *content_type, struct str text)
+{
+    rest_reply(c->r, code, content_type, blob_new(text));
+}
+
+static void retry_header(struct call *c)
+{
+    char text[16];
+    if (c->status.retry_after == 0)
+        return;
+    snprintf(text, sizeof text, "%u", c->status.retry_after);
+    rest_set_header(c->r, "retry-after", arena_str(&c->r->arena, str_of(text)));
+}
+
+/* Last resort: the answer itself cannot be made. */
+static void reply_broken(struct call *c)
+{
+    reply_text(c, 500, "text/plain; charset=utf-8", STR("the answer is over a limit\n"));
+}
+
+/* Members by name, as Kubernetes prints YAML. */
+static void members_sort(struct json *value)
+{
+    for (struct json *i = value->first; i != NULL; i = i->next)
+        members_sort(i);
+    if (value->type != JSON_OBJECT)
+        return;
+    struct json *next;
+    for (struct json *i = value->first; i != NULL; i = next) {
+        next = i->next;
+        struct json *before = value->first;
+        while (before != i && str_cmp(before->key, i->key) < 0)
+            before = before->next;
+        if (before != i) {
+            json_remove(i);
+            json_insert(value, before, i);
+        }
+    }
+}
+
+static void yaml_from_json(struct call *c, struct str json, struct buf *out)
+{
+    struct json *tree;
+    struct err e;
+    if (json_parse(&c->r->arena, json, &tree, &e) != ERR_OK)
+        return;
+    members_sort(tree);
+    yaml_print(out, tree);
+}
+
+void reply_json(struct call *c, uint32_t code, struct buf *json)
+{
+    struct buf other;
+    struct err e;
+    buf_init(&other, REST_REPLY_MAX);
+    if (c->form.type == FORM_YAML)
+        yaml_from_json(c, buf_str(json), &other);
+    else if (c->form.pretty && c->form.type == FORM_JSON) {
+        json_indent(&other, str_trim(buf_str(json)));
+    }
+    struct buf *out = other.len > 0 ? &other : json;
+    if (buf_status(out, &e) == ERR_OK)
+        rest_reply(c->r, code, form_content_type(&c->form, false), buf_blob(out));
+    else
+        reply_broken(c);
+    buf_free(&other);
+    buf_free(json);
+}
+
+static bool status_protobuf(struct call *c, struct str json, struct buf *out)
+{
+    const struct schema_message *m = meta_message("Status");
+    struct buf raw;
+    struct err e;
+    buf_init(&raw, REST_REPLY_MAX);
+    bool made =
+        m != NULL && transcode_from_json(m, json, &c->r->arena, NULL, NULL, &raw, &e) == ERR_OK;
+    struct transcode_envelope env = {{STR("v1"), STR("Status")}, buf_str(&raw)};
+    if (made)
+        transcode_wrap(&env, out);
+    buf_free(&raw);
+    return made;
+}
+
+void reply_status(struct call *c)
+{
+    struct buf json, bytes;
+    struct err e;
+    uint32_t code =
+        c->status.row == STATUS_SUCCESS && c->status.code == 0 ? 200 : status_code(&c->status);
+    buf_init(&json, REST_REPLY_MAX);
+    status_json(&c->status, &json);
+    retry_header(c);
+    if (c->form.type != FORM_PROTOBUF) {
+        reply_json(c, code, &json);
+        return;
+    }
+    buf_init(&bytes, REST_REPLY_MAX);
+    if (status_protobuf(c, buf_str(&json), &bytes) && buf_status(&bytes, &e) == ERR_OK)
+        rest_reply(c->r, code, form_content_type(&c->form, false), buf_blob(&bytes));
+    else
+        reply_broken(c);
+    buf_free(&bytes);
+    buf_free(&json);
+}
+
+void reply_err(struct call *c, const struct err *e)
+{
+    status_err(&c->status, &c->r->arena, e);
+    reply_status(c);
+}
+
+/* ------------------------------------------------------------------ an object */
+
+static struct str meta_version(const struct call *c)
+{
+    return c->form.beta ? STR("meta.k8s.io/v1beta1") : STR("meta.k8s.io/v1");
+}
+
+/* The object's metadata alone, as a PartialObjectMetadata's bytes. */
+static void partial_bytes(struct str raw, struct buf *out)
+{
+    wire_put_bytes(out, 1, wire_find_bytes(raw, 1));
+}
+
+static enum err_code partial_json(struct call *c, struct str raw, uint64_t revision,
+                                  struct buf *out, struct err *e)
+{
+    struct transcode_json how = {meta_version(c), STR("PartialObjectMetadata"), revision};
+    struct buf bytes;
+    buf_init(&bytes, REST_REPLY_MAX);
+    partial_bytes(raw, &bytes);
+    enum err_code rc =
+        transcode_to_json(meta_message("PartialObjectMetadata"), buf_str(&bytes), &how, out, e);
+    buf_free(&bytes);
+    return rc;
+}
+
+static enum err_code whole_json(struct call *c, struct str raw, uint64_t revision, struct buf *out,
+                                struct err *e)
+{
+    struct transcode_json how = {c->schema->api_version, c->schema->kind, revision};
+    return transcode_to_json(c->schema->message, raw, &how, out, e);
+}
+
+MUST_USE enum err_code row_json(struct call *c, struct str raw, uint64_t revision, struct buf *out,
+                                struct err *e)
+{
+    buf_add(out, STR("{\"cells\":"));
+    enum err_code rc = table_cells(c->kind, raw, rest_wall(c->r), &c->r->arena, out, e);
+    buf_add(out, STR(",\"object\":"));
+    if (rc != ERR_OK)
+        return rc;
+    if (c->form.include == INCLUDE_NONE)
+        buf_add(out, STR("null"));
+    else if (c->form.include == INCLUDE_OBJECT)
+        rc = whole_json(c, raw, revision, out, e);
+    else
+        rc = partial_json(c, raw, revision, out, e);
+    buf_add_char(out, '}');
+    return rc;
+}
+
+static uint64_t raw_version(struct str raw)
+{
+    uint64_t version = 0;
+    struct str text = wire_find_bytes(wire_find_bytes(raw, 1), 6);
+    return str_parse_u64(text, &version) == ERR_OK ? version : 0;
+}
+
+MUST_USE enum err_code object_json(struct call *c, struct str raw, uint64_t revision,
+                                   bool with_columns, struct buf *out, struct err *e)
+{
+    if (c->form.as == AS_OBJECT)
+        return whole_json(c, raw, revision, out, e);
+    if (c->form.as != AS_TABLE)
+        return partial_json(c, raw, revision, out, e);
+    struct str version = meta_version(c);
+    buf_printf(out,
+               "{\"kind\":\"Table\",\"apiVersion\":\"" STR_FMT
+               "\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"columnDefinitions\":",
+               STR_ARG(version), (unsigned long long)(revision != 0 ? revision : raw_version(raw)));
+    if (with_columns)
+        table_columns(c->kind, out);
+    else
+        buf_add(out, STR("null"));
+    buf_add(out, STR(",\"rows\":["));
+    enum err_code rc = row_json(c, raw, revision, out, e);
+    buf_add(out, STR("]}"));
+    return rc;
+}
+
+static void reply_protobuf(struct call *c, uint32_t code, struct str envelope, struct str raw)
+{
+    struct buf bytes, part;
+    struct err e;
+    buf_init(&bytes, REST_REPLY_MAX);
+    buf_init(&part, REST_REPLY_MAX);
+    if (c->form.as == AS_PARTIAL) {
+        partial_bytes(raw, &part);
+        struct transcode_envelope env = {{meta_version(c), STR("PartialObjectMetadata")},
+                                         buf_str(&part)};
+        transcode_wrap(&env, &bytes);
+    } else {
+        buf_add(&bytes, envelope);
+    }
+    if (buf_status(&bytes, &e) == ERR_OK)
+        rest_reply(c->r, code, form_content_type(&c->form, false), buf_blob(&bytes));
+    else
+        reply_broken(c);
+    buf_free(&part);
+    buf_free(&bytes);
+}
+
+void reply_object(struct call *c, uint32_t code, struct str envelope)
+{
+    struct transcode_envelope env;
+    struct buf json;
+    struct err e;
+    enum err_code rc = transcode_open(envelope, &env, &e);
+    if (rc != ERR_OK) {
+        reply_err(c, &e);
+        return;
+    }
+    if (c->form.as == AS_PARTIAL_LIST) {
+        status_set(&c->status, &c->r->arena, STATUS_NOT_ACCEPTABLE,
+                   "you requested PartialObjectMetadataList, but the requested object is not a "
+                   "list (*core." STR_FMT ")",
+                   STR_ARG(c->schema->kind));
+        c->form = (struct form){.type = FORM_JSON};
+        reply_status(c);
+        return;
+    }
+    if (c->form.type == FORM_PROTOBUF) {
+        reply_protobuf(c, code, envelope, env.raw);
+        return;
+    }
+    buf_init(&json, REST_REPLY_MAX);
+    rc = object_json(c, env.raw, 0, true, &json, &e);
+    buf_add_char(&json, '\n');
+    if (rc == ERR_OK) {
+        reply_json(c, code, &json);
+        return;
+    }
+    buf_free(&json);
+    reply_err(c, &e);
+}
+
+/* ------------------------------------------------------------------ refusals */
+
+/* "leases.coordination.k8s.io" */
+static struct str resource_text(struct call *c)
+{
+    struct str group = c->schema->group, plural = c->schema->plural;
+    return arena_printf(&c->r->arena, STR_FMT "%s" STR_FMT, STR_ARG(plural),
+                        group.len == 0 ? "" : ".", STR_ARG(group));
+}
+
+bool not_found(struct call *c, struct str name)
+{
+    struct str what = resource_text(c);
+    status_set(&c->status, &c->r->arena, STATUS_NOT_FOUND, STR_FMT " \"" STR_FMT "\" not found",
+               STR_ARG(what), STR_ARG(name));
+    status_details(&c->status, c->schema->group, c->schema->plural, name);
+    return false;
+}
+
+bool conflict(struct call *c, struct str name)
+{
+    struct str what = resource_text(c);
+    status_set(&c->status, &c->r->arena, STATUS_CONFLICT,
+               "Operation cannot be fulfilled on " STR_FMT " \"" STR_FMT
+               "\": the object has been modified; please apply your changes to the latest version "
+               "and try again",
+               STR_ARG(what), STR_ARG(name));
+    status_details(&c->status, c->schema->group, c->schema->plural, name);
+    return false;
+}
+
+static bool refused_exists(struct call *c, struct str name)
+{
+    struct str what = resource_text(c);
+    struct cow_entry *e = call_find(c, name);
+    /* deletionTimestamp is field 9 of ObjectMeta, which is field 1 of every object. */
+    bool leaving = e != NULL && wire_find_bytes(wire_find_bytes(entry_raw(e), 1), 9).at != NULL;
+    status_set(&c->status, &c->r->arena, STATUS_EXISTS,
+               "%s" STR_FMT " \"" STR_FMT "\" already exists",
+               leaving ? "object is being deleted: " : "", STR_ARG(what), STR_ARG(name));
+    status_details(&c->status, c->schema->group, c->schema->plural, name);
+    return false;
+}
+
+static bool refused_terminating(struct call *c, struct str name)
+{
+    struct arena *a = &c->r->arena;
+    struct str what = resource_text(c), ns = c->r->at.namespace;
+    static const struct field metadata = {.name = "metadata"};
+    struct field f = field_name(&metadata, "namespace");
+    struct causes causes;
+    causes_init(&causes, a);
+    causes_add(&causes, CAUSE_TERMINATING, &f, "namespace " STR_FMT " is being terminated",
+               STR_ARG(ns));
+    status_set(&c->status, a, STATUS_FORBIDDEN,
+               STR_FMT " \"" STR_FMT
+                       "\" is forbidden: unable to create new content in namespace " STR_FMT
+                       " because it is being terminated",
+               STR_ARG(what), STR_ARG(name), STR_ARG(ns));
+    status_details(&c->status, c->schema->group, c->schema->plural, name);
+    c->status.causes = causes.first;
+    return false;
+}
+
+static bool refused_with(struct call *c, enum status_row row, struct str name, const char *what,
+                         struct str text)
+{
+    struct str resource = resource_text(c);
+    status_set(&c->status, &c->r->arena, row, STR_FMT " \"" STR_FMT "\" %s" STR_FMT,
+               STR_ARG(resource), STR_ARG(name), what, STR_ARG(text));
+    status_details(&c->status, c->schema->group,
+                   row == STATUS_INVALID ? c->schema->kind : c->schema->plural, name);
+    return false;
+}
+
+bool write_refused(struct call *c, struct str name, const struct rest_written *w)
+{
+    struct arena *a = &c->r->arena;
+    struct str ns = c->r->at.namespace;
+    switch (w->result) {
+    case WRITE_OK:
+        break;
+    case WRITE_EXISTS:
+        return refused_exists(c, name);
+    case WRITE_NOT_FOUND:
+        return not_found(c, name);
+    case WRITE_STALE:
+        return conflict(c, name);
+    case WRITE_OTHER_UID:
+        return refused_with(c, STATUS_CONFLICT, name, "has another uid: ", w->text);
+    case WRITE_NO_NAMESPACE:
+        status_set(&c->status, a, STATUS_NOT_FOUND, "namespaces \"" STR_FMT "\" not found",
+                   STR_ARG(ns));
+        status_details(&c->status, STR(""), STR("namespaces"), ns);
+        return false;
+    case WRITE_TERMINATING:
+        return refused_terminating(c, name);
+    case WRITE_DENIED:
+        return refused_with(c, STATUS_FORBIDDEN, name, "is forbidden: ", w->text);
+    case WRITE_INVALID:
+        return refused_with(c, STATUS_INVALID, name, "is invalid: ", w->text);
+    case WRITE_TOO_LARGE:
+        return status_set(&c->status, a, STATUS_TOO_LARGE,
+                          "Request entity too large: a stored object may have %d bytes",
+                          STORE_VALUE_MAX);
+    case WRITE_BUSY:
+        return status_set(&c->status, a, STATUS_TOO_MANY,
+                          "too many writes are waiting, please try again later");
+    case WRITE_UNAVAILABLE:
+    case WRITE_STORE_FULL:
+        return status_set(&c->status, a, STATUS_UNAVAILABLE, "the store is unavailable: " STR_FMT,
+                          STR_ARG(w->text));
+    }
+    return status_set(&c->status, a, STATUS_INTERNAL, "the write ended in an unknown way");
+}
+
+bool options_unsupported(struct call *c, const char *options, const char *field, struct str value,
+                         const char *values)
+{
+    struct causes causes;
+    struct field f = field_name(NULL, field);
+    causes_init(&causes, &c->r->arena);
+    causes_add(&causes, CAUSE_NOT_SUPPORTED, &f, STR_FMT ": supported values: %s", STR_ARG(value),
+               values);
+    return status_invalid(&c->status, STR("meta.k8s.io"), str_of(options), STR(""), &causes);
+}
+
+void warn(struct call *c, struct str text)
+{
+    struct str quoted = status_quote(&c->r->arena, text);
+    rest_set_header(c->r, "warning", arena_printf(&c->r->arena, "299 - " STR_FMT, STR_ARG(quoted)));
+}

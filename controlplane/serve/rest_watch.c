@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * WATCH: a position in the history. Nothing is queued for a watcher: when there is room in its
+ * stream and the history is ahead of it, what it wants is encoded; a slow one is simply behind, and
+ * one that falls off the history's end is told 410 and lists again.
+ *
+ *    STARTING   the present state as ADDED events, where no resourceVersion was given (or 0)
+ *    FOLLOWING  changes behind the position, until timeoutSeconds
+ *
+ * A watcher without selectors gets the same bytes as every other one in its form: a frame is made
+ * once per connection thread and form, and shared (frames below).
+ */
+#include "base/mem.h"
+#include "base/wire.h"
+#include "controlplane/serve/rest_read.h"
+#include <stdlib.h>
+
+enum {
+    WATCH_TIMEOUT_MIN_S = 1800, /* Without timeoutSeconds: this, up to twice as long. */
+    BOOKMARK_S = 60,
+    FRAMES_MAX = 512, /* Shared frames a thread keeps: a power of two. */
+};
+
+enum event { EVENT_ADDED, EVENT_MODIFIED, EVENT_DELETED, EVENT_BOOKMARK, EVENT_ERROR };
+
+static const char *const event_names[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"};
+
+struct watch {
+    struct select select;
+    struct str prefix;
+    uint64_t seen; /* Everything up to here was sent or was not wanted. */
+    struct instant end_at, bookmark_at;
+    bool bookmarks, has_columns; /* has_columns: a Table's columns were sent. */
+    struct cow_entry **initial;  /* Of c->snapshot, by revision. */
+    uint32_t initial_count, initial_at;
+};
+
+/* ------------------------------------------------------------------ frames */
+
+/* One encoded event, as every watcher of this thread in this form gets it. */
+struct frame {
+    uint64_t revision;
+    const struct kind *kind;
+    uint8_t event, type, as, include;
+    bool beta;
+    struct blob *bytes;
+};
+
+struct rest_frames {
+    struct frame at[FRAMES_MAX];
+};
+
+void *rest_thread_new(void)
+{
+    return mem_zalloc(1, sizeof(struct rest_frames));
+}
+
+void rest_thread_free(void *thread)
+{
+    struct rest_frames *frames = thread;
+    for (uint32_t i = 0; frames != NULL && i < FRAMES_MAX; i++)
+        blob_unref(frames->at[i].bytes);
+    mem_free(frames);
+}
+
+static struct frame *frame_slot(struct call *c, uint64_t revision)
+{
+    struct rest_frames *frames = rest_thread(c->r);
+    uint64_t form = (uint64_t)c->form.type * 4 + c->form.as;
+    return frames == NULL ? NULL : &frames->at[(revision * 12 + form) % FRAMES_MAX];
+}
+
+static bool frame_is(const struct frame *f, const struct call *c, enum event event,
+                     uint64_t revision)
+{
+    return f->bytes != NULL && f->revision == revision && f->kind == c->kind && f->event == event &&
+           f->type == c->form.type && f->as == c->form.as && f->include == c->form.include &&
+           f->beta == c->form.beta;
+}
+
+static struct blob *frame_json(struct call *c, enum event event, struct str raw, uint64_t revision,
+                               bool with_columns)
+{
+    struct buf out;
+    struct err e;
+    buf_init(&out, REST_REPLY_MAX);
+    buf_printf(&out, "{\"type\":\"%s\",\"object\":", event_names[event]);
+    enum err_code rc = object_json(c, raw, revision, with_columns, &out, &e);
+    buf_add(&out, STR("}\n"));
+    struct blob *frame = rc == ERR_OK ? buf_blob(&out) : NULL;
+    buf_free(&out);
+    return frame;
+}
+
+/* Length, then WatchEvent{type, object{raw}}; raw is an envelope of its own. */
+static struct blob *frame_protobuf(struct call *c, enum event event, struct str raw,
+                                   uint64_t revision)
+{
+    struct buf body, object, envelope, out;
+    struct err e;
+    bool partial = c->form.as != AS_OBJECT;
+    buf_init(&body, REST_REPLY_MAX);
+    buf_init(&object, REST_REPLY_MAX);
+    buf_init(&envelope, REST_REPLY_MAX);
+    buf_init(&out, REST_REPLY_MAX);
+    enum err_code rc = ERR_OK;
+    if (revision != 0)
+        rc = transcode_set_version(c->schema->message, raw, revision, &object, &e);
+    else
+        buf_add(&object, raw);
+    if (partial) {
+        wire_put_bytes(&body, 1, wire_find_bytes(buf_str(&object), 1));
+        buf_clear(&object);
+        buf_add(&object, buf_str(&body));
+        buf_clear(&body);
+    }
+    struct transcode_envelope env = {{partial ? STR("meta.k8s.io/v1") : c->schema->api_version,
+                                      partial ? STR("PartialObjectMetadata") : c->schema->kind},
+                                     buf_str(&object)};
+    transcode_wrap(&env, &envelope);
+    wire_put_bytes(&body, 1, str_of(event_names[event]));
+    size_t at = wire_begin(&body, 2);
+    wire_put_bytes(&body, 1, buf_str(&envelope));
+    wire_end(&body, at);
+    for (int shift = 24; shift >= 0; shift -= 8)
+        buf_add_char(&out, (char)(body.len >> shift));
+    buf_add(&out, buf_str(&body));
+    struct blob *frame = rc == ERR_OK ? buf_blob(&out) : NULL;
+    buf_free(&body);
+    buf_free(&object);
+    buf_free(&envelope);
+    buf_free(&out);
+    return frame;
+}
+
+static struct blob *frame_make(struct call *c, enum event event, struct str raw, uint64_t revision,
+                               bool with_columns)
+{
+    return c->form.type == FORM_PROTOBUF ? frame_protobuf(c, event, raw, revision)
+                                         : frame_json(c, event, raw, revision, with_columns);
+}
+
+/* A reference. NULL: the object does not decode; it is left out. */
+static struct blob *frame_get(struct call *c, enum event event, const struct cow_entry *entry)
+{
+    struct watch *w = c->own;
+    bool first_table = c->form.as == AS_TABLE && !w->has_columns;
+    w->has_columns = true;
+    /* A Table's cells tell ages: they are as old as the frame, seconds at the most. */
+    struct frame *f = first_table ? NULL : frame_slot(c, entry->stamp);
+    if (f != NULL && frame_is(f, c, event, entry->stamp))
+        return blob_ref(f->bytes);
+    struct blob *bytes = frame_make(c, event, entry_raw(entry), 0, first_table);
+    if (f != NULL && bytes != NULL) {
+        blob_unref(f->bytes);
+        *f = (struct frame){entry->stamp,        c->kind,
+                            (uint8_t)event,      (uint8_t)c->form.type,
+                            (uint8_t)c->form.as, (uint8_t)c->form.include,
+                            c->form.beta,        blob_ref(bytes)};
+    }
+    return bytes;
+}
+
+static void send(struct call *c, struct blob *frame)
+{
+    if (frame != NULL)
+        (void)rest_chunk(c->r, frame);
+}
+
+/* ------------------------------------------------------------------ one change */
+
+static bool wanted(const struct watch *w, const struct cow_entry *e)
+{
+    return e != NULL && (select_is_all(&w->select) || select_matches(&w->select, entry_raw(e)));
+}
+
+static void change_send(struct call *c, const struct history_change *change)
+{
+    struct watch *w = c->own;
+    bool was = wanted(w, change->before);
+    bool is = !change->deleted && wanted(w, change->now);
+    if (change->deleted && was)
+        send(c, frame_get(c, EVENT_DELETED, change->now));
+    else if (is)
+        send(c, frame_get(c, was ? EVENT_MODIFIED : EVENT_ADDED, change->now));
+    else if (was) {
+        /* It stopped matching: as it last matched, with the revision of the change. */
+        bool first_table = c->form.as == AS_TABLE && !w->has_columns;
+        w->has_columns = true;
+        send(c, frame_make(c, EVENT_DELETED, entry_raw(change->before), change->revision,
+                           first_table));
+    }
+}
+
+static void bookmark_send(struct call *c)
+{
+    struct watch *w = c->own;
+    struct buf raw, number;
+    buf_init(&raw, 256);
+    buf_init(&number, 24);
+    buf_add_u64(&number, w->seen);
+    size_t at = wire_begin(&raw, 1);
+    wire_put_bytes(&raw, 6, buf_str(&number));
+    wire_end(&raw, at);
+    send(c, frame_make(c, EVENT_BOOKMARK, buf_str(&raw), 0, false));
+    buf_free(&number);
+    buf_free(&raw);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+static void watch_expired(struct call *c)
+{
+    struct watch *w = c->own;
+    struct buf out;
+    struct history_bounds b = history_bounds(rest_history(c->r));
+    status_set(&c->status, &c->r->arena, STATUS_EXPIRED, "too old resource version: %llu (%llu)",
+               (unsigned long long)w->seen, (unsigned long long)b.oldest);
+    buf_init(&out, 4096);
+    if (c->form.type == FORM_PROTOBUF) {
+        /* WatchEvent{ERROR, Status}: the client lists again whatever it reads here. */
+        struct buf status, raw, body;
+        struct err e;
+        const struct schema_message *m =
+            schema_message(STR("k8s.io.apimachinery.pkg.apis.meta.v1.Status"));
+        buf_init(&status, 4096);
+        buf_init(&raw, 4096);
+        buf_init(&body, 8192);
+        status_json(&c->status, &status);
+        if (m != NULL && transcode_from_json(m, buf_str(&status), &c->r->arena, NULL, NULL, &raw,
+                                             &e) == ERR_OK) {
+            struct transcode_envelope env = {{STR("v1"), STR("Status")}, buf_str(&raw)};
+            buf_clear(&status);
+            transcode_wrap(&env, &status);
+            wire_put_bytes(&body, 1, STR("ERROR"));
+            size_t at = wire_begin(&body, 2);
+            wire_put_bytes(&body, 1, buf_str(&status));
+            wire_end(&body, at);
+            for (int shift = 24; shift >= 0; shift -= 8)
+                buf_add_char(&out, (char)(body.len >> shift));
+            buf_add(&out, buf_str(&body));
+        }
+        buf_free(&status);
+        buf_free(&raw);
+        buf_free(&body);
+    } else {
+        buf_add(&out, STR("{\"type\":\"ERROR\",\"object\":"));
+        status_json(&c->status, &out);
+        out.len -= out.len > 0 && out.at[out.len - 1] == '\n';
+        buf_add(&out, STR("}\n"));
+    }
+    send(c, buf_blob(&out));
+    buf_free(&out);
+    rest_finish(c->r);
+}
+
+/* ------------------------------------------------------------------ going on */
+
+/* False: no room, or the watch is over. */
+static bool watch_batch(struct call *c, bool *out_more)
+{
+    struct watch *w = c->own;
+    struct history_filter filter = {.prefix = w->prefix};
+    struct history_batch batch;
+    struct err e;
+    *out_more = false;
+    if (history_bounds(rest_history(c->r)).head < w->seen)
+        return true; /* A revision of the future: it comes. */
+    enum err_code rc = history_read(rest_history(c->r), w->seen, &filter, &batch, &e);
+    if (rc != ERR_OK) {
+        watch_expired(c);
+        return false;
+    }
+    for (uint32_t i = 0; i < batch.count; i++)
+        change_send(c, &batch.at[i]);
+    w->seen = batch.seen;
+    *out_more = batch.more;
+    history_batch_free(&batch);
+    return true;
+}
+
+static void watch_more(struct call *c)
+{
+    struct watch *w = c->own;
+    struct instant now = rest_now(c->r);
+    bool more = true;
+    while (w->initial_at < w->initial_count) {
+        if (rest_room(c->r) == 0)
+            return;
+        send(c, frame_get(c, EVENT_ADDED, w->initial[w->initial_at++]));
+    }
+    while (more) {
+        if (rest_room(c->r) == 0)
+            return;
+        if (!watch_batch(c, &more))
+            return;
+    }
+    bool is_over = instant_due(w->end_at, now);
+    if (w->bookmarks && (is_over || instant_due(w->bookmark_at, now))) {
+        bookmark_send(c);
+        w->bookmark_at = instant_add(now, SPAN_S(BOOKMARK_S));
+    }
+    if (is_over)
+        rest_finish(c->r);
+    else
+        rest_wake(c->r, w->bookmarks ? instant_earlier(w->end_at, w->bookmark_at) : w->end_at);
+}
+
+/* ------------------------------------------------------------------ beginning */
+
+static bool forbidden(struct call *c, const char *field, const char *why)
+{
+    struct causes causes;
+    struct field f = field_name(NULL, field);
+    causes_init(&causes, &c->r->arena);
+    causes_add(&causes, CAUSE_FORBIDDEN, &f, "%s", why);
+    return status_invalid(&c->status, STR("meta.k8s.io"), STR("ListOptions"), STR(""), &causes);
+}
+
+/* sendInitialEvents is not served: 422 makes clients list and then watch (reference: 4.3). */
+static bool watch_options(struct call *c, struct watch *w, int64_t *out_seconds)
+{
+    if (rest_query(c->r, "continue").len > 0)
+        return forbidden(c, "resourceVersionMatch",
+                         "resourceVersionMatch is forbidden when continue is provided");
+    if (rest_query(c->r, "sendInitialEvents").len > 0)
+        return forbidden(c, "sendInitialEvents",
+                         "sendInitialEvents is forbidden for watch unless the WatchList feature "
+                         "gate is enabled");
+    if (rest_query(c->r, "resourceVersionMatch").len > 0)
+        return forbidden(c, "resourceVersionMatch",
+                         "resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+                         "provided");
+    w->bookmarks = query_flag(c->r, "allowWatchBookmarks");
+    return query_i64(c, "timeoutSeconds", out_seconds) && select_parse(c, &w->select) &&
+           revision_parse(c, &w->seen);
+}
+
+static int by_revision(const void *a, const void *b)
+{
+    const struct cow_entry *const *x = a, *const *y = b;
+    return ((*x)->stamp > (*y)->stamp) - ((*x)->stamp < (*y)->stamp);
+}
+
+/* What is there now, by revision: a client that resumes from the last it saw skips nothing. */
+static bool watch_initial(struct call *c, struct watch *w)
+{
+    struct index_range range;
+    struct cow_entry *e;
+    c->snapshot = index_snapshot(rest_index(c->r));
+    uint64_t count = index_count(&c->snapshot, w->prefix, STR(""));
+    w->initial = arena_zalloc(&c->r->arena, count + 1, sizeof(struct cow_entry *));
+    if (w->initial == NULL)
+        return false;
+    index_range(&range, &c->snapshot, w->prefix, STR(""));
+    while ((e = index_range_next(&range)) != NULL)
+        if (wanted(w, e))
+            w->initial[w->initial_count++] = e;
+    qsort(w->initial, w->initial_count, sizeof(struct cow_entry *), by_revision);
+    w->seen = c->snapshot.revision;
+    return true;
+}
+
+static bool watch_open(struct call *c, struct watch *w)
+{
+    int64_t seconds = 0;
+    if (!watch_options(c, w, &seconds))
+        return false;
+    if (seconds <= 0)
+        seconds = WATCH_TIMEOUT_MIN_S + (int64_t)(rest_random(c->r) % WATCH_TIMEOUT_MIN_S);
+    struct instant now = rest_now(c->r);
+    w->end_at = instant_add(now, SPAN_S(seconds));
+    w->bookmark_at = instant_add(now, SPAN_S(BOOKMARK_S));
+    w->prefix = call_prefix(c);
+    if (w->seen == 0 && !watch_initial(c, w))
+        return status_set(&c->status, &c->r->arena, STATUS_TOO_LARGE,
+                          "too many objects for the initial events; list and watch instead");
+    return true;
+}
+
+void watch_begin(struct call *c)
+{
+    struct watch *w = arena_zalloc(&c->r->arena, 1, sizeof *w);
+    if (w == NULL) {
+        rest_cut(c->r);
+        return;
+    }
+    c->own = w;
+    if (!watch_open(c, w)) {
+        reply_status(c);
+        return;
+    }
+    c->more = watch_more;
+    rest_follow(c->r, true);
+    rest_stream(c->r, 200, form_content_type(&c->form, true));
+    watch_more(c);
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/serve/rest_write.h"
+#include "base/wire.h"
+#include "proto/k8s/core_v1.pb-c.h"
+
+/* ------------------------------------------------------------------ options */
+
+bool dry_run_parse(struct call *c, const char *options, bool *out)
+{
+    struct str value = rest_query(c->r, "dryRun");
+    if (value.at == NULL || str_is(value, "All")) {
+        *out = value.at != NULL;
+        return true;
+    }
+    struct str quoted = status_quote(&c->r->arena, value);
+    return options_unsupported(c, options, "dryRun",
+                               arena_printf(&c->r->arena, "[]string{" STR_FMT "}", STR_ARG(quoted)),
+                               "\"All\"");
+}
+
+bool change_options(struct call *c, struct change *w, const char *options)
+{
+    struct str fields = rest_query(c->r, "fieldValidation");
+    w->strictness = FIELDS_WARN;
+    if (str_is(fields, "Ignore"))
+        w->strictness = FIELDS_IGNORE;
+    else if (str_is(fields, "Strict"))
+        w->strictness = FIELDS_STRICT;
+    else if (fields.len > 0 && !str_is(fields, "Warn"))
+        return options_unsupported(c, options, "fieldValidation",
+                                   status_quote(&c->r->arena, fields),
+                                   "\"\", \"Ignore\", \"Strict\", \"Warn\"");
+    return dry_run_parse(c, options, &w->dry_run);
+}
+
+static enum kind_write door_of(const struct call *c, bool is_create)
+{
+    struct str sub = c->r->at.subresource;
+    if (is_create)
+        return KIND_CREATE;
+    if (str_is(sub, "status"))
+        return KIND_STATUS;
+    if (str_is(sub, "finalize"))
+        return KIND_FINALIZE;
+    if (str_is(sub, "ephemeralcontainers"))
+        return KIND_EPHEMERAL;
+    return KIND_UPDATE;
+}
+
+/* ------------------------------------------------------------------ metadata against the URL */
+
+static bool bad_request(struct call *c, const char *why)
+{
+    return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST, "%s", why);
+}
+
+static bool namespace_fits(struct call *c, Meta__ObjectMeta *m)
+{
+    struct str ns = c->schema->namespaced ? c->r->at.namespace : STR("");
+    struct str given = kind_str(m->namespace_);
+    if (given.len > 0 && !str_eq(given, ns) && c->schema->namespaced)
+        return bad_request(c, "the namespace of the provided object does not match the namespace "
+                              "sent on the request");
+    m->namespace_ = ns.len == 0 ? NULL : arena_dup(&c->r->arena, ns);
+    return true;
+}
+
+static bool name_fits(struct call *c, const Meta__ObjectMeta *m)
+{
+    struct str url = c->r->at.name, given = kind_str(m->name);
+    if (str_eq(url, given))
+        return true;
+    if (given.len == 0)
+        return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST,
+                          "the name of the object (" STR_FMT
+                          " based on URL) was undeterminable: name must be provided",
+                          STR_ARG(url));
+    return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST,
+                      "the name of the object (" STR_FMT ") does not match the name on the URL "
+                      "(" STR_FMT ")",
+                      STR_ARG(given), STR_ARG(url));
+}
+
+static bool uid_fits(struct call *c, const Meta__ObjectMeta *m, const Meta__ObjectMeta *old)
+{
+    struct str given = kind_str(m->uid), is = kind_str(old->uid), name = c->r->at.name;
+    struct str plural = c->schema->plural;
+    if (given.len == 0 || str_eq(given, is))
+        return true;
+    status_set(&c->status, &c->r->arena, STATUS_CONFLICT,
+               "Operation cannot be fulfilled on " STR_FMT " \"" STR_FMT
+               "\": Precondition failed: UID in precondition: " STR_FMT
+               ", UID in object meta: " STR_FMT,
+               STR_ARG(plural), STR_ARG(name), STR_ARG(given), STR_ARG(is));
+    status_details(&c->status, c->schema->group, plural, name);
+    return false;
+}
+
+/* The client's own version, where it gave one: the optimistic lock. */
+static bool version_fits(struct call *c, struct change *w, const Meta__ObjectMeta *m)
+{
+    struct str text = kind_str(m->resource_version);
+    uint64_t version = 0;
+    if (text.len == 0)
+        return true;
+    if (str_parse_u64(text, &version) != ERR_OK)
+        return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST,
+                          "metadata.resourceVersion: Invalid value: \"" STR_FMT
+                          "\": must be a number that the server gave",
+                          STR_ARG(text));
+    w->is_exact = version != 0;
+    return version == 0 || version == w->old->stamp || conflict(c, w->name);
+}
+
+/* ------------------------------------------------------------------ to the core */
+
+static void change_answer(struct call *c, uint32_t code, struct str envelope)
+{
+    struct change *w = c->own;
+    if (w->done != NULL)
+        w->done(c);
+    else
+        reply_object(c, code, envelope);
+}
+
+static void change_written(struct call *c, const struct rest_written *written)
+{
+    struct change *w = c->own;
+    bool is_stale = written->result == WRITE_STALE && w->old != NULL;
+    if (is_stale && !w->is_exact && w->again != NULL && ++w->attempts < CHANGE_ATTEMPTS_MAX) {
+        w->again(c);
+        return;
+    }
+    if (written->result == WRITE_OK) {
+        change_answer(c, w->old == NULL && w->done == NULL ? 201 : 200, blob_str(written->object));
+        return;
+    }
+    write_refused(c, w->name, written);
+    reply_status(c);
+}
+
+static void change_warn(struct call *c)
+{
+    struct change *w = c->own;
+    for (; w->warned < w->prepared.warnings_count && w->warned < 8; w->warned++)
+        warn(c, w->prepared.warnings[w->warned]);
+}
+
+static struct blob *change_envelope(struct call *c, struct str raw)
+{
+    struct transcode_envelope env = {{c->schema->api_version, c->schema->kind}, raw};
+    struct buf out;
+    buf_init(&out, REST_REPLY_MAX);
+    transcode_wrap(&env, &out);
+    struct blob *blob = buf_blob(&out);
+    buf_free(&out);
+    return blob;
+}
+
+static void change_write(struct call *c, struct str raw, const Meta__ObjectMeta *m)
+{
+    struct change *w = c->own;
+    bool is_create = w->old == NULL;
+    struct blob *object = change_envelope(c, raw);
+    struct write_request request = {
+        .verb = is_create ? WRITE_CREATE : WRITE_REPLACE,
+        .key = call_key(c, w->name),
+        .generate = is_create && w->name.len == 0 ? kind_str(m->generate_name) : STR(""),
+        .object = object,
+        .if_revision = is_create ? 0 : w->old->stamp,
+        .grace_seconds = -1,
+        .dry_run = w->dry_run,
+    };
+    c->written = change_written;
+    bool is_asked = object != NULL && request.key.at != NULL && rest_write(c->r, &request);
+    blob_unref(object);
+    if (is_asked)
+        return;
+    if (object == NULL || request.key.at == NULL)
+        status_set(&c->status, &c->r->arena, STATUS_TOO_LARGE,
+                   "Request entity too large: the object or its name is over the limit");
+    else
+        status_set(&c->status, &c->r->arena, STATUS_TOO_MANY,
+                   "too many writes are waiting, please try again later");
+    reply_status(c);
+}
+
+/* ------------------------------------------------------------------ preparing */
+
+static ProtobufCMessage *unpack(struct call *c, struct str raw)
+{
+    ProtobufCMessage *object;
+    struct err e;
+    enum err_code rc = transcode_unpack(c->schema->message, raw, &c->r->arena, &object, &e);
+    if (rc == ERR_OK)
+        return object;
+    status_err(&c->status, &c->r->arena, &e);
+    return NULL;
+}
+
+static bool pack(struct call *c, const ProtobufCMessage *object, struct str *out)
+{
+    struct buf raw;
+    struct err e;
+    buf_init(&raw, REST_REPLY_MAX);
+    enum err_code rc = transcode_pack(c->schema->message, object, &c->r->arena, &raw, &e);
+    if (rc == ERR_OK)
+        *out = arena_str(&c->r->arena, raw.len == 0 ? STR("") : buf_str(&raw));
+    buf_free(&raw);
+    return rc == ERR_OK || status_err(&c->status, &c->r->arena, &e);
+}
+
+/* Where a bad prefix was given, a message names the name that it would have become. */
+static struct str shown_name(struct call *c, const Meta__ObjectMeta *m)
+{
+    struct change *w = c->own;
+    if (w->name.len > 0 || is_empty_text(m->generate_name))
+        return w->name;
+    return kind_str(m->name);
+}
+
+static bool prepare(struct call *c, ProtobufCMessage *object, const ProtobufCMessage *old)
+{
+    struct change *w = c->own;
+    kind_call_init(&w->prepared, &c->r->arena, w->door, rest_wall(c->r), rest_random(c->r));
+    w->warned = 0;
+    if (kind_prepare(c->kind, &w->prepared, object, old))
+        return true;
+    return status_invalid(&c->status, c->schema->group, c->schema->kind,
+                          shown_name(c, kind_meta_get(object)), &w->prepared.causes);
+}
+
+/* True: the answer is the object as it is; nothing is written and nobody is told. */
+static bool is_unchanged(const struct change *w, struct str raw)
+{
+    return w->old != NULL && str_eq(raw, entry_raw(w->old));
+}
+
+static bool change_make(struct call *c, ProtobufCMessage *object, struct str *out_raw)
+{
+    struct change *w = c->own;
+    Meta__ObjectMeta *m = kind_meta(object, &c->r->arena);
+    ProtobufCMessage *old = NULL;
+    if (m == NULL || !namespace_fits(c, m))
+        return m != NULL ? false : bad_request(c, "the object is too large");
+    if (w->old != NULL) {
+        old = unpack(c, entry_raw(w->old));
+        if (old == NULL || !name_fits(c, m) || !uid_fits(c, m, kind_meta_get(old)) ||
+            !version_fits(c, w, m) || !prepare(c, object, old))
+            return false;
+        kind_meta(object, &c->r->arena)->resource_version = kind_meta_get(old)->resource_version;
+        return pack(c, object, out_raw);
+    }
+    if (!is_empty_text(m->resource_version))
+        return bad_request(c, "resourceVersion should not be set on objects to be created");
+    if (c->r->at.name.len > 0 && !name_fits(c, m))
+        return false;
+    w->name = kind_str(m->name);
+    return prepare(c, object, NULL) && pack(c, object, out_raw);
+}
+
+void change_submit_message(struct call *c, ProtobufCMessage *object)
+{
+    struct change *w = c->own;
+    struct str raw;
+    struct err e;
+    if (!change_make(c, object, &raw)) {
+        change_warn(c);
+        reply_status(c);
+    } else if (arena_status(&c->r->arena, &e) != ERR_OK) {
+        reply_err(c, &e);
+    } else if (is_unchanged(w, raw)) {
+        change_warn(c);
+        change_answer(c, 200, blob_str(w->old->value));
+    } else {
+        change_warn(c);
+        change_write(c, raw, kind_meta_get(object));
+    }
+}
+
+void change_submit(struct call *c, struct str raw)
+{
+    ProtobufCMessage *object = unpack(c, raw);
+    if (object == NULL)
+        reply_status(c);
+    else
+        change_submit_message(c, object);
+}
+
+bool change_find(struct call *c)
+{
+    struct change *w = c->own;
+    w->name = c->r->at.name;
+    w->old = call_find(c, w->name);
+    return w->old != NULL || not_found(c, w->name);
+}
+
+/* ------------------------------------------------------------------ create, update */
+
+static struct change *change_new(struct call *c, bool is_create)
+{
+    struct change *w = arena_zalloc(&c->r->arena, 1, sizeof *w);
+    if (w == NULL) {
+        rest_cut(c->r);
+        return NULL;
+    }
+    w->door = door_of(c, is_create);
+    c->own = w;
+    return w;
+}
+
+void create_begin(struct call *c)
+{
+    struct change *w = change_new(c, true);
+    struct str raw;
+    if (w == NULL)
+        return;
+    if (change_options(c, w, "CreateOptions") && body_read(c, w->strictness, &raw))
+        change_submit(c, raw);
+    else
+        reply_status(c);
+}
+
+static void update_again(struct call *c)
+{
+    struct change *w = c->own;
+    struct str raw;
+    enum strictness said = w->attempts > 0 ? FIELDS_IGNORE : w->strictness;
+    if (!body_read(c, said, &raw)) {
+        reply_status(c);
+        return;
+    }
+    if (change_find(c)) {
+        change_submit(c, raw);
+    } else if ((c->kind->flags & KIND_PUT_CREATES) && w->door == KIND_UPDATE) {
+        w->door = KIND_CREATE;
+        change_submit(c, raw);
+    } else {
+        reply_status(c);
+    }
+}
+
+void update_begin(struct call *c)
+{
+    struct change *w = change_new(c, false);
+    if (w == NULL)
+        return;
+    w->again = update_again;
+    if (change_options(c, w, "UpdateOptions"))
+        update_again(c);
+    else
+        reply_status(c);
+}
+
+/* ------------------------------------------------------------------ pods/binding */
+
+static void bind_done(struct call *c)
+{
+    status_set(&c->status, &c->r->arena, STATUS_SUCCESS, "%s", "");
+    c->status.code = 201;
+    reply_status(c);
+}
+
+static void bind_again(struct call *c)
+{
+    struct change *w = c->own;
+    if (!change_find(c)) {
+        reply_status(c);
+        return;
+    }
+    Core__Pod *pod = (Core__Pod *)unpack(c, entry_raw(w->old));
+    if (pod == NULL) {
+        reply_status(c);
+        return;
+    }
+    if (pod->spec != NULL && !is_empty_text(pod->spec->node_name)) {
+        struct str name = w->name;
+        status_set(&c->status, &c->r->arena, STATUS_CONFLICT,
+                   "Operation cannot be fulfilled on pods/binding \"" STR_FMT "\": pod " STR_FMT
+                   " is already assigned to node \"%s\"",
+                   STR_ARG(name), STR_ARG(name), pod->spec->node_name);
+        status_details(&c->status, STR(""), STR("pods/binding"), name);
+        reply_status(c);
+        return;
+    }
+    pod->spec->node_name = c->target;
+    change_submit_message(c, &pod->base);
+}
+
+void bind_begin(struct call *c)
+{
+    struct change *w = change_new(c, false);
+    const struct schema_message *m = schema_message(STR("k8s.io.api.core.v1.Binding"));
+    struct transcode_envelope env = {.raw = c->r->body};
+    ProtobufCMessage *object = NULL;
+    struct buf raw;
+    struct err e;
+    if (w == NULL)
+        return;
+    w->door = KIND_BIND;
+    w->again = bind_again;
+    w->done = bind_done;
+    buf_init(&raw, 1 << 16);
+    enum err_code rc = m == NULL ? err_set(&e, ERR_INVALID, "no Binding") : ERR_OK;
+    if (rc == ERR_OK && body_is_protobuf(c->r->content_type))
+        rc = transcode_open(c->r->body, &env, &e);
+    if (rc == ERR_OK && body_is_protobuf(c->r->content_type))
+        rc = transcode_from_protobuf(m, env.raw, &c->r->arena, &raw, &e);
+    else if (rc == ERR_OK)
+        rc = transcode_from_json(m, c->r->body, &c->r->arena, NULL, NULL, &raw, &e);
+    if (rc == ERR_OK)
+        rc = transcode_unpack(m, arena_str(&c->r->arena, buf_str(&raw)), &c->r->arena, &object, &e);
+    buf_free(&raw);
+    const Core__Binding *b = (const Core__Binding *)object;
+    if (rc != ERR_OK)
+        reply_err(c, &e);
+    else if (b->target == NULL || is_empty_text(b->target->name)) {
+        status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST, "target.name: Required value");
+        reply_status(c);
+    } else if (change_options(c, w, "CreateOptions")) {
+        c->target = b->target->name;
+        bind_again(c);
+    } else {
+        reply_status(c);
+    }
+}

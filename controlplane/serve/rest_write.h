@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rest_write.h -- a write on its way: from what the client sent to what the core is asked.
+ *
+ * Create, update and patch differ in where the new object comes from. The rest is one road:
+ * change_submit() unpacks it, prepares and validates it against the one it replaces, leaves when
+ * nothing changed, and asks the core to write it where the old one was read. When somebody else was
+ * faster, a change without a version of the client's own is made again from the newer object.
+ */
+#ifndef CONTROLPLANE_SERVE_REST_WRITE_H
+#define CONTROLPLANE_SERVE_REST_WRITE_H
+
+#include "controlplane/serve/rest_priv.h"
+
+enum { CHANGE_ATTEMPTS_MAX = 5 };
+
+struct change {
+    enum kind_write door;
+    enum strictness strictness;
+    bool dry_run;
+    bool is_exact; /* The client named a version: no second attempt. */
+    struct str name;
+    struct cow_entry *old; /* In c->snapshot; NULL: create. */
+    uint32_t attempts;
+    struct kind_call prepared;
+    uint32_t warned; /* Of prepared.warnings. */
+    /* Makes the change again from a newer object. */
+    void (*again)(struct call *c);
+    /* Answers instead of the object, where that is not it: bindings. */
+    void (*done)(struct call *c);
+};
+
+/* ?dryRun, ?fieldValidation, ?fieldManager. options: "CreateOptions", for the refusal. */
+bool change_options(struct call *c, struct change *w, const char *options);
+bool dry_run_parse(struct call *c, const char *options, bool *out);
+
+/* Everything from the new object's bytes to the answer. */
+void change_submit(struct call *c, struct str raw);
+/* The same, from a message. */
+void change_submit_message(struct call *c, ProtobufCMessage *object);
+
+/* Sets change->old for the object of the path; false: 404, answered. */
+bool change_find(struct call *c);
+
+#endif /* CONTROLPLANE_SERVE_REST_WRITE_H */
