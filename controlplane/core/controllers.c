@@ -3,6 +3,7 @@
 #include "controlplane/core/controllers_priv.h"
 
 #include "base/mem.h"
+#include "controlplane/core/cluster.h"
 
 void controllers_new(struct core *c)
 {
@@ -60,6 +61,12 @@ static const struct core_rule core_rules[] = {
      .create = namespace_create,
      .replace = namespace_replace,
      .remove = namespace_remove},
+    {.group = "", .plural = "pods", .create = placing_create, .remove = placing_remove},
+    {.group = "kubevirt.io",
+     .plural = "virtualmachineinstances",
+     .create = placing_create,
+     .remove = placing_remove},
+    {.group = "baton.dev", .plural = "placements", .remove = placing_keep, .topic = placing_topic},
 };
 
 const struct core_rule *core_rule(struct str group, struct str plural)

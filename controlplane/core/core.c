@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "controlplane/core/cluster.h"
 
 enum { TURN_BYTES_MAX = 256 << 20 }; /* A turn's arena: many objects of 1.4 MiB, decoded. */
 
@@ -18,6 +19,7 @@ struct core *core_new(const struct core_config *config)
     c->writes = writes_new();
     c->marks = marks_new();
     controllers_new(c);
+    c->cluster = cluster_new(config);
     return c;
 }
 
@@ -58,6 +60,7 @@ void core_step(struct core *c, const struct core_event *ev)
     case EV_AGENT_OPENED:
     case EV_AGENT_MESSAGE:
     case EV_AGENT_CLOSED:
+        agents_event(c, ev);
         break;
     case EV_DEADLINE: /* Everything that waits for an instant is looked at in core_flush(). */
         break;
@@ -137,6 +140,7 @@ void core_free(struct core *c)
     writes_free(c);
     marks_free(c->marks);
     controllers_free(c);
+    cluster_free(c->cluster);
     history_free(c->history);
     index_free(c->index);
     arena_free(&c->turn);

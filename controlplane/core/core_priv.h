@@ -39,7 +39,10 @@
 #define CORE_CONTROLLERS(X)                                                     \
     X(CONTROL_NAMESPACES, namespaces) /* namespaces there must be; emptying   */ \
     X(CONTROL_ACCOUNTS,   accounts)   /* the default ServiceAccount           */ \
-    X(CONTROL_COLLECTOR,  collector)  /* garbage: objects whose owners are gone */
+    X(CONTROL_COLLECTOR,  collector)  /* garbage: objects whose owners are gone */ \
+    X(CONTROL_NODES,      nodes)      /* Nodes of what agents found; leases   */ \
+    X(CONTROL_PLACING,    placing)    /* rows for what waits                  */ \
+    X(CONTROL_AGENTS,     agents)     /* what agents reported                 */
 /* clang-format on */
 
 enum core_control {
@@ -73,6 +76,7 @@ CORE_CONTROLLERS(X)
 struct core_writes;
 struct core_marks;
 struct core_control_state;
+struct cluster;
 
 struct core {
     struct core_config config;
@@ -85,6 +89,7 @@ struct core {
     struct core_writes *writes;          /* writes.c: queue, stages in flight, transactions. */
     struct core_marks *marks;            /* marks.c: keys that controllers are to look at. */
     struct core_control_state *controls; /* controllers.c: what each controller remembers. */
+    struct cluster *cluster;             /* cluster.h: nodes, placements, sessions. */
     struct str reconciling; /* The key X_reconcile() is called for; at NULL: none is. */
     enum core_control reconciling_control;
     bool is_loaded;

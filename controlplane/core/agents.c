@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sessions of node agents. Down goes what is wanted of each Placement, up comes what is: both
+ * level-triggered, so that whatever is lost costs a delay. A report is acknowledged when what it
+ * changed is durable.
+ */
+#include "base/check.h"
+#include "controlplane/core/cluster.h"
+
+#include <stdio.h>
+
+enum { PROTOCOL = 1, DEPENDENCIES_MAX = 256 };
+
+static void send(struct core *c, struct node_state *n, Agent__ServerMessage *m)
+{
+    struct str bytes = objects_pack(&c->turn, &m->base);
+    if (n->session == 0 || bytes.at == NULL)
+        return;
+    core_emit(c,
+              &(struct core_effect){.type = FX_AGENT_SEND, .session = n->session, .bytes = bytes});
+}
+
+static void close_session(struct core *c, uint64_t session, const char *why)
+{
+    core_emit(c, &(struct core_effect){.type = FX_AGENT_CLOSE, .session = session, .text = why});
+}
+
+static struct node_state *by_session(struct core *c, uint64_t session)
+{
+    const struct map_entry *e;
+    for (uint32_t at = 0; (e = map_next(&c->cluster->nodes, &at)) != NULL;) {
+        struct node_state *n = e->value;
+        if (n->session == session)
+            return n;
+    }
+    return NULL;
+}
+
+/* ---- what a workload mentions ---- */
+
+struct mentions {
+    struct core *core;
+    struct str namespace;
+    Agent__Dependency *at[DEPENDENCIES_MAX];
+    size_t count;
+};
+
+static void mention(struct mentions *m, const char *plural, const char *name)
+{
+    if (name == NULL || name[0] == '\0' || m->count == DEPENDENCIES_MAX)
+        return;
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->at[i]->plural, plural) == 0 && strcmp(m->at[i]->name, name) == 0)
+            return;
+    struct core *c = m->core;
+    struct cow_entry *e = core_find(c, core_key(c, "", plural, m->namespace, str_of(name)));
+    Agent__Dependency *d = e == NULL ? NULL : arena_alloc(&c->turn, sizeof *d);
+    if (d == NULL)
+        return;
+    agent__dependency__init(d);
+    d->plural = (char *)plural;
+    d->name = (char *)name;
+    d->has_object = true;
+    d->object = (ProtobufCBinaryData){e->value->len, (uint8_t *)e->value->at};
+    m->at[m->count++] = d;
+}
+
+static void mention_env(struct mentions *m, const Core__Container *c)
+{
+    for (size_t i = 0; i < c->n_env; i++) {
+        const Core__EnvVarSource *s = c->env[i]->value_from;
+        if (s != NULL && s->config_map_key_ref != NULL &&
+            s->config_map_key_ref->local_object_reference != NULL)
+            mention(m, "configmaps", s->config_map_key_ref->local_object_reference->name);
+        if (s != NULL && s->secret_key_ref != NULL &&
+            s->secret_key_ref->local_object_reference != NULL)
+            mention(m, "secrets", s->secret_key_ref->local_object_reference->name);
+    }
+    for (size_t i = 0; i < c->n_env_from; i++) {
+        const Core__EnvFromSource *s = c->env_from[i];
+        if (s->config_map_ref != NULL && s->config_map_ref->local_object_reference != NULL)
+            mention(m, "configmaps", s->config_map_ref->local_object_reference->name);
+        if (s->secret_ref != NULL && s->secret_ref->local_object_reference != NULL)
+            mention(m, "secrets", s->secret_ref->local_object_reference->name);
+    }
+}
+
+static void mention_volume(struct mentions *m, const Core__VolumeSource *s)
+{
+    if (s == NULL)
+        return;
+    if (s->config_map != NULL && s->config_map->local_object_reference != NULL)
+        mention(m, "configmaps", s->config_map->local_object_reference->name);
+    if (s->secret != NULL)
+        mention(m, "secrets", s->secret->secret_name);
+    for (size_t i = 0; s->projected != NULL && i < s->projected->n_sources; i++) {
+        const Core__VolumeProjection *p = s->projected->sources[i];
+        if (p->config_map != NULL && p->config_map->local_object_reference != NULL)
+            mention(m, "configmaps", p->config_map->local_object_reference->name);
+        if (p->secret != NULL && p->secret->local_object_reference != NULL)
+            mention(m, "secrets", p->secret->local_object_reference->name);
+    }
+}
+
+static void mention_pod(struct mentions *m, const Core__PodSpec *spec)
+{
+    for (size_t i = 0; i < spec->n_init_containers; i++)
+        mention_env(m, spec->init_containers[i]);
+    for (size_t i = 0; i < spec->n_containers; i++)
+        mention_env(m, spec->containers[i]);
+    for (size_t i = 0; i < spec->n_volumes; i++)
+        mention_volume(m, spec->volumes[i]->volume_source);
+    for (size_t i = 0; i < spec->n_image_pull_secrets; i++)
+        mention(m, "secrets", spec->image_pull_secrets[i]->name);
+}
+
+/* ---- down ---- */
+
+static void send_removed(struct core *c, struct held *h)
+{
+    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
+    Agent__Assign a = AGENT__ASSIGN__INIT;
+    a.placement_uid = h->uid;
+    a.has_removed = a.removed = true;
+    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_ASSIGN;
+    m.assign = &a;
+    send(c, h->node, &m);
+}
+
+void agents_tell_removed(struct core *c, struct held *h)
+{
+    if (h->node != NULL && h->node->greeted && h->told_session == h->node->session)
+        send_removed(c, h);
+}
+
+/* The workload's object, if it is still the one that was placed. */
+static struct cow_entry *workload_of(struct core *c, const struct held *h, struct meta *out)
+{
+    struct cow_entry *e = core_find(c, str_of(h->workload_key));
+    if (e == NULL || meta_read(blob_str(e->value), out, NULL) != ERR_OK ||
+        !str_is(out->uid, h->workload_uid))
+        return NULL;
+    return e;
+}
+
+static void send_assign(struct core *c, struct held *h, struct cow_entry *placement,
+                        struct cow_entry *workload)
+{
+    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
+    Agent__Assign a = AGENT__ASSIGN__INIT;
+    struct index_key at;
+    struct mentions mentions = {.core = c};
+    if (!h->is_machine && index_key_parse(str_of(h->workload_key), &at)) {
+        Core__Pod *pod =
+            (Core__Pod *)objects_open(c, &core__pod__descriptor, blob_str(workload->value));
+        mentions.namespace = at.namespace;
+        if (pod != NULL && pod->spec != NULL)
+            mention_pod(&mentions, pod->spec);
+    }
+    a.has_revision = a.has_placement_revision = a.has_placement = a.has_workload = true;
+    a.revision = max_u64(placement->stamp, workload->stamp);
+    a.placement_revision = placement->stamp;
+    a.placement_uid = h->uid;
+    a.placement = (ProtobufCBinaryData){placement->value->len, (uint8_t *)placement->value->at};
+    a.workload = (ProtobufCBinaryData){workload->value->len, (uint8_t *)workload->value->at};
+    a.dependencies = mentions.at;
+    a.n_dependencies = mentions.count;
+    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_ASSIGN;
+    m.assign = &a;
+    send(c, h->node, &m);
+}
+
+/* What is wanted of it now, unless this session knows. */
+void agents_tell(struct core *c, struct held *h)
+{
+    struct meta meta;
+    struct node_state *n = h->node;
+    if (n == NULL || !n->greeted)
+        return;
+    struct cow_entry *placement = core_find(c, str_of(h->key));
+    struct cow_entry *workload = workload_of(c, h, &meta);
+    if (placement == NULL)
+        return;
+    if (workload == NULL) {
+        send_removed(c, h);
+        h->told_session = n->session;
+        return;
+    }
+    if (h->told_session == n->session && h->told_leaving == meta.is_deleting &&
+        h->told_grace == meta.grace_s && h->told_generation == meta.generation)
+        return;
+    h->told_session = n->session;
+    h->told_leaving = meta.is_deleting;
+    h->told_grace = meta.grace_s;
+    h->told_generation = meta.generation;
+    send_assign(c, h, placement, workload);
+}
+
+static void resync(struct core *c, struct node_state *n)
+{
+    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
+    Agent__ResyncBegin begin = AGENT__RESYNC_BEGIN__INIT;
+    Agent__ResyncEnd end = AGENT__RESYNC_END__INIT;
+    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_RESYNC_BEGIN;
+    m.resync_begin = &begin;
+    send(c, n, &m);
+    end.has_assigns_count = true;
+    for (struct held *h = n->first; h != NULL; h = h->next) {
+        if (h->revision == 0)
+            continue; /* Not durable yet: its own change brings it. */
+        h->told_session = 0;
+        agents_tell(c, h);
+        end.assigns_count++;
+    }
+    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_RESYNC_END;
+    m.resync_end = &end;
+    send(c, n, &m);
+}
+
+static void ack(struct core *c, struct node_state *n, const char *uid, uint64_t sequence)
+{
+    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
+    Agent__StatusAck a = AGENT__STATUS_ACK__INIT;
+    a.placement_uid = (char *)uid;
+    a.has_sequence = true;
+    a.sequence = sequence;
+    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_STATUS_ACK;
+    m.status_ack = &a;
+    send(c, n, &m);
+}
+
+/* ---- up ---- */
+
+static void hello(struct core *c, struct node_state *n, const Agent__Hello *h)
+{
+    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
+    Agent__HelloReply r = AGENT__HELLO_REPLY__INIT;
+    Agent__Cluster cluster = AGENT__CLUSTER__INIT;
+    struct meta meta;
+    if (h->protocol_min > PROTOCOL || h->protocol_max < PROTOCOL) {
+        close_session(c, n->session, "this control plane speaks protocol version 1");
+        n->session = 0;
+        return;
+    }
+    struct cow_entry *e = core_find(c, core_key(c, "", "nodes", STR(""), str_of(n->name)));
+    if (e != NULL && meta_read(blob_str(e->value), &meta, NULL) == ERR_OK)
+        r.node_uid = arena_dup(&c->turn, meta.uid);
+    cluster.id = objects_text(&c->turn, c->config.cluster_id);
+    cluster.pod_network = objects_text(&c->turn, c->config.pod_network);
+    cluster.node_subnet = n->subnet;
+    r.has_protocol = r.has_lease_ns = r.has_renew_ns = true;
+    r.protocol = PROTOCOL;
+    r.lease_ns = nodes_lease().ns;
+    r.renew_ns = nodes_renew().ns;
+    r.cluster = &cluster;
+    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_HELLO_REPLY;
+    m.hello_reply = &r;
+    send(c, n, &m);
+    n->greeted = true;
+    nodes_opened(c, n);
+    resync(c, n);
+}
+
+static void renew(struct core *c, struct node_state *n, const Agent__LeaseRenew *r)
+{
+    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
+    Agent__LeaseGrant g = AGENT__LEASE_GRANT__INIT;
+    g.has_sequence = g.has_sent_ns = g.has_lease_ns = true;
+    g.sequence = r->sequence;
+    g.sent_ns = r->sent_ns;
+    g.lease_ns = nodes_lease().ns;
+    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_LEASE_GRANT;
+    m.lease_grant = &g;
+    nodes_heard(c, n);
+    send(c, n, &m);
+}
+
+static void report(struct core *c, struct node_state *n, const Agent__WorkloadStatus *s)
+{
+    struct held *h = cluster_held_uid(c, str_of(s->placement_uid));
+    if (h == NULL || h->node != n || h->revision == 0) {
+        if (s->placement_uid != NULL) /* Nobody knows it any more: the agent may forget it, too. */
+            ack(c, n, s->placement_uid, s->sequence);
+        return;
+    }
+    struct str bytes = objects_pack(&c->turn, &s->base);
+    if (bytes.at == NULL)
+        return;
+    blob_unref(h->report);
+    h->report = blob_new(bytes);
+    h->sequence = s->sequence;
+    core_mark(c, CONTROL_AGENTS, str_of(h->key));
+}
+
+static void up(struct core *c, struct node_state *n, struct str bytes)
+{
+    ProtobufCAllocator allocator = objects_allocator(&c->turn);
+    Agent__AgentMessage *m =
+        agent__agent_message__unpack(&allocator, bytes.len, (const uint8_t *)bytes.at);
+    if (m == NULL || (!n->greeted && m->message_case != AGENT__AGENT_MESSAGE__MESSAGE_HELLO)) {
+        close_session(c, n->session, "a message that does not decode, or no Hello first");
+        n->session = 0;
+        n->greeted = false;
+        return;
+    }
+    switch (m->message_case) {
+    case AGENT__AGENT_MESSAGE__MESSAGE_HELLO:
+        hello(c, n, m->hello);
+        break;
+    case AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE:
+        if (m->hardware->spec != NULL)
+            nodes_hardware(c, n, m->hardware->spec);
+        break;
+    case AGENT__AGENT_MESSAGE__MESSAGE_LEASE_RENEW:
+        renew(c, n, m->lease_renew);
+        break;
+    case AGENT__AGENT_MESSAGE__MESSAGE_WORKLOAD_STATUS:
+        report(c, n, m->workload_status);
+        break;
+    case AGENT__AGENT_MESSAGE__MESSAGE_STATUS_END:
+    case AGENT__AGENT_MESSAGE__MESSAGE_USAGE:
+    case AGENT__AGENT_MESSAGE__MESSAGE_STREAM_READY: /* The shell's: streams do not pass here. */
+    case AGENT__AGENT_MESSAGE__MESSAGE_STREAM_ERROR:
+    case AGENT__AGENT_MESSAGE__MESSAGE__NOT_SET: /* From a later version. */
+    case _AGENT__AGENT_MESSAGE__MESSAGE__CASE_IS_INT_SIZE:
+        break;
+    }
+}
+
+void agents_event(struct core *c, const struct core_event *ev)
+{
+    struct node_state *n;
+    if (ev->type == EV_AGENT_OPENED) {
+        n = c->is_loaded ? cluster_node_make(c, ev->agent.node) : NULL;
+        if (n == NULL) {
+            close_session(c, ev->agent.session, "not ready for agents yet");
+            return;
+        }
+        if (n->session != 0)
+            close_session(c, n->session, "the node opened another session");
+        n->session = ev->agent.session;
+        n->greeted = false;
+        return;
+    }
+    n = by_session(c, ev->agent.session);
+    if (n == NULL)
+        return;
+    if (ev->type == EV_AGENT_MESSAGE) {
+        up(c, n, ev->agent.bytes);
+    } else {
+        n->session = 0;
+        n->greeted = false;
+    }
+}
+
+/* ---- reports become durable ---- */
+
+static void settled(struct core *c, uint64_t hold, bool durable)
+{
+    struct held *h = cluster_held_hold(c, hold);
+    if (h == NULL || h->report == NULL)
+        return;
+    core_mark(c, CONTROL_AGENTS,
+              str_of(h->key)); /* It looks again: then nothing differs, and acks. */
+    (void)durable;
+}
+
+/* The agent says that nothing is left: the Placement goes, and with it the object that was leaving. */
+static enum reconcile gone(struct core *c, struct held *h)
+{
+    struct meta meta;
+    struct cow_entry *workload = workload_of(c, h, &meta);
+    if (core_is_busy(c, str_of(h->key)) || core_is_busy(c, str_of(h->workload_key)))
+        return RECONCILE_LATER;
+    if (workload != NULL && meta.is_deleting &&
+        !core_delete(c, str_of(h->workload_key), str_of(h->workload_uid), 0, ""))
+        return RECONCILE_LATER;
+    struct stage *s = stage_begin(c);
+    stage_remove(s, str_of(h->key));
+    stage_end(s);
+    return RECONCILE_DONE;
+}
+
+static bool is_over(const Agent__WorkloadStatus *s)
+{
+    return s->phase == AGENT__RUNTIME_PHASE__RUNTIME_PHASE_SUCCEEDED ||
+           s->phase == AGENT__RUNTIME_PHASE__RUNTIME_PHASE_FAILED;
+}
+
+/* A finished workload's rows are free: the agent reports the end only when everything is gone. */
+static void release(struct core *c, struct held *h, struct stage *s, Baton__Placement *p)
+{
+    if (p == NULL || p->status == NULL)
+        return;
+    p->status->phase = (char *)"Released";
+    p->status->released_at = objects_time(&c->turn, c->wall);
+    stage_put(s, str_of(h->key), objects_wrap(c, "baton.dev/v1", "Placement", &p->base), NULL);
+}
+
+static void released(struct core *c, uint64_t hold, bool durable)
+{
+    struct held *h = cluster_held_hold(c, hold);
+    if (h == NULL || !durable)
+        return;
+    h->released = true;
+    map_remove(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold));
+    ledger_release(c->cluster->ledger, h->hold);
+    h->hold = 0;
+    placing_room(c);
+    core_mark(c, CONTROL_AGENTS, str_of(h->key));
+}
+
+static void heard(struct core *c, struct held *h)
+{
+    ack(c, h->node, h->uid, h->sequence);
+    blob_unref(h->report);
+    h->report = NULL;
+}
+
+enum reconcile agents_reconcile(struct core *c, struct str key)
+{
+    struct held *h = cluster_held(c, key);
+    struct meta meta;
+    if (h == NULL || h->report == NULL)
+        return RECONCILE_DONE;
+    if (core_is_busy(c, str_of(h->key)) || core_is_busy(c, str_of(h->workload_key)))
+        return RECONCILE_LATER;
+    ProtobufCAllocator allocator = objects_allocator(&c->turn);
+    Agent__WorkloadStatus *s =
+        agent__workload_status__unpack(&allocator, h->report->len, (const uint8_t *)h->report->at);
+    struct cow_entry *placement = core_find(c, key);
+    struct cow_entry *workload = workload_of(c, h, &meta);
+    if (s == NULL || placement == NULL)
+        return RECONCILE_DONE;
+    if (s->gone)
+        return gone(c, h);
+    if (workload == NULL) {
+        heard(c, h);
+        return RECONCILE_DONE;
+    }
+    Baton__Placement *p = (Baton__Placement *)objects_open(c, &baton__placement__descriptor,
+                                                           blob_str(placement->value));
+    struct str after =
+        h->is_machine ? status_machine(c, blob_str(workload->value), s, p == NULL ? NULL : p->spec)
+                      : status_pod(c, blob_str(workload->value), s, h->node);
+    bool ends = is_over(s) && !h->released && h->hold != 0;
+    if (after.at == NULL && !ends) {
+        heard(c, h);
+        return RECONCILE_DONE;
+    }
+    struct stage *stage = stage_begin(c);
+    if (after.at != NULL)
+        stage_put(stage, str_of(h->workload_key), after, NULL);
+    if (ends)
+        release(c, h, stage, p);
+    stage_on_settled(stage, ends ? released : settled, h->hold);
+    stage_end(stage);
+    return RECONCILE_DONE;
+}
+
+void agents_changed(struct core *c, const struct core_change *change)
+{
+    (void)c;
+    (void)change; /* placing_changed() sees Placements and workloads, and tells. */
+}
+
+void agents_loaded(struct core *c)
+{
+    (void)c; /* Sessions begin anew. */
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/core/cluster.h"
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+
+enum { HELD_MAX = 1000000, NODE_PREFIX = 24 };
+
+struct cluster *cluster_new(const struct core_config *config)
+{
+    struct cluster *k = mem_zalloc(1, sizeof *k);
+    struct str network = config->pod_network.len > 0 ? config->pod_network : STR("10.128.0.0/14");
+    k->ledger = ledger_new(NULL);
+    map_init(&k->nodes, CLUSTER_NODES_MAX);
+    map_init(&k->held, HELD_MAX);
+    map_init(&k->by_uid, HELD_MAX);
+    map_init(&k->by_hold, HELD_MAX);
+    map_init(&k->waiting, HELD_MAX);
+    if (sched_view_subnet(network, &k->network, &k->network_prefix) != ERR_OK)
+        CHECK(sched_view_subnet(STR("10.128.0.0/14"), &k->network, &k->network_prefix) == ERR_OK);
+    return k;
+}
+
+static void held_free(struct held *h)
+{
+    blob_unref(h->report);
+    mem_free(h->key);
+    mem_free(h);
+}
+
+void cluster_free(struct cluster *k)
+{
+    const struct map_entry *e;
+    if (k == NULL)
+        return;
+    for (uint32_t at = 0; (e = map_next(&k->held, &at)) != NULL;)
+        held_free(e->value);
+    for (uint32_t at = 0; (e = map_next(&k->waiting, &at)) != NULL;)
+        mem_free(e->value);
+    for (uint32_t at = 0; (e = map_next(&k->nodes, &at)) != NULL;) {
+        struct node_state *n = e->value;
+        blob_unref(n->reported);
+        blob_unref(n->hardware);
+        mem_free(n);
+    }
+    map_fini(&k->nodes);
+    map_fini(&k->held);
+    map_fini(&k->by_uid);
+    map_fini(&k->by_hold);
+    map_fini(&k->waiting);
+    ledger_free(k->ledger);
+    mem_free(k);
+}
+
+struct node_state *cluster_node(struct core *c, struct str name)
+{
+    return map_find(&c->cluster->nodes, name);
+}
+
+/* The lowest part of the pod network that no node has. */
+static void give_subnet(struct core *c, struct node_state *n)
+{
+    struct cluster *k = c->cluster;
+    uint32_t parts = k->network_prefix >= NODE_PREFIX ? 1 : 1u << (NODE_PREFIX - k->network_prefix);
+    for (uint32_t i = 0; i < parts; i++) {
+        const struct map_entry *e;
+        bool taken = false;
+        for (uint32_t at = 0; !taken && (e = map_next(&k->nodes, &at)) != NULL;)
+            taken = e->value != n && ((struct node_state *)e->value)->subnet_index == i;
+        if (taken)
+            continue;
+        uint32_t ip = k->network + i * (1u << (32 - NODE_PREFIX));
+        n->subnet_index = i;
+        snprintf(n->subnet, sizeof n->subnet, "%u.%u.%u.%u/%u", ip >> 24, ip >> 16 & 255,
+                 ip >> 8 & 255, ip & 255, (unsigned)NODE_PREFIX);
+        return;
+    }
+}
+
+struct node_state *cluster_node_make(struct core *c, struct str name)
+{
+    struct node_state *n = cluster_node(c, name);
+    if (n != NULL || name.len >= CLUSTER_NAME_MAX)
+        return n;
+    n = mem_zalloc(1, sizeof *n);
+    snprintf(n->name, sizeof n->name, STR_FMT, STR_ARG(name));
+    n->index = LEDGER_NODE_NONE;
+    n->subnet_index = UINT32_MAX;
+    if (map_put(&c->cluster->nodes, str_of(n->name), n) != ERR_OK) {
+        mem_free(n);
+        return NULL;
+    }
+    give_subnet(c, n);
+    return n;
+}
+
+struct held *cluster_held(struct core *c, struct str placement_key)
+{
+    return map_find(&c->cluster->held, placement_key);
+}
+
+struct held *cluster_held_uid(struct core *c, struct str placement_uid)
+{
+    return map_find(&c->cluster->by_uid, placement_uid);
+}
+
+static struct str hold_name(const uint64_t *hold)
+{
+    return str_from(hold, sizeof *hold);
+}
+
+struct held *cluster_held_hold(struct core *c, uint64_t hold)
+{
+    return map_find(&c->cluster->by_hold, hold_name(&hold));
+}
+
+struct held *cluster_hold(struct core *c, struct str key, struct str workload_key,
+                          struct node_state *n)
+{
+    struct held *h = mem_zalloc(1, sizeof *h);
+    h->key = mem_zalloc(1, key.len + workload_key.len + 2);
+    h->workload_key = h->key + key.len + 1;
+    memcpy(h->key, key.at, key.len);
+    memcpy(h->workload_key, workload_key.at, workload_key.len);
+    if (map_put(&c->cluster->held, str_of(h->key), h) != ERR_OK) {
+        held_free(h);
+        return NULL;
+    }
+    h->node = n;
+    if (n != NULL) {
+        h->next = n->first;
+        h->link = &n->first;
+        if (n->first != NULL)
+            n->first->link = &h->next;
+        n->first = h;
+    }
+    return h;
+}
+
+void cluster_unhold(struct core *c, struct held *h)
+{
+    map_remove(&c->cluster->held, str_of(h->key));
+    if (cluster_held_uid(c, str_of(h->uid)) == h)
+        map_remove(&c->cluster->by_uid, str_of(h->uid));
+    if (h->hold != 0) {
+        map_remove(&c->cluster->by_hold, hold_name(&h->hold));
+        ledger_release(c->cluster->ledger, h->hold);
+    }
+    if (h->link != NULL) {
+        *h->link = h->next;
+        if (h->next != NULL)
+            h->next->link = h->link;
+    }
+    held_free(h);
+}
+
+const Baton__NodeHardwareSpec *cluster_hardware(struct core *c, const struct node_state *n)
+{
+    if (n == NULL || n->hardware == NULL)
+        return NULL;
+    ProtobufCAllocator allocator = objects_allocator(&c->turn);
+    return baton__node_hardware_spec__unpack(&allocator, n->hardware->len,
+                                             (const uint8_t *)n->hardware->at);
+}
+
+struct str cluster_placement_key(struct core *c, struct str workload_key)
+{
+    struct index_key at;
+    if (!index_key_parse(workload_key, &at))
+        return (struct str){NULL, 0};
+    return core_key(
+        c, "baton.dev", "placements", at.namespace,
+        arena_printf(&c->turn, STR_FMT "." STR_FMT, STR_ARG(at.plural), STR_ARG(at.name)));
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cluster.h -- what the core knows of nodes, placements and sessions beyond the index.
+ *
+ * WHAT   The ledger, one struct node_state per node, one struct held per Placement, and the
+ *        workloads that wait for room. All of it is rebuilt from NodeHardware and Placements when
+ *        the store was loaded; leases and sessions begin anew.
+ * OWNS   cluster_new() allocates, cluster_free() frees; the core holds one.
+ * FILES  placing.c chooses and writes Placements, nodes.c keeps Nodes, agents.c talks to agents,
+ *        status.c turns their reports into the status of Pods and machines.
+ */
+#ifndef CONTROLPLANE_CORE_CLUSTER_H
+#define CONTROLPLANE_CORE_CLUSTER_H
+
+#include "controlplane/core/core_priv.h"
+#include "controlplane/core/sched_view.h"
+
+enum { CLUSTER_NAME_MAX = 254, CLUSTER_UID_MAX = 64, CLUSTER_NODES_MAX = 50000 };
+
+struct held;
+
+struct node_state {
+    char name[CLUSTER_NAME_MAX];
+    uint32_t index;             /* In the ledger; LEDGER_NODE_NONE: not there yet. */
+    uint64_t session;           /* 0: none. */
+    bool greeted;               /* Its Hello was answered: it may be sent things. */
+    struct blob *reported;      /* NodeHardwareSpec as this session's agent sent it; NULL: not. */
+    struct blob *hardware;      /* As stored; NULL: the node was never here. */
+    struct instant lease_until; /* NotReady from here on. */
+    bool ready;
+    char subnet[32]; /* Its part of the pod network. */
+    uint32_t subnet_index;
+    char marked[192];   /* A stored row and the description contradict each other. */
+    struct held *first; /* Its placements. */
+};
+
+struct held {
+    char *key, *workload_key;  /* Of the Placement, of the workload; one allocation. */
+    char uid[CLUSTER_UID_MAX]; /* The Placement's. */
+    char workload_uid[CLUSTER_UID_MAX];
+    uint64_t hold;     /* In the ledger; 0: released, or it could not be restored. */
+    uint64_t revision; /* The Placement's: the start's fencing token. 0: not durable. */
+    struct node_state *node;
+    struct held *next, **link;
+    struct blob *report; /* The last WorkloadStatus; NULL: none, or all of it is durable. */
+    uint64_t sequence;   /* Of it. */
+    bool is_machine, released;
+
+    /* What the agent was told last, so that our own status writes are not sent back to it. */
+    uint64_t told_session;
+    int64_t told_generation, told_grace;
+    bool told_leaving;
+};
+
+struct cluster {
+    struct ledger *ledger;
+    struct map nodes;                 /* Name -> node_state. */
+    struct map held, by_uid, by_hold; /* Placement's key, its uid, the hold's 8 bytes. */
+    struct map waiting;               /* Key of a workload without a Placement -> its own copy. */
+    struct sched_overhead overhead;   /* The most any node published. */
+    uint32_t network, network_prefix; /* The whole pod network. */
+};
+
+struct cluster *cluster_new(const struct core_config *config);
+void cluster_free(struct cluster *k);
+
+struct node_state *cluster_node(struct core *c, struct str name); /* NULL: never heard of. */
+struct node_state *cluster_node_make(struct core *c, struct str name);
+struct held *cluster_held(struct core *c, struct str placement_key);
+struct held *cluster_held_uid(struct core *c, struct str placement_uid);
+struct held *cluster_held_hold(struct core *c, uint64_t hold);
+struct held *cluster_hold(struct core *c, struct str key, struct str workload_key,
+                          struct node_state *n);
+void cluster_unhold(struct core *c, struct held *h); /* Releases what the ledger has for it. */
+const Baton__NodeHardwareSpec *cluster_hardware(struct core *c, const struct node_state *n);
+
+/* The workload's key becomes the Placement's: PLURAL.NAME in the same namespace. */
+struct str cluster_placement_key(struct core *c, struct str workload_key);
+
+/* placing.c: rows are free, or a node came: look at everything that waits. */
+void placing_room(struct core *c);
+
+/* nodes.c */
+void nodes_opened(struct core *c, struct node_state *n);
+void nodes_heard(struct core *c, struct node_state *n);
+void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec);
+struct span nodes_lease(void);
+struct span nodes_renew(void);
+
+/* agents.c */
+void agents_event(struct core *c, const struct core_event *ev);
+void agents_tell(struct core *c, struct held *h);
+void agents_tell_removed(struct core *c, struct held *h);
+
+/* status.c: the object with the report in it. {NULL, 0}: nothing changes, or it does not decode. */
+struct str status_pod(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
+                      const struct node_state *n);
+struct str status_machine(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
+                          const Baton__PlacementSpec *p);
+void status_pod_condition(struct core *c, Core__PodStatus *status, const char *type, bool holds,
+                          const char *reason, struct str message);
+void status_machine_condition(struct core *c, Kubevirt__VirtualMachineInstanceStatus *status,
+                              const char *type, bool holds, const char *reason, struct str message);
+void status_machine_phase(struct core *c, Kubevirt__VirtualMachineInstanceStatus *status,
+                          const char *phase);
+
+/* Rows of core_rules[]. */
+void placing_create(struct core *c, struct stage *s, struct draft *d);
+void placing_remove(struct core *c, struct stage *s, struct draft *d);
+void placing_keep(struct core *c, struct stage *s, struct draft *d);
+uint64_t placing_topic(struct core *c, const struct cow_entry *e);
+
+#endif /* CONTROLPLANE_CORE_CLUSTER_H */

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Nodes as people see them: made from what an agent discovered and from whether it is heard of. A
+ * lease lives in memory; only a change of the Ready condition is written. A node without contact
+ * becomes NotReady after its lease: nothing is moved, nothing is stopped.
+ */
+#include "base/check.h"
+#include "controlplane/core/cluster.h"
+
+#include <stdio.h>
+
+static const struct span LEASE = SPAN_S(10), RENEW = SPAN_S(3);
+
+struct span nodes_lease(void)
+{
+    return LEASE;
+}
+
+struct span nodes_renew(void)
+{
+    return RENEW;
+}
+
+static struct str node_key(struct core *c, const struct node_state *n)
+{
+    return core_key(c, "", "nodes", STR(""), str_of(n->name));
+}
+
+static struct str hardware_key(struct core *c, const struct node_state *n)
+{
+    return core_key(c, "baton.dev", "nodehardware", STR(""), str_of(n->name));
+}
+
+static void mark(struct core *c, const struct node_state *n)
+{
+    core_mark(c, CONTROL_NODES, node_key(c, n));
+}
+
+void nodes_heard(struct core *c, struct node_state *n)
+{
+    n->lease_until = instant_add(c->now, LEASE);
+    core_mark_at(c, CONTROL_NODES, node_key(c, n), n->lease_until);
+    if (!n->ready)
+        mark(c, n);
+}
+
+void nodes_opened(struct core *c, struct node_state *n)
+{
+    blob_unref(n->reported);
+    n->reported = NULL;
+    nodes_heard(c, n);
+}
+
+/* The subnet is the cluster's to give; a node that was told one on its command line keeps it. */
+void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec)
+{
+    Baton__NodeHardwareSpec whole = *spec;
+    Baton__PodNetwork network = BATON__POD_NETWORK__INIT;
+    if (whole.pod_network != NULL)
+        network = *whole.pod_network;
+    if (network.subnet == NULL || network.subnet[0] == '\0')
+        network.subnet = n->subnet;
+    else
+        snprintf(n->subnet, sizeof n->subnet, "%s", network.subnet);
+    whole.pod_network = &network;
+    struct str bytes = objects_pack(&c->turn, &whole.base);
+    if (bytes.at == NULL)
+        return;
+    blob_unref(n->reported);
+    n->reported = blob_new(bytes);
+    mark(c, n);
+}
+
+/* ---- the objects ---- */
+
+static void *message(struct core *c, size_t size, const ProtobufCMessageDescriptor *type)
+{
+    ProtobufCMessage *m = arena_alloc(&c->turn, size);
+    CHECK(m != NULL);
+    protobuf_c_message_init(type, m);
+    return m;
+}
+
+static Meta__ObjectMeta *new_meta(struct core *c, const struct node_state *n)
+{
+    char uid[RNG_UUID_LEN + 1];
+    Meta__ObjectMeta *m = message(c, sizeof *m, &meta__object_meta__descriptor);
+    rng_uuid(&c->rng, uid);
+    m->name = (char *)n->name;
+    m->uid = objects_text(&c->turn, str_of(uid));
+    m->creation_timestamp = objects_time(&c->turn, c->wall);
+    return m;
+}
+
+static void label(struct core *c, Meta__ObjectMeta *m, const char *key, const char *value)
+{
+    if (value == NULL || value[0] == '\0')
+        return;
+    for (size_t i = 0; i < m->n_labels; i++)
+        if (str_is(str_of(m->labels[i]->key), key)) {
+            m->labels[i]->value = (char *)value;
+            return;
+        }
+    Meta__ObjectMeta__LabelsEntry **more = arena_zalloc(&c->turn, m->n_labels + 1, sizeof *more);
+    Meta__ObjectMeta__LabelsEntry *to =
+        message(c, sizeof *to, &meta__object_meta__labels_entry__descriptor);
+    CHECK(more != NULL);
+    to->key = (char *)key;
+    to->value = (char *)value;
+    size_t at = 0; /* Map entries are stored by rising key. */
+    while (at < m->n_labels && strcmp(m->labels[at]->key, key) < 0)
+        at++;
+    for (size_t i = 0; i <= m->n_labels; i++)
+        more[i] = i < at ? m->labels[i] : i == at ? to : m->labels[i - 1];
+    m->labels = more;
+    m->n_labels++;
+}
+
+static void condition(struct core *c, Core__NodeStatus *st, const char *type, const char *value,
+                      const char *reason, const char *text)
+{
+    Core__NodeCondition *at = NULL;
+    for (size_t i = 0; i < st->n_conditions; i++)
+        if (str_is(str_of(st->conditions[i]->type), type))
+            at = st->conditions[i];
+    if (at == NULL) {
+        Core__NodeCondition **more = arena_zalloc(&c->turn, st->n_conditions + 1, sizeof *more);
+        CHECK(more != NULL);
+        for (size_t i = 0; i < st->n_conditions; i++)
+            more[i] = st->conditions[i];
+        at = message(c, sizeof *at, &core__node_condition__descriptor);
+        at->type = (char *)type;
+        more[st->n_conditions++] = at;
+        st->conditions = more;
+    }
+    if (!str_is(str_of(at->status), value)) {
+        at->last_transition_time = objects_time(&c->turn, c->wall);
+        at->last_heartbeat_time = objects_time(&c->turn, c->wall);
+    }
+    at->status = (char *)value;
+    at->reason = (char *)reason;
+    at->message = objects_text(&c->turn, str_of(text));
+}
+
+static uint64_t memory_of(const Baton__NodeHardwareSpec *hw)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < hw->n_numa_nodes; i++)
+        bytes += hw->numa_nodes[i]->memory_bytes;
+    return bytes;
+}
+
+static uint64_t hugepages_of(const Baton__NodeHardwareSpec *hw, uint64_t page)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < hw->n_numa_nodes; i++)
+        for (size_t k = 0; k < hw->numa_nodes[i]->n_hugepages; k++)
+            if (hw->numa_nodes[i]->hugepages[k]->page_bytes == page)
+                bytes += page * hw->numa_nodes[i]->hugepages[k]->pages;
+    return bytes;
+}
+
+/* Both lists are the same pair; allocatable is what is left of capacity. */
+static Core__NodeStatus__CapacityEntry **amounts(struct core *c, const Baton__NodeHardwareSpec *hw,
+                                                 bool allocatable, size_t *out_count)
+{
+    uint64_t milli = 1000ull * hw->n_threads, memory = memory_of(hw);
+    uint64_t small = hugepages_of(hw, 2ull << 20), large = hugepages_of(hw, 1ull << 30);
+    if (allocatable) {
+        milli -= milli > hw->system_cpu_millis ? hw->system_cpu_millis : 0;
+        memory -= min_u64(memory, hw->system_memory_bytes + small + large);
+    }
+    const struct {
+        const char *key;
+        Resource__Quantity *value;
+        bool wanted;
+    } rows[] = {
+        {"cpu", objects_milli(&c->turn, milli), true},
+        {"ephemeral-storage", objects_bytes(&c->turn, hw->storage_bytes), hw->storage_bytes > 0},
+        {"hugepages-1Gi", objects_bytes(&c->turn, large), true},
+        {"hugepages-2Mi", objects_bytes(&c->turn, small), true},
+        {"memory", objects_bytes(&c->turn, memory), true},
+        {"pods", objects_milli(&c->turn, 1000ull * (hw->workloads_max ? hw->workloads_max : 110)),
+         true},
+    };
+    Core__NodeStatus__CapacityEntry **at = arena_zalloc(&c->turn, COUNT_OF(rows), sizeof *at);
+    CHECK(at != NULL);
+    *out_count = 0;
+    for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
+        if (!rows[i].wanted)
+            continue;
+        Core__NodeStatus__CapacityEntry *to =
+            message(c, sizeof *to,
+                    allocatable ? &core__node_status__allocatable_entry__descriptor
+                                : &core__node_status__capacity_entry__descriptor);
+        to->key = (char *)rows[i].key;
+        to->value = rows[i].value;
+        at[(*out_count)++] = to;
+    }
+    return at;
+}
+
+static void addresses(struct core *c, const Baton__NodeHardwareSpec *hw, const char *hostname,
+                      Core__NodeStatus *st)
+{
+    st->addresses = arena_zalloc(&c->turn, hw->n_host_addresses + 1, sizeof *st->addresses);
+    CHECK(st->addresses != NULL);
+    st->n_addresses = 0;
+    for (size_t i = 0; i <= hw->n_host_addresses; i++) {
+        Core__NodeAddress *to = message(c, sizeof *to, &core__node_address__descriptor);
+        bool last = i == hw->n_host_addresses;
+        to->type = last ? (char *)"Hostname" : (char *)"InternalIP";
+        to->address = last ? (char *)hostname : hw->host_addresses[i];
+        st->addresses[st->n_addresses++] = to;
+    }
+}
+
+static Core__NodeSystemInfo *system_info(struct core *c, const Baton__SystemInfo *from)
+{
+    Core__NodeSystemInfo *to = message(c, sizeof *to, &core__node_system_info__descriptor);
+    if (from == NULL)
+        return to;
+    to->machine_id = from->machine_id;
+    to->system_uuid = from->system_uuid;
+    to->boot_id = from->boot_id;
+    to->kernel_version = from->kernel_version;
+    to->os_image = from->os_image;
+    to->container_runtime_version = from->container_runtime_version;
+    to->kubelet_version = from->agent_version;
+    to->operating_system = from->operating_system;
+    to->architecture = from->architecture;
+    return to;
+}
+
+static void fill(struct core *c, const struct node_state *n, const Baton__NodeHardwareSpec *hw,
+                 Core__Node *node)
+{
+    if (node->metadata == NULL)
+        node->metadata = new_meta(c, n);
+    if (node->spec == NULL)
+        node->spec = message(c, sizeof *node->spec, &core__node_spec__descriptor);
+    if (node->status == NULL)
+        node->status = message(c, sizeof *node->status, &core__node_status__descriptor);
+    Core__NodeStatus *st = node->status;
+    const char *hostname = hw->hostname != NULL && hw->hostname[0] != '\0' ? hw->hostname : n->name;
+    if (hw->system != NULL) {
+        label(c, node->metadata, "kubernetes.io/arch", hw->system->architecture);
+        label(c, node->metadata, "kubernetes.io/os", hw->system->operating_system);
+    }
+    label(c, node->metadata, "kubernetes.io/hostname", n->name);
+    node->spec->pod_cidr = (char *)n->subnet;
+    node->spec->pod_cidrs = arena_zalloc(&c->turn, 1, sizeof(char *));
+    CHECK(node->spec->pod_cidrs != NULL);
+    node->spec->pod_cidrs[0] = (char *)n->subnet;
+    node->spec->n_pod_cidrs = 1;
+    st->capacity = amounts(c, hw, false, &st->n_capacity);
+    st->allocatable =
+        (Core__NodeStatus__AllocatableEntry **)(void *)amounts(c, hw, true, &st->n_allocatable);
+    addresses(c, hw, hostname, st);
+    st->node_info = system_info(c, hw->system);
+    const char *unknown = n->ready ? "False" : "Unknown";
+    const char *silent = n->ready ? NULL : "NodeStatusUnknown";
+    condition(c, st, "MemoryPressure", unknown, silent, NULL);
+    condition(c, st, "DiskPressure", unknown, silent, NULL);
+    condition(c, st, "PIDPressure", unknown, silent, NULL);
+    condition(c, st, "Ready", n->ready ? "True" : "Unknown",
+              n->ready ? "AgentReady" : "NodeStatusUnknown",
+              n->ready ? "the node agent renews its lease"
+                       : "the node agent stopped renewing its lease");
+    if (n->marked[0] != '\0')
+        condition(c, st, "baton.dev/LedgerConflict", "True", "StoredRowsContradict", n->marked);
+}
+
+/* ---- reconciling ---- */
+
+/* The description into the ledger, with the Node's labels, taints and cordon. */
+static void describe(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *hw,
+                     const Core__Node *node)
+{
+    struct cluster *k = c->cluster;
+    struct topology t;
+    struct err e = {0};
+    enum err_code code = sched_view_topology(ledger_names(k->ledger), &c->turn, str_of(n->name), hw,
+                                             node, n->ready, &t, &e);
+    uint32_t index = LEDGER_NODE_NONE;
+    if (code == ERR_OK)
+        code = ledger_node_put(k->ledger, &t, &index, &e);
+    if (index != LEDGER_NODE_NONE)
+        n->index = index;
+    if (code != ERR_OK)
+        snprintf(n->marked, sizeof n->marked, "%s", e.text);
+    else if (n->index != LEDGER_NODE_NONE)
+        n->marked[0] = '\0';
+    if (hw->vmm_overhead != NULL) {
+        k->overhead.vm_bytes = max_u64(k->overhead.vm_bytes, hw->vmm_overhead->vm_bytes);
+        k->overhead.device_bytes =
+            max_u64(k->overhead.device_bytes, hw->vmm_overhead->device_bytes);
+        k->overhead.vcpu_bytes = max_u64(k->overhead.vcpu_bytes, hw->vmm_overhead->vcpu_bytes);
+    }
+}
+
+static const Baton__NodeHardwareSpec *unpack(struct core *c, const struct blob *b)
+{
+    ProtobufCAllocator allocator = objects_allocator(&c->turn);
+    return b == NULL
+               ? NULL
+               : baton__node_hardware_spec__unpack(&allocator, b->len, (const uint8_t *)b->at);
+}
+
+static void put_hardware(struct core *c, struct node_state *n, struct stage *s,
+                         const Baton__NodeHardwareSpec *spec)
+{
+    struct str key = hardware_key(c, n);
+    struct cow_entry *e = core_find(c, key);
+    Baton__NodeHardware *hw =
+        e == NULL ? NULL
+                  : (Baton__NodeHardware *)objects_open(c, &baton__node_hardware__descriptor,
+                                                        blob_str(e->value));
+    if (hw != NULL && hw->spec != NULL &&
+        str_eq(objects_pack(&c->turn, &hw->spec->base), objects_pack(&c->turn, &spec->base)))
+        return;
+    if (hw == NULL || hw->metadata == NULL) {
+        hw = message(c, sizeof *hw, &baton__node_hardware__descriptor);
+        hw->metadata = new_meta(c, n);
+    }
+    hw->spec = (Baton__NodeHardwareSpec *)spec;
+    stage_put(s, key, objects_wrap(c, "baton.dev/v1", "NodeHardware", &hw->base), NULL);
+}
+
+static Core__Node *node_of(struct core *c, struct cow_entry *e)
+{
+    Core__Node *node =
+        e == NULL ? NULL
+                  : (Core__Node *)objects_open(c, &core__node__descriptor, blob_str(e->value));
+    return node != NULL ? node : message(c, sizeof *node, &core__node__descriptor);
+}
+
+/* An administrator deleted the Node of a machine that is not heard of: it is forgotten. */
+static enum reconcile forget(struct core *c, struct node_state *n)
+{
+    struct str key = hardware_key(c, n);
+    if (n->index != LEDGER_NODE_NONE)
+        ledger_node_remove(c->cluster->ledger, n->index);
+    n->index = LEDGER_NODE_NONE;
+    blob_unref(n->hardware);
+    n->hardware = NULL;
+    bool deleted = core_find(c, key) == NULL || core_delete(c, key, STR(""), 0, "");
+    return deleted ? RECONCILE_DONE : RECONCILE_LATER;
+}
+
+static void write(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *hw,
+                  struct cow_entry *e)
+{
+    Core__Node *node = node_of(c, e);
+    struct str before = objects_wrap(c, "v1", "Node", &node->base);
+    bool joins = n->index == LEDGER_NODE_NONE;
+    describe(c, n, hw, e == NULL ? NULL : node);
+    fill(c, n, hw, node);
+    struct str after = objects_wrap(c, "v1", "Node", &node->base);
+    struct stage *s = stage_begin(c);
+    put_hardware(c, n, s, hw);
+    if (!str_eq(before, after))
+        stage_put(s, node_key(c, n), after, NULL);
+    stage_end(s);
+    if (joins || !str_eq(before, after))
+        placing_room(c);
+}
+
+enum reconcile nodes_reconcile(struct core *c, struct str key)
+{
+    struct index_key at;
+    if (!index_key_parse(key, &at))
+        return RECONCILE_DONE;
+    struct node_state *n = cluster_node(c, at.name);
+    if (n == NULL)
+        return RECONCILE_DONE;
+    struct str node = node_key(c, n), hardware = hardware_key(c, n);
+    if (core_is_busy(c, node) || core_is_busy(c, hardware))
+        return RECONCILE_LATER;
+    bool alive = !instant_due(n->lease_until, c->now);
+    struct cow_entry *e = core_find(c, node);
+    if (n->reported != NULL) {
+        blob_unref(n->hardware);
+        n->hardware = blob_ref(n->reported);
+    }
+    const Baton__NodeHardwareSpec *hw = unpack(c, n->hardware);
+    if (hw == NULL)
+        return RECONCILE_DONE; /* Its agent has not said what it has. */
+    if (e == NULL && !alive)
+        return forget(c, n);
+    /* After our own start a node keeps the Ready it had until its lease would have run out. */
+    if (n->reported != NULL || !alive)
+        n->ready = alive;
+    write(c, n, hw, e);
+    return RECONCILE_DONE;
+}
+
+void nodes_changed(struct core *c, const struct core_change *change)
+{
+    bool node = change->at.group.len == 0 && str_is(change->at.plural, "nodes");
+    bool hardware =
+        str_is(change->at.group, "baton.dev") && str_is(change->at.plural, "nodehardware");
+    struct node_state *n = node || hardware ? cluster_node(c, change->at.name) : NULL;
+    if (n != NULL)
+        mark(c, n);
+}
+
+/* ---- at start ---- */
+
+static bool was_ready(const Core__Node *node)
+{
+    for (size_t i = 0; node->status != NULL && i < node->status->n_conditions; i++)
+        if (str_is(str_of(node->status->conditions[i]->type), "Ready"))
+            return str_is(str_of(node->status->conditions[i]->status), "True");
+    return false;
+}
+
+/* Everything that is placed stands on these rows: they come before the Placements. */
+void nodes_loaded(struct core *c)
+{
+    struct index_range r;
+    struct cow_entry *e;
+    core_range(c, &r, STR("baton.dev/nodehardware/"));
+    while ((e = index_range_next(&r)) != NULL) {
+        struct index_key at;
+        Baton__NodeHardware *hw = (Baton__NodeHardware *)objects_open(
+            c, &baton__node_hardware__descriptor, blob_str(e->value));
+        if (hw == NULL || hw->spec == NULL || !index_key_parse(cow_entry_key(e), &at))
+            continue;
+        struct node_state *n = cluster_node_make(c, at.name);
+        if (n == NULL)
+            continue;
+        if (hw->spec->pod_network != NULL && hw->spec->pod_network->subnet != NULL)
+            snprintf(n->subnet, sizeof n->subnet, "%s", hw->spec->pod_network->subnet);
+        n->hardware = blob_new(objects_pack(&c->turn, &hw->spec->base));
+        struct cow_entry *object = core_find(c, node_key(c, n));
+        Core__Node *node = node_of(c, object);
+        n->ready = was_ready(node);
+        n->lease_until =
+            instant_add(c->now, LEASE); /* One whole lease before any is called dead. */
+        core_mark_at(c, CONTROL_NODES, node_key(c, n), n->lease_until);
+        describe(c, n, hw->spec, object == NULL ? NULL : node);
+    }
+}

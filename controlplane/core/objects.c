@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/core/objects.h"
+#include "api/quantity.h"
+#include "controlplane/core/core_priv.h"
+
+static void *take(void *state, size_t size)
+{
+    return arena_alloc(state, size);
+}
+
+static void keep(void *state, void *at)
+{
+    (void)state;
+    (void)at;
+}
+
+ProtobufCAllocator objects_allocator(struct arena *a)
+{
+    return (ProtobufCAllocator){.alloc = take, .free = keep, .allocator_data = a};
+}
+
+ProtobufCMessage *objects_open(struct core *c, const ProtobufCMessageDescriptor *type,
+                               struct str envelope)
+{
+    return core_unpack(c, envelope, type);
+}
+
+struct str objects_wrap(struct core *c, const char *api_version, const char *kind,
+                        const ProtobufCMessage *object)
+{
+    return core_pack(c, api_version, kind, object);
+}
+
+struct str objects_pack(struct arena *a, const ProtobufCMessage *message)
+{
+    size_t len = protobuf_c_message_get_packed_size(message);
+    uint8_t *bytes = arena_alloc(a, len + 1);
+    if (bytes == NULL)
+        return (struct str){NULL, 0};
+    protobuf_c_message_pack(message, bytes);
+    return str_from(bytes, len);
+}
+
+Meta__Time *objects_time(struct arena *a, struct wall at)
+{
+    Meta__Time *t = arena_alloc(a, sizeof *t);
+    if (t == NULL)
+        return NULL;
+    meta__time__init(t);
+    t->has_seconds = true;
+    t->seconds = wall_seconds(at);
+    return t;
+}
+
+char *objects_text(struct arena *a, struct str text)
+{
+    return text.len == 0 ? NULL : arena_dup(a, text);
+}
+
+static Resource__Quantity *quantity_of(struct arena *a, struct str text)
+{
+    Resource__Quantity *q = arena_alloc(a, sizeof *q);
+    if (q == NULL)
+        return NULL;
+    resource__quantity__init(q);
+    q->string = (char *)text.at;
+    return q;
+}
+
+Resource__Quantity *objects_milli(struct arena *a, uint64_t milli)
+{
+    bool whole = milli % 1000 == 0;
+    return quantity_of(a, arena_printf(a, whole ? "%llu" : "%llum",
+                                       (unsigned long long)(whole ? milli / 1000 : milli)));
+}
+
+/* The canonical form: the largest binary unit that loses nothing. */
+Resource__Quantity *objects_bytes(struct arena *a, uint64_t bytes)
+{
+    static const char *const units[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+    uint32_t unit = 0;
+    while (bytes != 0 && bytes % 1024 == 0 && unit + 1 < COUNT_OF(units)) {
+        bytes /= 1024;
+        unit++;
+    }
+    return quantity_of(a, arena_printf(a, "%llu%s", (unsigned long long)bytes, units[unit]));
+}
+
+int64_t objects_units(const Resource__Quantity *q)
+{
+    struct quantity parsed;
+    if (q == NULL || quantity_parse(str_of(q->string), &parsed, NULL) != ERR_OK)
+        return 0;
+    return quantity_units(&parsed);
+}
+
+int64_t objects_milli_of(const Resource__Quantity *q)
+{
+    struct quantity parsed;
+    if (q == NULL || quantity_parse(str_of(q->string), &parsed, NULL) != ERR_OK)
+        return 0;
+    return quantity_milli(&parsed);
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/core/sched_view.h"
+
+/* Requests and limits of every kind of object are lists of the same pair. */
+struct amounts {
+    size_t count;
+    Core__ResourceRequirements__LimitsEntry **at;
+};
+
+static struct amounts limits_of(const Core__ResourceRequirements *r)
+{
+    return r == NULL ? (struct amounts){0} : (struct amounts){r->n_limits, r->limits};
+}
+
+static struct amounts requests_of(const Core__ResourceRequirements *r)
+{
+    if (r == NULL)
+        return (struct amounts){0};
+    return (struct amounts){r->n_requests,
+                            (Core__ResourceRequirements__LimitsEntry **)(void *)r->requests};
+}
+
+static const Resource__Quantity *find(struct amounts from, struct str name)
+{
+    for (size_t i = 0; i < from.count; i++)
+        if (str_eq(str_of(from.at[i]->key), name))
+            return from.at[i]->value;
+    return NULL;
+}
+
+/* What is asked for; a limit without a request is one. */
+static const Resource__Quantity *asked(const Core__ResourceRequirements *r, struct str name)
+{
+    const Resource__Quantity *q = find(requests_of(r), name);
+    return q != NULL ? q : find(limits_of(r), name);
+}
+
+static bool guaranteed(const Core__Container *c)
+{
+    static const struct str names[] = {STR("cpu"), STR("memory")};
+    for (uint32_t i = 0; i < COUNT_OF(names); i++) {
+        int64_t limit = objects_milli_of(find(limits_of(c->resources), names[i]));
+        if (limit == 0 || limit != objects_milli_of(asked(c->resources, names[i])))
+            return false;
+    }
+    return true;
+}
+
+static bool asks_nothing(const Core__Container *c)
+{
+    return objects_milli_of(asked(c->resources, STR("cpu"))) == 0 &&
+           objects_milli_of(asked(c->resources, STR("memory"))) == 0;
+}
+
+const char *sched_view_qos(const Core__PodSpec *spec)
+{
+    bool all = true, none = true;
+    for (size_t i = 0; i < spec->n_containers + spec->n_init_containers; i++) {
+        const Core__Container *c = i < spec->n_containers
+                                       ? spec->containers[i]
+                                       : spec->init_containers[i - spec->n_containers];
+        all &= guaranteed(c);
+        none &= asks_nothing(c);
+    }
+    return none ? "BestEffort" : all ? "Guaranteed" : "Burstable";
+}
+
+/* What the pod needs of one resource: the sum of those that run together, or the largest init
+ * container with the sidecars before it, whichever is more (Kubernetes: sidecar containers). */
+static uint64_t together(const Core__PodSpec *spec, struct str name, bool milli)
+{
+    uint64_t sum = 0, sidecars = 0, most = 0;
+    for (size_t i = 0; i < spec->n_init_containers; i++) {
+        const Core__Container *c = spec->init_containers[i];
+        const Resource__Quantity *q = asked(c->resources, name);
+        uint64_t v = (uint64_t)(milli ? objects_milli_of(q) : objects_units(q));
+        if (str_is(str_of(c->restart_policy), "Always"))
+            sidecars += v;
+        else
+            most = max_u64(most, sidecars + v);
+    }
+    for (size_t i = 0; i < spec->n_containers; i++) {
+        const Resource__Quantity *q = asked(spec->containers[i]->resources, name);
+        sum += (uint64_t)(milli ? objects_milli_of(q) : objects_units(q));
+    }
+    return max_u64(sum + sidecars, most);
+}
+
+static bool whole_cpus(const Core__PodSpec *spec)
+{
+    for (size_t i = 0; i < spec->n_containers; i++) {
+        int64_t milli = objects_milli_of(asked(spec->containers[i]->resources, STR("cpu")));
+        if (milli == 0 || milli % 1000 != 0)
+            return false;
+    }
+    return strcmp(sched_view_qos(spec), "Guaranteed") == 0;
+}
+
+MUST_USE static enum err_code pages(const Core__PodSpec *spec, struct request *out)
+{
+    out->hugepages_2m = (uint32_t)(together(spec, STR("hugepages-2Mi"), false) >> 21);
+    out->hugepages_1g = (uint32_t)(together(spec, STR("hugepages-1Gi"), false) >> 30);
+    return ERR_OK;
+}
+
+/* Extended resources: a domain in the name, counted and without identity. */
+MUST_USE static enum err_code scalars(struct names *n, struct arena *a, const Core__PodSpec *spec,
+                                      struct request *out, struct err *e)
+{
+    struct request_scalar *at = arena_zalloc(a, REQUEST_LIST_MAX, sizeof *at);
+    if (at == NULL)
+        return err_set(e, ERR_LIMIT, "the request is too large");
+    for (size_t i = 0; i < spec->n_containers; i++) {
+        struct amounts list = limits_of(spec->containers[i]->resources);
+        for (size_t k = 0; k < list.count; k++) {
+            struct str name = str_of(list.at[k]->key);
+            uint32_t id, at_index = 0;
+            if (str_find(name, '/', 0) == name.len)
+                continue;
+            enum err_code code = names_intern(n, name, &id, e);
+            if (code != ERR_OK)
+                return code;
+            while (at_index < out->scalars_count && at[at_index].name != id)
+                at_index++;
+            if (at_index == REQUEST_LIST_MAX)
+                return err_set(e, ERR_LIMIT, "more than %d resources", REQUEST_LIST_MAX);
+            at[at_index].name = id;
+            at[at_index].amount += (uint64_t)objects_units(list.at[k]->value);
+            out->scalars_count = max_u32(out->scalars_count, at_index + 1);
+        }
+    }
+    out->scalars = at;
+    return ERR_OK;
+}
+
+static uint32_t address_of(const char *text)
+{
+    uint32_t ip = 0, parts = 0;
+    struct str rest = str_of(text), part;
+    while (rest.at != NULL && rest.len > 0 && str_split(&rest, '.', &part)) {
+        uint64_t v = 0;
+        if (str_parse_u64(part, &v) != ERR_OK || v > 255)
+            return 0;
+        ip = ip << 8 | (uint32_t)v;
+        parts++;
+    }
+    return parts == 4 ? ip : 0;
+}
+
+MUST_USE static enum err_code ports(struct arena *a, const Core__PodSpec *spec, struct request *out,
+                                    struct err *e)
+{
+    struct request_port *at = arena_zalloc(a, REQUEST_LIST_MAX, sizeof *at);
+    if (at == NULL)
+        return err_set(e, ERR_LIMIT, "the request is too large");
+    for (size_t i = 0; i < spec->n_containers; i++)
+        for (size_t k = 0; k < spec->containers[i]->n_ports; k++) {
+            const Core__ContainerPort *p = spec->containers[i]->ports[k];
+            int32_t port = spec->host_network ? p->container_port : p->host_port;
+            if (port <= 0)
+                continue;
+            if (out->ports_count == REQUEST_LIST_MAX)
+                return err_set(e, ERR_LIMIT, "more than %d host ports", REQUEST_LIST_MAX);
+            at[out->ports_count++] = (struct request_port){
+                .port = (uint16_t)port,
+                .address = address_of(p->host_ip),
+                .protocol = str_is(str_of(p->protocol), "UDP")    ? PROTOCOL_UDP
+                            : str_is(str_of(p->protocol), "SCTP") ? PROTOCOL_SCTP
+                                                                  : PROTOCOL_TCP,
+            };
+        }
+    out->ports = at;
+    return ERR_OK;
+}
+
+/* ---- rules ---- */
+
+struct pair {
+    const char *key, *value;
+};
+
+MUST_USE static enum err_code labels(struct names *n, struct arena *a, size_t count,
+                                     struct pair (*get)(const void *list, size_t i),
+                                     const void *list, const struct topology_label **out,
+                                     uint32_t *out_count, struct err *e)
+{
+    struct topology_label *at = arena_zalloc(a, count + 1, sizeof *at);
+    if (at == NULL)
+        return err_set(e, ERR_LIMIT, "the request is too large");
+    for (size_t i = 0; i < count; i++) {
+        struct pair p = get(list, i);
+        enum err_code code = names_intern(n, str_of(p.key), &at[i].key, e);
+        if (code == ERR_OK)
+            code = names_intern(n, str_of(p.value), &at[i].value, e);
+        if (code != ERR_OK)
+            return code;
+    }
+    *out = at;
+    *out_count = (uint32_t)count;
+    return ERR_OK;
+}
+
+static struct pair label_at(const void *list, size_t i)
+{
+    Meta__ObjectMeta__LabelsEntry *const *at = list;
+    return (struct pair){at[i]->key, at[i]->value};
+}
+
+static struct pair selector_at(const void *list, size_t i)
+{
+    Core__PodSpec__NodeSelectorEntry *const *at = list;
+    return (struct pair){at[i]->key, at[i]->value};
+}
+
+static struct pair vm_selector_at(const void *list, size_t i)
+{
+    Kubevirt__VirtualMachineInstanceSpec__NodeSelectorEntry *const *at = list;
+    return (struct pair){at[i]->key, at[i]->value};
+}
+
+MUST_USE static enum err_code tolerations(struct names *n, struct arena *a, size_t count,
+                                          Core__Toleration **from, struct request *out,
+                                          struct err *e)
+{
+    struct request_toleration *at = arena_zalloc(a, count + 1, sizeof *at);
+    if (at == NULL)
+        return err_set(e, ERR_LIMIT, "the request is too large");
+    for (size_t i = 0; i < count; i++) {
+        struct str effect = str_of(from[i]->effect);
+        at[i].exists = str_is(str_of(from[i]->operator_), "Exists");
+        at[i].effect = str_is(effect, "NoSchedule")         ? TOLERATE_NO_SCHEDULE
+                       : str_is(effect, "PreferNoSchedule") ? TOLERATE_PREFER
+                       : str_is(effect, "NoExecute")        ? TOLERATE_NO_EXECUTE
+                                                            : TOLERATE_ANY_EFFECT;
+        enum err_code code = names_intern(n, str_of(from[i]->key), &at[i].key, e);
+        if (code == ERR_OK)
+            code = names_intern(n, str_of(from[i]->value), &at[i].value, e);
+        if (code != ERR_OK)
+            return code;
+    }
+    out->tolerations = at;
+    out->tolerations_count = (uint32_t)count;
+    return ERR_OK;
+}
+
+static enum request_operator operator_of(const char *text)
+{
+    static const char *const names[] = {[OP_IN] = "In",         [OP_NOT_IN] = "NotIn",
+                                        [OP_EXISTS] = "Exists", [OP_NOT_EXISTS] = "DoesNotExist",
+                                        [OP_GT] = "Gt",         [OP_LT] = "Lt"};
+    for (uint32_t i = 0; i < COUNT_OF(names); i++)
+        if (str_is(str_of(text), names[i]))
+            return i;
+    return OP_IN;
+}
+
+MUST_USE static enum err_code expressions(struct names *n, struct arena *a, size_t count,
+                                          Core__NodeSelectorRequirement **from, bool fields,
+                                          struct request_selector *out, struct err *e)
+{
+    struct request_expression *at = arena_zalloc(a, count + 1, sizeof *at);
+    if (at == NULL || count > REQUEST_LIST_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d expressions", REQUEST_LIST_MAX);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t *values = arena_zalloc(a, from[i]->n_values + 1, sizeof *values);
+        enum err_code code = ERR_OK;
+        if (values == NULL)
+            return err_set(e, ERR_LIMIT, "the request is too large");
+        at[i].op = operator_of(from[i]->operator_);
+        if (!fields)
+            code = names_intern(n, str_of(from[i]->key), &at[i].key, e);
+        for (size_t k = 0; code == ERR_OK && k < from[i]->n_values; k++)
+            code = names_intern(n, str_of(from[i]->values[k]), &values[k], e);
+        if (code != ERR_OK)
+            return code;
+        at[i].values = values;
+        at[i].values_count = (uint32_t)from[i]->n_values;
+    }
+    *out = (struct request_selector){at, (uint32_t)count};
+    return ERR_OK;
+}
+
+MUST_USE static enum err_code term(struct names *n, struct arena *a,
+                                   const Core__NodeSelectorTerm *from, int32_t weight,
+                                   struct request_node_term *out, struct err *e)
+{
+    enum err_code code = ERR_OK;
+    out->weight = weight;
+    if (from == NULL)
+        return ERR_OK;
+    code = expressions(n, a, from->n_match_expressions, from->match_expressions, false,
+                       &out->labels, e);
+    if (code == ERR_OK)
+        code = expressions(n, a, from->n_match_fields, from->match_fields, true, &out->fields, e);
+    return code;
+}
+
+MUST_USE static enum err_code node_affinity(struct names *n, struct arena *a,
+                                            const Core__NodeAffinity *from, struct request *out,
+                                            struct err *e)
+{
+    const Core__NodeSelector *must = from->required_during_scheduling_ignored_during_execution;
+    size_t required = must == NULL ? 0 : must->n_node_selector_terms;
+    size_t preferred = from->n_preferred_during_scheduling_ignored_during_execution;
+    struct request_node_term *at = arena_zalloc(a, required + preferred + 1, sizeof *at);
+    if (at == NULL || required + preferred > REQUEST_LIST_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d node affinity terms", REQUEST_LIST_MAX);
+    for (size_t i = 0; i < required; i++) {
+        enum err_code code = term(n, a, must->node_selector_terms[i], 0, &at[i], e);
+        if (code != ERR_OK)
+            return code;
+    }
+    for (size_t i = 0; i < preferred; i++) {
+        const Core__PreferredSchedulingTerm *p =
+            from->preferred_during_scheduling_ignored_during_execution[i];
+        enum err_code code = term(n, a, p->preference, p->weight, &at[required + i], e);
+        if (code != ERR_OK)
+            return code;
+    }
+    out->node_required = at;
+    out->node_required_count = (uint32_t)required;
+    out->node_preferred = at + required;
+    out->node_preferred_count = (uint32_t)preferred;
+    return ERR_OK;
+}
+
+/* Rules between workloads are the ledger's already, and not translated yet: what is not honoured is
+ * said, not dropped. */
+MUST_USE static enum err_code affinity(struct names *n, struct arena *a, const Core__Affinity *from,
+                                       size_t spreads, struct request *out, struct err *e)
+{
+    if (spreads > 0)
+        return err_set(e, ERR_INVALID, "topologySpreadConstraints are not supported yet");
+    if (from == NULL)
+        return ERR_OK;
+    if (from->pod_affinity != NULL || from->pod_anti_affinity != NULL)
+        return err_set(e, ERR_INVALID, "podAffinity and podAntiAffinity are not supported yet");
+    return from->node_affinity == NULL ? ERR_OK : node_affinity(n, a, from->node_affinity, out, e);
+}
+
+MUST_USE static enum err_code common(struct names *n, struct arena *a, const Meta__ObjectMeta *meta,
+                                     struct request *out, struct err *e)
+{
+    enum err_code code = names_intern(n, str_of(meta->namespace_), &out->namespace_name, e);
+    if (code == ERR_OK)
+        code = labels(n, a, meta->n_labels, label_at, meta->labels, &out->labels,
+                      &out->labels_count, e);
+    return code;
+}
+
+enum err_code sched_view_pod(struct names *n, struct arena *a, const Core__Pod *pod,
+                             struct request *out, struct err *e)
+{
+    const Core__PodSpec *spec = pod->spec;
+    *out = (struct request){.priority = spec->priority,
+                            .memory_bytes = together(spec, STR("memory"), false),
+                            .address_wanted = !spec->host_network,
+                            .mac_wanted = !spec->host_network};
+    uint64_t milli = together(spec, STR("cpu"), true);
+    if (whole_cpus(spec))
+        out->exclusive_cpus = (uint32_t)((milli + 999) / 1000);
+    else
+        out->shared_milli = (uint32_t)min_u64(milli, UINT32_MAX);
+    enum err_code code = common(n, a, pod->metadata, out, e);
+    if (code == ERR_OK)
+        code = pages(spec, out);
+    if (code == ERR_OK)
+        code = scalars(n, a, spec, out, e);
+    if (code == ERR_OK)
+        code = ports(a, spec, out, e);
+    if (code == ERR_OK)
+        code = labels(n, a, spec->n_node_selector, selector_at, spec->node_selector,
+                      &out->node_selector, &out->node_selector_count, e);
+    if (code == ERR_OK)
+        code = tolerations(n, a, spec->n_tolerations, spec->tolerations, out, e);
+    if (code == ERR_OK)
+        code = affinity(n, a, spec->affinity, spec->n_topology_spread_constraints, out, e);
+    if (code == ERR_OK)
+        code = names_intern(n, str_of(spec->node_name), &out->node_name, e);
+    return code;
+}
+
+static const Resource__Quantity *vm_asked(const Kubevirt__ResourceRequirements *r, struct str name)
+{
+    if (r == NULL)
+        return NULL;
+    struct amounts requests = {r->n_requests,
+                               (Core__ResourceRequirements__LimitsEntry **)(void *)r->requests};
+    struct amounts limits = {r->n_limits,
+                             (Core__ResourceRequirements__LimitsEntry **)(void *)r->limits};
+    const Resource__Quantity *q = find(requests, name);
+    return q != NULL ? q : find(limits, name);
+}
+
+static uint32_t vcpus_of(const Kubevirt__CPU *c)
+{
+    if (c == NULL)
+        return 1;
+    return max_u32(c->cores, 1) * max_u32(c->sockets, 1) * max_u32(c->threads, 1);
+}
+
+enum err_code sched_view_machine(struct names *n, struct arena *a,
+                                 const Kubevirt__VirtualMachineInstance *vm,
+                                 const struct sched_overhead *overhead, struct request *out,
+                                 struct err *e)
+{
+    const Kubevirt__VirtualMachineInstanceSpec *spec = vm->spec;
+    const Kubevirt__DomainSpec *d = spec->domain;
+    const Kubevirt__Devices *devices = d->devices;
+    uint32_t vcpus = vcpus_of(d->cpu);
+    uint32_t devices_count =
+        devices == NULL ? 0 : (uint32_t)(devices->n_disks + devices->n_interfaces);
+    const Resource__Quantity *memory = d->memory != NULL && d->memory->guest != NULL
+                                           ? d->memory->guest
+                                           : vm_asked(d->resources, STR("memory"));
+    bool no_network = devices != NULL && devices->has_autoattach_pod_interface &&
+                      !devices->autoattach_pod_interface && devices->n_interfaces == 0;
+    *out = (struct request){.memory_bytes = (uint64_t)objects_units(memory),
+                            .address_wanted = !no_network,
+                            .mac_wanted = !no_network};
+    out->overhead_bytes =
+        overhead->vm_bytes + overhead->device_bytes * devices_count + overhead->vcpu_bytes * vcpus;
+    if (d->cpu != NULL && d->cpu->dedicated_cpu_placement) {
+        out->exclusive_cpus = vcpus;
+    } else {
+        int64_t milli = objects_milli_of(vm_asked(d->resources, STR("cpu")));
+        out->shared_milli = milli > 0 ? (uint32_t)milli : vcpus * 100; /* KubeVirt: a tenth each. */
+    }
+    enum err_code code = common(n, a, vm->metadata, out, e);
+    if (code == ERR_OK)
+        code = labels(n, a, spec->n_node_selector, vm_selector_at, spec->node_selector,
+                      &out->node_selector, &out->node_selector_count, e);
+    if (code == ERR_OK)
+        code = tolerations(n, a, spec->n_tolerations, spec->tolerations, out, e);
+    if (code == ERR_OK)
+        code = affinity(n, a, spec->affinity, spec->n_topology_spread_constraints, out, e);
+    return code;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sched_view.h -- the only place where the cluster's words become the scheduler's numbers.
+ *
+ * WHAT   Pod and VirtualMachineInstance to struct request; NodeHardware and Node to struct topology;
+ *        chosen rows to a Placement's spec and back.
+ * WHY    The scheduler sees no protobuf. tests/unit/controlplane holds the round trip: what was
+ *        placed, stored and read again takes the same rows.
+ * OWNS   Results live in the arena given; texts become ids of the ledger's names.
+ * FAILS  ERR_INVALID says, in words for the user, what a workload asks for that is not honoured, or
+ *        what in a description contradicts itself. ERR_LIMIT: a list too long, or names are full.
+ *
+ * CPU    A pod is exclusive when it is Guaranteed and every container asks for whole CPUs
+ *        (Kubernetes' static CPU manager, decided for the whole pod); a machine when it says
+ *        dedicatedCpuPlacement. Everything else shares the pool.
+ */
+#ifndef CONTROLPLANE_CORE_SCHED_VIEW_H
+#define CONTROLPLANE_CORE_SCHED_VIEW_H
+
+#include "controlplane/core/objects.h"
+#include "scheduler/ledger.h"
+
+/* What a VMM takes beside its guest, as nodes publish it. */
+struct sched_overhead {
+    uint64_t vm_bytes, device_bytes, vcpu_bytes;
+};
+
+MUST_USE enum err_code sched_view_pod(struct names *n, struct arena *a, const Core__Pod *pod,
+                                      struct request *out, struct err *e);
+MUST_USE enum err_code sched_view_machine(struct names *n, struct arena *a,
+                                          const Kubevirt__VirtualMachineInstance *vm,
+                                          const struct sched_overhead *overhead,
+                                          struct request *out, struct err *e);
+
+/* Guaranteed, Burstable or BestEffort (Kubernetes: PodStatus.qosClass). */
+const char *sched_view_qos(const Core__PodSpec *spec);
+
+/* node may be NULL: no labels, no taints, schedulable. */
+MUST_USE enum err_code sched_view_topology(struct names *n, struct arena *a, struct str name,
+                                           const Baton__NodeHardwareSpec *hw,
+                                           const Core__Node *node, bool ready, struct topology *out,
+                                           struct err *e);
+
+/* Fills *out but for workload and decision. hw is the chosen node's. */
+MUST_USE enum err_code sched_view_rows(struct names *n, struct arena *a,
+                                       const struct placement *rows, const struct request *r,
+                                       const Baton__NodeHardwareSpec *hw, Baton__PlacementSpec *out,
+                                       struct err *e);
+
+/* For ledger_restore(). */
+MUST_USE enum err_code sched_view_stored(struct names *n, const Baton__PlacementSpec *spec,
+                                         const Baton__NodeHardwareSpec *hw, struct placement *out,
+                                         struct err *e);
+
+/* "10.128.3.0/24" into its first address as a number and its length. */
+MUST_USE enum err_code sched_view_subnet(struct str text, uint32_t *out_first,
+                                         uint32_t *out_prefix);
+
+#endif /* CONTROLPLANE_CORE_SCHED_VIEW_H */
