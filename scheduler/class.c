@@ -7,7 +7,7 @@
  * (a StatefulSet's pods) should share what is remembered about nodes.
  */
 #include "base/buf.h"
-#include "scheduler/ledger_priv.h"
+#include "scheduler/terms.h"
 
 static void key_request(struct buf *out, const struct request *r);
 static size_t copy_request(char *block, struct request *to, const struct request *r);
@@ -39,6 +39,7 @@ enum err_code class__intern(struct ledger *l, const struct request *r, struct cl
         }
         c->id = table__add(&l->classes, c);
         l->classes_memory += c->bytes;
+        terms__class_came(l, c);
     }
     c->refs++;
     *out = c;
@@ -47,8 +48,15 @@ enum err_code class__intern(struct ledger *l, const struct request *r, struct cl
 
 void class__unref(struct ledger *l, struct class *c)
 {
-    if (--c->refs > 0)
+    c->refs--;
+    class__free_if_unused(l, c);
+}
+
+void class__free_if_unused(struct ledger *l, struct class *c)
+{
+    if (c->refs > 0 || c->lists != NULL)
         return;
+    terms__class_went(l, c);
     map_remove(&l->classes_map, c->key);
     table__remove(&l->classes, c->id);
     l->classes_memory -= c->bytes;
@@ -349,6 +357,7 @@ void labels__unref(struct ledger *l, struct labels *s)
 {
     if (--s->refs > 0)
         return;
+    terms__labels_went(s);
     map_remove(&l->labels_map, s->key);
     table__remove(&l->labels, s->id);
     l->classes_memory -= sizeof *s + s->key.len;

@@ -25,7 +25,7 @@ uint64_t cost__devices_free(const struct node *n)
     return free;
 }
 
-static uint64_t devices_wanted(const struct request *r)
+uint64_t cost__devices_wanted(const struct request *r)
 {
     uint64_t wanted = 0;
     for (uint32_t i = 0; i < r->devices_count; i++)
@@ -96,6 +96,20 @@ uint64_t cost__left(const struct ledger *l, uint64_t cpu_milli, uint64_t memory_
            share(device_units, l->device_scale);
 }
 
+int64_t cost__split(uint32_t sockets, uint32_t numa)
+{
+    return (int64_t)((sockets - 1) * TOPOLOGY_NUMA_MAX + numa - 1) << SPLIT_BITS;
+}
+
+uint64_t cost__left_of(const struct ledger *l, const struct node *n)
+{
+    uint64_t memory = 0, cpu = 1000ull * n->pool_threads,
+             held = n->system_cpu_milli + n->shared_held;
+    for (uint32_t i = 0; i < n->shape->numa_count; i++)
+        memory += n->numa[i].memory_free;
+    return cost__left(l, cpu > held ? cpu - held : 0, memory, cost__devices_free(n));
+}
+
 int64_t cost__packing(const struct ledger *l, const struct node *n, const struct request *r,
                       const struct fit *f)
 {
@@ -107,7 +121,7 @@ int64_t cost__packing(const struct ledger *l, const struct node *n, const struct
     memory -= r->memory_bytes + r->overhead_bytes;
     cpu = cpu > cpu_held ? cpu - cpu_held : 0;
 
-    uint64_t left = cost__left(l, cpu, memory, cost__devices_free(n) - devices_wanted(r));
-    int64_t split = (int64_t)((f->sockets - 1) * TOPOLOGY_NUMA_MAX + f->numa - 1) << SPLIT_BITS;
+    uint64_t left = cost__left(l, cpu, memory, cost__devices_free(n) - cost__devices_wanted(r));
+    int64_t split = cost__split(f->sockets, f->numa);
     return r->choice == CHOICE_SPREAD ? split - (int64_t)left : split + (int64_t)left;
 }

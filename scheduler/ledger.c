@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who holds what: the life of a hold from place or restore to undo or release. */
 #include "scheduler/ledger.h"
-#include "scheduler/search_priv.h"
+#include "scheduler/shortlist.h"
 
 static const struct ledger_limits defaults = {.nodes_max = 10000,
                                               .holds_max = 1000000,
@@ -39,6 +39,9 @@ struct ledger *ledger_new(const struct ledger_limits *limits)
     map_init(&l->labels_map, to->holds_max);
     l->holds = mem_zalloc((to->holds_max + HOLD_CHUNK - 1) / HOLD_CHUNK, sizeof(struct hold *));
     l->hold_free = HOLD_NONE;
+    columns_init(&l->columns);
+    l->facts_log = mem_zalloc(FACTS_LOG, sizeof *l->facts_log);
+    l->terms_serial = 1;
     cost__reset(l);
     return l;
 }
@@ -53,6 +56,13 @@ void ledger_free(struct ledger *l)
     for (uint32_t i = 0; i < l->holds_end; i += HOLD_CHUNK)
         mem_free(l->holds[i / HOLD_CHUNK]);
     mem_free(l->holds);
+    for (uint32_t i = 0; i < l->classes.count; i++)
+        if (ledger__class(l, i) != NULL)
+            shortlist__drop_all(l, ledger__class(l, i));
+    terms__fini(l);
+    columns_fini(&l->columns);
+    mem_free(l->facts_log);
+    mem_free(l->rules_scratch);
     for (uint32_t i = 0; i < l->nodes.count; i++)
         node__free(l, l->nodes.at[i]);
     for (uint32_t i = 0; i < l->classes.count; i++)
@@ -78,8 +88,18 @@ struct names *ledger_names(struct ledger *l)
 
 void ledger__node_changed(struct ledger *l, uint32_t node, bool facts)
 {
-    (void)facts;
     node__rehash(ledger__node(l, node));
+    if (facts)
+        l->facts_log[l->facts_end++ % FACTS_LOG] = node;
+    ledger__node_log(l, node);
+}
+
+/* The node's numbers into the columns and the log, where every shortlist finds them. */
+void ledger__node_log(struct ledger *l, uint32_t node)
+{
+    struct columns_row row;
+    columns__row(l, ledger__node(l, node), &row);
+    columns_put(&l->columns, node, &row);
 }
 
 /* ---- choosing ---- */
@@ -115,14 +135,15 @@ static enum err_code place(struct ledger *l, const struct request *r, bool plain
     struct labels *own;
     struct fit f;
     uint32_t index = 0;
-    (void)plain;
 
     enum err_code rc = request_check(r, e);
     if (rc == ERR_OK)
         rc = intern(l, r, &c, &own, e);
     if (rc != ERR_OK)
         return rc;
-    uint32_t node = place__plain(l, &c->r, own, &f);
+    uint32_t node = plain                     ? place__plain(l, &c->r, own, &f)
+                    : search__is_named(&c->r) ? search__place_named(l, c, own, &f)
+                                              : shortlist__place(l, c, own, &f);
     if (node == LEDGER_NODE_NONE) {
         l->refusals++;
         rc = err_set(e, ERR_BUSY, "0 of %u nodes fit", l->nodes_count);
@@ -136,6 +157,7 @@ static enum err_code place(struct ledger *l, const struct request *r, bool plain
     }
     l->decisions++;
     ledger__hold(l, index)->state = HOLD_TENTATIVE;
+    shortlist__drop_over_cap(l);
     *out_hold = ledger__hold_name(l, index);
     if (out_rows != NULL)
         rows__print(l, ledger__hold(l, index), out_rows);
@@ -236,6 +258,7 @@ static enum err_code hold_new(struct ledger *l, struct node *n, const struct req
     n->hold_first = index;
     rows__take(l, n, h, r, f);
     l->holds_count++;
+    terms__held(l, h, 1);
     ledger__node_changed(l, n->index, false);
     *out_index = index;
     return ERR_OK;
@@ -274,6 +297,7 @@ static void hold_end(struct ledger *l, uint64_t name)
         ledger__hold(l, h->prev)->next = h->next;
     if (h->next != HOLD_NONE)
         ledger__hold(l, h->next)->prev = h->prev;
+    terms__held(l, h, -1);
     rows__give(l, h, &c->r);
     ledger__node_changed(l, n->index, false);
     node__forget_if_unused(l, n->index);
@@ -319,9 +343,9 @@ uint32_t ledger_holds_count(const struct ledger *l)
 
 void ledger_stats(const struct ledger *l, struct ledger_stats *out)
 {
-    *out = (struct ledger_stats){.node_bytes = l->nodes_memory,
+    *out = (struct ledger_stats){.node_bytes = l->nodes_memory + columns_bytes(&l->columns),
                                  .hold_bytes = l->holds_memory,
-                                 .cache_bytes = l->classes_memory,
+                                 .cache_bytes = l->classes_memory + l->cache_bytes,
                                  .names_bytes = l->names.bytes,
                                  .classes_count = l->classes.count - l->classes.spare_count,
                                  .decisions = l->decisions,

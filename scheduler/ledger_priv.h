@@ -2,9 +2,8 @@
 /*
  * ledger_priv.h -- what the files of this folder share: the tables behind struct ledger.
  *
- * WHAT   shape: the unchanging part of a machine, shared by all nodes built alike. node: what is
- *        free on one. class: the contents of a request, shared by all equal requests. labels: the
- *        namespace and labels of workloads. hold: one workload's rows, 88 bytes.
+ * WHAT   class: the contents of a request, shared by all equal requests. labels: the namespace and
+ *        labels of workloads. hold: one workload's rows, 88 bytes. Nodes are in machine_priv.h.
  * OWNS   Everything hangs on struct ledger; shapes, classes and label sets are counted.
  */
 #ifndef SCHEDULER_LEDGER_PRIV_H
@@ -13,103 +12,18 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "scheduler/columns.h"
 #include "scheduler/explain.h"
 #include "scheduler/ledger.h"
+#include "scheduler/machine_priv.h"
 
 enum {
-    CORE_WORDS = TOPOLOGY_CORES_MAX / 64,
-    MASKS_MAX = (1 << TOPOLOGY_NUMA_MAX) - 1,
     HOLD_CHUNK =
         4096,        /* Holds come in chunks, so that a big table costs nothing before it fills. */
     HOLD_INLINE = 4, /* Words of rows inside the hold; longer ones are allocated. */
+    FACTS_LOG = 4096,
 };
 #define HOLD_NONE UINT32_MAX
-
-/* A set of NUMA nodes that could serve a request, and how good it is before anything is counted. */
-struct shape_mask {
-    uint8_t set, sockets, count;
-    uint8_t level;     /* Equal level: equally good in sockets, NUMA nodes and distance. */
-    uint32_t distance; /* Sum of the SLIT distances inside the set. */
-};
-
-struct shape {
-    struct str key; /* The bytes it was made from; belongs to it. */
-    uint32_t refs;
-    uint32_t sockets_count, numa_count, llcs_count, cores_count, threads_count, words, masks_count;
-    uint32_t shared_cores;
-    uint32_t core_threads_min, core_threads_max; /* A core counts for the least of them. */
-    uint32_t llc_cores_max;                      /* Cores of the largest cache domain. */
-    bool has_cache_rows;                         /* Some domain has ways or bandwidth to give. */
-    uint64_t content;                            /* Hash of the bytes, the same on every machine. */
-    uint8_t numa_socket[TOPOLOGY_NUMA_MAX];
-    uint8_t core_llc[TOPOLOGY_CORES_MAX], core_threads[TOPOLOGY_CORES_MAX];
-    uint16_t core_first[TOPOLOGY_CORES_MAX]; /* Index of its first thread in os_cpu. */
-    uint16_t os_cpu[TOPOLOGY_THREADS_MAX];
-    uint8_t llc_numa[TOPOLOGY_LLCS_MAX];
-    uint16_t llc_ways[TOPOLOGY_LLCS_MAX];
-    uint32_t llc_bandwidth[TOPOLOGY_LLCS_MAX];
-    uint16_t llc_first_word[TOPOLOGY_LLCS_MAX], llc_last_word[TOPOLOGY_LLCS_MAX];
-    uint64_t usable[CORE_WORDS]; /* Cores that may be given exclusively. */
-    uint64_t numa_cores[TOPOLOGY_NUMA_MAX][CORE_WORDS];
-    uint64_t llc_cores[TOPOLOGY_LLCS_MAX][CORE_WORDS];
-    uint16_t numa_usable[TOPOLOGY_NUMA_MAX];
-    struct shape_mask masks[MASKS_MAX]; /* Best first. */
-};
-
-struct node_numa {
-    uint64_t memory_free, memory_total;
-    uint32_t huge2m_free, huge2m_total, huge1g_free, huge1g_total;
-};
-
-struct node_llc {
-    uint32_t ways_free, bandwidth_free;
-};
-
-struct node_device {
-    uint32_t class_name, id_name, model_name;
-    uint16_t units, used;
-    uint8_t numa; /* NODE_NUMA_ANY: not known. */
-};
-enum { NODE_NUMA_ANY = 255 };
-
-struct node_scalar {
-    uint32_t name;
-    uint64_t amount, held;
-};
-
-struct node {
-    uint32_t name, index;
-    bool removed, ready, unschedulable;
-    struct shape *shape;
-
-    uint64_t taken[CORE_WORDS];             /* Exclusive cores. */
-    uint16_t cores_free[TOPOLOGY_NUMA_MAX]; /* That may be given exclusively. */
-    uint32_t pool_threads;                  /* Of cores that are not exclusive. */
-    uint32_t system_cpu_milli;
-    uint64_t shared_held;
-    struct node_numa numa[TOPOLOGY_NUMA_MAX];
-    struct node_llc *llcs; /* NULL when nothing can be partitioned. */
-
-    uint32_t devices_count, scalars_count, ports_count, ports_size;
-    struct node_device *devices;
-    struct node_scalar *scalars;
-    struct request_port *ports;
-
-    uint32_t address_first, addresses_count, addresses_held, address_hint;
-    uint64_t mac_first;
-    uint64_t *addresses; /* Bitmap of held ones. */
-
-    uint32_t labels_count, taints_count, images_count, capabilities_count;
-    struct topology_label *labels; /* Sorted by key. */
-    struct topology_taint *taints;
-    struct topology_image *images;
-    uint32_t *capabilities;
-
-    uint32_t pods_max, holds_count, hold_first; /* Head of the list of its holds. */
-    uint64_t content; /* Hash of what does not change with holds; without the name. */
-    uint64_t tie;     /* Hash of everything, content and state: breaks ties. */
-    char *marked;     /* Why it takes nothing; NULL when it does. */
-};
 
 /* The contents of a request. Equal requests are one class. */
 struct class
@@ -117,7 +31,17 @@ struct class
     struct str key;
     uint32_t id, refs;
     size_t bytes;
+    struct shortlist *lists;   /* What is remembered for it (shortlist.h). */
+    struct class_terms *terms; /* NULL: none. */
     struct request r; /* Points into its own block; labels, cookie, started, gang are not part. */
+};
+
+/* What a set of labels means to the terms there are (terms.h). */
+struct profile {
+    uint64_t serial; /* Of l->terms_serial when it was made. */
+    uint64_t hash;   /* Of the content: part of the name of a shortlist. */
+    uint32_t matched_count, felt_count;
+    uint32_t *terms; /* matched (it is counted by), then felt (terms of others that match it). */
 };
 
 /* Namespace and labels of workloads; equal ones are one set. */
@@ -126,6 +50,7 @@ struct labels {
     uint32_t id, refs;
     uint32_t namespace_name, labels_count;
     const struct topology_label *labels; /* Sorted by key. */
+    struct profile profile;
 };
 
 enum hold_state { HOLD_FREE, HOLD_TENTATIVE, HOLD_COMMITTED };
@@ -163,7 +88,17 @@ struct ledger {
     struct map shapes;           /* Key bytes -> struct shape. */
     struct map nodes_map;        /* Name (4 bytes) -> struct node. */
     struct map classes_map, labels_map;
-    struct table nodes, classes, labels;
+    struct table nodes, classes, labels, terms, topos;
+    struct columns columns;
+    uint64_t terms_serial;                       /* Moves when terms come or go. */
+    uint64_t rules_epoch;                        /* Every shortlist is void. */
+    uint32_t *facts_log;                         /* Nodes whose facts changed, a ring; */
+    uint64_t facts_end;                          /* entries ever written. */
+    uint32_t prefer_nodes;                       /* Nodes with a taint PreferNoSchedule. */
+    struct shortlist *list_newest, *list_oldest; /* By last use. */
+    uint64_t cache_bytes, builds;
+    struct shortlist_rule *rules_scratch; /* Of the request at hand. */
+    uint32_t rules_size;
     struct hold **holds; /* Chunks. */
     uint32_t holds_end, hold_free, holds_count, nodes_count;
     uint64_t nodes_memory, holds_memory, classes_memory;
@@ -223,6 +158,7 @@ void class__unref(struct ledger *l, struct class *c);
 MUST_USE enum err_code labels__intern(struct ledger *l, const struct request *r,
                                       struct labels **out, struct err *e);
 void labels__unref(struct ledger *l, struct labels *s);
+void class__free_if_unused(struct ledger *l, struct class *c); /* No hold and nothing remembered. */
 
 /* ---- node.c ---- */
 void node__forget_if_unused(struct ledger *l, uint32_t node);
@@ -240,5 +176,6 @@ uint64_t ledger__hold_name(const struct ledger *l, uint32_t index);
 
 /* The one door through which every change of a node goes. facts: not only its free rows. */
 void ledger__node_changed(struct ledger *l, uint32_t node, bool facts);
+void ledger__node_log(struct ledger *l, uint32_t node);
 
 #endif /* SCHEDULER_LEDGER_PRIV_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes come, change and go; what is held on them stays. */
-#include "scheduler/search_priv.h"
+#include "scheduler/terms.h"
 
 static struct node *node_new(struct ledger *l, const struct topology *t, struct shape *s);
 static void node_fill_rows(struct ledger *l, struct node *n, const struct topology *t);
@@ -9,6 +9,8 @@ static enum err_code node_replace(struct ledger *l, uint32_t index, struct node 
                                   struct err *e);
 static void node_swap(struct ledger *l, struct node *old, struct node *fresh, struct hold *copies);
 static void node_content(const struct ledger *l, struct node *n);
+static void node_came(struct ledger *l, const struct node *n);
+static void node_went(struct ledger *l, const struct node *n);
 
 static struct str name_key(const uint32_t *name)
 {
@@ -50,7 +52,9 @@ enum err_code ledger_node_put(struct ledger *l, const struct topology *t, uint32
 
     struct node *fresh = node_new(l, t, s);
     if (index != LEDGER_NODE_NONE) {
+        terms__node_leaves(l, index);
         rc = node_replace(l, index, fresh, &why);
+        terms__node_enters(l, index);
         if (rc != ERR_OK)
             return node_refused(l, index, rc, &why, e);
     } else {
@@ -59,11 +63,45 @@ enum err_code ledger_node_put(struct ledger *l, const struct topology *t, uint32
         rc = map_put(&l->nodes_map, name_key(&fresh->name), fresh);
         CHECK(rc == ERR_OK);
         l->nodes_count++;
+        terms__node_enters(l, index);
     }
-    cost__node_came(l, fresh);
+    node_came(l, fresh);
     ledger__node_changed(l, index, true);
     *out_node = index;
     return ERR_OK;
+}
+
+/* Costs are measured against the largest node: when that changes, everything is. */
+static void node_scales(struct ledger *l, bool changed)
+{
+    for (uint32_t i = 0; changed && i < l->nodes.count; i++)
+        if (ledger__node(l, i) != NULL)
+            ledger__node_log(l, i);
+    l->rules_epoch += changed;
+}
+
+static bool node_is_avoided(const struct node *n)
+{
+    for (uint32_t i = 0; i < n->taints_count; i++)
+        if (n->taints[i].effect == TAINT_PREFER_NO_SCHEDULE)
+            return true;
+    return false;
+}
+
+static void node_came(struct ledger *l, const struct node *n)
+{
+    bool avoided = node_is_avoided(n);
+    l->rules_epoch += avoided && l->prefer_nodes == 0;
+    l->prefer_nodes += avoided;
+    node_scales(l, cost__node_came(l, n));
+}
+
+static void node_went(struct ledger *l, const struct node *n)
+{
+    bool avoided = node_is_avoided(n);
+    l->prefer_nodes -= avoided;
+    l->rules_epoch += avoided && l->prefer_nodes == 0;
+    node_scales(l, cost__node_went(l, n));
 }
 
 static void *copy_array(struct ledger *l, const void *from, size_t count, size_t size)
@@ -229,8 +267,10 @@ static void node_swap(struct ledger *l, struct node *old, struct node *fresh, st
         *copies++ = was;
     }
     l->nodes_count += old->removed;
-    old->removed = true;
-    cost__node_went(l, old);
+    if (!old->removed) {
+        old->removed = true;
+        node_went(l, old);
+    }
     l->nodes.at[old->index] = fresh;
     map_remove(&l->nodes_map, name_key(&old->name));
     enum err_code rc = map_put(&l->nodes_map, name_key(&fresh->name), fresh);
@@ -244,9 +284,11 @@ void ledger_node_remove(struct ledger *l, uint32_t node)
     struct node *n = ledger__node(l, node);
     if (n == NULL || n->removed)
         return;
+    terms__node_leaves(l, node);
     n->removed = true;
     l->nodes_count--;
-    cost__node_went(l, n);
+    terms__node_enters(l, node);
+    node_went(l, n);
     ledger__node_changed(l, node, true);
     node__forget_if_unused(l, node);
 }
@@ -275,7 +317,9 @@ void ledger_node_set_unschedulable(struct ledger *l, uint32_t node, bool unsched
     struct node *n = ledger__node(l, node);
     if (n == NULL || n->unschedulable == unschedulable)
         return;
+    terms__node_leaves(l, node);
     n->unschedulable = unschedulable;
+    terms__node_enters(l, node);
     ledger__node_changed(l, node, true);
 }
 

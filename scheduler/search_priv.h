@@ -105,6 +105,10 @@ static inline bool cost__less(const struct cost *a, const struct cost *b)
 
 uint64_t cost__left(const struct ledger *l, uint64_t cpu_milli, uint64_t memory_bytes,
                     uint64_t device_units);
+uint64_t cost__devices_wanted(const struct request *r);
+int64_t cost__split(uint32_t sockets, uint32_t numa);
+uint64_t cost__left_of(const struct ledger *l,
+                       const struct node *n); /* Before anything is placed. */
 uint64_t cost__devices_total(const struct node *n);
 uint64_t cost__devices_free(const struct node *n);
 
@@ -123,5 +127,8 @@ struct cost place__cost(const struct ledger *l, const struct node *n, const stru
                         const struct pods_view *pods, const struct fit *f);
 uint32_t place__plain(const struct ledger *l, const struct request *r, const struct labels *own,
                       struct fit *out);
+
+/* ---- row.c ---- */
+void columns__row(const struct ledger *l, const struct node *n, struct columns_row *out);
 
 #endif /* SCHEDULER_SEARCH_PRIV_H */

@@ -29,6 +29,7 @@ enum err_code shape__intern(struct ledger *l, const struct topology *t, struct s
             return err_set(e, ERR_LIMIT, "too many different machines");
         }
         l->nodes_memory += sizeof *s + s->key.len;
+        l->rules_epoch++; /* What a request takes is counted over all machines. */
     }
     buf_free(&key);
     s->refs++;

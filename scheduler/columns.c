@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scheduler/columns.h"
+#include "base/mem.h"
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+void columns_init(struct columns *c)
+{
+    *c = (struct columns){.filter = columns_filter_fast()};
+    for (uint32_t i = 0; i < COLUMN__COUNT; i++)
+        c->log[i] = mem_zalloc(COLUMNS_LOG + COLUMNS_LANES, sizeof(uint16_t));
+    c->log_node = mem_zalloc(COLUMNS_LOG, sizeof *c->log_node);
+    c->log_version = mem_zalloc(COLUMNS_LOG, sizeof *c->log_version);
+}
+
+void columns_fini(struct columns *c)
+{
+    for (uint32_t i = 0; i < COLUMN__COUNT; i++) {
+        mem_free(c->node[i]);
+        mem_free(c->log[i]);
+    }
+    mem_free(c->log_node);
+    mem_free(c->log_version);
+    mem_free(c->left);
+    mem_free(c->tie);
+    mem_free(c->version);
+}
+
+static void *grow(void *at, uint32_t from, uint32_t to, size_t size)
+{
+    char *grown = mem_resize(at, to * size);
+    memset(grown + from * size, 0, (to - from) * size);
+    return grown;
+}
+
+void columns_put(struct columns *c, uint32_t node, const struct columns_row *row)
+{
+    if (node >= c->size) {
+        uint32_t size = c->size == 0 ? 64 : c->size * 2;
+        while (size <= node)
+            size *= 2;
+        for (uint32_t i = 0; i < COLUMN__COUNT; i++)
+            c->node[i] = grow(c->node[i], c->size, size, sizeof *c->node[i]);
+        c->left = grow(c->left, c->size, size, sizeof *c->left);
+        c->tie = grow(c->tie, c->size, size, sizeof *c->tie);
+        c->version = grow(c->version, c->size, size, sizeof *c->version);
+        c->size = size;
+    }
+    uint32_t at = (uint32_t)(c->log_end++ % COLUMNS_LOG);
+    for (uint32_t i = 0; i < COLUMN__COUNT; i++)
+        c->node[i][node] = c->log[i][at] = row->at[i];
+    c->left[node] = row->left;
+    c->tie[node] = row->tie;
+    c->log_node[at] = node;
+    c->log_version[at] = ++c->version[node];
+}
+
+size_t columns_bytes(const struct columns *c)
+{
+    size_t node = COLUMN__COUNT * sizeof(uint16_t) + 2 * sizeof(uint32_t) + sizeof(uint64_t);
+    size_t log = COLUMN__COUNT * sizeof(uint16_t) + 2 * sizeof(uint32_t);
+    return c->size * node + COLUMNS_LOG * log;
+}
+
+/* ---- the filter ---- */
+
+uint32_t columns_filter_scalar(uint16_t *const columns[COLUMN__COUNT],
+                               const struct columns_want *want, uint32_t from, uint32_t to,
+                               uint32_t *out)
+{
+    uint32_t count = 0;
+    for (uint32_t i = from; i < to; i++) {
+        bool all = true;
+        for (uint32_t k = 0; k < want->count && all; k++)
+            all = columns[want->column[k]][i] >= want->least[k];
+        out[count] = i;
+        count += all;
+    }
+    return count;
+}
+
+#if defined(__x86_64__)
+/* Sizes are multiples of the lanes and logs are padded: reading a whole vector at the end is safe. */
+__attribute__((target("avx2,bmi"))) static uint32_t
+filter_avx2(uint16_t *const columns[COLUMN__COUNT], const struct columns_want *want, uint32_t from,
+            uint32_t to, uint32_t *out)
+{
+    uint32_t count = 0;
+    for (uint32_t i = from; i < to; i += COLUMNS_LANES) {
+        __m256i all = _mm256_set1_epi16(-1);
+        uint32_t lanes = to - i < COLUMNS_LANES ? to - i : COLUMNS_LANES;
+        for (uint32_t k = 0; k < want->count; k++) {
+            const uint16_t *at = columns[want->column[k]] + i;
+            __m256i have = _mm256_loadu_si256((const __m256i *)(const void *)at);
+            __m256i least = _mm256_set1_epi16((short)want->least[k]);
+            all = _mm256_and_si256(all, _mm256_cmpeq_epi16(_mm256_max_epu16(have, least), have));
+        }
+        uint32_t hits = (uint32_t)_mm256_movemask_epi8(all) & 0x55555555u;
+        if (lanes < COLUMNS_LANES)
+            hits &= (1u << 2 * lanes) - 1;
+        for (; hits != 0; hits &= hits - 1)
+            out[count++] = i + (uint32_t)__builtin_ctz(hits) / 2;
+    }
+    return count;
+}
+#endif
+
+columns_filter *columns_filter_fast(void)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi"))
+        return filter_avx2;
+#endif
+    return columns_filter_scalar;
+}

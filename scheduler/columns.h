@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * columns.h -- what the fast search reads first: a few numbers per node, side by side.
+ *
+ * WHAT   One array of 16 bits per kind of row ("how many cores are free"), indexed by node, and the
+ *        same arrays as a ring: the log of every change, each entry a copy of the changed node's
+ *        numbers. The filter walks either and keeps what could serve a request.
+ * WHY    Sixteen nodes are compared by one instruction, and a class of requests that was not asked
+ *        for a while learns what changed by reading the log from end to end, without touching nodes.
+ * OWNS   Its arrays. A cursor into the log is a count of entries ever written: who is further behind
+ *        than COLUMNS_LOG has to look at all nodes again.
+ * SEAM   columns_filter_scalar() and columns_filter_avx2() give the same answer; which one is used
+ *        is decided at run time, and a test compares them.
+ */
+#ifndef SCHEDULER_COLUMNS_H
+#define SCHEDULER_COLUMNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Free amounts are rounded down and saturate, as are wants: what fits always passes, and what
+ * passes is asked again exactly. */
+enum column {
+    COLUMN_OPEN,        /* 0 closed to all, 1 open to who passes its rules, 2 open to all. */
+    COLUMN_CORES,       /* Exclusive cores. */
+    COLUMN_CORES_NUMA,  /* The most in one NUMA node. */
+    COLUMN_CPU,         /* Shared, units of 32 millicores. */
+    COLUMN_MEMORY,      /* Units of 64 MiB. */
+    COLUMN_MEMORY_NUMA, /* The most in one NUMA node. */
+    COLUMN_HUGE2M,      /* Units of 8 pages. */
+    COLUMN_HUGE1G,      /* Pages. */
+    COLUMN_DEVICES,     /* Devices that are wholly free. */
+    COLUMN_PART,        /* The most thousandths that are free on one device. */
+    COLUMN_LEFT,        /* What is left over (cost.c), units of 2^-14. */
+    COLUMN_FULL,        /* 65535 - LEFT: for who wants little left over. */
+    COLUMN__COUNT,
+};
+
+enum { COLUMNS_LOG = 1 << 14, COLUMNS_LANES = 16, COLUMN_MAX = UINT16_MAX, COLUMN_LEFT_SHIFT = 6 };
+
+struct columns_row {
+    uint16_t at[COLUMN__COUNT];
+    uint32_t left; /* Exact. */
+    uint64_t tie;
+};
+
+struct columns_want {
+    uint32_t count; /* Columns that matter. */
+    uint8_t column[COLUMN__COUNT];
+    uint16_t least[COLUMN__COUNT]; /* By position, not by column. */
+};
+
+/* Indices in from..to-1 whose every wanted column has at least the least. out has room for to - from. */
+typedef uint32_t columns_filter(uint16_t *const columns[COLUMN__COUNT],
+                                const struct columns_want *want, uint32_t from, uint32_t to,
+                                uint32_t *out);
+columns_filter columns_filter_scalar;
+columns_filter *columns_filter_fast(void); /* The best this processor can do. */
+
+struct columns {
+    uint16_t *node[COLUMN__COUNT], *log[COLUMN__COUNT];
+    uint32_t *log_node, *log_version; /* Whose entry, and which of its versions. */
+    uint32_t *left;                   /* By node. */
+    uint64_t *tie;                    /* By node. */
+    uint32_t *version;                /* By node: changes with every entry. */
+    uint32_t size;                    /* Nodes there is room for. */
+    uint64_t log_end;                 /* Entries ever written. */
+    columns_filter *filter;
+};
+
+void columns_init(struct columns *c);
+void columns_fini(struct columns *c);
+void columns_put(struct columns *c, uint32_t node, const struct columns_row *row);
+size_t columns_bytes(const struct columns *c);
+
+#endif /* SCHEDULER_COLUMNS_H */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A node in the few numbers that the fast search reads first. Each is rounded so that whoever could
+ * be served passes; see columns.h for the units. */
+#include "scheduler/search_priv.h"
+
+static uint16_t column(uint64_t amount)
+{
+    return (uint16_t)min_u64(amount, COLUMN_MAX);
+}
+
+static uint16_t column_open(const struct node *n)
+{
+    if (n->removed || n->marked != NULL || !n->ready || n->holds_count >= n->pods_max)
+        return 0;
+    if (n->unschedulable)
+        return 1;
+    for (uint32_t i = 0; i < n->taints_count; i++)
+        if (n->taints[i].effect != TAINT_PREFER_NO_SCHEDULE)
+            return 1;
+    return 2;
+}
+
+void columns__row(const struct ledger *l, const struct node *n, struct columns_row *out)
+{
+    uint64_t memory = 0, memory_most = 0, huge2m = 0, huge1g = 0;
+    uint32_t cores = 0, cores_most = 0, devices = 0, part = 0;
+    uint64_t pool = 1000ull * n->pool_threads, held = n->system_cpu_milli + n->shared_held;
+
+    for (uint32_t i = 0; i < n->shape->numa_count; i++) {
+        cores += n->cores_free[i];
+        cores_most = max_u32(cores_most, n->cores_free[i]);
+        memory += n->numa[i].memory_free;
+        memory_most = max_u64(memory_most, n->numa[i].memory_free);
+        huge2m += n->numa[i].huge2m_free;
+        huge1g += n->numa[i].huge1g_free;
+    }
+    for (uint32_t i = 0; i < n->devices_count; i++) {
+        devices += n->devices[i].used == 0;
+        part = max_u32(part, n->devices[i].units - n->devices[i].used);
+    }
+    out->left = (uint32_t)cost__left_of(l, n);
+    out->tie = n->tie;
+    out->at[COLUMN_OPEN] = column_open(n);
+    out->at[COLUMN_CORES] = column(cores);
+    out->at[COLUMN_CORES_NUMA] = column(cores_most);
+    out->at[COLUMN_CPU] = column(pool > held ? (pool - held) / 32 : 0);
+    out->at[COLUMN_MEMORY] = column(memory >> 26);
+    out->at[COLUMN_MEMORY_NUMA] = column(memory_most >> 26);
+    out->at[COLUMN_HUGE2M] = column(huge2m / 8);
+    out->at[COLUMN_HUGE1G] = column(huge1g);
+    out->at[COLUMN_DEVICES] = column(devices);
+    out->at[COLUMN_PART] = column(part);
+    out->at[COLUMN_LEFT] = column(out->left >> COLUMN_LEFT_SHIFT);
+    out->at[COLUMN_FULL] = (uint16_t)(COLUMN_MAX - out->at[COLUMN_LEFT]);
+}

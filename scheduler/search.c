@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One node at a time, quickly: the questions of the plain search answered from sums and counters.
+ */
+#include "scheduler/shortlist.h"
+
+/* ---- hardware ---- */
+
+/* Requests for which sums over the node or over one NUMA node do not decide. */
+bool search__is_heavy(const struct request *r)
+{
+    return r->devices_count + r->scalars_count > 0 || r->cache_ways > 0 || r->bandwidth_mbps > 0 ||
+           r->numa_policy == NUMA_RESTRICTED || r->full_cores_only || r->align_llc ||
+           r->spread_numa;
+}
+
+static bool numa_fits(const struct node *n, const struct request *r, uint32_t i, uint32_t cores)
+{
+    return n->cores_free[i] >= cores &&
+           n->numa[i].memory_free >= r->memory_bytes + r->overhead_bytes &&
+           n->numa[i].huge2m_free >= r->hugepages_2m && n->numa[i].huge1g_free >= r->hugepages_1g;
+}
+
+/* Exactly what fit__node() says of a request that is not heavy, and at least how badly it is split. */
+bool search__light_fits(const struct node *n, const struct request *r, int64_t *out_split)
+{
+    const struct shape *s = n->shape;
+    uint32_t wanted = r->exclusive_cpus > 0 ? fit__cores_wanted(s, r) : 0;
+    uint64_t pool = 1000ull * n->pool_threads, held = n->system_cpu_milli + n->shared_held;
+    uint64_t spare = pool > held ? pool - held : 0;
+    uint64_t needed = r->shared_milli + 1000ull * s->core_threads_max * wanted;
+
+    if (n->holds_count >= n->pods_max || needed > spare)
+        return false;
+    if ((r->address_wanted || r->mac_wanted) && n->addresses_held >= n->addresses_count)
+        return false;
+    *out_split = 0;
+    for (uint32_t i = 0; i < s->numa_count; i++)
+        if (numa_fits(n, r, i, wanted))
+            return true;
+    if (r->numa_policy == NUMA_SINGLE)
+        return false;
+
+    uint64_t cores = 0, memory = 0, huge2m = 0, huge1g = 0;
+    for (uint32_t i = 0; i < s->numa_count; i++) {
+        cores += n->cores_free[i];
+        memory += n->numa[i].memory_free;
+        huge2m += n->numa[i].huge2m_free;
+        huge1g += n->numa[i].huge1g_free;
+    }
+    *out_split = s->numa_count == 2 ? cost__split(s->masks[s->masks_count - 1].sockets, 2)
+                                    : cost__split(1, 2);
+    return cores >= wanted && memory >= r->memory_bytes + r->overhead_bytes &&
+           huge2m >= r->hugepages_2m && huge1g >= r->hugepages_1g;
+}
+
+enum explain_reason search__check(const struct ledger *l, const struct node *n,
+                                  const struct request *r, struct fit *out)
+{
+    enum explain_reason reason = rules__node(l, n, r, &out->name);
+    if (reason == EXPLAIN_FITS && !rules__ports(n, r))
+        reason = EXPLAIN_PORT;
+    return reason == EXPLAIN_FITS ? fit__node(n, r, false, out) : reason;
+}
+
+/* ---- rules between workloads ---- */
+
+static enum shortlist_role role_of(const struct term *t)
+{
+    switch (t->kind) {
+    case TERM_SPREAD:
+        return t->spread->soft ? ROLE_SPREAD_SOFT : ROLE_SPREAD;
+    case TERM_AFFINITY:
+        return ROLE_AFFINITY;
+    case TERM_ANTI:
+        return ROLE_ANTI;
+    case TERM_PREFERRED:
+        return ROLE_PREFERRED;
+    }
+    return ROLE_PREFERRED;
+}
+
+static struct shortlist_rule *rules_room(struct ledger *l, uint32_t count)
+{
+    if (l->rules_size < count) {
+        l->rules_size = count * 2;
+        l->rules_scratch = mem_resize(l->rules_scratch, l->rules_size * sizeof *l->rules_scratch);
+    }
+    return l->rules_scratch;
+}
+
+const struct shortlist_rule *search__rules(struct ledger *l, const struct class *c,
+                                           const struct profile *p, uint32_t *out_count)
+{
+    uint32_t count = 0;
+    bool first_may_start = true;
+    struct shortlist_rule *out =
+        rules_room(l, (c->terms == NULL ? 0 : c->terms->count) + p->felt_count);
+
+    for (uint32_t i = 0; c->terms != NULL && i < c->terms->count; i++) {
+        struct term *t = c->terms->at[i];
+        bool self = terms__is_matched(p, t);
+        if (t->kind == TERM_AFFINITY)
+            first_may_start &= t->matched_total == 0 && self;
+        out[count++] = (struct shortlist_rule){.term = t,
+                                               .serial = t->serial,
+                                               .role = role_of(t),
+                                               .self = self,
+                                               .coarse = terms__is_coarse(t)};
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (out[i].role == ROLE_SPREAD)
+            out[i].limit = terms__spread_limit(out[i].term, out[i].self);
+        if (out[i].role == ROLE_AFFINITY)
+            out[i].limit = first_may_start ? 0 : 1;
+    }
+    for (uint32_t i = 0; i < p->felt_count; i++) {
+        struct term *t = l->terms.at[p->terms[p->matched_count + i]];
+        if (t->owners_total > 0)
+            out[count++] =
+                (struct shortlist_rule){.term = t,
+                                        .serial = t->serial,
+                                        .role = t->kind == TERM_ANTI ? ROLE_FELT_ANTI : ROLE_FELT,
+                                        .coarse = terms__is_coarse(t)};
+    }
+    *out_count = count;
+    return out;
+}
+
+static uint32_t counter(const uint32_t *counters, const struct term *t, uint32_t domain)
+{
+    return domain < t->size ? counters[domain] : 0;
+}
+
+bool search__rule_allows(const struct shortlist_rule *rule, uint32_t domain)
+{
+    const struct term *t = rule->term;
+    switch (rule->role) {
+    case ROLE_SPREAD:
+        return domain != DOMAIN_NONE && counter(t->matched, t, domain) <= rule->limit;
+    case ROLE_AFFINITY:
+        return domain != DOMAIN_NONE && counter(t->matched, t, domain) >= rule->limit;
+    case ROLE_ANTI:
+        return counter(t->matched, t, domain) == 0;
+    case ROLE_FELT_ANTI:
+        return counter(t->owners, t, domain) == 0;
+    case ROLE_SPREAD_SOFT:
+    case ROLE_PREFERRED:
+    case ROLE_FELT:
+        return true;
+    }
+    return true;
+}
+
+int64_t search__rule_cost(const struct shortlist_rule *rule, uint32_t domain)
+{
+    const struct term *t = rule->term;
+    switch (rule->role) {
+    case ROLE_SPREAD_SOFT:
+        return domain == DOMAIN_NONE ? PODS_NO_LABEL_COST
+                                     : (int64_t)PODS_SPREAD_COST * counter(t->matched, t, domain);
+    case ROLE_PREFERRED:
+        return -PODS_AFFINITY_FACTOR * t->weight * (int64_t)counter(t->matched, t, domain);
+    case ROLE_FELT:
+        return -PODS_AFFINITY_FACTOR * t->weight * (int64_t)counter(t->owners, t, domain);
+    case ROLE_SPREAD:
+    case ROLE_AFFINITY:
+    case ROLE_ANTI:
+    case ROLE_FELT_ANTI:
+        return 0;
+    }
+    return 0;
+}
+
+/* ---- requests that name their nodes ---- */
+
+static bool term_names_nodes(const struct request_node_term *t)
+{
+    for (uint32_t i = 0; i < t->fields.expressions_count; i++)
+        if (t->fields.expressions[i].op == OP_IN)
+            return true;
+    return false;
+}
+
+/* A DaemonSet's pods name their node in a field; remembering anything about others would be waste. */
+bool search__is_named(const struct request *r)
+{
+    if (r->node_name != 0)
+        return true;
+    for (uint32_t i = 0; i < r->node_required_count; i++)
+        if (!term_names_nodes(&r->node_required[i]))
+            return false;
+    return r->node_required_count > 0;
+}
+
+struct named {
+    struct ledger *l;
+    const struct request *r;
+    const struct shortlist_rule *rules;
+    uint32_t rules_count, best;
+    struct cost cost;
+    struct fit *fit;
+};
+
+static void try_named(struct named *x, uint32_t name)
+{
+    uint32_t index = ledger_node_find(x->l, name);
+    const struct node *n = index == LEDGER_NODE_NONE ? NULL : ledger__node(x->l, index);
+    struct fit f;
+    if (n == NULL || n->removed || search__check(x->l, n, x->r, &f) != EXPLAIN_FITS)
+        return;
+    struct cost cost = {.rules = rules__node_cost(x->l, n, x->r),
+                        .packing = cost__packing(x->l, n, x->r, &f),
+                        .tie = n->tie,
+                        .node = index};
+    for (uint32_t i = 0; i < x->rules_count && x->r->node_name == 0; i++) {
+        uint32_t domain = terms__domain(x->rules[i].term, index);
+        if (!search__rule_allows(&x->rules[i], domain))
+            return;
+        cost.rules += search__rule_cost(&x->rules[i], domain);
+    }
+    if (x->best == LEDGER_NODE_NONE || cost__less(&cost, &x->cost)) {
+        x->best = index;
+        x->cost = cost;
+        *x->fit = f;
+    }
+}
+
+uint32_t search__place_named(struct ledger *l, struct class *c, struct labels *own, struct fit *out)
+{
+    const struct request *r = &c->r;
+    struct named x = {.l = l, .r = r, .best = LEDGER_NODE_NONE, .fit = out};
+    if (r->node_name != 0) {
+        try_named(&x, r->node_name);
+        return x.best;
+    }
+    terms__profile(l, own);
+    x.rules = search__rules(l, c, &own->profile, &x.rules_count);
+    for (uint32_t i = 0; i < r->node_required_count; i++) {
+        const struct request_selector *fields = &r->node_required[i].fields;
+        for (uint32_t k = 0; k < fields->expressions_count; k++) {
+            if (fields->expressions[k].op != OP_IN)
+                continue;
+            for (uint32_t v = 0; v < fields->expressions[k].values_count; v++)
+                try_named(&x, fields->expressions[k].values[v]);
+            break;
+        }
+    }
+    return x.best;
+}

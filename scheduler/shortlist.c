@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A decision, in order: find the list; bring it up to date from the log, or build it anew when that
+ * is not possible; take the cheapest entry that still holds. See shortlist.h for what is promised.
+ *
+ * Why the answer is exactly the plain search's: every node is in the heap with a bound that is not
+ * over its cost, or costs at least the limit, or changed after the cursor, or does not fit. The
+ * winner is exact and under every other bound and under the limit.
+ */
+#include "scheduler/shortlist.h"
+
+/* Three shares are rounded down in a sum. */
+enum { BLOCK = 1024, ROUNDING = 3 };
+
+static struct shortlist *list_find(struct ledger *l, struct class *c, const struct profile *p);
+static void list_use(struct ledger *l, struct shortlist *sl);
+static void list_refresh(struct ledger *l, struct shortlist *sl, const struct profile *p);
+static void list_build(struct ledger *l, struct shortlist *sl);
+static void list_catch_up(struct ledger *l, struct shortlist *sl);
+static bool list_query(struct ledger *l, struct shortlist *sl, struct cost *out_cost,
+                       struct fit *out);
+static void list_free(struct ledger *l, struct shortlist *sl);
+
+uint32_t shortlist__place(struct ledger *l, struct class *c, struct labels *own, struct fit *out)
+{
+    struct cost cost;
+    terms__profile(l, own);
+    struct shortlist *sl = list_find(l, c, &own->profile);
+    list_use(l, sl);
+    list_refresh(l, sl, &own->profile);
+    if (!sl->built)
+        list_build(l, sl);
+    else
+        list_catch_up(l, sl);
+    cost.node = LEDGER_NODE_NONE;
+    while (!list_query(l, sl, &cost, out)) {
+        /* Ran dry. Build anew; when that was just done, the bounds were too loose. */
+        sl->is_exact |= sl->fresh;
+        list_build(l, sl);
+    }
+    sl->fresh = false;
+    if (sl->is_single)
+        sl->built = false;
+    return cost.node;
+}
+
+/* ---- the lists of a class ---- */
+
+static struct shortlist *list_find(struct ledger *l, struct class *c, const struct profile *p)
+{
+    for (struct shortlist *sl = c->lists; sl != NULL; sl = sl->next)
+        if (sl->profile_hash == p->hash)
+            return sl;
+    struct shortlist *sl = mem_zalloc(1, sizeof *sl);
+    sl->class = c;
+    sl->profile_hash = p->hash;
+    sl->next = c->lists;
+    c->lists = sl;
+    sl->bytes = sl->own_bytes = sizeof *sl + c->bytes;
+    l->cache_bytes += sl->bytes;
+    return sl;
+}
+
+static void list_unlink(struct ledger *l, struct shortlist *sl)
+{
+    if (sl->newer != NULL)
+        sl->newer->older = sl->older;
+    else if (l->list_newest == sl)
+        l->list_newest = sl->older;
+    if (sl->older != NULL)
+        sl->older->newer = sl->newer;
+    else if (l->list_oldest == sl)
+        l->list_oldest = sl->newer;
+    sl->newer = sl->older = NULL;
+}
+
+static void list_use(struct ledger *l, struct shortlist *sl)
+{
+    if (l->list_newest == sl)
+        return;
+    list_unlink(l, sl);
+    sl->older = l->list_newest;
+    if (sl->older != NULL)
+        sl->older->newer = sl;
+    else
+        l->list_oldest = sl;
+    l->list_newest = sl;
+}
+
+static void groups_free(struct ledger *l, struct shortlist *sl)
+{
+    for (uint32_t i = 0; i < sl->groups_count; i++)
+        mem_free(sl->groups[i].heap);
+    mem_free(sl->groups);
+    mem_free(sl->rules);
+    l->cache_bytes -= sl->bytes - sl->own_bytes;
+    sl->bytes = sl->own_bytes;
+    sl->groups = NULL;
+    sl->rules = NULL;
+    sl->groups_count = sl->rules_count = 0;
+    mem_free(sl->allowed);
+    sl->allowed = NULL;
+    sl->allowed_words = 0;
+}
+
+static void list_free(struct ledger *l, struct shortlist *sl)
+{
+    list_unlink(l, sl);
+    groups_free(l, sl);
+    l->cache_bytes -= sl->bytes;
+    mem_free(sl);
+}
+
+void shortlist__drop_all(struct ledger *l, struct class *c)
+{
+    while (c->lists != NULL) {
+        struct shortlist *sl = c->lists;
+        c->lists = sl->next;
+        list_free(l, sl);
+    }
+}
+
+/* The least used lists go, and with them the classes that nobody holds. */
+void shortlist__drop_over_cap(struct ledger *l)
+{
+    while (l->cache_bytes > l->limits.cache_bytes_max && l->list_oldest != l->list_newest) {
+        struct shortlist *sl = l->list_oldest;
+        struct class *c = sl->class;
+        struct shortlist **at = &c->lists;
+        while (*at != sl)
+            at = &(*at)->next;
+        *at = sl->next;
+        list_free(l, sl);
+        class__free_if_unused(l, c);
+    }
+}
+
+/* ---- is what is remembered still about the same question? ---- */
+
+static void list_shape(struct ledger *l, struct shortlist *sl, const struct profile *p);
+
+/* Limits that judge single nodes are part of the question; those of coarse domains are asked anew at
+ * every query. */
+static bool limits_changed(struct shortlist *sl, const struct shortlist_rule *now, uint32_t count)
+{
+    bool changed = count != sl->rules_count;
+    for (uint32_t i = 0; i < count && !changed; i++)
+        changed = now[i].serial != sl->rules[i].serial || now[i].role != sl->rules[i].role ||
+                  now[i].coarse != sl->rules[i].coarse ||
+                  (!now[i].coarse && now[i].limit != sl->rules[i].limit);
+    return changed;
+}
+
+static void list_refresh(struct ledger *l, struct shortlist *sl, const struct profile *p)
+{
+    if (sl->epoch != l->rules_epoch)
+        sl->built = false;
+    if (!sl->built) {
+        list_shape(l, sl, p);
+        return;
+    }
+    if (sl->class->terms == NULL && p->felt_count == 0)
+        return;
+    uint32_t count;
+    const struct shortlist_rule *now = search__rules(l, sl->class, p, &count);
+    if (limits_changed(sl, now, count)) {
+        sl->built = false;
+        list_shape(l, sl, p);
+    } else if (count > 0) {
+        memcpy(sl->rules, now, count * sizeof *now);
+    }
+}
+
+static void want_add(struct shortlist *sl, enum column column, uint64_t least)
+{
+    if (least == 0)
+        return;
+    sl->want.column[sl->want.count] = (uint8_t)column;
+    sl->want.least[sl->want.count++] = (uint16_t)min_u64(least, COLUMN_MAX);
+}
+
+/* Least amounts over all machines there are: what passes is asked again. What is taken off what is
+ * left over must make a lower bound of the cost: at most for packing, at least for spreading. */
+static void list_wants(struct ledger *l, struct shortlist *sl)
+{
+    const struct request *r = &sl->class->r;
+    uint32_t cores = UINT32_MAX, whole = 0, part = 0, at = 0;
+    uint64_t taken_most = 0, taken_least = UINT64_MAX;
+    const struct map_entry *entry;
+    while ((entry = map_next(&l->shapes, &at)) != NULL) {
+        const struct shape *s = entry->value;
+        uint32_t wanted = fit__cores_wanted(s, r);
+        cores = min_u32(cores, wanted);
+        taken_most = max_u64(taken_most, 1000ull * wanted * s->core_threads_max);
+        taken_least = min_u64(taken_least, 1000ull * wanted * s->core_threads_max);
+    }
+    for (uint32_t i = 0; i < r->devices_count; i++) {
+        whole += r->devices[i].units == 0 ? r->devices[i].count : 0;
+        part = max_u32(part, r->devices[i].units);
+    }
+    cores = r->exclusive_cpus == 0 || cores == UINT32_MAX ? 0 : cores;
+    uint64_t memory = r->memory_bytes + r->overhead_bytes;
+    bool single = r->numa_policy == NUMA_SINGLE;
+
+    sl->want.count = 0;
+    want_add(sl, COLUMN_OPEN, sl->has_rules ? 1 : 2);
+    want_add(sl, single ? COLUMN_CORES_NUMA : COLUMN_CORES, cores);
+    want_add(sl, COLUMN_CPU, (r->shared_milli + 1000ull * cores) / 32);
+    want_add(sl, single ? COLUMN_MEMORY_NUMA : COLUMN_MEMORY, memory >> 26);
+    want_add(sl, COLUMN_HUGE2M, r->hugepages_2m / 8);
+    want_add(sl, COLUMN_HUGE1G, r->hugepages_1g);
+    want_add(sl, COLUMN_DEVICES, whole);
+    want_add(sl, COLUMN_PART, part);
+    uint64_t taken = r->choice == CHOICE_PACK ? taken_most : taken_least;
+    taken = r->exclusive_cpus == 0 ? 0 : taken;
+    sl->want_left =
+        (int64_t)cost__left(l, taken + r->shared_milli, memory, cost__devices_wanted(r)) +
+        (r->choice == CHOICE_PACK ? ROUNDING : -ROUNDING);
+}
+
+static bool request_has_node_rules(const struct request *r)
+{
+    return r->node_selector_count + r->node_required_count + r->tolerations_count +
+               r->capabilities_count >
+           0;
+}
+
+/* One group per combination of the coarse keys' domains. */
+static void list_groups(struct shortlist *sl)
+{
+    uint64_t groups = 1;
+    sl->topos_count = 0;
+    sl->is_single = false;
+    for (uint32_t i = 0; i < sl->rules_count; i++) {
+        struct topo *topo = sl->rules[i].term->topo;
+        bool known = !sl->rules[i].coarse;
+        for (uint32_t k = 0; k < sl->topos_count; k++)
+            known |= sl->topos[k] == topo;
+        if (known)
+            continue;
+        if (sl->topos_count == SHORTLIST_TOPOS_MAX ||
+            groups * (topo->domains_count + 1) > SHORTLIST_GROUPS_MAX) {
+            sl->is_single = true;
+            sl->topos_count = 0;
+            groups = 1;
+            break;
+        }
+        sl->radix[sl->topos_count] = topo->domains_count + 1;
+        sl->topos[sl->topos_count++] = topo;
+        groups *= topo->domains_count + 1;
+    }
+    for (uint32_t i = 0; i < sl->rules_count && sl->is_single; i++)
+        sl->rules[i].coarse = false;
+    sl->groups_count = (uint32_t)groups;
+    sl->keep = groups <= 4 ? SHORTLIST_KEEP : SHORTLIST_KEEP / 4;
+}
+
+static void list_shape(struct ledger *l, struct shortlist *sl, const struct profile *p)
+{
+    const struct request *r = &sl->class->r;
+    groups_free(l, sl);
+    sl->epoch = l->rules_epoch;
+    sl->has_rules = request_has_node_rules(r);
+    sl->has_costs = r->node_preferred_count + r->images_count + l->prefer_nodes > 0;
+    sl->is_heavy = search__is_heavy(r);
+
+    const struct shortlist_rule *now = search__rules(l, sl->class, p, &sl->rules_count);
+    sl->rules = mem_alloc((sl->rules_count + 1) * sizeof *sl->rules);
+    if (sl->rules_count > 0)
+        memcpy(sl->rules, now, sl->rules_count * sizeof *now);
+    list_groups(sl);
+    for (uint32_t i = 0; i < sl->rules_count; i++)
+        sl->has_costs |= !sl->rules[i].coarse &&
+                         (sl->rules[i].role == ROLE_SPREAD_SOFT ||
+                          sl->rules[i].role == ROLE_PREFERRED || sl->rules[i].role == ROLE_FELT);
+    sl->groups = mem_zalloc(sl->groups_count, sizeof *sl->groups);
+    list_wants(l, sl);
+    size_t more = sl->rules_count * sizeof *sl->rules + sl->groups_count * sizeof *sl->groups;
+    sl->bytes += more;
+    l->cache_bytes += more;
+}
+
+/* ---- a group's heap ---- */
+
+static void heap_down(struct shortlist_group *g, uint32_t i)
+{
+    struct shortlist_entry moved = g->heap[i];
+    for (;;) {
+        uint32_t child = 2 * i + 1;
+        if (child >= g->count)
+            break;
+        if (child + 1 < g->count && cost__less(&g->heap[child + 1].cost, &g->heap[child].cost))
+            child++;
+        if (!cost__less(&g->heap[child].cost, &moved.cost))
+            break;
+        g->heap[i] = g->heap[child];
+        i = child;
+    }
+    g->heap[i] = moved;
+}
+
+static void heap_pop(struct shortlist_group *g)
+{
+    g->heap[0] = g->heap[--g->count];
+    if (g->count > 0)
+        heap_down(g, 0);
+}
+
+/* Hoare's selection: at[keep] where sorting would put it, nothing dearer before it. */
+static void heap_select(struct shortlist_entry *at, uint32_t count, uint32_t keep)
+{
+    int64_t low = 0, high = (int64_t)count - 1;
+    while (low < high) {
+        struct cost pivot = at[(low + high) / 2].cost;
+        int64_t i = low, k = high;
+        while (i <= k) {
+            while (cost__less(&at[i].cost, &pivot))
+                i++;
+            while (cost__less(&pivot, &at[k].cost))
+                k--;
+            if (i > k)
+                break;
+            struct shortlist_entry swap = at[i];
+            at[i++] = at[k];
+            at[k--] = swap;
+        }
+        if (keep <= k)
+            high = k;
+        else if (keep >= i)
+            low = i;
+        else
+            break;
+    }
+}
+
+/* A full heap drops its stale entries, then all but the cheapest; the limit becomes the cheapest
+ * that was dropped. */
+static void heap_shrink(const struct ledger *l, struct shortlist *sl, struct shortlist_group *g)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->count; i++)
+        if (g->heap[i].version == l->columns.version[g->heap[i].cost.node])
+            g->heap[kept++] = g->heap[i];
+    g->count = kept;
+    if (kept > sl->keep) {
+        heap_select(g->heap, kept, sl->keep);
+        const struct cost *least = &g->heap[sl->keep].cost;
+        if (!g->limited || cost__less(least, &g->limit))
+            g->limit = *least;
+        g->limited = true;
+        g->count = sl->keep;
+    }
+    for (uint32_t i = g->count / 2; i-- > 0;)
+        heap_down(g, i);
+}
+
+static void heap_push(struct ledger *l, struct shortlist *sl, struct shortlist_group *g,
+                      const struct shortlist_entry *entry)
+{
+    if (g->count == 2 * sl->keep) {
+        heap_shrink(l, sl, g);
+        if (g->limited && !cost__less(&entry->cost, &g->limit))
+            return;
+    }
+    if (g->count == g->size) {
+        uint32_t size = g->size == 0 ? 8 : min_u32(g->size * 2, 2 * sl->keep);
+        g->heap = mem_resize(g->heap, size * sizeof *g->heap);
+        sl->bytes += (size - g->size) * sizeof *g->heap;
+        l->cache_bytes += (size - g->size) * sizeof *g->heap;
+        g->size = size;
+    }
+    uint32_t i = g->count++;
+    for (; i > 0 && cost__less(&entry->cost, &g->heap[(i - 1) / 2].cost); i = (i - 1) / 2)
+        g->heap[i] = g->heap[(i - 1) / 2];
+    g->heap[i] = *entry;
+}
+
+/* ---- listing a node ---- */
+
+static struct shortlist_group *group_of(struct shortlist *sl, uint32_t node)
+{
+    uint32_t index = 0;
+    for (uint32_t i = 0; i < sl->topos_count; i++) {
+        uint32_t d = node < sl->topos[i]->size ? sl->topos[i]->domain_of[node] : DOMAIN_NONE;
+        index = index * sl->radix[i] + (d == DOMAIN_NONE ? 0 : d + 1);
+    }
+    return &sl->groups[index];
+}
+
+static bool rules_of_node(const struct shortlist *sl, uint32_t node, int64_t *cost)
+{
+    for (uint32_t i = 0; i < sl->rules_count; i++) {
+        if (sl->rules[i].coarse)
+            continue;
+        uint32_t domain = terms__domain(sl->rules[i].term, node);
+        if (!search__rule_allows(&sl->rules[i], domain))
+            return false;
+        *cost += search__rule_cost(&sl->rules[i], domain);
+    }
+    return true;
+}
+
+static int64_t bound_packing(const struct ledger *l, const struct shortlist *sl, uint32_t node)
+{
+    int64_t left = l->columns.left[node];
+    return sl->class->r.choice == CHOICE_SPREAD ? sl->want_left - left : left - sl->want_left;
+}
+
+static void list_offer(struct ledger *l, struct shortlist *sl, uint32_t node)
+{
+    const struct request *r = &sl->class->r;
+    struct shortlist_group *g = sl->topos_count == 0 ? &sl->groups[0] : group_of(sl, node);
+    struct shortlist_entry entry = {
+        .cost = {.packing = bound_packing(l, sl, node), .tie = l->columns.tie[node], .node = node},
+        .version = l->columns.version[node]};
+    const struct node *n = ledger__node(l, node);
+
+    if (sl->allowed != NULL && !(sl->allowed[node / 64] >> node % 64 & 1))
+        return;
+    if (sl->has_costs)
+        entry.cost.rules = rules__node_cost(l, n, r);
+    if (!rules_of_node(sl, node, &entry.cost.rules))
+        return;
+    if (g->limited && !cost__less(&entry.cost, &g->limit))
+        return;
+    if (r->ports_count > 0 && !rules__ports(n, r))
+        return;
+    if (sl->is_heavy || sl->is_exact) {
+        struct fit f;
+        if (fit__node(n, r, false, &f) != EXPLAIN_FITS)
+            return;
+        entry.cost.packing = cost__packing(l, n, r, &f);
+        entry.exact = true;
+    } else {
+        int64_t split;
+        if (!search__light_fits(n, r, &split))
+            return;
+        entry.cost.packing += split;
+    }
+    if (!g->limited || cost__less(&entry.cost, &g->limit))
+        heap_push(l, sl, g, &entry);
+}
+
+/* ---- from the log, or from all nodes ---- */
+
+/* Nodes with more (or less) left over than this cannot be cheaper than any group's limit. */
+static struct columns_want want_now(const struct shortlist *sl)
+{
+    struct columns_want want = sl->want;
+    int64_t most = INT64_MIN;
+    if (sl->has_costs)
+        return want;
+    for (uint32_t i = 0; i < sl->groups_count; i++) {
+        if (!sl->groups[i].limited)
+            return want;
+        if (sl->groups[i].limit.rules != 0)
+            return want;
+        most = sl->groups[i].limit.packing > most ? sl->groups[i].limit.packing : most;
+    }
+    bool spread = sl->class->r.choice == CHOICE_SPREAD;
+    int64_t left = spread ? sl->want_left - most : most + sl->want_left;
+    if (left < 0)
+        left = 0;
+    uint64_t units = min_u64((uint64_t)left >> COLUMN_LEFT_SHIFT, COLUMN_MAX);
+    want.column[want.count] = spread ? COLUMN_LEFT : COLUMN_FULL;
+    want.least[want.count++] = (uint16_t)(spread ? units : COLUMN_MAX - units);
+    return want;
+}
+
+static bool node_is_allowed(const struct ledger *l, const struct shortlist *sl, uint32_t node)
+{
+    const struct node *n = ledger__node(l, node);
+    uint32_t name;
+    return n != NULL && !n->removed && rules__node(l, n, &sl->class->r, &name) == EXPLAIN_FITS;
+}
+
+static void allowed_set(const struct ledger *l, struct shortlist *sl, uint32_t node)
+{
+    uint64_t bit = 1ull << node % 64;
+    if (node_is_allowed(l, sl, node))
+        sl->allowed[node / 64] |= bit;
+    else
+        sl->allowed[node / 64] &= ~bit;
+}
+
+/* Who passes the rules of nodes. All over again, or only those whose facts changed. */
+static void list_allowed(struct ledger *l, struct shortlist *sl)
+{
+    uint32_t words = (l->columns.size + 63) / 64;
+    if (!sl->has_rules)
+        return;
+    if (sl->allowed_words != words || l->facts_end - sl->facts_cursor > FACTS_LOG) {
+        l->cache_bytes += (words - sl->allowed_words) * sizeof *sl->allowed;
+        sl->bytes += (words - sl->allowed_words) * sizeof *sl->allowed;
+        sl->allowed = mem_resize(sl->allowed, words * sizeof *sl->allowed);
+        sl->allowed_words = words;
+        memset(sl->allowed, 0, words * sizeof *sl->allowed);
+        for (uint32_t i = 0; i < l->nodes.count; i++)
+            allowed_set(l, sl, i);
+    } else {
+        for (; sl->facts_cursor < l->facts_end; sl->facts_cursor++)
+            allowed_set(l, sl, l->facts_log[sl->facts_cursor % FACTS_LOG]);
+    }
+    sl->facts_cursor = l->facts_end;
+}
+
+static void list_build(struct ledger *l, struct shortlist *sl)
+{
+    uint32_t hits[BLOCK];
+    l->builds++;
+    list_allowed(l, sl);
+    for (uint32_t i = 0; i < sl->groups_count; i++) {
+        sl->groups[i].count = 0;
+        sl->groups[i].limited = false;
+    }
+    for (uint32_t from = 0; from < l->nodes.count; from += BLOCK) {
+        struct columns_want want = want_now(sl);
+        uint32_t to = min_u32(from + BLOCK, l->nodes.count);
+        uint32_t count = l->columns.filter(l->columns.node, &want, from, to, hits);
+        for (uint32_t i = 0; i < count; i++)
+            list_offer(l, sl, hits[i]);
+    }
+    sl->cursor = l->columns.log_end;
+    sl->built = sl->fresh = true;
+}
+
+static void list_catch_up(struct ledger *l, struct shortlist *sl)
+{
+    const struct columns *c = &l->columns;
+    uint32_t hits[BLOCK];
+
+    if (c->log_end - sl->cursor > COLUMNS_LOG / 2) {
+        list_build(l, sl);
+        return;
+    }
+    list_allowed(l, sl);
+    struct columns_want want = want_now(sl);
+    while (sl->cursor < c->log_end) {
+        uint32_t from = (uint32_t)(sl->cursor % COLUMNS_LOG);
+        uint64_t more = min_u64(c->log_end - sl->cursor, BLOCK);
+        uint32_t to = (uint32_t)min_u64(from + more, COLUMNS_LOG);
+        uint32_t count = c->filter(c->log, &want, from, to, hits);
+        for (uint32_t i = 0; i < count; i++)
+            if (c->log_version[hits[i]] == c->version[c->log_node[hits[i]]])
+                list_offer(l, sl, c->log_node[hits[i]]);
+        sl->cursor += to - from;
+    }
+}
+
+/* ---- the cheapest ---- */
+
+/* The cheapest entry of a group made exact and put on top. False: the group must be built anew. */
+static bool group_settle(struct ledger *l, struct shortlist *sl, struct shortlist_group *g,
+                         struct fit *f, uint32_t *fit_of)
+{
+    while (g->count > 0) {
+        struct shortlist_entry *top = &g->heap[0];
+        if (top->version != l->columns.version[top->cost.node]) {
+            heap_pop(g);
+        } else if (top->exact) {
+            return !g->limited || cost__less(&top->cost, &g->limit);
+        } else {
+            const struct node *n = ledger__node(l, top->cost.node);
+            enum explain_reason reason = fit__node(n, &sl->class->r, false, f);
+            CHECK(reason == EXPLAIN_FITS); /* It was listed because it fits. */
+            *fit_of = top->cost.node;
+            top->cost.packing = cost__packing(l, n, &sl->class->r, f);
+            top->exact = true;
+            heap_down(g, 0);
+        }
+    }
+    return !g->limited;
+}
+
+/* What the coarse rules say to a whole group; the domain of each key is in its number. */
+static bool group_allowed(const struct shortlist *sl, uint32_t index, int64_t *cost)
+{
+    uint32_t domain[SHORTLIST_TOPOS_MAX];
+    for (uint32_t i = sl->topos_count; i-- > 0; index /= sl->radix[i])
+        domain[i] = index % sl->radix[i] == 0 ? DOMAIN_NONE : index % sl->radix[i] - 1;
+    *cost = 0;
+    for (uint32_t i = 0; i < sl->rules_count; i++) {
+        if (!sl->rules[i].coarse)
+            continue;
+        uint32_t k = 0;
+        while (sl->topos[k] != sl->rules[i].term->topo)
+            k++;
+        if (!search__rule_allows(&sl->rules[i], domain[k]))
+            return false;
+        *cost += search__rule_cost(&sl->rules[i], domain[k]);
+    }
+    return true;
+}
+
+static bool list_query(struct ledger *l, struct shortlist *sl, struct cost *out_cost,
+                       struct fit *out)
+{
+    struct cost best = {.node = LEDGER_NODE_NONE};
+    uint32_t fit_of = LEDGER_NODE_NONE; /* Whose rows are in out. */
+
+    for (uint32_t i = 0; i < sl->groups_count; i++) {
+        struct shortlist_group *g = &sl->groups[i];
+        int64_t rules;
+        if (!group_allowed(sl, i, &rules))
+            continue;
+        if (!group_settle(l, sl, g, out, &fit_of))
+            return false;
+        if (g->count == 0)
+            continue;
+        struct cost cost = g->heap[0].cost;
+        cost.rules += rules;
+        if (best.node == LEDGER_NODE_NONE || cost__less(&cost, &best))
+            best = cost;
+    }
+    if (best.node != LEDGER_NODE_NONE && fit_of != best.node) {
+        enum explain_reason reason =
+            fit__node(ledger__node(l, best.node), &sl->class->r, false, out);
+        CHECK(reason == EXPLAIN_FITS);
+    }
+    *out_cost = best;
+    return true;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shortlist.h -- what is remembered about nodes for one class of requests.
+ *
+ * WHAT   For a class and what its labels mean to the rules between workloads: the few cheapest nodes,
+ *        and a limit that every node outside the list is known to cost at least. Where rules count
+ *        by a coarse topology key (zones), one such group per domain, so that a change of a counter
+ *        changes which groups may be used and never what is in them.
+ * WHY    A decision then looks at a handful of nodes. Catching up with the log of changes adds the
+ *        changed nodes that are cheaper than the limit; entries whose node changed since are dropped
+ *        when they are met.
+ * OWNS   Hangs on its class; shortlist__drop_oldest() keeps all of them together under the cap.
+ */
+#ifndef SCHEDULER_SHORTLIST_H
+#define SCHEDULER_SHORTLIST_H
+
+#include "scheduler/terms.h"
+
+enum { SHORTLIST_KEEP = 64, SHORTLIST_GROUPS_MAX = 512, SHORTLIST_TOPOS_MAX = 4 };
+
+enum shortlist_role {
+    ROLE_SPREAD,
+    ROLE_SPREAD_SOFT,
+    ROLE_AFFINITY,
+    ROLE_ANTI,
+    ROLE_PREFERRED,
+    ROLE_FELT_ANTI, /* A standing workload's term keeps the newcomer out... */
+    ROLE_FELT,      /* ...or pulls and pushes it. */
+};
+
+struct shortlist_rule {
+    struct term *term;
+    uint64_t serial; /* The term's: its address may be another's later. */
+    enum shortlist_role role;
+    bool self, coarse;
+    uint64_t limit; /* SPREAD: most that may stand there. AFFINITY: 0 when the first may start. */
+};
+
+struct shortlist_entry {
+    struct cost cost; /* A lower bound of it until exact. */
+    uint32_t version; /* Of the node, when it was looked at. */
+    bool exact;
+};
+
+struct shortlist_group {
+    struct shortlist_entry *heap; /* The cheapest first. */
+    uint32_t count, size;
+    struct cost limit; /* Nodes that are not in the heap cost at least this... */
+    bool limited;      /* ...or there are none. */
+};
+
+struct shortlist {
+    struct class *class;
+    struct shortlist *next;          /* Of the same class, for other labels. */
+    struct shortlist *newer, *older; /* By last use. */
+    uint64_t profile_hash;
+    uint64_t cursor, facts_cursor; /* Into the logs. */
+    uint64_t epoch;
+    size_t bytes, own_bytes; /* own: without what a new build frees. */
+    bool built, fresh;       /* fresh: built in this decision. */
+    bool has_rules;          /* Rules of nodes: allowed says who passes. */
+    bool has_costs;          /* Preferences of nodes: what is left over is no bound. */
+    bool is_exact;           /* Bounds were too loose: look closely before listing. */
+    bool is_heavy;           /* Sums do not tell whether it fits: the same. */
+    bool is_single;          /* Too many combinations of domains: nothing can be remembered. */
+    int64_t want_left;       /* At most this is taken off what is left over. */
+    struct columns_want want;
+    uint64_t *allowed; /* Bitmap of nodes. */
+    uint32_t allowed_words;
+    uint32_t rules_count, topos_count, groups_count, keep;
+    struct shortlist_rule *rules;
+    struct topo *topos[SHORTLIST_TOPOS_MAX]; /* The coarse ones. */
+    uint32_t radix[SHORTLIST_TOPOS_MAX];
+    struct shortlist_group *groups;
+};
+
+/* The cheapest node and its rows, or LEDGER_NODE_NONE: the same as place__plain(). */
+uint32_t shortlist__place(struct ledger *l, struct class *c, struct labels *own, struct fit *out);
+
+void shortlist__drop_all(struct ledger *l, struct class *c);
+void shortlist__drop_over_cap(struct ledger *l);
+
+/* search.c: a node looked at closely, with counters instead of walks over holds. */
+enum explain_reason search__check(const struct ledger *l, const struct node *n,
+                                  const struct request *r, struct fit *out);
+bool search__light_fits(const struct node *n, const struct request *r, int64_t *out_split);
+bool search__is_heavy(const struct request *r);
+/* In the ledger's scratch: valid until the next call. */
+const struct shortlist_rule *search__rules(struct ledger *l, const struct class *c,
+                                           const struct profile *p, uint32_t *out_count);
+bool search__rule_allows(const struct shortlist_rule *rule, uint32_t domain);
+int64_t search__rule_cost(const struct shortlist_rule *rule, uint32_t domain);
+
+uint32_t search__place_named(struct ledger *l, struct class *c, struct labels *own,
+                             struct fit *out);
+bool search__is_named(const struct request *r);
+
+#endif /* SCHEDULER_SHORTLIST_H */

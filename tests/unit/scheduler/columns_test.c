@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/rng.h"
+#include "scheduler/columns.h"
+#include "tests/testlib/test.h"
+#include <string.h>
+
+enum { COUNT = 1000 };
+
+/* Whatever this processor can do must find what plain C finds, at every alignment and length. */
+TEST(columns, vectors_equal_scalars)
+{
+    static uint16_t values[COLUMN__COUNT][COUNT + COLUMNS_LANES];
+    uint16_t *columns[COLUMN__COUNT];
+    uint32_t a[COUNT], b[COUNT];
+    struct rng rng;
+    rng_seed(&rng, 5);
+    for (uint32_t i = 0; i < COLUMN__COUNT; i++) {
+        columns[i] = values[i];
+        for (uint32_t k = 0; k < COUNT + COLUMNS_LANES; k++)
+            values[i][k] = (uint16_t)(rng_below(&rng, 4) == 0 ? rng_below(&rng, 65536)
+                                                              : rng_below(&rng, 8) * 8191);
+    }
+    for (uint32_t run = 0; run < 2000; run++) {
+        struct columns_want want = {.count = (uint32_t)rng_below(&rng, COLUMN__COUNT)};
+        for (uint32_t i = 0; i < want.count; i++) {
+            want.column[i] = (uint8_t)i;
+            want.least[i] = (uint16_t)rng_below(&rng, 65536 >> rng_below(&rng, 16));
+        }
+        uint32_t from = (uint32_t)rng_below(&rng, COUNT),
+                 to = from + (uint32_t)rng_below(&rng, COUNT - from + 1);
+        uint32_t x = columns_filter_scalar(columns, &want, from, to, a);
+        uint32_t y = columns_filter_fast()(columns, &want, from, to, b);
+        cr_assert_eq(x, y);
+        cr_assert_eq(memcmp(a, b, x * sizeof *a), 0);
+    }
+}
