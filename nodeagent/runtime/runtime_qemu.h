@@ -3,8 +3,9 @@
  * runtime_qemu.h -- virtual machines, each one QEMU that we drive over QMP.
  *
  * WHAT   create: the instance's directory and cgroup, QEMU with its vCPUs standing (-S), QMP, every
- *        thread pinned. start: affinities read back from /proc, then cont. stop: the power button.
- *        kill: quit, and SIGKILL where QEMU does not answer. destroy: no process, group, file left.
+ *        thread pinned. start: affinities read back from /proc, then cont. stop: the power button,
+ *        each second anew: a guest that boots does not notice it. kill: quit, and SIGKILL where QEMU
+ *        does not answer. destroy: no process, group, file left.
  * WHY    No libvirt: what a Placement names is given to QEMU and to the kernel and read back, with
  *        nobody in between who would choose (docs/decisions/0007-qemu-without-libvirt.md).
  * OWNS   As runtime.h says. runtime_qemu_open() allocates; close() frees at its DONE and leaves the
@@ -21,12 +22,16 @@
  *
  * Users: each machine has a uid of its own, uid_first + n with the lowest n free. The default range,
  * 1,900,000,000 to 1,900,002,047, lies above what systemd gives to containers and below 2^31 (systemd,
- * docs/UIDS-GIDS.md); clusters on one machine share it, since a uid is taken only where no machine of
- * any cluster runs under it.
+ * docs/UIDS-GIDS.md). Clusters on one machine share it: a uid is taken by a lock on /run/baton-uids/N
+ * that QEMU inherits, so it is free again exactly when nobody runs under it.
  *
- * DIRECTORY (0700, the machine's) holds: vm (the record), qemu.pid, qmp.sock, serial.sock unless
- * the spec puts it elsewhere, qemu.log (what QEMU said), disk-N.raw (empty disks). Overlays of
- * ephemeral disks are unlinked files in it.
+ * DIRECTORY (root's alone) holds: vm (the record), qemu.pid, qmp.sock, serial.sock unless the spec puts
+ * it elsewhere, qemu.log (what QEMU said), and work/ (the machine's): disk-N.raw for empty disks.
+ * Overlays of ephemeral disks are unlinked files in work/. The serial log is the workload's and stays.
+ *
+ * Paths of kernel, initrd and disks that go through a component "rootfs" are an image's: what lies
+ * behind it is opened as if it were "/", so no link leads out. A directory stands for the only file in
+ * it (containerDisk's /disk).
  */
 #ifndef NODEAGENT_RUNTIME_RUNTIME_QEMU_H
 #define NODEAGENT_RUNTIME_RUNTIME_QEMU_H

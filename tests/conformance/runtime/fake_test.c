@@ -48,6 +48,10 @@ static void fake_close(struct rig *r)
     (void)r;
 }
 
-static const struct rig_kind fake_rig = {fake_open, fake_reopen, fake_pass, fake_fill, fake_close};
+static const struct rig_kind fake_rig = {.open = fake_open,
+                                         .reopen = fake_reopen,
+                                         .pass = fake_pass,
+                                         .fill = fake_fill,
+                                         .close = fake_close};
 
 CONFORMANCE(fake)

@@ -134,7 +134,8 @@ static void oci_close(struct rig *r)
     cr_assert_eq(fs_remove_tree(own.directory, &e), ERR_OK, "%s", e.text);
 }
 
-static const struct rig_kind oci_rig = {oci_open, oci_reopen, oci_pass, oci_fill, oci_close};
+static const struct rig_kind oci_rig = {
+    .open = oci_open, .reopen = oci_reopen, .pass = oci_pass, .fill = oci_fill, .close = oci_close};
 
 CONFORMANCE(oci)
 

@@ -31,6 +31,7 @@ struct rig_kind {
     void (*fill)(struct rig *r, struct runtime_spec *spec, const char *id, enum rig_deed deed);
     void (*close)(
         struct rig *r); /* After the runtime's close() is done; checks that nothing is left. */
+    bool machine;       /* A guest that ends has no exit code: it is 0. */
 };
 
 void rig_post(void *state, const struct runtime_event *ev); /* The runtime's sink. */

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qemu_attach.c -- machines that are there already, and how they go.
+ *
+ * A directory with a record whose process lives is attached to: QMP again, its threads again, pinned
+ * again. One whose process is gone is told of as stopped. One without a record is what an agent left
+ * that died while making it: its shell has gone with it, so it is removed.
+ */
+#include "io/clock.h"
+#include "io/fs.h"
+#include "nodeagent/runtime/qemu_priv.h"
+
+#include <stdio.h>
+
+static const struct span ATTACH_LIMIT = SPAN_S(QEMU_ANSWER_LIMIT_S);
+
+/* The record in directory; ERR_NOT_FOUND when it is not one of ours at all. */
+static enum err_code record_read(const char *directory, struct qemu_record *out, struct err *e)
+{
+    char path[FS_PATH_MAX];
+    struct buf text;
+    if (!fs_join(path, directory, "vm"))
+        return err_set(e, ERR_LIMIT, "path of vm");
+    buf_init(&text, QEMU_RECORD_MAX);
+    enum err_code code = fs_read(path, &text, e);
+    if (code == ERR_OK)
+        code = qemu_record_parse(buf_str(&text), out, e);
+    buf_free(&text);
+    return code;
+}
+
+static bool is_ours(const char *directory)
+{
+    char path[FS_PATH_MAX];
+    return fs_join(path, directory, "qemu.log") && fs_exists(path);
+}
+
+/* Into the table: alive and watched, or dead. */
+static void machine_place(struct runtime_qemu *r, struct machine *m)
+{
+    bool alive = m->record.pid > 0 && proc_start_time(m->record.pid) == m->record.start_time;
+    m->state = MACHINE_ATTACHING;
+    m->was_running = m->record.started.ns != 0;
+    if (!alive) {
+        machine__move(m, MACHINE_DYING);
+        machine__move(m, MACHINE_DEAD);
+        return;
+    }
+    m->watch = proc_watch(&r->client, slot_pack(m->slot), m->record.pid, m->record.start_time);
+}
+
+struct machine *machine__adopt(struct runtime_qemu *r, struct str id)
+{
+    struct qemu_record record;
+    struct machine *m = machine__new(r, id);
+    if (m == NULL)
+        return NULL;
+    if (record_read(m->directory, &record, NULL) == ERR_OK && str_is(id, record.id)) {
+        m->record = record;
+    } else if (!is_ours(m->directory)) {
+        machine__free(r, m);
+        return NULL;
+    } /* Else there is no process: pid 0. */
+    machine_place(r, m);
+    return m;
+}
+
+void machine__tell_found(struct runtime_qemu *r, struct machine *m)
+{
+    struct runtime_event *ev;
+    struct err e;
+    m->deadline = (struct instant){0};
+    if (m->state == MACHINE_ATTACHING)
+        machine__move(m, m->was_running ? MACHINE_RUNNING : MACHINE_CREATED);
+    if (!m->found)
+        return;
+    m->found = false;
+    ev = machine__post(r, m, RUNTIME_FOUND, r->list_op);
+    ev->state = m->state >= MACHINE_DEAD || m->paused_for_good ? RUNTIME_STOPPED
+                : m->was_running                               ? RUNTIME_RUNNING
+                                                               : RUNTIME_CREATED;
+    struct qemu_pins pins = machine__pins(m);
+    if (m->threads_known && m->state < MACHINE_DYING &&
+        qemu_pin_read(&pins, &ev->cpus, &e) != ERR_OK)
+        ev->cpus = (struct cpuset){0}; /* The caller sees that it is not where it should be. */
+}
+
+static bool visit(void *arg, const char *name)
+{
+    struct runtime_qemu *r = arg;
+    struct err e;
+    if (machine__find(r, str_of(name)) != NULL)
+        return true;
+    struct machine *m = machine__adopt(r, str_of(name));
+    if (m == NULL)
+        return true;
+    if (m->record.pid == 0) { /* No record: nobody was told of it. */
+        if (machine__remove(r, m, &e) == ERR_BUSY)
+            return true; /* The next list removes it. */
+        machine__free(r, m);
+    }
+    return true;
+}
+
+void machine__list(struct runtime_qemu *r)
+{
+    struct err e;
+    (void)!fs_list(r->state, visit, r, &e); /* No directory yet: no machines. */
+    for (uint32_t i = 0; i < RUNTIME_INSTANCES_MAX; i++) {
+        struct machine *m = r->machines[i];
+        if (m == NULL || m->state == MACHINE_REMOVING || m->state == MACHINE_LAUNCHING)
+            continue;
+        m->found = true;
+        if (m->state == MACHINE_ATTACHING && m->tcp == NULL) {
+            m->deadline = instant_add(clock_now(), ATTACH_LIMIT);
+            machine__connect(r, m);
+            continue;
+        }
+        if (m->state != MACHINE_ATTACHING)
+            machine__tell_found(r, m);
+    }
+}
+
+static void remove_file(const char *path, struct err *e)
+{
+    if (path[0] != '\0')
+        (void)!fs_remove(path, e);
+}
+
+enum err_code machine__remove(struct runtime_qemu *r, struct machine *m, struct err *e)
+{
+    struct str id = str_of(m->record.id);
+    enum err_code code = ERR_OK;
+    if (r->cgroups != NULL)
+        code = cgroup_kill(r->cgroups, id, e);
+    if (code == ERR_OK && r->cgroups != NULL)
+        code = cgroup_remove(r->cgroups, id, e);
+    if (code != ERR_OK)
+        return code;
+    remove_file(m->record.serial_socket, e); /* The log stays: it is the workload's, not ours. */
+    return fs_remove_tree(m->directory, e);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qemu_priv.h -- what the files of runtime_qemu share.
+ *
+ * runtime_qemu.c: the operations and the machine's states. qemu_session.c: QMP. qemu_launch.c: from a
+ * spec to a process. qemu_attach.c: machines that another agent began, and their removal.
+ */
+#ifndef NODEAGENT_RUNTIME_QEMU_PRIV_H
+#define NODEAGENT_RUNTIME_QEMU_PRIV_H
+
+#include "base/slots.h"
+#include "io/proc.h"
+#include "io/tcp.h"
+#include "nodeagent/runtime/qemu_pin.h"
+#include "nodeagent/runtime/qemu_record.h"
+#include "nodeagent/runtime/qmp.h"
+#include "nodeagent/runtime/runtime_qemu.h"
+
+/* tests/unit/runtime/qemu_states_test.c draws docs/states/machine.dot from this.
+ *
+ *    state      may go to                                 here we are waiting for                  */
+/* clang-format off */
+#define MACHINE_STATES(S, TO)                                                                        \
+    S(LAUNCHING, TO(CREATED) | TO(DYING))              /* QMP's handshake, then its threads        */ \
+    S(ATTACHING, TO(CREATED) | TO(RUNNING) | TO(DYING)) /* the same, of one begun by another agent */ \
+    S(CREATED,   TO(STARTING) | TO(DYING))             /* start                                    */ \
+    S(STARTING,  TO(RUNNING) | TO(DYING))              /* the answer to cont                       */ \
+    S(RUNNING,   TO(DYING))                            /* the guest's end                          */ \
+    S(DYING,     TO(DEAD))                             /* the process's end                        */ \
+    S(DEAD,      TO(REMOVING))                         /* destroy                                  */ \
+    S(REMOVING,  0)                                    /* the kernel to let its group go           */
+/* clang-format on */
+
+#define S(name, to) MACHINE_##name,
+#define TO(name)
+enum machine_state { MACHINE_STATES(S, TO) MACHINE__COUNT };
+#undef S
+#undef TO
+
+extern const struct sm_state machine_states[MACHINE__COUNT];
+
+/* An op of ours that the caller waits for, at most one of each kind and machine. */
+enum machine_op { OP_CREATE, OP_START, OP_STOP, OP_KILL, OP_DESTROY, OP__COUNT };
+
+struct machine_end {
+    bool known; /* It was our child: */
+    int status, signo;
+};
+
+struct machine {
+    struct slot_id slot;
+    enum machine_state state;
+    struct qemu_record record;
+    char directory[QEMU_PATH_MAX];
+    uint64_t ops[OP__COUNT]; /* 0: nobody waits. */
+    struct proc *child;      /* Of this agent; NULL: watched, or gone. */
+    struct proc_watch *watch;
+    struct tcp *tcp; /* NULL: no QMP session. */
+    struct qmp qmp;
+    int32_t threads[QMP_VCPUS_MAX];     /* Of the vCPUs, once told. */
+    bool threads_known, was_running;    /* was_running: its end will be told as RUNTIME_EXITED. */
+    bool guest_ended, panicked, killed; /* How it came to be dying. */
+    bool end_told;                      /* RUNTIME_EXITED was posted. */
+    bool unwanted;                      /* Remove it once it is dead. */
+    bool found;                         /* list() is to tell of it. */
+    bool paused_for_good;               /* Attached: the guest had ended while nobody looked. */
+    struct instant deadline;            /* Of what is awaited; then it is killed. 0: none. */
+    struct instant stop_until;          /* By then the power button must have been answered for. */
+    struct err failure;                 /* Why create will fail. */
+    struct machine_end end;
+};
+
+struct runtime_qemu {
+    struct runtime base;
+    struct loop_client client;
+    char command[QEMU_PATH_MAX], state[QEMU_PATH_MAX];
+    struct cgroup_tree *cgroups;
+    uint32_t uid_first;
+    bool numa; /* Several memory nodes. */
+    struct slots slots;
+    struct machine *machines[RUNTIME_INSTANCES_MAX];
+    struct runtime_event *posts; /* In order; given to the sink from the loop. */
+    uint32_t posts_count, posts_size;
+    uint64_t list_op, close_op; /* 0: nobody waits. */
+    struct instant logs_at;     /* When to look at the serial logs again. */
+};
+
+/* ---- runtime_qemu.c ---- */
+
+void machine__move(struct machine *m, enum machine_state next);
+struct machine *machine__new(struct runtime_qemu *r, struct str id); /* NULL: all slots taken. */
+void machine__free(struct runtime_qemu *r, struct machine *m);
+struct machine *machine__find(const struct runtime_qemu *r, struct str id);
+
+/* Queue an event. The machine may be NULL. */
+struct runtime_event *machine__post(struct runtime_qemu *r, const struct machine *m,
+                                    enum runtime_event_type type, uint64_t op);
+/* Answer the waiting op of this kind, if there is one. e NULL: it succeeded. */
+void machine__answer(struct runtime_qemu *r, struct machine *m, enum machine_op op,
+                     const struct err *e);
+void machine__kill(struct runtime_qemu *r, struct machine *m, bool now);
+void machine__ended(struct runtime_qemu *r, struct machine *m); /* Its process is gone. */
+struct qemu_pins machine__pins(const struct machine *m);
+
+/* What was begun cannot be finished: kill it, and let create or start fail with this. */
+void machine__fail(struct runtime_qemu *r, struct machine *m, enum err_code code, const char *what);
+
+/* ---- qemu_session.c ---- */
+
+void machine__connect(struct runtime_qemu *r, struct machine *m);
+void machine__disconnect(struct machine *m);
+void machine__ask(struct runtime_qemu *r, struct machine *m, enum qmp_command command);
+void machine__hear(struct runtime_qemu *r, struct machine *m, struct str bytes);
+void machine__session_over(struct runtime_qemu *r, struct machine *m);
+void machine__guest_over(struct runtime_qemu *r, struct machine *m, bool by_guest);
+void machine__trim_log(const struct machine *m); /* Keeps the serial log below its limit. */
+
+/* ---- qemu_launch.c ---- */
+
+/* Directory, files, group, process. On failure some of it may be there: machine__remove(). */
+MUST_USE enum err_code machine__launch(struct runtime_qemu *r, struct machine *m,
+                                       const struct runtime_spec *spec, struct err *e);
+MUST_USE enum err_code machine__save(const struct machine *m, struct err *e); /* The record. */
+MUST_USE enum err_code machine__group(struct runtime_qemu *r, const struct machine *m,
+                                      struct err *e);
+void machine__last_words(const struct machine *m, struct err *e); /* Of QEMU, from its log. */
+
+/* ---- qemu_attach.c ---- */
+
+void machine__list(struct runtime_qemu *r);
+/* The record of an instance that is on disk only, as a machine; NULL: there is none. */
+struct machine *machine__adopt(struct runtime_qemu *r, struct str id);
+void machine__tell_found(struct runtime_qemu *r, struct machine *m);
+/* Files and group; ERR_BUSY: not yet. */
+MUST_USE enum err_code machine__remove(struct runtime_qemu *r, struct machine *m, struct err *e);
+
+#endif /* NODEAGENT_RUNTIME_QEMU_PRIV_H */

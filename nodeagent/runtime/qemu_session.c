@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* qemu_session.c -- what a machine's QEMU says, and what is asked of it. */
+#include "io/clock.h"
+#include "io/fs.h"
+#include "nodeagent/runtime/qemu_priv.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct span LAST_WORDS = SPAN_S(2); /* From the session's end to the process's. */
+
+void machine__disconnect(struct machine *m)
+{
+    if (m->tcp == NULL)
+        return;
+    tcp_close(m->tcp);
+    qmp_fini(&m->qmp);
+    m->tcp = NULL;
+}
+
+static void session_write(struct runtime_qemu *r, struct machine *m)
+{
+    struct str out = qmp_output(&m->qmp);
+    (void)r;
+    if (out.len == 0)
+        return;
+    if (tcp_write(m->tcp, out) != ERR_OK)
+        qmp_end(&m->qmp); /* It does not read. What waits is answered by the next drain. */
+    qmp_sent(&m->qmp, out.len);
+}
+
+void machine__ask(struct runtime_qemu *r, struct machine *m, enum qmp_command command)
+{
+    if (m->tcp == NULL || qmp_ask(&m->qmp, command, 0, NULL) != ERR_OK)
+        return; /* The deadline says what follows. */
+    session_write(r, m);
+}
+
+void machine__connect(struct runtime_qemu *r, struct machine *m)
+{
+    char path[64];
+    int directory = open(m->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/self/fd/%d/qmp.sock", directory);
+    qmp_init(&m->qmp);
+    m->tcp = tcp_connect_unix(&r->client, slot_pack(m->slot), path);
+    fs_close(&directory); /* connect(2) on a Unix socket is done by now. */
+}
+
+/* The threads are known: pin them. Both a new machine and a found one come here. */
+static void threads_known(struct runtime_qemu *r, struct machine *m, const struct qmp_event *ev)
+{
+    struct err e;
+    struct cpuset cpus;
+    if (ev->threads_count != m->record.vcpus) {
+        machine__fail(r, m, ERR_CORRUPT, "QEMU has another number of vCPUs than it was given");
+        return;
+    }
+    memcpy(m->threads, ev->threads, ev->threads_count * sizeof m->threads[0]);
+    m->threads_known = true;
+    struct qemu_pins pins = machine__pins(m);
+    enum err_code code = qemu_pin_set(&pins, &e);
+    if (code == ERR_OK)
+        code = qemu_pin_read(&pins, &cpus, &e);
+    m->deadline = (struct instant){0};
+    if (m->state == MACHINE_ATTACHING) {
+        machine__tell_found(r, m);
+    } else if (code != ERR_OK) {
+        machine__fail(r, m, e.code, e.text);
+    } else {
+        machine__move(m, MACHINE_CREATED);
+        machine__answer(r, m, OP_CREATE, NULL);
+    }
+}
+
+static void was_started(struct runtime_qemu *r, struct machine *m)
+{
+    struct qemu_pins pins = machine__pins(m);
+    struct cpuset cpus;
+    struct err e;
+    m->record.started = clock_wall();
+    if (qemu_pin_read(&pins, &cpus, &e) != ERR_OK || machine__save(m, &e) != ERR_OK) {
+        machine__fail(r, m, e.code, e.text);
+        return;
+    }
+    machine__move(m, MACHINE_RUNNING);
+    m->was_running = true;
+    m->deadline = (struct instant){0};
+    machine__post(r, m, RUNTIME_DONE, m->ops[OP_START])->cpus = cpus;
+    m->ops[OP_START] = 0;
+}
+
+static void was_answered(struct runtime_qemu *r, struct machine *m, const struct qmp_event *ev)
+{
+    struct err e;
+    if (ev->code != ERR_OK)
+        err_set(&e, ev->code, "QEMU: " STR_FMT, STR_ARG(ev->text));
+    switch (ev->command) {
+    case QMP_QUERY_CPUS:
+        if (ev->code == ERR_OK)
+            threads_known(r, m, ev);
+        else if (m->state == MACHINE_LAUNCHING)
+            machine__fail(r, m, e.code, e.text);
+        return;
+    case QMP_QUERY_STATUS:
+        m->paused_for_good = str_is(str_of(ev->reason), "shutdown");
+        return;
+    case QMP_CONT:
+        if (m->state == MACHINE_STARTING && ev->code == ERR_OK)
+            was_started(r, m);
+        else if (m->state == MACHINE_STARTING)
+            machine__fail(r, m, e.code, e.text);
+        return;
+    case QMP_SYSTEM_POWERDOWN:
+        machine__answer(r, m, OP_STOP, ev->code == ERR_OK ? NULL : &e);
+        return;
+    case QMP_CAPABILITIES:
+    case QMP_STOP:
+    case QMP_QUIT:
+    case QMP__COMMANDS:
+        return;
+    }
+}
+
+/* The guest is over; QEMU stands and waits until it is told to go (shutdown=pause). */
+void machine__guest_over(struct runtime_qemu *r, struct machine *m, bool by_guest)
+{
+    if (m->state != MACHINE_RUNNING && m->state != MACHINE_STARTING)
+        return;
+    m->guest_ended = by_guest && !m->panicked;
+    if (m->state == MACHINE_STARTING) /* Quicker than the answer to cont. */
+        was_started(r, m);
+    machine__kill(r, m, false);
+}
+
+static void qmp_says(struct runtime_qemu *r, struct machine *m, const struct qmp_event *ev)
+{
+    switch (ev->type) {
+    case QMP_IS_READY:
+        if (m->state == MACHINE_ATTACHING)
+            machine__ask(r, m, QMP_QUERY_STATUS);
+        if (m->state == MACHINE_LAUNCHING || m->state == MACHINE_ATTACHING)
+            machine__ask(r, m, QMP_QUERY_CPUS);
+        else if (m->state == MACHINE_DYING)
+            machine__ask(r, m, QMP_QUIT);
+        return;
+    case QMP_ANSWERED:
+        was_answered(r, m, ev);
+        return;
+    case QMP_SHUTDOWN:
+        machine__guest_over(r, m, ev->guest);
+        return;
+    case QMP_PANICKED:
+        m->panicked = true;
+        return;
+    case QMP_WAS_RESET:
+    case QMP_STOPPED:
+    case QMP_RESUMED:
+    case QMP_POWERDOWN:
+    case QMP_ENDED:
+        return;
+    }
+}
+
+static void session_drain(struct runtime_qemu *r, struct machine *m)
+{
+    struct qmp_event ev;
+    while (qmp_next(&m->qmp, &ev)) {
+        bool over = ev.type == QMP_ENDED;
+        qmp_says(r, m, &ev);
+        if (over)
+            break;
+    }
+    session_write(r, m);
+}
+
+/* A machine that cannot be asked any more runs on; it can still be killed. */
+void machine__session_over(struct runtime_qemu *r, struct machine *m)
+{
+    qmp_end(&m->qmp);
+    session_drain(r, m);
+    machine__disconnect(m);
+    if (m->state == MACHINE_ATTACHING)
+        machine__tell_found(r, m);
+    else if (m->state == MACHINE_LAUNCHING || m->state == MACHINE_STARTING)
+        m->deadline = instant_add(clock_now(), LAST_WORDS); /* Its process says why, if it ends. */
+}
+
+void machine__hear(struct runtime_qemu *r, struct machine *m, struct str bytes)
+{
+    qmp_feed(&m->qmp, bytes);
+    session_drain(r, m);
+}
+
+/* A guest may print for ever. The log is moved by copying: QEMU appends to the file it has. */
+void machine__trim_log(const struct machine *m)
+{
+    char old[QEMU_PATH_MAX + 2];
+    struct stat st;
+    if (m->record.serial_log[0] == '\0')
+        return;
+    CLEANUP(fs_close) int log = open(m->record.serial_log, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (log < 0 || fstat(log, &st) != 0 || st.st_size <= QEMU_SERIAL_LOG_MAX)
+        return;
+    snprintf(old, sizeof old, "%s.1", m->record.serial_log);
+    CLEANUP(fs_close) int copy = open(old, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    off_t at = st.st_size - QEMU_SERIAL_LOG_MAX;
+    while (copy >= 0 && at < st.st_size && sendfile(copy, log, &at, (size_t)(st.st_size - at)) > 0)
+        ;
+    if (ftruncate(log, 0) != 0)
+        return; /* Next time. */
+}

@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The real thing: Debian's QEMU, tests/pvh's guest, this machine's cgroups. Under tcg, so that it runs
+ * everywhere. Needs root; without it, or without QEMU, it says so and passes. */
+#include "io/clock.h"
+#include "io/fs.h"
+#include "io/loop.h"
+#include "io/proc.h"
+#include "nodeagent/host/cgroup.h"
+#include "nodeagent/host/cpuset.h"
+#include "nodeagent/runtime/runtime_qemu.h"
+#include "tests/conformance/runtime/suite.h"
+#include "tests/testlib/test.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static struct own { /* Each test is a process of its own. */
+    struct loop *loop, *dead_loop;
+    struct runtime *dead_runtime;
+    struct cgroup_tree *cgroups;
+    struct cpuset all;
+    char directory[64], state[128], path[4096], log[4096], console[4096], parent[64];
+} own;
+
+static void open_runtime(struct rig *r)
+{
+    struct runtime_qemu_options options = {.state = str_of(own.state), .cgroups = own.cgroups};
+    struct err e;
+    own.loop = loop_new();
+    enum err_code code =
+        runtime_qemu_open(own.loop, &options, (struct runtime_sink){rig_post, r}, &r->runtime, &e);
+    cr_assert_eq(code, ERR_OK, "%s", e.text);
+}
+
+static bool qemu_open(struct rig *r)
+{
+    struct cgroup_layout layout;
+    struct err e;
+    if (geteuid() != 0 || access("/usr/bin/qemu-system-x86_64", X_OK) != 0) {
+        fputs("skipped: needs root and qemu-system-x86\n", stderr);
+        return false;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    own = (struct own){.directory = "/tmp/baton-qemu-XXXXXX"};
+    cr_assert(mkdtemp(own.directory) != NULL);
+    snprintf(own.state, sizeof own.state, "%s/state", own.directory);
+    snprintf(own.parent, sizeof own.parent, "baton-confq-%d", (int)getpid());
+    cr_assert_eq(cgroup_layout_read(&layout, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(cgroup_open(&layout, str_of(own.parent), &own.cgroups, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(cgroup_pool_get(own.cgroups, &own.all, &e), ERR_OK);
+    open_runtime(r);
+    return true;
+}
+
+/* An agent's death closes its sockets; ours goes on living, so they are closed for it. */
+static void hang_up(void)
+{
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_un peer;
+        socklen_t size = sizeof peer;
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 && peer.sun_family == AF_UNIX &&
+            strstr(peer.sun_path, "qmp.sock") != NULL)
+            shutdown(fd, SHUT_RDWR);
+    }
+}
+
+static void qemu_reopen(struct rig *r)
+{
+    own.dead_runtime = r->runtime;
+    own.dead_loop = own.loop;
+    hang_up();
+    open_runtime(r);
+}
+
+static void qemu_pass(struct rig *r, uint32_t ms)
+{
+    struct instant end = instant_add(clock_now(), SPAN_MS(ms));
+    uint32_t before = r->events_count;
+    while (clock_now().ns < end.ns && r->events_count == before)
+        loop_step(own.loop, SPAN_MS(ms));
+}
+
+static void qemu_fill(struct rig *r, struct runtime_spec *spec, const char *id, enum rig_deed deed)
+{
+    static const char *const deeds[] = {"rounds=0 hold", "rounds=0", "rounds=100"};
+    (void)r;
+    snprintf(own.path, sizeof own.path, "%s/%s", own.state, id);
+    snprintf(own.log, sizeof own.log, "%s/logs/%s.log", own.directory, id);
+    snprintf(own.console, sizeof own.console, "%s/%s.console", own.directory, id);
+    *spec = (struct runtime_spec){.id = str_of(id),
+                                  .directory = str_of(own.path),
+                                  .cpu = {.cpus = own.all, .pool = own.all, .weight_milli = 100},
+                                  .memory_max_bytes = 256 << 20,
+                                  .kind = RUNTIME_VM,
+                                  .vm = {.vcpus = 1,
+                                         .memory_bytes = 32 << 20,
+                                         .kernel = STR(PVH),
+                                         .kernel_args = str_of(deeds[deed]),
+                                         .machine = STR("q35"),
+                                         .accelerator = STR("tcg"),
+                                         .serial_log = str_of(own.log),
+                                         .serial_socket = str_of(own.console)}};
+}
+
+static void qemu_close(struct rig *r)
+{
+    struct err e;
+    (void)r;
+    loop_free(own.loop);
+    cr_assert_eq(cgroup_purge(own.cgroups, &e), ERR_OK, "left behind: %s", e.text);
+    cgroup_close(own.cgroups);
+    cr_assert(rmdir(own.state) == 0 || errno == ENOENT, "an instance's directory is left");
+    cr_assert_eq(fs_remove_tree(own.directory, &e), ERR_OK, "%s", e.text);
+}
+
+static const struct rig_kind qemu_rig = {
+    .open = qemu_open,
+    .reopen = qemu_reopen,
+    .pass = qemu_pass,
+    .fill = qemu_fill,
+    .close = qemu_close,
+    .machine = true,
+};
+
+CONFORMANCE(qemu)
+
+/* --- what only machines have --- */
+
+static const struct runtime_event *run(struct rig *r, const struct runtime_spec *spec)
+{
+    char id[RUNTIME_ID_MAX];
+    snprintf(id, sizeof id, STR_FMT, STR_ARG(spec->id));
+    rig_ok(&qemu_rig, r, rig_create(r, spec));
+    uint64_t op = rig_call(r, r->runtime->ops->start, id);
+    rig_ok(&qemu_rig, r, op);
+    return rig_wait(&qemu_rig, r, RUNTIME_DONE, op);
+}
+
+static void destroy(struct rig *r, const char *id)
+{
+    rig_ok(&qemu_rig, r, rig_call(r, r->runtime->ops->destroy, id));
+}
+
+static const char *text_of(const char *path)
+{
+    static char text[64 << 10];
+    FILE *file = fopen(path, "rb");
+    size_t len = file == NULL ? 0 : fread(text, 1, sizeof text - 1, file);
+    if (file != NULL)
+        fclose(file);
+    text[len] = '\0';
+    return text;
+}
+
+static void wait_for_line(struct rig *r, const char *path, const char *line)
+{
+    for (int i = 0; i < 500 && strstr(text_of(path), line) == NULL; i++)
+        qemu_pass(r, 10);
+    cr_assert(strstr(text_of(path), line) != NULL, "%s: %s", path, text_of(path));
+}
+
+TEST(qemu, a_unikernel_runs_on_microvm_and_on_q35)
+{
+    static const char *const machines[] = {"microvm", "q35", ""};
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    for (size_t i = 0; i < COUNT_OF(machines); i++) {
+        char id[32];
+        snprintf(id, sizeof id, "m%zu.guest.0", i);
+        qemu_fill(&r, &spec, id, RIG_EXITS_3);
+        spec.vm.machine = str_of(machines[i]);
+        run(&r, &spec);
+        const struct runtime_event *end = rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0);
+        cr_assert_eq(end->exit_code, 0);
+        cr_assert_gt(end->finished.ns, end->started.ns);
+        cr_assert(strstr(text_of(own.log), "baton-guest: ok rounds=0") != NULL, "%s",
+                  text_of(own.log));
+        destroy(&r, id);
+        r.events_count = 0;
+    }
+    rig_close(&qemu_rig, &r);
+}
+
+/* The cpus of the thread whose name begins so. */
+static struct cpuset cpus_of(int32_t pid, const char *name, bool *out_found)
+{
+    struct cpuset cpus = {0};
+    *out_found = false;
+    for (int32_t thread = pid; thread < pid + 64; thread++) {
+        char path[64], want[64];
+        snprintf(path, sizeof path, "/proc/%d/task/%d/status", pid, thread);
+        snprintf(want, sizeof want, "Name:\t%s", name);
+        const char *status = text_of(path);
+        if (strncmp(status, want, strlen(want)) != 0)
+            continue;
+        *out_found = true;
+        cr_assert_eq(cpuset_of_status(str_of(status), &cpus), ERR_OK);
+    }
+    return cpus;
+}
+
+static void assert_on(int32_t pid, const char *name, const struct cpuset *want)
+{
+    bool found;
+    struct cpuset have = cpus_of(pid, name, &found);
+    cr_assert(found, "no thread %s", name);
+    cr_assert(cpuset_eq(&have, want), "thread %s is elsewhere", name);
+}
+
+/* On two cpus: the vCPU has the last one alone, QEMU's own threads the others. */
+TEST(qemu, threads_are_where_they_were_put)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    struct cpuset mine = {0}, pool = {0};
+    struct err e;
+    if (!qemu_open(&r))
+        return;
+    uint32_t last = RUNTIME_CPUS_MAX - 1;
+    while (!cpuset_has(&own.all, last))
+        last--;
+    cpuset_add(&mine, last);
+    for (uint32_t cpu = 0; cpu < last; cpu++)
+        if (cpuset_has(&own.all, cpu))
+            cpuset_add(&pool, cpu);
+    if (!cpuset_is_empty(&pool)) {
+        qemu_fill(&r, &spec, "x.guest.0", RIG_RUNS);
+        spec.cpu = (struct runtime_cpu){.exclusive = true, .cpus = mine, .pool = pool};
+        rig_ok(&qemu_rig, &r, rig_create(&r, &spec));
+        cr_assert_eq(cgroup_pool_set(own.cgroups, &pool, &e), ERR_OK, "%s", e.text);
+        uint64_t op = rig_call(&r, r.runtime->ops->start, "x.guest.0");
+        rig_ok(&qemu_rig, &r, op);
+        const struct runtime_event *started = rig_wait(&qemu_rig, &r, RUNTIME_DONE, op);
+        int32_t pid = started->pid;
+        cr_assert(cpuset_eq(&started->cpus, &mine));
+        assert_on(pid, "CPU 0/TCG", &mine);
+        assert_on(pid, "qemu-system-x86", &pool);
+
+        /* The other way round, as if the pool had moved. */
+        struct runtime_cpu moved = {.exclusive = true, .cpus = mine, .pool = own.all};
+        r.runtime->ops->set_cpus(r.runtime, ++r.last_op, STR("x.guest.0"), &moved);
+        rig_ok(&qemu_rig, &r, r.last_op);
+        assert_on(pid, "CPU 0/TCG", &mine);
+        assert_on(pid, "qemu-system-x86", &own.all);
+        destroy(&r, "x.guest.0");
+    }
+    rig_close(&qemu_rig, &r);
+}
+
+TEST(qemu, more_vcpus_than_cpus_granted)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    struct cpuset one = {.bits = {1}};
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "v.guest.0", RIG_RUNS);
+    spec.vm.vcpus = 2;
+    spec.cpu = (struct runtime_cpu){.exclusive = true, .cpus = one, .pool = one};
+    uint64_t op = rig_create(&r, &spec);
+    const struct runtime_event *ev = rig_wait(&qemu_rig, &r, RUNTIME_DONE, op);
+    cr_assert_eq(ev->code, ERR_INVALID);
+    cr_assert_str_eq(ev->text, "2 vCPUs on 1 granted cpus");
+    rig_close(&qemu_rig, &r);
+}
+
+static unsigned long field_of(int32_t pid, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    const char *at = strstr(text_of(path), name);
+    cr_assert_not_null(at, "no %s", name);
+    return strtoul(at + strlen(name), NULL, 10);
+}
+
+TEST(qemu, each_has_a_user_of_its_own_and_a_sandbox)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "a.guest.0", RIG_RUNS);
+    int32_t a = run(&r, &spec)->pid;
+    qemu_fill(&r, &spec, "b.guest.0", RIG_RUNS);
+    int32_t b = run(&r, &spec)->pid;
+    cr_assert_geq(field_of(a, "\nUid:\t"), QEMU_UID_FIRST);
+    cr_assert_lt(field_of(a, "\nUid:\t"), QEMU_UID_FIRST + QEMU_UID_COUNT);
+    cr_assert_neq(field_of(a, "\nUid:\t"), field_of(b, "\nUid:\t"));
+    cr_assert_eq(field_of(a, "\nGid:\t"), field_of(a, "\nUid:\t"));
+    cr_assert_eq(field_of(a, "\nSeccomp:\t"), 2);
+    cr_assert_eq(field_of(a, "\nCapEff:\t"), 0);
+    destroy(&r, "a.guest.0");
+    destroy(&r, "b.guest.0");
+    rig_close(&qemu_rig, &r);
+}
+
+TEST(qemu, a_create_that_fails_says_why_and_leaves_nothing)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    static const struct {
+        const char *kernel, *model, *text;
+    } cases[] = {
+        {"/nope", "", "open /nope: No such file or directory"},
+        {"/etc", "", "/etc holds several files; one is wanted, or its path"},
+        {"/dev/zero", "", "/dev/zero is not a regular file"},
+        {PVH, "no-such-cpu", "QEMU: qemu-system-x86_64: unable to find CPU model 'no-such-cpu'"},
+        {"/etc/passwd", "", "QEMU: qemu: error reading initrd"},
+    };
+    if (!qemu_open(&r))
+        return;
+    for (size_t i = 0; i + 1 < COUNT_OF(cases); i++) {
+        qemu_fill(&r, &spec, "f.guest.0", RIG_RUNS);
+        spec.vm.kernel = str_of(cases[i].kernel);
+        spec.vm.cpu_model = str_of(cases[i].model);
+        uint64_t op = rig_create(&r, &spec);
+        const struct runtime_event *ev = rig_wait(&qemu_rig, &r, RUNTIME_DONE, op);
+        cr_assert_neq(ev->code, ERR_OK);
+        cr_assert_str_eq(ev->text, cases[i].text);
+        cr_assert_not(fs_exists(own.path), "case %zu", i);
+    }
+    rig_close(&qemu_rig, &r);
+}
+
+TEST(qemu, a_killed_qemu_is_told_of_at_once)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    for (int attached = 0; attached < 2; attached++) {
+        char id[32];
+        snprintf(id, sizeof id, "k%d.guest.0", attached);
+        qemu_fill(&r, &spec, id, RIG_RUNS);
+        int32_t pid = run(&r, &spec)->pid;
+        r.events_count = 0;
+        if (attached) {
+            qemu_reopen(&r);
+            r.runtime->ops->list(r.runtime, ++r.last_op);
+            rig_ok(&qemu_rig, &r, r.last_op);
+        }
+        struct instant killed = clock_now();
+        cr_assert_eq(kill(pid, SIGKILL), 0);
+        const struct runtime_event *end = rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0);
+        cr_assert_eq(end->signal, SIGKILL);
+        /* Generous for a machine that runs other tests; docs/benchmarks.md has the figure. */
+        cr_assert_lt(instant_sub(clock_now(), killed).ns, SPAN_MS(1000).ns);
+        destroy(&r, id);
+        r.events_count = 0;
+    }
+    rig_close(&qemu_rig, &r);
+}
+
+/* It answers nobody: not QMP, not its guest. */
+TEST(qemu, a_qemu_that_hangs_is_killed)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "h.guest.0", RIG_RUNS);
+    int32_t pid = run(&r, &spec)->pid;
+    cr_assert_eq(kill(pid, SIGSTOP), 0);
+    rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->kill, "h.guest.0"));
+    cr_assert_eq(rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0)->signal, SIGKILL);
+    destroy(&r, "h.guest.0");
+    rig_close(&qemu_rig, &r);
+}
+
+TEST(qemu, an_attached_machine_still_has_its_power_button)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "p.guest.0", RIG_RUNS);
+    run(&r, &spec);
+    wait_for_line(&r, own.log, "baton-guest: ok");
+    qemu_reopen(&r);
+    r.events_count = 0;
+    r.runtime->ops->list(r.runtime, ++r.last_op);
+    rig_ok(&qemu_rig, &r, r.last_op);
+    cr_assert(cpuset_eq(&rig_wait(&qemu_rig, &r, RUNTIME_FOUND, 0)->cpus, &own.all));
+    rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->stop, "p.guest.0"));
+    const struct runtime_event *end = rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0);
+    cr_assert_eq(end->exit_code, 0);
+    cr_assert_eq(end->signal, 0);
+    destroy(&r, "p.guest.0");
+    rig_close(&qemu_rig, &r);
+}
+
+static void connect_console(int *out_fd)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", own.console);
+    *out_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(*out_fd, (struct sockaddr *)&at, sizeof at), 0, "%s", own.console);
+}
+
+TEST(qemu, the_console_is_a_socket_and_the_log_has_it_too)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    int fd;
+    char said[256] = "";
+    size_t len = 0;
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "c.guest.0", RIG_EXITS_3);
+    rig_ok(&qemu_rig, &r, rig_create(&r, &spec));
+    connect_console(&fd);
+    rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->start, "c.guest.0"));
+    for (int i = 0; i < 200 && strchr(said, '\n') == NULL; i++) {
+        ssize_t got = recv(fd, said + len, sizeof said - 1 - len, MSG_DONTWAIT);
+        len += got > 0 ? (size_t)got : 0;
+        qemu_pass(&r, 5);
+    }
+    cr_assert_str_eq(said, "baton-guest: ok rounds=0\n");
+    close(fd);
+    rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0);
+    cr_assert_str_eq(text_of(own.log), "baton-guest: ok rounds=0\n");
+    destroy(&r, "c.guest.0");
+    cr_assert_not(fs_exists(own.console));
+    cr_assert(fs_exists(own.log), "the log is the workload's");
+    rig_close(&qemu_rig, &r);
+}
+
+/* An image's link to the host's files stays inside the image. */
+TEST(qemu, images_cannot_point_out_of_themselves)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    char root[128], link[256], path[256];
+    if (!qemu_open(&r))
+        return;
+    snprintf(root, sizeof root, "%s/image/rootfs", own.directory);
+    cr_assert_eq(fs_mkdir(root, 0755, NULL), ERR_OK);
+    snprintf(link, sizeof link, "%s/out", root);
+    cr_assert_eq(symlink("/etc/passwd", link), 0);
+    snprintf(link, sizeof link, "%s/in", root);
+    cr_assert_eq(symlink("/kernel", link), 0);
+    snprintf(link, sizeof link, "%s/kernel", root);
+    cr_assert_eq(fs_write(link, str_of("x"), 0600, NULL), ERR_OK);
+
+    qemu_fill(&r, &spec, "l.guest.0", RIG_RUNS);
+    snprintf(path, sizeof path, "%s/out", root);
+    spec.vm.kernel = str_of(path);
+    const struct runtime_event *ev = rig_wait(&qemu_rig, &r, RUNTIME_DONE, rig_create(&r, &spec));
+    cr_assert_str_eq(ev->text, "in the image: open out: No such file or directory");
+
+    snprintf(path, sizeof path, "%s/in", root);
+    ev = rig_wait(&qemu_rig, &r, RUNTIME_DONE, rig_create(&r, &spec));
+    cr_assert(strncmp(ev->text, "QEMU: ", 6) == 0, "found, and no kernel: %s", ev->text);
+    rig_close(&qemu_rig, &r);
+}
+
+TEST(qemu, disks_of_every_source)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    char root[128], path[256];
+    struct stat st;
+    if (!qemu_open(&r))
+        return;
+    snprintf(root, sizeof root, "%s/image/rootfs/disk", own.directory);
+    cr_assert_eq(fs_mkdir(root, 0755, NULL), ERR_OK);
+    snprintf(path, sizeof path, "%s/disk.img", root);
+    cr_assert_eq(fs_write(path, STR("raw"), 0600, NULL), ERR_OK);
+    cr_assert_eq(truncate(path, 1 << 20), 0);
+    struct runtime_disk disks[] = {
+        {.name = STR("root"), .path = str_of(root), .ephemeral = true},
+        {.name = STR("scratch"), .size_bytes = 5 << 20, .ephemeral = true},
+        {.name = STR("cd"),
+         .path = str_of(root),
+         .ephemeral = true,
+         .cdrom = true,
+         .read_only = true},
+        {.name = STR("same"), .path = str_of(root), .ephemeral = true, .bus = STR("scsi")},
+    };
+    qemu_fill(&r, &spec, "d.guest.0", RIG_RUNS);
+    spec.vm.disks = disks, spec.vm.disks_count = COUNT_OF(disks);
+    run(&r, &spec);
+    snprintf(path, sizeof path, "%s/work/disk-1.raw", own.path);
+    cr_assert_eq(stat(path, &st), 0);
+    cr_assert_eq(st.st_size, 5 << 20);
+    destroy(&r, "d.guest.0");
+    rig_close(&qemu_rig, &r);
+}
+
+TEST(qemu, leaves_nothing_behind)
+{
+    enum { ROUNDS = 8 };
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    for (int round = 0; round < ROUNDS; round++) {
+        char id[32];
+        snprintf(id, sizeof id, "n%d.guest.0", round);
+        qemu_fill(&r, &spec, id, round % 2 == 0 ? RIG_RUNS : RIG_EXITS_3);
+        rig_ok(&qemu_rig, &r, rig_create(&r, &spec));
+        if (round % 4 != 3)
+            rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->start, id));
+        if (round % 4 == 2)
+            rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->kill, id));
+        destroy(&r, id);
+        cr_assert_eq(rig_count(&r, RUNTIME_EXITED, id), round % 4 != 3);
+        r.events_count = 0;
+    }
+    rig_close(&qemu_rig, &r);
+}
