@@ -265,7 +265,7 @@ static bool read_time(struct input *in, const struct schema_field *f, enum json_
     return true;
 }
 
-static bool read_quantity(struct input *in, enum json_type type)
+static bool read_quantity(struct input *in, enum json_type type, bool optional)
 {
     struct str text = STR("");
     char canonical[QUANTITY_TEXT_MAX];
@@ -277,7 +277,7 @@ static bool read_quantity(struct input *in, enum json_type type)
         ok = json_read_number(&in->reader, &text);
     if (!ok || quantity_canonical(text, canonical, &len, &in->err) != ERR_OK)
         return false;
-    wire_put_bytes(in->out, QUANTITY_TEXT, str_from(canonical, len));
+    transcode_quantity_put(in->out, str_from(canonical, len), optional);
     return true;
 }
 
@@ -303,31 +303,14 @@ static bool read_int_or_string(struct input *in, const struct schema_field *f, e
     return true;
 }
 
-/* Without the blanks between its parts, so that equal values are equal bytes. */
-static void put_compact(struct buf *out, struct str text)
-{
-    bool quoted = false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.at[i];
-        if (!quoted && (c == ' ' || c == '\n' || c == '\r' || c == '\t'))
-            continue;
-        buf_add_char(out, c);
-        if (c == '"')
-            quoted = !quoted;
-        else if (c == '\\' && i + 1 < text.len)
-            buf_add_char(out, text.at[++i]);
-    }
-}
-
 static bool read_raw(struct input *in)
 {
-    size_t base = in->scratch.len;
-    if (!json_read_raw(&in->reader, &in->scratch))
-        return false;
+    const struct json *value = NULL;
+    if (!json_read_value(&in->reader, &value))
+        return in->reader.failed ? false : too_big(in);
     size_t begin = wire_begin(in->out, RAW_JSON_BYTES);
-    put_compact(in->out, str_from(in->scratch.at + base, in->scratch.len - base));
+    json_print(in->out, value);
     wire_end(in->out, begin);
-    in->scratch.len = base;
     return true;
 }
 
@@ -348,7 +331,7 @@ static bool read_strings(struct input *in, const struct schema_field *f, enum js
 }
 
 static bool read_special(struct input *in, const struct schema_field *f, enum json_type type,
-                         const struct step *at)
+                         bool keep, const struct step *at)
 {
     switch (f->message->special) {
     case SCHEMA_PLAIN:
@@ -358,7 +341,7 @@ static bool read_special(struct input *in, const struct schema_field *f, enum js
     case SCHEMA_MICRO_TIME:
         return read_time(in, f, type, true, at);
     case SCHEMA_QUANTITY:
-        return read_quantity(in, type);
+        return read_quantity(in, type, f->always && !keep);
     case SCHEMA_INT_OR_STRING:
         return read_int_or_string(in, f, type, at);
     case SCHEMA_RAW_JSON:
@@ -389,15 +372,14 @@ static bool read_message(struct input *in, const struct schema_field *f, enum js
     if (type == JSON_NULL)
         ok = read_message_null(in, f);
     else if (f->message->special != SCHEMA_PLAIN)
-        ok = read_special(in, f, type, at);
+        ok = read_special(in, f, type, keep, at);
     else if (type != JSON_OBJECT)
         ok = wrong_json(in, f, ELEMENT, type, at);
     else
         ok = read_object(in, f->message, at, NULL);
     if (!ok)
         return false;
-    bool time = f->message->special == SCHEMA_TIME || f->message->special == SCHEMA_MICRO_TIME;
-    if (!keep && in->out->len == begin && (f->always || time))
+    if (!keep && in->out->len == begin && (f->always || transcode_is_null_when_empty(f->message)))
         in->out->len = before; /* The same as absent. */
     else
         wire_end(in->out, begin);
@@ -514,14 +496,15 @@ static bool object_begin(struct input *in, struct object *o, const struct schema
 static void put_piece(struct input *in, size_t from, size_t base, const struct piece *p)
 {
     if (p->seen)
-        buf_add(in->out, str_from(in->scratch.at + base + (p->begin - from), p->end - p->begin));
+        buf_add(in->out,
+                str_slice(buf_str(&in->scratch), base + (p->begin - from), base + (p->end - from)));
 }
 
 /* Fields by number, the inlined message around its own. */
 static void object_order(struct input *in, const struct object *o, size_t from)
 {
     size_t base = in->scratch.len;
-    buf_add(&in->scratch, str_from(in->out->at + from, in->out->len - from));
+    buf_add(&in->scratch, str_slice(buf_str(in->out), from, in->out->len));
     if (in->scratch.overflow)
         return;
     in->out->len = from;

@@ -39,7 +39,7 @@ static bool cursor_next(struct output *o, struct cursor *c)
 
 static bool cursor_open(struct output *o, struct cursor *c, struct str bytes)
 {
-    c->reader = wire_read(bytes.at == NULL ? STR("") : bytes);
+    c->reader = wire_read(bytes);
     c->field.number = 0;
     return cursor_next(o, c);
 }

@@ -95,14 +95,14 @@ static bool canon_time(struct canon *c, const struct schema_field *f, struct str
     return true;
 }
 
-static bool canon_quantity(struct canon *c, struct str bytes)
+static bool canon_quantity(struct canon *c, struct str bytes, bool optional)
 {
     struct str text = wire_find_bytes(bytes, QUANTITY_TEXT);
     char canonical[QUANTITY_TEXT_MAX];
     size_t len = 0;
     if (quantity_canonical(text.len == 0 ? STR("0") : text, canonical, &len, &c->err) != ERR_OK)
         return false;
-    wire_put_bytes(c->out, QUANTITY_TEXT, str_from(canonical, len));
+    transcode_quantity_put(c->out, str_from(canonical, len), optional);
     return true;
 }
 
@@ -141,7 +141,7 @@ static bool canon_raw(struct canon *c, const struct schema_field *f, struct str 
     return true;
 }
 
-static bool canon_body(struct canon *c, const struct schema_field *f, struct str bytes,
+static bool canon_body(struct canon *c, const struct schema_field *f, struct str bytes, bool keep,
                        uint32_t depth)
 {
     switch (f->message->special) {
@@ -152,7 +152,7 @@ static bool canon_body(struct canon *c, const struct schema_field *f, struct str
     case SCHEMA_MICRO_TIME:
         return canon_time(c, f, bytes);
     case SCHEMA_QUANTITY:
-        return canon_quantity(c, bytes);
+        return canon_quantity(c, bytes, f->always && !keep);
     case SCHEMA_INT_OR_STRING:
         return canon_int_or_string(c, f, bytes);
     case SCHEMA_RAW_JSON:
@@ -169,10 +169,10 @@ static bool canon_value(struct canon *c, const struct schema_field *f, const str
     if (w->type != WIRE_BYTES)
         return canon_fail(c, ERR_INVALID, "wrong wireType", f);
     size_t before = c->out->len, begin = wire_begin(c->out, number);
-    if (!canon_body(c, f, w->bytes, depth))
+    if (!canon_body(c, f, w->bytes, keep, depth))
         return false;
-    bool time = f->message->special == SCHEMA_TIME || f->message->special == SCHEMA_MICRO_TIME;
-    if (!keep && c->out->len == begin && (f->always || f->inlined || time))
+    if (!keep && c->out->len == begin &&
+        (f->always || f->inlined || transcode_is_null_when_empty(f->message)))
         c->out->len = before;
     else
         wire_end(c->out, begin);
@@ -320,7 +320,7 @@ enum err_code transcode_from_protobuf(const struct schema_message *m, struct str
     struct canon c = {.arena = a, .out = out};
     size_t before = out->len;
     buf_init(&c.scratch, out->limit);
-    bool ok = canon_message(&c, m, bytes.at == NULL ? STR("") : bytes, 0);
+    bool ok = canon_message(&c, m, bytes, 0);
     buf_free(&c.scratch);
     if (ok)
         return ERR_OK;
@@ -415,7 +415,7 @@ enum err_code transcode_set_version(const struct schema_message *m, struct str b
                                     uint64_t revision, struct buf *out, struct err *e)
 {
     const struct schema_field *metadata = schema_numbered(m, 1);
-    struct wire_reader r = wire_read(bytes.at == NULL ? STR("") : bytes);
+    struct wire_reader r = wire_read(bytes);
     struct wire_field w = {.bytes = STR("")};
     size_t before = out->len;
     bool ok = metadata != NULL && metadata->message != NULL;

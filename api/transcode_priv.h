@@ -28,6 +28,20 @@ static inline bool transcode_is_text(struct str s)
     return s.len == 0 || (memchr(s.at, '\0', s.len) == NULL && str_is_utf8(s));
 }
 
+/* Is an empty one of these what JSON writes as null, and so the same as none at all? */
+static inline bool transcode_is_null_when_empty(const struct schema_message *m)
+{
+    return m->special == SCHEMA_TIME || m->special == SCHEMA_MICRO_TIME ||
+           m->special == SCHEMA_RAW_JSON;
+}
+
+/* The canonical text of an amount as a Quantity's bytes. optional: none and 0 are the same. */
+static inline void transcode_quantity_put(struct buf *out, struct str canonical, bool optional)
+{
+    if (!optional || !str_is(canonical, "0"))
+        wire_put_bytes(out, QUANTITY_TEXT, canonical);
+}
+
 /* One entry of a map while it is put into order: bytes [begin, end) of a buffer. */
 struct transcode_entry {
     struct str key;

@@ -93,7 +93,7 @@ void transcode_time_put(struct buf *out, struct wall at, bool micro)
 bool transcode_time_get(struct str bytes, struct wall *out, bool *out_set)
 {
     const int64_t year_1 = -62135596800, wall_max = INT64_MAX / 1000000000 - 1;
-    struct wire_reader r = wire_read(bytes.at == NULL ? STR("") : bytes);
+    struct wire_reader r = wire_read(bytes);
     struct wire_field f;
     int64_t seconds = 0, nanos = 0;
     bool given = false;
@@ -165,12 +165,12 @@ void transcode_entries_apply(const struct transcode_entries *all, struct buf *ou
     if (all->sorted || all->count == 0 || out->overflow)
         return;
     size_t base = scratch->len;
-    buf_add(scratch, str_from(out->at + begin, out->len - begin));
+    buf_add(scratch, str_slice(buf_str(out), begin, out->len));
     out->len = begin;
     for (uint32_t i = 0; i < all->count && !scratch->overflow; i++) {
         const struct transcode_entry *entry = &all->at[i];
-        buf_add(out,
-                str_from(scratch->at + base + (entry->begin - begin), entry->end - entry->begin));
+        buf_add(out, str_slice(buf_str(scratch), base + (entry->begin - begin),
+                               base + (entry->end - begin)));
     }
     scratch->len = base;
 }

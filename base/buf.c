@@ -32,7 +32,7 @@ char *buf_reserve(struct buf *b, size_t len)
         b->overflow = true;
         return NULL;
     }
-    if (len > b->size - b->len) {
+    if (b->at == NULL || len > b->size - b->len) {
         size_t size = b->size < BUF_FIRST ? BUF_FIRST : b->size * 2;
         while (size < b->len + len)
             size *= 2;
@@ -50,8 +50,10 @@ void buf_commit(struct buf *b, size_t len)
 
 void buf_add(struct buf *b, struct str s)
 {
+    if (s.len == 0)
+        return;
     char *room = buf_reserve(b, s.len);
-    if (room == NULL || s.len == 0)
+    if (room == NULL)
         return;
     memcpy(room, s.at, s.len);
     b->len += s.len;

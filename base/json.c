@@ -196,6 +196,17 @@ static struct json *parse_value(struct json_reader *r)
     return ok ? value : NULL;
 }
 
+bool json_read_value(struct json_reader *r, const struct json **out)
+{
+    const struct json *value = r->node;
+    if (!r->is_tree)
+        value = parse_value(r);
+    else if (!json_read_skip(r))
+        return false;
+    *out = value;
+    return value != NULL;
+}
+
 enum err_code json_parse(struct arena *a, struct str text, struct json **out, struct err *e)
 {
     struct json_reader r;

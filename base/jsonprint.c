@@ -72,6 +72,8 @@ static size_t print_escape(struct buf *out, struct str text, size_t at)
 void json_print_string(struct buf *out, struct str text)
 {
     size_t done = 0, at = 0;
+    if (text.at == NULL)
+        text = STR("");
     buf_add_char(out, '"');
     for (;;) {
         while (at < text.len && !is_special((uint8_t)text.at[at]))

@@ -8,8 +8,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "json_scan_plain() wan
 
 void json_read_text(struct json_reader *r, struct arena *a, struct str text)
 {
-    r->begin = r->at = text.at;
-    r->end = text.at + text.len;
+    r->at = text.at == NULL ? "" : text.at;
+    r->end = r->at + text.len;
     r->arena = a;
     r->node = NULL;
     r->depth = 0;
@@ -18,7 +18,7 @@ void json_read_text(struct json_reader *r, struct arena *a, struct str text)
 
 void json_read_tree(struct json_reader *r, struct arena *a, const struct json *root)
 {
-    r->begin = r->at = r->end = NULL;
+    r->at = r->end = NULL;
     r->arena = a;
     r->node = root;
     r->depth = 0;
@@ -519,24 +519,6 @@ bool json_read_skip(struct json_reader *r)
     if (r->failed || r->node == NULL)
         return read_fail(r, ERR_INVALID, "unexpected end of JSON input");
     r->opened = false;
-    return true;
-}
-
-bool json_read_raw(struct json_reader *r, struct buf *out)
-{
-    if (r->is_tree) {
-        if (!json_read_skip(r))
-            return false;
-        json_print(out, r->node);
-        return true;
-    }
-    enum json_type type;
-    if (!json_read_type(r, &type))
-        return false;
-    const char *begin = r->at;
-    if (!skip_text(r))
-        return false;
-    buf_add(out, str_from(begin, (size_t)(r->at - begin)));
     return true;
 }
 

@@ -20,8 +20,8 @@
 #include "base/json.h"
 
 struct json_reader {
-    const char *at, *end, *begin; /* Text; unused with a tree. */
-    const struct json *node;      /* Tree: the value that comes next; NULL behind the last one. */
+    const char *at, *end;    /* Text; unused with a tree. */
+    const struct json *node; /* Tree: the value that comes next; NULL behind the last one. */
     const struct json *parents[JSON_DEPTH_MAX]; /* Tree: the containers we are in. */
     struct arena *arena;
     uint32_t depth;
@@ -43,8 +43,8 @@ MUST_USE bool json_read_bool(struct json_reader *r, bool *out);
 MUST_USE bool json_read_null(struct json_reader *r);
 MUST_USE bool json_read_skip(struct json_reader *r); /* Any one value. */
 
-/* Any one value as JSON text, appended to out as it stands (text) or compact (tree). */
-MUST_USE bool json_read_raw(struct json_reader *r, struct buf *out);
+/* Any one value as a tree: the reader's own, or made of its text in the arena. */
+MUST_USE bool json_read_value(struct json_reader *r, const struct json **out);
 
 MUST_USE bool json_read_open(struct json_reader *r, enum json_type container);
 /* The name of the next member, or false behind the last one, which also closes the object. */

@@ -7,7 +7,7 @@ struct str str_slice(struct str s, size_t begin, size_t end)
         end = s.len;
     if (begin > end)
         begin = end;
-    return (struct str){s.at + begin, end - begin};
+    return (struct str){s.at == NULL ? NULL : s.at + begin, end - begin};
 }
 
 int str_cmp(struct str a, struct str b)

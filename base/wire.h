@@ -31,7 +31,7 @@ struct wire_field {
 
 static inline struct wire_reader wire_read(struct str bytes)
 {
-    const uint8_t *at = (const uint8_t *)bytes.at;
+    const uint8_t *at = (const uint8_t *)(bytes.at == NULL ? "" : bytes.at);
     return (struct wire_reader){at, at + bytes.len, false};
 }
 

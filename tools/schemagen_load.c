@@ -25,14 +25,9 @@ static void *gen_alloc(struct gen_model *m, size_t count, size_t size)
     return at;
 }
 
-static struct wire_reader reading(struct str bytes)
-{
-    return wire_read(bytes.at == NULL ? STR("") : bytes);
-}
-
 static uint32_t count_of(struct str message, uint32_t number)
 {
-    struct wire_reader r = reading(message);
+    struct wire_reader r = wire_read(message);
     struct wire_field f;
     uint32_t count = 0;
     while (wire_next(&r, &f))
@@ -44,7 +39,7 @@ static uint32_t count_of(struct str message, uint32_t number)
 
 static void load_kind(struct gen_kind *kind, struct str bytes)
 {
-    struct wire_reader r = reading(bytes);
+    struct wire_reader r = wire_read(bytes);
     struct wire_field f;
     kind->is_set = true;
     while (wire_next(&r, &f)) {
@@ -71,7 +66,7 @@ static void load_kind(struct gen_kind *kind, struct str bytes)
 
 static void load_column(struct gen_column *column, struct str bytes)
 {
-    struct wire_reader r = reading(bytes);
+    struct wire_reader r = wire_read(bytes);
     struct wire_field f;
     while (wire_next(&r, &f)) {
         if (f.number == 1)
@@ -91,7 +86,7 @@ static void load_column(struct gen_column *column, struct str bytes)
 
 static void load_message_options(struct gen_message *message, struct str bytes)
 {
-    struct wire_reader r = reading(bytes);
+    struct wire_reader r = wire_read(bytes);
     struct wire_field f;
     while (wire_next(&r, &f)) {
         if (f.number == 7) {
@@ -112,7 +107,7 @@ static void load_message_options(struct gen_message *message, struct str bytes)
 
 static void load_field_options(struct gen_field *field, struct str bytes)
 {
-    struct wire_reader r = reading(bytes);
+    struct wire_reader r = wire_read(bytes);
     struct wire_field f;
     while (wire_next(&r, &f)) {
         if (f.number == OPTION_PRESENCE) {
@@ -137,7 +132,7 @@ static void load_field_options(struct gen_field *field, struct str bytes)
 
 static void load_field(struct gen_field *field, struct str bytes)
 {
-    struct wire_reader r = reading(bytes);
+    struct wire_reader r = wire_read(bytes);
     struct wire_field f;
     while (wire_next(&r, &f)) {
         if (f.number == 1)
@@ -167,7 +162,7 @@ static struct gen_message *load_message(struct gen_model *m, const struct gen_fi
                                         struct str scope, struct str bytes)
 {
     struct gen_message *message = gen_alloc(m, 1, sizeof *message);
-    struct wire_reader r = reading(bytes);
+    struct wire_reader r = wire_read(bytes);
     struct wire_field f;
 
     message->name = wire_find_bytes(bytes, 1);
@@ -208,7 +203,7 @@ static struct str one_line(struct gen_model *m, struct str comment)
 static void load_comment(struct gen_model *m, struct gen_message **top, uint32_t top_count,
                          struct str location)
 {
-    struct wire_reader path = reading(wire_find_bytes(location, 1));
+    struct wire_reader path = wire_read(wire_find_bytes(location, 1));
     uint64_t at[4], step;
     uint32_t depth = 0;
     struct str text = wire_find_bytes(location, 3);
@@ -233,7 +228,7 @@ static void load_comment(struct gen_model *m, struct gen_message **top, uint32_t
 static void load_file_options(struct gen_file *file, struct str bytes)
 {
     struct str protobuf_c = wire_find_bytes(bytes, 1019);
-    struct wire_reader r = reading(protobuf_c);
+    struct wire_reader r = wire_read(protobuf_c);
     struct wire_field f;
     file->generated = protobuf_c.at != NULL;
     file->c_package = wire_find_bytes(protobuf_c, 6);
@@ -256,13 +251,13 @@ static void load_file(struct gen_model *m, struct str bytes)
 
     struct gen_message **top = gen_alloc(m, count_of(bytes, 4) + 1, sizeof(struct gen_message *));
     uint32_t top_count = 0;
-    struct wire_reader r = reading(bytes);
+    struct wire_reader r = wire_read(bytes);
     struct wire_field f;
     while (wire_next(&r, &f)) {
         if (f.number == 4)
             top[top_count++] = load_message(m, &file, file.package, f.bytes);
     }
-    r = reading(wire_find_bytes(bytes, 9));
+    r = wire_read(wire_find_bytes(bytes, 9));
     while (wire_next(&r, &f)) {
         if (f.number == 1)
             load_comment(m, top, top_count, f.bytes);
@@ -305,7 +300,7 @@ static int by_entry_and_name(const void *a, const void *b)
 
 void gen_load(struct gen_model *m, struct str descriptors)
 {
-    struct wire_reader r = reading(descriptors);
+    struct wire_reader r = wire_read(descriptors);
     struct wire_field f;
     while (wire_next(&r, &f)) {
         if (f.number == 1)

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The first byte chooses a message, the rest is anybody's protobuf. What is taken is canonical:
+ * taking it again changes nothing, and it comes back from JSON. */
+#include "api/transcode.h"
+#include "base/check.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_canonical(const struct schema_message *m, struct str bytes, struct arena *a)
+{
+    struct buf text, again;
+    struct err e;
+    buf_init(&text, 64 << 20);
+    buf_init(&again, 64 << 20);
+    CHECK(transcode_from_protobuf(m, bytes, a, &again, &e) == ERR_OK);
+    CHECK(str_eq(bytes, buf_str(&again)));
+    buf_clear(&again);
+    CHECK(transcode_to_json(m, bytes, NULL, &text, &e) == ERR_OK);
+    CHECK(transcode_from_json(m, buf_str(&text), a, NULL, NULL, &again, &e) == ERR_OK);
+    CHECK(str_eq(bytes, buf_str(&again)));
+    buf_free(&text);
+    buf_free(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena a;
+    struct buf bytes;
+    struct transcode_envelope envelope;
+    ProtobufCMessage *object = NULL;
+    struct err e;
+    if (size == 0 || size > 65536)
+        return 0;
+    const struct schema_message *m = schema_kinds[data[0] % schema_kinds_count].message;
+    struct str input = str_from(data + 1, size - 1);
+    arena_init(&a, 256 << 20);
+    buf_init(&bytes, 1 << 20);
+    if (transcode_open(input, &envelope, &e) == ERR_OK)
+        input = envelope.raw;
+    if (transcode_from_protobuf(m, input, &a, &bytes, &e) == ERR_OK)
+        check_canonical(m, buf_str(&bytes), &a);
+    else
+        CHECK(bytes.len == 0 && e.text[0] != '\0');
+
+    /* Not canonical, and from a peer: refused or taken, never worse. */
+    buf_clear(&bytes);
+    enum err_code ignored = transcode_to_json(m, input, NULL, &bytes, &e);
+    ignored = transcode_set_version(m, input, 7, &bytes, &e);
+    ignored = transcode_unpack(m, input, &a, &object, &e);
+    ignored = transcode_unpack(schema_message(STR("baton.agent.v1.AgentMessage")), input, &a,
+                               &object, &e);
+    (void)ignored;
+    buf_free(&bytes);
+    arena_free(&a);
+    return 0;
+}
