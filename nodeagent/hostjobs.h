@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hostjobs.h -- what hostwork.c has done on a worker: plain synchronous functions.
+ *
+ * WHAT   One struct per wish with copies of everything it needs, and a function that does it. No state of
+ *        the loop's thread is touched; what they share is struct net and struct images, each used by one
+ *        worker alone.
+ */
+#ifndef NODEAGENT_HOSTJOBS_H
+#define NODEAGENT_HOSTJOBS_H
+
+#include "base/arena.h"
+#include "nodeagent/core/agent.h"
+#include "nodeagent/host/image.h"
+#include "nodeagent/host/net.h"
+#include "nodeagent/host/worker.h"
+
+enum { HOSTJOB_MEMORY_MAX = 64 << 20 };
+
+struct hostjob {
+    struct worker_job worker;
+    struct arena arena; /* Copies in, results out; freed with the job. */
+    enum agent_effect_type type;
+    const char *state;
+    char uid[64];
+    enum err_code code;
+    struct err err;
+    /* FX_IMAGE */
+    struct images *images;
+    struct agent_fx_image image;
+    struct image_config config;
+    struct image_user user;
+    /* FX_NETWORK, FX_CLEAN */
+    struct net *net;
+    bool machine, networked;
+    struct net_pod pod;
+    struct net_wish wish; /* Everything, after this. */
+    char path[4096];      /* Result: namespace or tap. */
+    /* FX_VOLUMES */
+    const struct agent_volume *volumes;
+    uint32_t volumes_count;
+    /* FX_CLEAN */
+    const char *logs; /* Directory to remove too; NULL: none. */
+};
+
+void hostjob_image(struct hostjob *j);
+void hostjob_network(struct hostjob *j);
+void hostjob_volumes(struct hostjob *j);
+void hostjob_clean(struct hostjob *j);
+
+#endif /* NODEAGENT_HOSTJOBS_H */

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeagent/hostwork.h"
+
+#include "base/check.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "io/fs.h"
+#include "nodeagent/host/dhcp_server.h"
+#include "nodeagent/hostjobs.h"
+
+#include <stdio.h>
+
+enum { BOX_IMAGES = 1, BOX_NETWORK = 2, DNS_LEASE_MTU = 1500 };
+
+/* A network that is wished for: its part of the tables. */
+struct attached {
+    char uid[64];
+    struct net_link link;
+    struct net_port *ports;
+    uint32_t ports_count;
+    bool machine;
+};
+
+struct hostwork {
+    struct hostwork_options o;
+    struct loop_client client;
+    struct worker *images_worker, *network_worker;
+    struct images *images;
+    struct map attached; /* By uid. */
+    struct dhcp_table leases;
+    struct dhcp_server *dhcp;
+};
+
+static uint32_t ip_number(const uint8_t ip[4])
+{
+    return (uint32_t)ip[0] << 24 | (uint32_t)ip[1] << 16 | (uint32_t)ip[2] << 8 | ip[3];
+}
+
+/* ---- answers ---- */
+
+static void job_free(struct hostjob *j)
+{
+    arena_free(&j->arena);
+    mem_free(j);
+}
+
+static void job_drop(struct worker_job *w)
+{
+    job_free(CONTAINER_OF(w, struct hostjob, worker));
+}
+
+static void answer(struct hostwork *h, uint64_t op, struct hostjob *j)
+{
+    struct agent_host_done done = {.code = j->code, .text = j->err.text};
+
+    if (j->code == ERR_OK && j->type == FX_IMAGE)
+        done.image = (struct agent_image){.id = arena_printf(&j->arena, STR_FMT "@" STR_FMT,
+                                                             STR_ARG(j->config.name),
+                                                             STR_ARG(j->config.digest)),
+                                          .entrypoint = j->config.entrypoint,
+                                          .entrypoint_count = j->config.entrypoint_count,
+                                          .cmd = j->config.cmd,
+                                          .cmd_count = j->config.cmd_count,
+                                          .env = j->config.env,
+                                          .env_count = j->config.env_count,
+                                          .cwd = j->config.cwd,
+                                          .stop_signal = j->config.stop_signal,
+                                          .uid = j->user.uid,
+                                          .gid = j->user.gid};
+    if (j->code == ERR_OK && j->type == FX_NETWORK)
+        done.network = str_of(j->path);
+    h->o.done(h->o.owner, op, &done);
+}
+
+static void on_event(struct loop_client *self, const struct io_event *ev)
+{
+    struct hostwork *h = CONTAINER_OF(self, struct hostwork, client);
+    if (ev->type != IO_MAIL)
+        return;
+    struct hostjob *j = CONTAINER_OF((struct worker_job *)ev->mail.body, struct hostjob, worker);
+    answer(h, ev->mail.op, j);
+    job_free(j);
+}
+
+/* ---- the tables ---- */
+
+static void copy_wish(struct hostwork *h, struct hostjob *j)
+{
+    uint32_t at = 0, ports = 0;
+    for (const struct map_entry *e; (e = map_next(&h->attached, &at)) != NULL;)
+        ports += ((struct attached *)e->value)->ports_count;
+
+    struct net_link *links = arena_zalloc(&j->arena, h->attached.live + 1, sizeof *links);
+    struct net_port *all = arena_zalloc(&j->arena, ports + 1, sizeof *all);
+    j->wish = (struct net_wish){.ports = all, .links = links};
+    if (links == NULL || all == NULL)
+        return; /* answer() is given ERR_LIMIT by submit(). */
+    at = 0;
+    for (const struct map_entry *e; (e = map_next(&h->attached, &at)) != NULL;) {
+        const struct attached *one = e->value;
+        links[j->wish.links_count++] = one->link;
+        for (uint32_t i = 0; i < one->ports_count; i++)
+            all[j->wish.ports_count++] = one->ports[i];
+    }
+}
+
+static void detach(struct hostwork *h, struct str uid)
+{
+    struct attached *one = map_remove(&h->attached, uid);
+    if (one == NULL)
+        return;
+    if (one->machine)
+        dhcp_remove(&h->leases, one->link.mac);
+    mem_free(one->ports);
+    mem_free(one);
+}
+
+static enum err_code lease(struct hostwork *h, const struct agent_fx_network *fx,
+                           const struct net_pod *pod, struct err *e)
+{
+    struct dhcp_row row = {.address = ip_number(pod->address.ip),
+                           .prefix = pod->address.prefix,
+                           .gateway = ip_number(pod->gateway.ip),
+                           .mtu = DNS_LEASE_MTU};
+    memcpy(row.mac, fx->mac, sizeof row.mac);
+    size_t len = min_size(fx->hostname.len, DHCP_HOSTNAME_MAX);
+    memcpy(row.hostname, fx->hostname.at, len);
+    return dhcp_put(&h->leases, &row, e);
+}
+
+static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, struct hostjob *j,
+                            struct err *e)
+{
+    const struct agent_fx_network *n = &fx->network;
+    struct attached *one;
+
+    if (n->addresses_count == 0)
+        return err_set(e, ERR_INVALID, "the Placement has no address");
+    if (net_address_parse(n->addresses[0].cidr, &j->pod.address) != ERR_OK ||
+        (n->addresses[0].gateway.len > 0 &&
+         net_address_parse(n->addresses[0].gateway, &j->pod.gateway) != ERR_OK))
+        return err_set(e, ERR_INVALID, "the Placement's address " STR_FMT " is none",
+                       STR_ARG(n->addresses[0].cidr));
+    j->pod.id = str_of(j->uid);
+    memcpy(j->pod.mac, n->mac, sizeof n->mac);
+
+    detach(h, fx->uid);
+    one = mem_zalloc(1, sizeof *one);
+    memcpy(one->uid, j->uid, sizeof one->uid);
+    one->machine = n->machine;
+    one->ports = mem_zalloc(n->ports_count, sizeof *one->ports);
+    one->ports_count = n->ports_count;
+    if (n->machine) {
+        net_tap_name(h->o.net, fx->uid, one->link.name);
+        memcpy(one->link.mac, n->mac, 6);
+        memcpy(one->link.ip, j->pod.address.ip, 4);
+    } else {
+        net_pod_link(h->o.net, &j->pod, &one->link);
+    }
+    for (uint32_t i = 0; i < n->ports_count; i++) {
+        struct net_address host = {0};
+        if (n->ports[i].host_ip.len > 0 && net_address_parse(n->ports[i].host_ip, &host) != ERR_OK)
+            host = (struct net_address){0};
+        one->ports[i] = (struct net_port){.proto = n->ports[i].udp ? NET_UDP : NET_TCP,
+                                          .host_port = n->ports[i].host,
+                                          .port = n->ports[i].container};
+        memcpy(one->ports[i].host_ip, host.ip, 4);
+        memcpy(one->ports[i].ip, j->pod.address.ip, 4);
+    }
+    enum err_code code = map_put(&h->attached, str_of(one->uid), one);
+    if (code != ERR_OK) {
+        mem_free(one->ports);
+        mem_free(one);
+        return err_set(e, code, "too many networks on this node");
+    }
+    return n->machine ? lease(h, n, &j->pod, e) : ERR_OK;
+}
+
+/* ---- wishes ---- */
+
+static void run_image(struct worker_job *w)
+{
+    hostjob_image(CONTAINER_OF(w, struct hostjob, worker));
+}
+
+static void run_other(struct worker_job *w)
+{
+    struct hostjob *j = CONTAINER_OF(w, struct hostjob, worker);
+    if (j->type == FX_NETWORK)
+        hostjob_network(j);
+    else if (j->type == FX_VOLUMES)
+        hostjob_volumes(j);
+    else
+        hostjob_clean(j);
+}
+
+/* A job that cannot be queued is answered too, and in the same way: by mail, later. */
+static void run_refused(struct worker_job *w)
+{
+    (void)w;
+}
+
+static void submit(struct hostwork *h, uint64_t op, struct hostjob *j)
+{
+    if (j->code == ERR_OK && j->arena.overflow)
+        j->code = arena_status(&j->arena, &j->err);
+    if (j->code != ERR_OK)
+        j->worker.run = run_refused;
+    struct worker *to = j->type == FX_IMAGE ? h->images_worker : h->network_worker;
+    if (worker_run(to, op, &j->worker) == ERR_OK)
+        return;
+    /* The queue holds more jobs than the node may have workloads: our own bug. */
+    CHECK(!"a worker's queue is full");
+}
+
+static void copy_volumes(struct hostjob *j, const struct agent_effect *fx)
+{
+    struct agent_volume *all = arena_zalloc(&j->arena, fx->volumes.count + 1, sizeof *all);
+    for (uint32_t i = 0; all != NULL && i < fx->volumes.count; i++) {
+        const struct agent_volume *v = &fx->volumes.at[i];
+        struct agent_file *files = arena_zalloc(&j->arena, v->files_count + 1, sizeof *files);
+        all[i] = *v;
+        all[i].path = arena_str(&j->arena, v->path);
+        all[i].host_path = arena_str(&j->arena, v->host_path);
+        all[i].host_type = arena_str(&j->arena, v->host_type);
+        all[i].files = files;
+        for (uint32_t k = 0; files != NULL && k < v->files_count; k++)
+            files[k] = (struct agent_file){.path = arena_str(&j->arena, v->files[k].path),
+                                           .bytes = arena_str(&j->arena, v->files[k].bytes),
+                                           .mode = v->files[k].mode};
+    }
+    j->volumes = all;
+    j->volumes_count = fx->volumes.count;
+}
+
+void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
+{
+    struct hostjob *j = mem_zalloc(1, sizeof *j);
+
+    arena_init(&j->arena, HOSTJOB_MEMORY_MAX);
+    j->worker.run = fx->type == FX_IMAGE ? run_image : run_other;
+    j->worker.drop = job_drop;
+    j->type = fx->type;
+    j->state = h->o.state;
+    j->images = h->images;
+    j->net = h->o.net;
+    snprintf(j->uid, sizeof j->uid, STR_FMT, STR_ARG(fx->uid));
+    if (fx->type == FX_IMAGE) {
+        j->image = fx->image;
+        j->image.reference = arena_str(&j->arena, fx->image.reference);
+        j->image.root = arena_str(&j->arena, fx->image.root);
+    } else if (fx->type == FX_NETWORK) {
+        j->machine = fx->network.machine;
+        j->code = attach(h, fx, j, &j->err);
+        copy_wish(h, j);
+    } else if (fx->type == FX_VOLUMES) {
+        copy_volumes(j, fx);
+    } else {
+        j->networked = map_find(&h->attached, fx->uid) != NULL;
+        detach(h, fx->uid);
+        copy_wish(h, j);
+        j->logs = fx->bytes.len > 0 ? arena_dup(&j->arena, fx->bytes) : NULL;
+    }
+    submit(h, fx->op, j);
+}
+
+/* ---- life ---- */
+
+static enum err_code open_images(struct hostwork *h, struct err *e)
+{
+    char directory[FS_PATH_MAX];
+    if (!fs_join(directory, h->o.state, "images"))
+        return err_set(e, ERR_LIMIT, "the path of the images is too long");
+    return images_open(
+        &(struct images_options){.directory = str_of(directory), .import = str_of(h->o.import)},
+        &h->images, e);
+}
+
+enum err_code hostwork_new(const struct hostwork_options *o, struct hostwork **out, struct err *e)
+{
+    struct hostwork *h = mem_zalloc(1, sizeof *h);
+
+    h->o = *o;
+    h->client.event = on_event;
+    map_init(&h->attached, AGENT_WORKLOADS_MAX);
+    dhcp_table_init(&h->leases);
+    loop_join(o->loop, &h->client);
+    enum err_code code = open_images(h, e);
+    if (code == ERR_OK)
+        code = dhcp_server_open(o->loop, net_bridge(o->net), ip_number(o->gateway.ip), &h->leases,
+                                &h->dhcp, e);
+    if (code != ERR_OK) {
+        hostwork_free(h);
+        return code;
+    }
+    h->images_worker = worker_start(&h->client, BOX_IMAGES, "images");
+    h->network_worker = worker_start(&h->client, BOX_NETWORK, "network");
+    *out = h;
+    return ERR_OK;
+}
+
+void hostwork_free(struct hostwork *h)
+{
+    uint32_t at = 0;
+
+    if (h == NULL)
+        return;
+    if (h->images_worker != NULL)
+        worker_stop(h->images_worker);
+    if (h->network_worker != NULL)
+        worker_stop(h->network_worker);
+    dhcp_server_close(h->dhcp);
+    loop_leave(&h->client);
+    images_close(h->images);
+    for (const struct map_entry *e; (e = map_next(&h->attached, &at)) != NULL;) {
+        mem_free(((struct attached *)e->value)->ports);
+        mem_free(e->value);
+    }
+    map_fini(&h->attached);
+    dhcp_table_fini(&h->leases);
+    mem_free(h);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hostwork.h -- the core's wishes about images, networks, volumes and their end, done off the loop.
+ *
+ * WHAT   Takes FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN and answers each with one EV_HOST_DONE. Two
+ *        workers: images may take minutes, networks take a millisecond. Keeps what the nft tables and
+ *        the guests' DHCP are to say, as a function of all networks there are.
+ * WHY    host/ knows how, the core knows when; this knows which thread.
+ * OWNS   hostwork_new() to hostwork_free(). Effects are copied.
+ * ASYNC  Never answers from inside hostwork_do().
+ * FAILS  The answer carries it; ERR_BUSY when a worker's queue is full.
+ */
+#ifndef NODEAGENT_HOSTWORK_H
+#define NODEAGENT_HOSTWORK_H
+
+#include "io/loop.h"
+#include "nodeagent/core/agent.h"
+#include "nodeagent/host/net.h"
+
+struct hostwork;
+
+struct hostwork_options {
+    struct loop *loop;
+    const char *state, *import; /* STATE; where images are that need no registry. */
+    struct net *net;            /* The caller's; used on the network worker from now on. */
+    struct net_address gateway; /* The bridge's own: what DHCP calls itself. */
+    void (*done)(void *owner, uint64_t op, const struct agent_host_done *done);
+    void *owner;
+};
+
+MUST_USE enum err_code hostwork_new(const struct hostwork_options *o, struct hostwork **out,
+                                    struct err *e);
+void hostwork_free(struct hostwork *h); /* Waits for what is being done. */
+void hostwork_do(struct hostwork *h, const struct agent_effect *fx);
+
+#endif /* NODEAGENT_HOSTWORK_H */

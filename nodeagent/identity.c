@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeagent/identity.h"
+
+#include "io/fs.h"
+#include "io/pki.h"
+#include "io/seal.h"
+#include "nodeagent/join.h"
+
+#include <stdio.h>
+
+enum { FILE_MAX = 64 << 10, JOIN_MEMORY_MAX = 1 << 20 };
+
+static enum err_code path_of(char out[FS_PATH_MAX], const char *state, const char *name,
+                             struct err *e)
+{
+    return fs_join(out, state, name) ? ERR_OK
+                                     : err_set(e, ERR_LIMIT, "%s: the path is too long", name);
+}
+
+static enum err_code read_named(const char *state, const char *name, struct buf *out, struct err *e)
+{
+    char path[FS_PATH_MAX];
+    enum err_code code = path_of(path, state, name, e);
+    return code == ERR_OK ? fs_read(path, out, e) : code;
+}
+
+static enum err_code write_named(const char *state, const char *name, struct str bytes,
+                                 struct err *e)
+{
+    char path[FS_PATH_MAX];
+    enum err_code code = path_of(path, state, name, e);
+    return code == ERR_OK ? fs_write(path, bytes, 0600, e) : code;
+}
+
+enum err_code identity_server(const char *text, char host[256], uint16_t *out_port, struct err *e)
+{
+    struct str whole = str_of(text), name;
+    uint64_t port;
+    size_t colon = whole.len;
+
+    while (colon > 0 && whole.at[colon - 1] != ':')
+        colon--;
+    name = str_slice(whole, 0, colon == 0 ? 0 : colon - 1);
+    if (name.len > 2 && name.at[0] == '[' && name.at[name.len - 1] == ']')
+        name = str_slice(name, 1, name.len - 1);
+    if (name.len == 0 || name.len > 255 ||
+        str_parse_u64(str_slice(whole, colon, whole.len), &port) != ERR_OK || port == 0 ||
+        port > 65535)
+        return err_set(e, ERR_INVALID, "--server %s: wants HOST:PORT", text);
+    memcpy(host, name.at, name.len);
+    host[name.len] = '\0';
+    *out_port = (uint16_t)port;
+    return ERR_OK;
+}
+
+/* ---- STATE/cluster: "name value" a line ---- */
+
+static char *field(struct identity *i, struct str name)
+{
+    if (str_is(name, "node"))
+        return i->node_name;
+    if (str_is(name, "cluster"))
+        return i->cluster_id;
+    if (str_is(name, "subnet"))
+        return i->node_subnet;
+    return str_is(name, "network") ? i->pod_network : NULL;
+}
+
+static void put_field(struct identity *i, struct str name, struct str value)
+{
+    char *to = field(i, name);
+    if (to == NULL || value.len >= IDENTITY_TEXT_MAX)
+        return;
+    memcpy(to, value.at, value.len);
+    to[value.len] = '\0';
+}
+
+static enum err_code read_cluster(const char *state, struct identity *out, struct err *e)
+{
+    struct buf text;
+    struct str rest, line, name;
+
+    buf_init(&text, FILE_MAX);
+    enum err_code code = read_named(state, "cluster", &text, e);
+    for (rest = buf_str(&text); code == ERR_OK && str_split(&rest, '\n', &line);)
+        if (str_split(&line, ' ', &name) && line.at != NULL)
+            put_field(out, name, line);
+    if (code == ERR_OK && (out->node_name[0] == '\0' || out->cluster_id[0] == '\0'))
+        code = err_set(e, ERR_CORRUPT, "%s/cluster names no node or no cluster", state);
+    buf_free(&text);
+    return code;
+}
+
+enum err_code identity_read(const char *state, struct identity *out, struct err *e)
+{
+    struct identity i = {0};
+
+    buf_init(&i.key, FILE_MAX);
+    buf_init(&i.cert, FILE_MAX);
+    buf_init(&i.ca, FILE_MAX);
+    enum err_code code = read_named(state, "pki/node.crt", &i.cert, e);
+    if (code == ERR_OK)
+        code = read_named(state, "pki/node.key", &i.key, e);
+    if (code == ERR_OK)
+        code = read_named(state, "pki/ca.crt", &i.ca, e);
+    if (code == ERR_OK)
+        code = read_cluster(state, &i, e);
+    if (code == ERR_OK)
+        *out = i;
+    else
+        identity_free(&i);
+    return code;
+}
+
+void identity_free(struct identity *i)
+{
+    if (i->key.at != NULL)
+        seal_wipe(i->key.at, i->key.size);
+    buf_free(&i->key);
+    buf_free(&i->cert);
+    buf_free(&i->ca);
+}
+
+/* ---- the join ---- */
+
+/* The key of an earlier try is used again: a name is bound to it. */
+static enum err_code open_key(const char *state, struct buf *key, struct err *e)
+{
+    enum err_code code = read_named(state, "pki/node.key", key, e);
+    if (code != ERR_NOT_FOUND)
+        return code;
+    code = pki_key_make(key, e);
+    return code == ERR_OK ? write_named(state, "pki/node.key", buf_str(key), e) : code;
+}
+
+/* The certificate last: it is what says that the join is complete. */
+static enum err_code keep(const char *state, const Agent__JoinReply *r, struct err *e)
+{
+    struct buf text;
+
+    if (r->certificate_pem == NULL || r->ca_pem == NULL || r->node_name == NULL ||
+        r->cluster == NULL || r->cluster->id == NULL)
+        return err_set(e, ERR_CORRUPT, "the answer to the join lacks a certificate or the cluster");
+    buf_init(&text, FILE_MAX);
+    buf_printf(&text, "node %s\ncluster %s\nsubnet %s\nnetwork %s\n", r->node_name, r->cluster->id,
+               r->cluster->node_subnet == NULL ? "" : r->cluster->node_subnet,
+               r->cluster->pod_network == NULL ? "" : r->cluster->pod_network);
+    enum err_code code = write_named(state, "cluster", buf_str(&text), e);
+    if (code == ERR_OK)
+        code = write_named(state, "pki/ca.crt", str_of(r->ca_pem), e);
+    if (code == ERR_OK)
+        code = write_named(state, "pki/node.crt", str_of(r->certificate_pem), e);
+    buf_free(&text);
+    return code;
+}
+
+static enum err_code ask(const struct options *o, const char *name, struct str token,
+                         struct str key, struct err *e)
+{
+    struct join_request r = {.token = token, .node_name = name};
+    char host[256];
+    struct arena arena;
+    struct buf csr;
+    Agent__JoinReply *reply;
+
+    arena_init(&arena, JOIN_MEMORY_MAX);
+    buf_init(&csr, FILE_MAX);
+    enum err_code code = identity_server(o->server, host, &r.port, e);
+    if (code == ERR_OK)
+        code = pki_request_make(key, name, &csr, e);
+    r.host = host;
+    r.csr = buf_str(&csr);
+    if (code == ERR_OK)
+        code = join_call(&r, &arena, &reply, e);
+    if (code == ERR_OK) {
+        code = keep(o->state, reply, e);
+        agent__join_reply__free_unpacked(reply, NULL);
+    }
+    buf_free(&csr);
+    arena_free(&arena);
+    return code;
+}
+
+static enum err_code join(const struct options *o, const char *hostname, struct err *e)
+{
+    char pki[FS_PATH_MAX];
+    struct buf key, token;
+
+    if (o->token_file == NULL)
+        return err_set(e, ERR_INVALID,
+                       "this node has not joined yet: --token-file FILE is missing");
+    buf_init(&key, FILE_MAX);
+    buf_init(&token, FILE_MAX);
+    enum err_code code = path_of(pki, o->state, "pki", e);
+    if (code == ERR_OK)
+        code = fs_mkdir(pki, 0700, e);
+    if (code == ERR_OK)
+        code = fs_read(o->token_file, &token, e);
+    if (code == ERR_OK)
+        code = open_key(o->state, &key, e);
+    if (code == ERR_OK)
+        code = ask(o, o->node_name == NULL ? hostname : o->node_name, str_trim(buf_str(&token)),
+                   buf_str(&key), e);
+    seal_wipe(token.at, token.len);
+    if (key.at != NULL)
+        seal_wipe(key.at, key.size);
+    buf_free(&token);
+    buf_free(&key);
+    return code;
+}
+
+enum err_code identity_open(const struct options *o, const char *hostname, struct identity *out,
+                            struct err *e)
+{
+    enum err_code code = identity_read(o->state, out, e);
+    if (code != ERR_NOT_FOUND)
+        return code;
+    code = join(o, hostname, e);
+    return code == ERR_OK ? identity_read(o->state, out, e) : code;
+}
