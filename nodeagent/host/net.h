@@ -99,7 +99,7 @@ struct net_link {
 /* Everything the tables shall hold. */
 struct net_wish {
     const struct net_port *ports;
-    const struct net_link *links; /* Empty: no anti-spoofing. */
+    const struct net_link *links; /* Ports that may speak with their own addresses only. */
     uint32_t ports_count, links_count;
 };
 

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cluster's two nft tables as a function of the wish. "add, delete, define" in one file is one
+ * transaction (nft(8)): there is no instant without rules, and no memory of rules before.
+ */
+#include "io/fs.h"
+#include "io/proc.h"
+#include "nodeagent/host/net_priv.h"
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { NFT_TEXT_MAX = 4 << 20, NFT_LIMIT_S = 30 };
+
+static const char *const protos[] = {"tcp", "udp", "sctp"};
+
+static void add_ip(struct buf *out, const uint8_t ip[4])
+{
+    buf_printf(out, "%u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+}
+
+static bool is_any(const uint8_t ip[4])
+{
+    return (ip[0] | ip[1] | ip[2] | ip[3]) == 0;
+}
+
+static void add_network(struct buf *out, struct net_address a)
+{
+    for (uint32_t bit = a.prefix; bit < 32; bit++)
+        a.ip[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+    add_ip(out, a.ip);
+    buf_printf(out, "/%u", a.prefix);
+}
+
+/* Elements of the map of one protocol, for ports at every address or at one. Of two ports that are
+ * the same the first counts; the ledger never hands out two. */
+static void add_ports(struct buf *out, const struct net_wish *w, uint32_t proto, bool at_one)
+{
+    const char *comma = "\t\telements = { ";
+    for (uint32_t i = 0; i < w->ports_count; i++) {
+        const struct net_port *p = &w->ports[i];
+        if ((uint32_t)p->proto != proto || is_any(p->host_ip) == at_one)
+            continue;
+        buf_add(out, str_of(comma));
+        if (at_one) {
+            add_ip(out, p->host_ip);
+            buf_add(out, STR(" . "));
+        }
+        buf_printf(out, "%u : ", p->host_port);
+        add_ip(out, p->ip);
+        buf_printf(out, " . %u", p->port);
+        comma = ", ";
+    }
+    if (comma[0] == ',')
+        buf_add(out, STR(" }\n"));
+}
+
+static void add_maps(struct buf *out, const struct net_wish *w)
+{
+    for (uint32_t p = 0; p < COUNT_OF(protos); p++) {
+        buf_printf(out, "\tmap ports_%s {\n\t\ttype inet_service : ipv4_addr . inet_service\n",
+                   protos[p]);
+        add_ports(out, w, p, false);
+        buf_printf(out,
+                   "\t}\n\tmap ports_%s_at {\n\t\ttype ipv4_addr . inet_service : ipv4_addr . "
+                   "inet_service\n",
+                   protos[p]);
+        add_ports(out, w, p, true);
+        buf_add(out, STR("\t}\n"));
+    }
+}
+
+static void add_dnat_chain(struct buf *out, const char *hook)
+{
+    buf_printf(out, "\tchain %s {\n\t\ttype nat hook %s priority -100; policy accept;\n", hook,
+               hook);
+    for (uint32_t p = 0; p < COUNT_OF(protos); p++) {
+        const char *t = protos[p];
+        buf_printf(out,
+                   "\t\tfib daddr type local meta l4proto %s dnat ip to ip daddr . %s dport map "
+                   "@ports_%s_at\n",
+                   t, t, t);
+        buf_printf(out,
+                   "\t\tfib daddr type local meta l4proto %s dnat ip to %s dport map @ports_%s\n",
+                   t, t, t);
+    }
+    buf_add(out, STR("\t}\n"));
+}
+
+static void add_ip_table(struct buf *out, struct str cluster, const char *bridge,
+                         struct net_address gateway, const struct net_wish *w)
+{
+    buf_printf(out, "table ip baton-" STR_FMT " {\n", STR_ARG(cluster));
+    add_maps(out, w);
+    add_dnat_chain(out, "prerouting");
+    add_dnat_chain(out, "output");
+    buf_add(out, STR("\tchain postrouting {\n\t\ttype nat hook postrouting priority 100; policy "
+                     "accept;\n\t\tip saddr "));
+    add_network(out,
+                gateway); /* Egress: whatever leaves the pod network takes the node's address. */
+    buf_printf(out, " oifname != \"%s\" masquerade\n\t\t", bridge);
+    /* A pod that meets itself or a neighbour through a host port, and the node through 127.0.0.1:
+     * the answer must come back this way. */
+    buf_add(out, STR("ct status dnat ip saddr "));
+    add_network(out, gateway);
+    buf_printf(out, " oifname \"%s\" masquerade\n", bridge);
+    buf_printf(out, "\t\tip saddr 127.0.0.0/8 oifname \"%s\" masquerade\n\t}\n", bridge);
+    /* route_localnet lets the node reach host ports through 127.0.0.1; a pod must not reach the
+     * node's own loopback by it (CVE-2020-8558). */
+    buf_printf(out,
+               "\tchain guard {\n\t\ttype filter hook prerouting priority -300; policy accept;\n"
+               "\t\tiifname \"%s\" ip daddr 127.0.0.0/8 drop\n\t}\n}\n",
+               bridge);
+}
+
+static void add_set(struct buf *out, const char *name, const char *type, const struct net_wish *w,
+                    void (*element)(struct buf *out, const struct net_link *l))
+{
+    buf_printf(out, "\tset %s {\n\t\ttype %s\n", name, type);
+    for (uint32_t i = 0; i < w->links_count; i++) {
+        buf_add(out, i == 0 ? STR("\t\telements = { ") : STR(", "));
+        element(out, &w->links[i]);
+    }
+    buf_add(out, w->links_count > 0 ? STR(" }\n\t}\n") : STR("\t}\n"));
+}
+
+static void name_element(struct buf *out, const struct net_link *l)
+{
+    buf_printf(out, "\"%s\"", l->name);
+}
+
+static void mac_element(struct buf *out, const struct net_link *l)
+{
+    buf_printf(out, "\"%s\" . %02x:%02x:%02x:%02x:%02x:%02x", l->name, l->mac[0], l->mac[1],
+               l->mac[2], l->mac[3], l->mac[4], l->mac[5]);
+}
+
+static void ip_element(struct buf *out, const struct net_link *l)
+{
+    buf_printf(out, "\"%s\" . ", l->name);
+    add_ip(out, l->ip);
+}
+
+/* Who is in the sets speaks with its own addresses only. Who is not yet may speak: nobody waits for
+ * nft before he starts. 0.0.0.0 is a guest that asks for its address (RFC 2131 4.1, RFC 5227). */
+static void add_bridge_table(struct buf *out, struct str cluster, const struct net_wish *w)
+{
+    buf_printf(out, "table bridge baton-" STR_FMT " {\n", STR_ARG(cluster));
+    add_set(out, "guarded", "ifname", w, name_element);
+    add_set(out, "macs", "ifname . ether_addr", w, mac_element);
+    add_set(out, "addresses", "ifname . ipv4_addr", w, ip_element);
+    buf_add(out,
+            STR("\tchain prerouting {\n\t\ttype filter hook prerouting priority -300; policy "
+                "accept;\n"
+                "\t\tiifname @guarded iifname . ether saddr != @macs drop\n"
+                "\t\tiifname @guarded ether type arp arp saddr ip != 0.0.0.0 iifname . arp saddr "
+                "ip != @addresses drop\n"
+                "\t\tiifname @guarded ether type ip ip saddr != 0.0.0.0 iifname . ip saddr != "
+                "@addresses drop\n\t}\n}\n"));
+}
+
+void net_nft_text(struct buf *out, struct str cluster, const char *bridge,
+                  struct net_address gateway, const struct net_wish *wish)
+{
+    static const char *const families[] = {"ip", "bridge"};
+    for (uint32_t f = 0; f < COUNT_OF(families); f++)
+        buf_printf(out, "add table %s baton-" STR_FMT "\ndelete table %s baton-" STR_FMT "\n",
+                   families[f], STR_ARG(cluster), families[f], STR_ARG(cluster));
+    add_ip_table(out, cluster, bridge, gateway, wish);
+    add_bridge_table(out, cluster, wish);
+}
+
+/* Through a file in memory: a pipe's input is limited, and this is not. */
+static enum err_code run_nft(struct str program, struct err *e)
+{
+    static const char *const argv[] = {"nft", "-f", "-", NULL};
+    struct buf said;
+    int status = 0;
+    CLEANUP(fs_close) int fd = memfd_create("nft", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, program.at, program.len) != (ssize_t)program.len ||
+        lseek(fd, 0, SEEK_SET) != 0)
+        return err_set(e, ERR_UNAVAILABLE, "memory for the nft program: %m");
+
+    struct proc_request r = {.argv = argv, .timeout = SPAN_S(NFT_LIMIT_S), .fds_count = 1};
+    r.fds[0] = (struct proc_fd){.child = 0, .ours = fd};
+    buf_init(&said, PROC_CAPTURE_DEFAULT);
+    enum err_code code = proc_run_wait(&r, NULL, &said, &status, e);
+    if (code == ERR_OK && status != 0)
+        code = err_set(e, ERR_UNAVAILABLE, "nft ended with %d: " STR_FMT, status,
+                       STR_ARG(str_trim(buf_str(&said))));
+    buf_free(&said);
+    return code;
+}
+
+enum err_code net_apply(struct net *n, const struct net_wish *wish, struct err *e)
+{
+    struct buf program;
+    if (wish->ports_count > NET_PORTS_MAX || wish->links_count > NET_LINKS_MAX)
+        return err_set(e, ERR_LIMIT, "over %d host ports or %d links", NET_PORTS_MAX,
+                       NET_LINKS_MAX);
+    buf_init(&program, NFT_TEXT_MAX);
+    net_nft_text(&program, str_of(n->cluster), n->bridge, n->config.gateway, wish);
+    enum err_code code = buf_status(&program, e);
+    if (code == ERR_OK && !str_eq(buf_str(&program), buf_str(&n->applied)))
+        code = run_nft(buf_str(&program), e);
+    if (code == ERR_OK) {
+        buf_clear(&n->applied);
+        buf_add(&n->applied, buf_str(&program));
+    }
+    buf_free(&program);
+    return code;
+}
+
+enum err_code net__nft_purge(struct net *n, struct err *e)
+{
+    struct buf program;
+    buf_init(&program, NFT_TEXT_MAX);
+    buf_printf(&program,
+               "add table ip baton-%s\ndelete table ip baton-%s\nadd table bridge baton-%s\n"
+               "delete table bridge baton-%s\n",
+               n->cluster, n->cluster, n->cluster, n->cluster);
+    enum err_code code = run_nft(buf_str(&program), e);
+    buf_free(&program);
+    buf_clear(&n->applied);
+    return code;
+}
