@@ -153,8 +153,7 @@ static void put_accelerator(const struct accel *a, Baton__Accelerator *out,
     overhead->vcpu_bytes = a->vcpu_bytes;
 }
 
-static void put_settings(const struct hardware_settings *s, Baton__PodNetwork *network,
-                         Baton__NodeHardwareSpec *out)
+static void put_settings(const struct hardware_settings *s, Baton__NodeHardwareSpec *out)
 {
     out->has_shared_cores = out->has_system_cpu_millis = true;
     out->shared_cores = s->shared_cores;
@@ -162,9 +161,6 @@ static void put_settings(const struct hardware_settings *s, Baton__PodNetwork *n
     out->has_system_memory_bytes = out->has_workloads_max = true;
     out->system_memory_bytes = s->system_memory_bytes;
     out->workloads_max = s->workloads_max;
-    network->subnet = text(s->subnet);
-    network->gateway = text(s->gateway);
-    network->bridge = text(s->bridge);
 }
 
 void hardware_encode(const struct discover *d, const struct accel *a,
@@ -174,7 +170,6 @@ void hardware_encode(const struct discover *d, const struct accel *a,
     Baton__SystemInfo system = BATON__SYSTEM_INFO__INIT;
     Baton__Accelerator accelerator = BATON__ACCELERATOR__INIT;
     Baton__VmmOverhead overhead = BATON__VMM_OVERHEAD__INIT;
-    Baton__PodNetwork network = BATON__POD_NETWORK__INIT;
     struct arena arena;
 
     arena_init(&arena, HARDWARE_MEMORY_MAX);
@@ -186,11 +181,10 @@ void hardware_encode(const struct discover *d, const struct accel *a,
     put_addresses(&arena, d, &spec);
     put_system(d, s, &system);
     put_accelerator(a, &accelerator, &overhead);
-    put_settings(s, &network, &spec);
+    put_settings(s, &spec);
     spec.system = &system;
     spec.accelerator = &accelerator;
     spec.vmm_overhead = &overhead;
-    spec.pod_network = &network;
     spec.hostname = text(d->hostname);
     spec.has_storage_bytes = true;
     spec.storage_bytes = d->storage_bytes;

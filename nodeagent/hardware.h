@@ -4,6 +4,7 @@
  *
  * WHAT   baton.dev/v1 NodeHardwareSpec, encoded, from host/discover.h, host/accel.h and what the command
  *        line reserves.
+ *        The node's part of the pod network is left to the control plane, which gives it.
  * OWNS   Bytes are appended to the caller's buffer.
  */
 #ifndef NODEAGENT_HARDWARE_H
@@ -16,8 +17,7 @@
 struct hardware_settings {
     uint32_t shared_cores, system_cpu_millis, workloads_max;
     uint64_t system_memory_bytes;
-    const char *subnet, *gateway, *bridge; /* The node's part of the pod network. */
-    const char *runtime_version;           /* "crun 1.8.1" */
+    const char *runtime_version; /* "crun 1.8.1" */
 };
 
 void hardware_encode(const struct discover *d, const struct accel *a,

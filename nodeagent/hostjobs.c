@@ -172,6 +172,16 @@ static void each(struct hostjob *j, const char *below, bool (*visit)(void *arg, 
     }
 }
 
+static enum err_code clean_network(struct hostjob *j)
+{
+    enum err_code code = net_pod_remove(j->net, str_of(j->uid), &j->err);
+    if (code == ERR_OK)
+        code = net_tap_remove(j->net, str_of(j->uid), &j->err);
+    if (code == ERR_OK && j->networked)
+        code = net_apply(j->net, &j->wish, &j->err);
+    return code;
+}
+
 void hostjob_clean(struct hostjob *j)
 {
     char path[FS_PATH_MAX];
@@ -183,12 +193,8 @@ void hostjob_clean(struct hostjob *j)
         j->code = fs_remove_tree(path, &j->err);
     if (j->code == ERR_OK && j->logs != NULL)
         j->code = fs_remove_tree(j->logs, &j->err);
-    if (j->code == ERR_OK)
-        j->code = net_pod_remove(j->net, str_of(j->uid), &j->err);
-    if (j->code == ERR_OK)
-        j->code = net_tap_remove(j->net, str_of(j->uid), &j->err);
-    if (j->code == ERR_OK && j->networked)
-        j->code = net_apply(j->net, &j->wish, &j->err);
+    if (j->code == ERR_OK && j->net != NULL)
+        j->code = clean_network(j);
     if (j->code == ERR_NOT_FOUND)
         j->code = ERR_OK; /* Level-triggered: what is not there needs no removing. */
 }

@@ -26,6 +26,8 @@ struct hostwork {
     struct loop_client client;
     struct worker *images_worker, *network_worker;
     struct images *images;
+    struct net *net; /* NULL until the first network; then the network worker's. */
+    char netns[FS_PATH_MAX];
     struct map attached; /* By uid. */
     struct dhcp_table leases;
     struct dhcp_server *dhcp;
@@ -128,6 +130,31 @@ static enum err_code lease(struct hostwork *h, const struct agent_fx_network *fx
     return dhcp_put(&h->leases, &row, e);
 }
 
+/* The node's part of the pod network is the control plane's to give; every Placement names it. */
+static enum err_code open_net(struct hostwork *h, const struct net_pod *pod, struct err *e)
+{
+    struct net_address gateway = pod->gateway;
+    gateway.prefix = pod->address.prefix;
+    if (h->net != NULL)
+        return ERR_OK;
+    if (ip_number(gateway.ip) == 0)
+        return err_set(e, ERR_INVALID, "the Placement names no gateway");
+    enum err_code code = net_open(&(struct net_config){.cluster = str_of(h->o.cluster),
+                                                       .netns_directory = str_of(h->netns),
+                                                       .gateway = gateway},
+                                  &h->net, e);
+    if (code == ERR_OK)
+        code = net_setup(h->net, e);
+    if (code == ERR_OK)
+        code = dhcp_server_open(h->o.loop, net_bridge(h->net), ip_number(gateway.ip), &h->leases,
+                                &h->dhcp, e);
+    if (code != ERR_OK) {
+        net_close(h->net);
+        h->net = NULL;
+    }
+    return code;
+}
+
 static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, struct hostjob *j,
                             struct err *e)
 {
@@ -141,6 +168,10 @@ static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, s
          net_address_parse(n->addresses[0].gateway, &j->pod.gateway) != ERR_OK))
         return err_set(e, ERR_INVALID, "the Placement's address " STR_FMT " is none",
                        STR_ARG(n->addresses[0].cidr));
+    enum err_code opened = open_net(h, &j->pod, e);
+    if (opened != ERR_OK)
+        return opened;
+    j->net = h->net;
     j->pod.id = str_of(j->uid);
     memcpy(j->pod.mac, n->mac, sizeof n->mac);
 
@@ -151,11 +182,11 @@ static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, s
     one->ports = mem_zalloc(n->ports_count, sizeof *one->ports);
     one->ports_count = n->ports_count;
     if (n->machine) {
-        net_tap_name(h->o.net, fx->uid, one->link.name);
+        net_tap_name(h->net, fx->uid, one->link.name);
         memcpy(one->link.mac, n->mac, 6);
         memcpy(one->link.ip, j->pod.address.ip, 4);
     } else {
-        net_pod_link(h->o.net, &j->pod, &one->link);
+        net_pod_link(h->net, &j->pod, &one->link);
     }
     for (uint32_t i = 0; i < n->ports_count; i++) {
         struct net_address host = {0};
@@ -243,7 +274,7 @@ void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
     j->type = fx->type;
     j->state = h->o.state;
     j->images = h->images;
-    j->net = h->o.net;
+    j->net = h->net;
     snprintf(j->uid, sizeof j->uid, STR_FMT, STR_ARG(fx->uid));
     if (fx->type == FX_IMAGE) {
         j->image = fx->image;
@@ -286,9 +317,8 @@ enum err_code hostwork_new(const struct hostwork_options *o, struct hostwork **o
     dhcp_table_init(&h->leases);
     loop_join(o->loop, &h->client);
     enum err_code code = open_images(h, e);
-    if (code == ERR_OK)
-        code = dhcp_server_open(o->loop, net_bridge(o->net), ip_number(o->gateway.ip), &h->leases,
-                                &h->dhcp, e);
+    if (code == ERR_OK && !fs_join(h->netns, o->state, "netns"))
+        code = err_set(e, ERR_LIMIT, "the path of the network namespaces is too long");
     if (code != ERR_OK) {
         hostwork_free(h);
         return code;
@@ -310,6 +340,7 @@ void hostwork_free(struct hostwork *h)
     if (h->network_worker != NULL)
         worker_stop(h->network_worker);
     dhcp_server_close(h->dhcp);
+    net_close(h->net);
     loop_leave(&h->client);
     images_close(h->images);
     for (const struct map_entry *e; (e = map_next(&h->attached, &at)) != NULL;) {

@@ -6,6 +6,7 @@
  *        workers: images may take minutes, networks take a millisecond. Keeps what the nft tables and
  *        the guests' DHCP are to say, as a function of all networks there are.
  * WHY    host/ knows how, the core knows when; this knows which thread.
+ *        The bridge is made with the first network: its address is the Placement's gateway.
  * OWNS   hostwork_new() to hostwork_free(). Effects are copied.
  * ASYNC  Never answers from inside hostwork_do().
  * FAILS  The answer carries it; ERR_BUSY when a worker's queue is full.
@@ -22,8 +23,7 @@ struct hostwork;
 struct hostwork_options {
     struct loop *loop;
     const char *state, *import; /* STATE; where images are that need no registry. */
-    struct net *net;            /* The caller's; used on the network worker from now on. */
-    struct net_address gateway; /* The bridge's own: what DHCP calls itself. */
+    const char *cluster;        /* Names bridge and tables (net_config.cluster). */
     void (*done)(void *owner, uint64_t op, const struct agent_host_done *done);
     void *owner;
 };

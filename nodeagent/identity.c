@@ -59,11 +59,7 @@ static char *field(struct identity *i, struct str name)
 {
     if (str_is(name, "node"))
         return i->node_name;
-    if (str_is(name, "cluster"))
-        return i->cluster_id;
-    if (str_is(name, "subnet"))
-        return i->node_subnet;
-    return str_is(name, "network") ? i->pod_network : NULL;
+    return str_is(name, "cluster") ? i->cluster_id : NULL;
 }
 
 static void put_field(struct identity *i, struct str name, struct str value)
@@ -142,9 +138,7 @@ static enum err_code keep(const char *state, const Agent__JoinReply *r, struct e
         r->cluster == NULL || r->cluster->id == NULL)
         return err_set(e, ERR_CORRUPT, "the answer to the join lacks a certificate or the cluster");
     buf_init(&text, FILE_MAX);
-    buf_printf(&text, "node %s\ncluster %s\nsubnet %s\nnetwork %s\n", r->node_name, r->cluster->id,
-               r->cluster->node_subnet == NULL ? "" : r->cluster->node_subnet,
-               r->cluster->pod_network == NULL ? "" : r->cluster->pod_network);
+    buf_printf(&text, "node %s\ncluster %s\n", r->node_name, r->cluster->id);
     enum err_code code = write_named(state, "cluster", buf_str(&text), e);
     if (code == ERR_OK)
         code = write_named(state, "pki/ca.crt", str_of(r->ca_pem), e);

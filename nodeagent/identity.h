@@ -21,7 +21,6 @@ enum { IDENTITY_TEXT_MAX = 256 };
 struct identity {
     struct buf key, cert, ca; /* PEM. */
     char node_name[IDENTITY_TEXT_MAX], cluster_id[IDENTITY_TEXT_MAX];
-    char node_subnet[IDENTITY_TEXT_MAX], pod_network[IDENTITY_TEXT_MAX];
 };
 
 /* hostname: for the default node name. */
