@@ -43,7 +43,7 @@ enum reconcile accounts_reconcile(struct core *c, struct str key)
                              .set_created = true,
                              .created_s = wall_seconds(c->wall)};
     struct stage *s = stage_begin(c);
-    stage_put(s, account, core_pack(c, "v1", "ServiceAccount", &object), &edit);
+    stage_put(s, account, typed_wrap(&c->turn, "v1", "ServiceAccount", &object), &edit);
     stage_end(s);
     return RECONCILE_DONE;
 }

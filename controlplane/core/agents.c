@@ -151,8 +151,7 @@ static void send_assign(struct core *c, struct held *h, struct cow_entry *placem
     struct index_key at;
     struct mentions mentions = {.core = c};
     if (!h->is_machine && index_key_parse(str_of(h->workload_key), &at)) {
-        Core__Pod *pod =
-            (Core__Pod *)objects_open(c, &core__pod__descriptor, blob_str(workload->value));
+        Core__Pod *pod = typed_open(&c->turn, &core__pod__descriptor, blob_str(workload->value));
         mentions.namespace = at.namespace;
         if (pod != NULL && pod->spec != NULL)
             mention_pod(&mentions, pod->spec);
@@ -394,7 +393,7 @@ static void release(struct core *c, struct held *h, struct stage *s, Baton__Plac
         return;
     p->status->phase = (char *)"Released";
     p->status->released_at = objects_time(&c->turn, c->wall);
-    stage_put(s, str_of(h->key), objects_wrap(c, "baton.dev/v1", "Placement", &p->base), NULL);
+    stage_put(s, str_of(h->key), typed_wrap(&c->turn, "baton.dev/v1", "Placement", &p->base), NULL);
 }
 
 static void released(struct core *c, uint64_t hold, bool durable)
@@ -438,8 +437,8 @@ enum reconcile agents_reconcile(struct core *c, struct str key)
         heard(c, h);
         return RECONCILE_DONE;
     }
-    Baton__Placement *p = (Baton__Placement *)objects_open(c, &baton__placement__descriptor,
-                                                           blob_str(placement->value));
+    Baton__Placement *p =
+        typed_open(&c->turn, &baton__placement__descriptor, blob_str(placement->value));
     struct str after =
         h->is_machine ? status_machine(c, blob_str(workload->value), s, p == NULL ? NULL : p->spec)
                       : status_pod(c, blob_str(workload->value), s, h->node);

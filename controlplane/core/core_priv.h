@@ -27,6 +27,7 @@
 #define CONTROLPLANE_CORE_CORE_PRIV_H
 
 #include "api/meta.h"
+#include "api/typed.h"
 #include "base/arena.h"
 #include "base/rng.h"
 #include "controlplane/core/core.h"
@@ -181,14 +182,6 @@ MUST_USE bool core_delete(struct core *c, struct str key, struct str uid, int64_
  * applied (object at NULL). The last finalizer's end deletes. */
 MUST_USE bool core_replace(struct core *c, struct str key, struct str object,
                            const struct meta_edit *edit);
-
-/* ---- Typed code ---- */
-
-/* The object in an envelope as a struct, in c->turn. NULL: it does not decode. */
-void *core_unpack(struct core *c, struct str envelope, const ProtobufCMessageDescriptor *type);
-
-/* A struct as an envelope, in c->turn. {NULL, 0}: it is too large. */
-struct str core_pack(struct core *c, const char *api_version, const char *kind, const void *object);
 
 /* ---- Coming back ---- */
 

@@ -39,7 +39,7 @@ void namespace_create(struct core *c, struct stage *s, struct draft *d)
 void namespace_replace(struct core *c, struct stage *s, struct draft *d)
 {
     (void)s;
-    Core__Namespace *n = core_unpack(c, d->object, &core__namespace__descriptor);
+    Core__Namespace *n = typed_open(&c->turn, &core__namespace__descriptor, d->object);
     d->hold = n != NULL && n->spec != NULL && n->spec->n_finalizers > 0;
 }
 
@@ -52,14 +52,14 @@ void namespace_remove(struct core *c, struct stage *s, struct draft *d)
             return;
         }
     d->hold = true;
-    Core__Namespace *n = core_unpack(c, d->object, &core__namespace__descriptor);
+    Core__Namespace *n = typed_open(&c->turn, &core__namespace__descriptor, d->object);
     if (n == NULL || d->meta.is_deleting)
         return;
     Core__NamespaceStatus none = CORE__NAMESPACE_STATUS__INIT;
     if (n->status == NULL)
         n->status = &none;
     n->status->phase = (char[]){"Terminating"};
-    struct str packed = core_pack(c, "v1", "Namespace", n);
+    struct str packed = typed_wrap(&c->turn, "v1", "Namespace", n);
     if (packed.at != NULL)
         d->object = packed;
 }
@@ -105,7 +105,7 @@ static void make_namespace(struct core *c, struct str key, struct str name)
                              .label_key = NAME_LABEL,
                              .label_value = name};
     struct stage *s = stage_begin(c);
-    stage_put(s, key, core_pack(c, "v1", "Namespace", &n), &edit);
+    stage_put(s, key, typed_wrap(&c->turn, "v1", "Namespace", &n), &edit);
     stage_end(s);
 }
 
@@ -155,10 +155,10 @@ static void finish(struct core *c, struct cow_entry *e, const struct meta *m)
     if (m->finalizers_count == 0) {
         stage_remove(s, cow_entry_key(e));
     } else {
-        n = core_unpack(c, blob_str(e->value), &core__namespace__descriptor);
+        n = typed_open(&c->turn, &core__namespace__descriptor, blob_str(e->value));
         if (n != NULL && n->spec != NULL && n->spec->n_finalizers > 0) {
             n->spec->n_finalizers = 0;
-            stage_put(s, cow_entry_key(e), core_pack(c, "v1", "Namespace", n), NULL);
+            stage_put(s, cow_entry_key(e), typed_wrap(&c->turn, "v1", "Namespace", n), NULL);
         }
     }
     stage_end(s);

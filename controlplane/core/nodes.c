@@ -314,8 +314,7 @@ static void put_hardware(struct core *c, struct node_state *n, struct stage *s,
     struct cow_entry *e = core_find(c, key);
     Baton__NodeHardware *hw =
         e == NULL ? NULL
-                  : (Baton__NodeHardware *)objects_open(c, &baton__node_hardware__descriptor,
-                                                        blob_str(e->value));
+                  : typed_open(&c->turn, &baton__node_hardware__descriptor, blob_str(e->value));
     if (hw != NULL && hw->spec != NULL &&
         str_eq(objects_pack(&c->turn, &hw->spec->base), objects_pack(&c->turn, &spec->base)))
         return;
@@ -324,14 +323,13 @@ static void put_hardware(struct core *c, struct node_state *n, struct stage *s,
         hw->metadata = new_meta(c, n);
     }
     hw->spec = (Baton__NodeHardwareSpec *)spec;
-    stage_put(s, key, objects_wrap(c, "baton.dev/v1", "NodeHardware", &hw->base), NULL);
+    stage_put(s, key, typed_wrap(&c->turn, "baton.dev/v1", "NodeHardware", &hw->base), NULL);
 }
 
 static Core__Node *node_of(struct core *c, struct cow_entry *e)
 {
     Core__Node *node =
-        e == NULL ? NULL
-                  : (Core__Node *)objects_open(c, &core__node__descriptor, blob_str(e->value));
+        e == NULL ? NULL : typed_open(&c->turn, &core__node__descriptor, blob_str(e->value));
     return node != NULL ? node : message(c, sizeof *node, &core__node__descriptor);
 }
 
@@ -352,11 +350,11 @@ static void write(struct core *c, struct node_state *n, const Baton__NodeHardwar
                   struct cow_entry *e)
 {
     Core__Node *node = node_of(c, e);
-    struct str before = objects_wrap(c, "v1", "Node", &node->base);
+    struct str before = typed_wrap(&c->turn, "v1", "Node", &node->base);
     bool joins = n->index == LEDGER_NODE_NONE;
     describe(c, n, hw, e == NULL ? NULL : node);
     fill(c, n, hw, node);
-    struct str after = objects_wrap(c, "v1", "Node", &node->base);
+    struct str after = typed_wrap(&c->turn, "v1", "Node", &node->base);
     struct stage *s = stage_begin(c);
     put_hardware(c, n, s, hw);
     if (!str_eq(before, after))
@@ -423,8 +421,8 @@ void nodes_loaded(struct core *c)
     core_range(c, &r, STR("baton.dev/nodehardware/"));
     while ((e = index_range_next(&r)) != NULL) {
         struct index_key at;
-        Baton__NodeHardware *hw = (Baton__NodeHardware *)objects_open(
-            c, &baton__node_hardware__descriptor, blob_str(e->value));
+        Baton__NodeHardware *hw =
+            typed_open(&c->turn, &baton__node_hardware__descriptor, blob_str(e->value));
         if (hw == NULL || hw->spec == NULL || !index_key_parse(cow_entry_key(e), &at))
             continue;
         struct node_state *n = cluster_node_make(c, at.name);

@@ -19,18 +19,6 @@ ProtobufCAllocator objects_allocator(struct arena *a)
     return (ProtobufCAllocator){.alloc = take, .free = keep, .allocator_data = a};
 }
 
-ProtobufCMessage *objects_open(struct core *c, const ProtobufCMessageDescriptor *type,
-                               struct str envelope)
-{
-    return core_unpack(c, envelope, type);
-}
-
-struct str objects_wrap(struct core *c, const char *api_version, const char *kind,
-                        const ProtobufCMessage *object)
-{
-    return core_pack(c, api_version, kind, object);
-}
-
 struct str objects_pack(struct arena *a, const ProtobufCMessage *message)
 {
     size_t len = protobuf_c_message_get_packed_size(message);

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/time.h"
+#include "api/typed.h"
 #include "proto/baton/agent/v1.pb-c.h"
 #include "proto/baton/v1.pb-c.h"
 #include "proto/k8s/core_v1.pb-c.h"
@@ -20,12 +21,6 @@
 struct core;
 
 ProtobufCAllocator objects_allocator(struct arena *a);
-
-/* Into and out of c->turn, canonical. */
-ProtobufCMessage *objects_open(struct core *c, const ProtobufCMessageDescriptor *type,
-                               struct str envelope);
-struct str objects_wrap(struct core *c, const char *api_version, const char *kind,
-                        const ProtobufCMessage *object);
 
 /* A session's message. {NULL, 0} when the arena is at its limit. */
 struct str objects_pack(struct arena *a, const ProtobufCMessage *message);

@@ -35,20 +35,19 @@ static bool open_candidate(struct core *c, struct candidate *w, struct str key,
     *w = (struct candidate){
         .key = key, .namespace = at->namespace, .name = at->name, .reason = "Unschedulable"};
     if (at->group.len == 0) {
-        w->pod = (Core__Pod *)objects_open(c, &core__pod__descriptor, object);
+        w->pod = typed_open(&c->turn, &core__pod__descriptor, object);
         return w->pod != NULL && w->pod->spec != NULL && w->pod->metadata != NULL;
     }
-    w->machine = (Kubevirt__VirtualMachineInstance *)objects_open(
-        c, &kubevirt__virtual_machine_instance__descriptor, object);
+    w->machine = typed_open(&c->turn, &kubevirt__virtual_machine_instance__descriptor, object);
     return w->machine != NULL && w->machine->spec != NULL && w->machine->spec->domain != NULL &&
            w->machine->metadata != NULL;
 }
 
 static struct str close_candidate(struct core *c, const struct candidate *w)
 {
-    return w->pod != NULL
-               ? objects_wrap(c, "v1", "Pod", &w->pod->base)
-               : objects_wrap(c, "kubevirt.io/v1", "VirtualMachineInstance", &w->machine->base);
+    return w->pod != NULL ? typed_wrap(&c->turn, "v1", "Pod", &w->pod->base)
+                          : typed_wrap(&c->turn, "kubevirt.io/v1", "VirtualMachineInstance",
+                                       &w->machine->base);
 }
 
 /* Somebody else's scheduler is to place it, or nobody yet. */
@@ -292,8 +291,8 @@ static bool stage_placement(struct core *c, struct stage *s, struct candidate *w
         cluster_node(c, names_text(ledger_names(c->cluster->ledger), w->rows->node_name));
     struct str key = cluster_placement_key(c, w->key);
     Baton__Placement *p = n == NULL ? NULL : placement_of(c, w, n);
-    struct str bytes =
-        p == NULL ? (struct str){NULL, 0} : objects_wrap(c, "baton.dev/v1", "Placement", &p->base);
+    struct str bytes = p == NULL ? (struct str){NULL, 0}
+                                 : typed_wrap(&c->turn, "baton.dev/v1", "Placement", &p->base);
     struct held *h = bytes.at == NULL ? NULL : cluster_hold(c, key, w->key, n);
     if (h == NULL) {
         ledger_undo(c->cluster->ledger, w->hold);
@@ -492,8 +491,7 @@ static void restore(struct core *c, struct cow_entry *e)
 {
     struct cluster *k = c->cluster;
     struct err err = {0};
-    Baton__Placement *p =
-        (Baton__Placement *)objects_open(c, &baton__placement__descriptor, blob_str(e->value));
+    Baton__Placement *p = typed_open(&c->turn, &baton__placement__descriptor, blob_str(e->value));
     if (p == NULL || p->spec == NULL || p->spec->workload == NULL || p->metadata == NULL)
         return;
     const Baton__WorkloadRef *ref = p->spec->workload;

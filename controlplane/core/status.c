@@ -284,17 +284,17 @@ static void pod_addresses(struct core *c, Core__Pod *pod, const Agent__WorkloadS
 static struct str if_different(struct core *c, const char *api_version, const char *kind,
                                const ProtobufCMessage *now, struct str before)
 {
-    struct str after = objects_wrap(c, api_version, kind, now);
+    struct str after = typed_wrap(&c->turn, api_version, kind, now);
     return str_eq(before, after) ? (struct str){NULL, 0} : after;
 }
 
 struct str status_pod(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
                       const struct node_state *n)
 {
-    Core__Pod *pod = (Core__Pod *)objects_open(c, &core__pod__descriptor, envelope);
+    Core__Pod *pod = typed_open(&c->turn, &core__pod__descriptor, envelope);
     if (pod == NULL || pod->spec == NULL || pod->metadata == NULL)
         return (struct str){NULL, 0};
-    struct str before = objects_wrap(c, "v1", "Pod", &pod->base);
+    struct str before = typed_wrap(&c->turn, "v1", "Pod", &pod->base);
     if (pod->status == NULL)
         pod->status = message(c, sizeof *pod->status, &core__pod_status__descriptor);
     pod->status->phase = (char *)phase_of(s, pod->status->phase);
@@ -335,11 +335,11 @@ static void machine_interfaces(struct core *c, Kubevirt__VirtualMachineInstance 
 struct str status_machine(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
                           const Baton__PlacementSpec *p)
 {
-    Kubevirt__VirtualMachineInstance *vm = (Kubevirt__VirtualMachineInstance *)objects_open(
-        c, &kubevirt__virtual_machine_instance__descriptor, envelope);
+    Kubevirt__VirtualMachineInstance *vm =
+        typed_open(&c->turn, &kubevirt__virtual_machine_instance__descriptor, envelope);
     if (vm == NULL || vm->spec == NULL || vm->spec->domain == NULL)
         return (struct str){NULL, 0};
-    struct str before = objects_wrap(c, "kubevirt.io/v1", "VirtualMachineInstance", &vm->base);
+    struct str before = typed_wrap(&c->turn, "kubevirt.io/v1", "VirtualMachineInstance", &vm->base);
     if (vm->status == NULL)
         vm->status =
             message(c, sizeof *vm->status, &kubevirt__virtual_machine_instance_status__descriptor);

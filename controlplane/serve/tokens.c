@@ -2,21 +2,14 @@
 #include "controlplane/serve/tokens.h"
 
 #include "api/meta.h"
-#include "base/wire.h"
+#include "api/typed.h"
+#include "proto/k8s/core_v1.pb-c.h"
 
-/* Field numbers of k8s.io/api/core/v1 Secret and its map entries, ObjectMeta and runtime.Unknown. */
-enum { SECRET_META = 1, SECRET_DATA = 2, SECRET_TYPE = 3, ENTRY_KEY = 1, ENTRY_VALUE = 2 };
-enum { META_NAME = 1, META_NAMESPACE = 3, UNKNOWN_TYPE = 1, UNKNOWN_RAW = 2 };
-enum { TYPE_API_VERSION = 1, TYPE_KIND = 2, SECRET_SIZE_MAX = 16 << 10 };
-
-static struct str data_of(struct str secret, const char *name)
+static struct str data_of(const Core__Secret *secret, const char *name)
 {
-    struct wire_reader r = wire_read(secret);
-    struct wire_field f;
-    while (wire_next(&r, &f))
-        if (f.number == SECRET_DATA && f.type == WIRE_BYTES &&
-            str_is(wire_find_bytes(f.bytes, ENTRY_KEY), name))
-            return wire_find_bytes(f.bytes, ENTRY_VALUE);
+    for (size_t i = 0; i < secret->n_data; i++)
+        if (str_is(str_of(secret->data[i]->key), name))
+            return str_from(secret->data[i]->value.data, secret->data[i]->value.len);
     return (struct str){NULL, 0};
 }
 
@@ -33,8 +26,8 @@ static struct cow_entry *find(const struct index_snapshot *objects, struct str i
     return index_find(objects, str_from(key, len));
 }
 
-static bool is_good(const struct seal *seal, struct str secret, struct str token, struct wall now,
-                    struct token_record *out)
+static bool is_good(const struct seal *seal, const Core__Secret *secret, struct str token,
+                    struct wall now, struct token_record *out)
 {
     unsigned char hash[SEAL_HASH_SIZE];
     struct str stored = data_of(secret, "hash"), use = data_of(secret, "use");
@@ -42,7 +35,7 @@ static bool is_good(const struct seal *seal, struct str secret, struct str token
 
     token_hash(seal, token, hash);
     bool same = stored.len == sizeof hash && seal_equal(stored.at, hash, sizeof hash);
-    bool typed = str_is(wire_find_bytes(secret, SECRET_TYPE), TOKENS_TYPE);
+    bool typed = str_is(str_of(secret->type), TOKENS_TYPE);
     if (!same || !typed || str_parse_u64(data_of(secret, "expires"), &expires) != ERR_OK ||
         expires > INT64_MAX / 1000000000)
         return false;
@@ -58,15 +51,15 @@ enum err_code token_check(const struct index_snapshot *objects, const struct sea
                           struct token_record *out, struct err *e)
 {
     struct token_record record = {0};
-    struct meta_type type;
+    const Core__Secret *secret = NULL;
     struct meta meta;
     struct err inner;
 
     struct str token = str_slice(text, 0, TOKEN_LEN), id = token_id(token);
     struct cow_entry *entry = id.at == NULL ? NULL : find(objects, id);
-    if (entry == NULL || meta_type(blob_str(entry->value), &type, &inner) != ERR_OK ||
-        meta_read(blob_str(entry->value), &meta, &inner) != ERR_OK ||
-        !is_good(seal, type.raw, token, now, &record))
+    if (entry != NULL && meta_read(blob_str(entry->value), &meta, &inner) == ERR_OK)
+        secret = typed_open(a, &core__secret__descriptor, blob_str(entry->value));
+    if (secret == NULL || !is_good(seal, secret, token, now, &record))
         return err_set(e, ERR_DENIED, "the token is not known, used up or expired");
     record.key = arena_str(a, cow_entry_key(entry));
     record.uid = arena_str(a, meta.uid);
@@ -78,52 +71,50 @@ enum err_code token_check(const struct index_snapshot *objects, const struct sea
     return ERR_OK;
 }
 
-static void put_data(struct buf *out, const char *name, struct str value)
-{
-    size_t entry = wire_begin(out, SECRET_DATA);
-    wire_put_bytes(out, ENTRY_KEY, str_of(name));
-    wire_put_bytes(out, ENTRY_VALUE, value);
-    wire_end(out, entry);
-}
+enum { ENTRIES_MAX = 5 };
 
-/* Map entries in the order of their keys, as every encoder writes them. */
-static void put_secret(struct buf *out, const struct token_record *wanted, struct str name,
-                       const unsigned char hash[SEAL_HASH_SIZE], struct arena *a)
+struct draft {
+    Core__Secret__DataEntry entries[ENTRIES_MAX], *list[ENTRIES_MAX];
+    size_t count;
+};
+
+static void put(struct draft *d, const char *name, struct str value)
 {
-    size_t meta = wire_begin(out, SECRET_META);
-    wire_put_bytes(out, META_NAME, name);
-    wire_put_bytes(out, META_NAMESPACE, STR(TOKENS_NAMESPACE));
-    wire_end(out, meta);
-    put_data(out, "expires", arena_printf(a, "%lld", (long long)wall_seconds(wanted->expires)));
-    if (wanted->groups.len > 0)
-        put_data(out, "groups", wanted->groups);
-    put_data(out, "hash", str_from(hash, SEAL_HASH_SIZE));
-    put_data(out, "use", wanted->join ? STR("join") : STR("user"));
-    if (wanted->user.len > 0)
-        put_data(out, "user", wanted->user);
-    wire_put_bytes(out, SECRET_TYPE, STR(TOKENS_TYPE));
+    Core__Secret__DataEntry *entry = &d->entries[d->count];
+    core__secret__data_entry__init(entry);
+    entry->key = (char *)name;
+    entry->has_value = true;
+    entry->value = (ProtobufCBinaryData){value.len, (uint8_t *)value.at};
+    d->list[d->count++] = entry;
 }
 
 void token_new(const struct seal *seal, const struct token_record *wanted, struct arena *a,
                struct token_made *out)
 {
     unsigned char hash[SEAL_HASH_SIZE];
-    struct buf b;
+    Core__Secret secret = CORE__SECRET__INIT;
+    Meta__ObjectMeta meta = META__OBJECT_META__INIT;
+    struct draft d = {.count = 0};
 
     token_make(out->text);
     struct str text = str_of(out->text);
     token_hash(seal, text, hash);
     out->name = arena_printf(a, "token-" STR_FMT, STR_ARG(token_id(text)));
 
-    buf_init(&b, SECRET_SIZE_MAX);
-    buf_add(&b, str_from("k8s\0", 4));
-    size_t type = wire_begin(&b, UNKNOWN_TYPE);
-    wire_put_bytes(&b, TYPE_API_VERSION, STR("v1"));
-    wire_put_bytes(&b, TYPE_KIND, STR("Secret"));
-    wire_end(&b, type);
-    size_t raw = wire_begin(&b, UNKNOWN_RAW);
-    put_secret(&b, wanted, out->name, hash, a);
-    wire_end(&b, raw);
-    out->object = buf_blob(&b);
+    /* In the order of the keys, as every encoder writes a map. */
+    put(&d, "expires", arena_printf(a, "%lld", (long long)wall_seconds(wanted->expires)));
+    if (wanted->groups.len > 0)
+        put(&d, "groups", wanted->groups);
+    put(&d, "hash", str_from(hash, sizeof hash));
+    put(&d, "use", wanted->join ? STR("join") : STR("user"));
+    if (wanted->user.len > 0)
+        put(&d, "user", wanted->user);
+    meta.name = arena_dup(a, out->name);
+    meta.namespace_ = (char *)TOKENS_NAMESPACE;
+    secret.metadata = &meta;
+    secret.data = d.list;
+    secret.n_data = d.count;
+    secret.type = (char *)TOKENS_TYPE;
+    out->object = blob_new(typed_wrap(a, "v1", "Secret", &secret));
     seal_wipe(hash, sizeof hash);
 }
