@@ -20,6 +20,7 @@
 #ifndef CONTROLPLANE_SERVE_REST_H
 #define CONTROLPLANE_SERVE_REST_H
 
+#include "api/paths.h"
 #include "base/arena.h"
 #include "base/blob.h"
 #include "base/slots.h"
@@ -28,8 +29,9 @@
 #include "controlplane/core/history.h"
 #include "controlplane/core/index.h"
 #include "controlplane/serve/user.h"
+#include "io/http.h"
 
-enum { REST_ARENA_MAX = 64 << 20, REST_QUERY_MAX = 32 };
+enum { REST_ARENA_MAX = 64 << 20, REST_HEADERS_MAX = 12 };
 
 /* As Kubernetes' authorisation names them; by method, path and ?watch. OTHER: a path that names no
  * resource (discovery, OpenAPI), or a method that maps to no verb: answer 404 or 405. */
@@ -51,10 +53,6 @@ struct rest_path {
     struct str group, version, namespace, resource, name, subresource;
 };
 
-struct rest_query {
-    struct str key, value; /* Percent-decoded. */
-};
-
 struct front; /* The connection thread: front.h. */
 
 struct rest_request {
@@ -65,8 +63,7 @@ struct rest_request {
     struct str content_type, accept; /* Headers as sent; empty: none. */
     struct str user_agent;
     struct str body; /* Whole, up to 3 MiB. */
-    struct rest_query query[REST_QUERY_MAX];
-    uint32_t query_count;
+    struct query query;
     struct user user;
     struct instant began;
 
@@ -77,12 +74,14 @@ struct rest_request {
     /* The glue's own. */
     struct front *front;
     struct slot_id id;
-    uint64_t waiting_op;
-    struct instant wake_at, now;
-    struct rest_request *next, *previous;
-    struct rest_request *follow_next, *follow_previous;
-    uint32_t status;
-    bool follows, replied, streaming;
+    struct slot_id waiting; /* The write it waits for. */
+    struct instant wake_at;
+    struct rest_request *next, *previous;               /* Of the front. */
+    struct rest_request *follow_next, *follow_previous; /* Those that follow. */
+    struct http_header reply_headers[REST_HEADERS_MAX];
+    uint32_t reply_headers_count, status;
+    uint64_t sent_bytes;
+    bool follows, replied;
 };
 
 /* The first value of key, {NULL, 0} when it was not given. */
@@ -105,7 +104,7 @@ void *rest_thread(const struct rest_request *r);
 /* Adds a header to the reply (warning, retry-after, ...); before replying. Name in lower case. */
 void rest_set_header(struct rest_request *r, const char *name, struct str value);
 
-/* The whole answer. body NULL: empty. Over a certain size it is compressed when the client wants. */
+/* The whole answer. body NULL: empty. Never compressed: that costs ten times what sending it costs. */
 void rest_reply(struct rest_request *r, uint32_t status, const char *content_type,
                 struct blob *body);
 

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/serve/front_priv.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controlplane/core/core.h"
+#include "controlplane/serve/sessions.h"
+#include "io/clock.h"
+#include "io/entropy.h"
+
+#include <stdio.h>
+
+enum { INBOX_OP = 1 };
+
+/* ---- HTTP ---- */
+
+static void http_told(void *owner, const struct http_event *ev)
+{
+    struct front *f = owner;
+    bool is_session = ev->request != NULL && ev->request->streaming;
+
+    switch (ev->type) {
+    case HTTP_REQUEST:
+        if (is_session)
+            sessions_request(f->sessions, ev->request);
+        else
+            front_request(f, ev->request);
+        break;
+    case HTTP_BODY:
+        sessions_body(f->sessions, ev->tag, ev->bytes, ev->end);
+        http_server_consume(f->server, ev->id, ev->bytes.len);
+        break;
+    case HTTP_WRITABLE:
+        if (is_session) {
+            sessions_writable(f->sessions, ev->tag);
+        } else {
+            rest_more(ev->tag);
+            front_settle(ev->tag);
+        }
+        break;
+    case HTTP_CANCELLED:
+        if (is_session)
+            sessions_cancelled(f->sessions, ev->tag);
+        else
+            front_request_cancelled(ev->tag);
+        break;
+    case HTTP_DRAINED:
+        f->drained_said = true;
+        front_post(f, LETTER_FRONT_DRAINED, 0, NULL);
+        break;
+    }
+}
+
+/* ---- the core ---- */
+
+bool front_post(struct front *f, enum letter_type type, uint64_t op, struct letter *l)
+{
+    struct mail m = {.type = type, .op = op, .body = l, .drop = letter_free};
+    bool yields = type == LETTER_WRITE || type == LETTER_AGENT_MESSAGE;
+
+    /* Openings and ends must always get through: they have half of the box for themselves. */
+    if (yields && mailbox_count(shell_inbox(f->shared->shell)) >= SHELL_INBOX_MAX / 2) {
+        letter_free(l);
+        return false;
+    }
+    if (mailbox_post(shell_inbox(f->shared->shell), &m) == ERR_OK)
+        return true;
+    letter_free(l);
+    return false;
+}
+
+bool front_write(struct front *f, const struct write_request *w, front_written *written,
+                 void *owner, struct slot_id *out_name)
+{
+    struct slot_id name;
+
+    if (!slots_take(&f->writes, &name))
+        return false;
+    if (!front_post(f, LETTER_WRITE, letter_name(f->number, name), letter_write(w))) {
+        slots_give(&f->writes, name);
+        return false;
+    }
+    f->waiting[name.slot] = (struct waiting){written, owner};
+    *out_name = name;
+    return true;
+}
+
+void front_write_forget(struct front *f, struct slot_id name)
+{
+    if (slots_live(&f->writes, name))
+        f->waiting[name.slot].written = NULL; /* The slot is given when the answer comes. */
+}
+
+static void front_answered(struct front *f, uint64_t op, const struct letter *l)
+{
+    uint32_t slot = (uint32_t)op;
+    CHECK(slot < f->writes.count);
+    struct slot_id name = {slot, f->writes.generation[slot]};
+    CHECK(letter_name(f->number, name) == op); /* Each write is answered once. */
+
+    struct waiting w = f->waiting[slot];
+    slots_give(&f->writes, name);
+    struct rest_written written = {.result = l->written.result,
+                                   .object = l->object,
+                                   .revision = l->written.revision,
+                                   .text = l->written.text};
+    if (w.written != NULL)
+        w.written(w.owner, &written);
+}
+
+static void front_published(struct front *f)
+{
+    atomic_store(&f->link.published, false); /* Before looking: what comes now is another letter. */
+    for (struct rest_request *r = f->followers, *next; r != NULL; r = next) {
+        next = r->follow_next;
+        rest_more(r);
+        front_settle(r);
+    }
+}
+
+static void front_drain(struct front *f)
+{
+    for (struct rest_request *r = f->followers, *next; r != NULL; r = next) {
+        next = r->follow_next;
+        if (r->status != 0)
+            rest_finish(r); /* A watch ends; its client comes again. */
+        else
+            rest_refuse(r, 503, STR("shutting down"), 1);
+        front_settle(r);
+    }
+    sessions_free(f->sessions);
+    f->sessions = sessions_new(f);
+    http_server_drain(f->server);
+}
+
+static void front_mail(struct front *f, const struct mail *m)
+{
+    struct letter *l = m->body;
+
+    switch ((enum letter_type)m->type) {
+    case LETTER_WRITTEN:
+        front_answered(f, m->op, l);
+        break;
+    case LETTER_PUBLISHED:
+        front_published(f);
+        break;
+    case LETTER_AGENT_SEND:
+        sessions_send(f->sessions, l->agent.session, l->agent.bytes);
+        break;
+    case LETTER_AGENT_CLOSE:
+        sessions_close(f->sessions, l->agent.session, l->agent.bytes);
+        break;
+    case LETTER_DRAIN:
+        front_drain(f);
+        break;
+    case LETTER_STOP:
+        loop_stop(f->loop);
+        break;
+    case LETTER_WRITE:
+    case LETTER_AGENT_OPENED:
+    case LETTER_AGENT_MESSAGE:
+    case LETTER_AGENT_CLOSED:
+    case LETTER_FRONT_DRAINED:
+        CHECK(false); /* Those go the other way. */
+    }
+    letter_free(l);
+}
+
+/* ---- time ---- */
+
+void front_expect(struct front *f, struct instant at)
+{
+    loop_set_deadline(&f->client, instant_earlier(f->client.deadline, at));
+}
+
+static void front_times(struct front *f, struct instant now)
+{
+    for (struct rest_request *r = f->requests, *next; r != NULL; r = next) {
+        next = r->next;
+        if (!instant_due(r->wake_at, now))
+            continue;
+        r->wake_at = (struct instant){0};
+        rest_more(r);
+        front_settle(r);
+    }
+    for (const struct rest_request *r = f->requests; r != NULL; r = r->next)
+        front_expect(f, r->wake_at);
+}
+
+/* ---- the loop's side ---- */
+
+static void front_event(struct loop_client *self, const struct io_event *ev)
+{
+    struct front *f = CONTAINER_OF(self, struct front, client);
+
+    if (ev->type == IO_MAIL)
+        front_mail(f, &ev->mail);
+    else if (ev->type == IO_DEADLINE)
+        front_times(f, ev->now);
+}
+
+enum err_code front_open(const struct front_options *o, struct front **out_front, struct err *e)
+{
+    struct front *f = mem_zalloc(1, sizeof *f);
+    struct http_server_options http = {.address = o->address,
+                                       .port = o->port,
+                                       .shared = true,
+                                       .tls = o->shared->tls,
+                                       .limits = o->limits,
+                                       .event = http_told,
+                                       .owner = f};
+
+    f->loop = loop_new();
+    f->number = o->number;
+    f->shared = o->shared;
+    f->client = (struct loop_client){.event = front_event};
+    enum err_code code = http_server_open(f->loop, &http, &f->server, e);
+    if (code != ERR_OK) {
+        loop_free(f->loop);
+        mem_free(f);
+        return code;
+    }
+    loop_join(f->loop, &f->client); /* After the server: its turn flushes what ours replied. */
+    mailbox_init(&f->inbox, FRONT_INBOX_MAX);
+    loop_attach(&f->client, INBOX_OP, &f->inbox);
+    slots_init(&f->writes, FRONT_WRITES_MAX);
+    f->waiting = mem_zalloc(FRONT_WRITES_MAX, sizeof *f->waiting);
+    f->metrics = metrics_new();
+    f->verbs = rest_thread_new();
+    f->sessions = sessions_new(f);
+    rng_seed(&f->rng, entropy_u64());
+    f->link.inbox = &f->inbox;
+    shell_add_front(f->shared->shell, &f->link);
+    f->shared->sets[f->shared->sets_count++] = f->metrics;
+    *out_front = f;
+    return ERR_OK;
+}
+
+uint16_t front_port(const struct front *f)
+{
+    return http_server_port(f->server);
+}
+
+static void front_run(void *arg)
+{
+    struct front *f = arg;
+    loop_run(f->loop);
+}
+
+void front_start(struct front *f)
+{
+    char name[16];
+    snprintf(name, sizeof name, "front-%u", f->number);
+    thread_start(&f->thread, name, front_run, f);
+}
+
+void front_stop(struct front *f)
+{
+    struct mail m = {.type = LETTER_STOP};
+    if (mailbox_post(&f->inbox, &m) != ERR_OK)
+        log_event(LOG_WARN, "front.stop_refused", "front=%u", f->number);
+}
+
+void front_join(struct front *f)
+{
+    thread_join(&f->thread);
+    while (f->requests != NULL)
+        front_request_cancelled(f->requests);
+    sessions_free(f->sessions);
+    http_server_close(f->server);
+    loop_leave(&f->client);
+    loop_free(f->loop);
+    mailbox_fini(&f->inbox);
+    rest_thread_free(f->verbs);
+    slots_fini(&f->writes);
+    mem_free(f->waiting);
+    metrics_free(f->metrics);
+    mem_free(f);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * front.h -- a connection thread: HTTP on one side, verbs, sessions and the core's mailbox on the other.
+ *
+ * WHAT   Its own loop and listener (SO_REUSEPORT). Takes requests apart, asks who and whether, hands
+ *        them to the verbs (rest.h) or, being gRPC, to sessions.h; carries letters to and from the core.
+ * WHY    What can be done per connection (TLS, decoding, validation, encoding, lists, watches) is done
+ *        here, so that the core's thread only decides.
+ * OWNS   front_open() makes it, front_start() gives it a thread, front_join() waits for its end.
+ */
+#ifndef CONTROLPLANE_SERVE_FRONT_H
+#define CONTROLPLANE_SERVE_FRONT_H
+
+#include "base/metrics.h"
+#include "base/rng.h"
+#include "controlplane/serve/rest.h"
+#include "controlplane/serve/shell.h"
+#include "io/http_server.h"
+
+struct authority;
+struct front;
+struct sessions;
+
+enum { FRONT_INBOX_MAX = 65536, FRONT_WRITES_MAX = 8192 };
+
+/* What all fronts share; outlives them. */
+struct front_shared {
+    struct shell *shell;
+    struct index *index;
+    struct history *history;
+    const struct seal *seal;
+    const struct authority *authority;
+    const struct tls_config *tls;
+    const char *cluster_name, *api_url;
+    struct metrics *sets[SHELL_FRONTS_MAX + 1]; /* For /metrics: the shell's, then each front's. */
+    uint32_t sets_count;
+    struct instant started;
+};
+
+struct front_options {
+    const char *address;
+    uint16_t port;
+    uint32_t number;
+    struct http_server_limits limits;
+    struct front_shared *shared;
+};
+
+MUST_USE enum err_code front_open(const struct front_options *o, struct front **out_front,
+                                  struct err *e);
+uint16_t front_port(const struct front *f);
+void front_start(struct front *f);
+void front_join(struct front *f); /* After LETTER_STOP; frees it. */
+void front_stop(struct front *f); /* Any thread: posts LETTER_STOP. */
+
+/* ---- For the files that share a front's work ---- */
+
+/* A write of anybody on this thread; written() is called once, unless it is forgotten before. */
+typedef void front_written(void *owner, const struct rest_written *w);
+bool front_write(struct front *f, const struct write_request *w, front_written *written,
+                 void *owner, struct slot_id *out_name);
+void front_write_forget(struct front *f, struct slot_id name); /* {0, 0} is allowed. */
+
+/* To the core; false when its mailbox is full. Takes the letter in any case. */
+bool front_post(struct front *f, enum letter_type type, uint64_t op, struct letter *l);
+
+/* A deadline of this thread may be due at that instant. */
+void front_expect(struct front *f, struct instant at);
+
+/* Answers what needs no kind: version, health, metrics, tokens. False: not one of those. */
+bool health_serve(struct rest_request *r);
+
+/* The request was replied to: write its log line, end it. True: it is gone. */
+bool front_settle(struct rest_request *r);
+
+#endif /* CONTROLPLANE_SERVE_FRONT_H */

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is counted and logged of each request. Names are Kubernetes' where it has one.
+ */
+#include "base/log.h"
+#include "controlplane/serve/front_priv.h"
+#include "controlplane/serve/sessions.h"
+#include "io/clock.h"
+
+#include <stdio.h>
+
+enum { LABELS_MAX = 512 };
+
+#define MS(n) ((uint64_t)(n)*1000000)
+/* Kubernetes' buckets, and some below: its fastest is our slow. */
+static const uint64_t bounds[] = {MS(1) / 4, MS(1),    MS(5),     MS(25),   MS(50),   MS(100),
+                                  MS(200),   MS(400),  MS(600),   MS(800),  MS(1000), MS(2000),
+                                  MS(4000),  MS(8000), MS(30000), MS(60000)};
+
+static const struct metric request_duration = {
+    .name = "apiserver_request_duration_seconds",
+    .help = "Time from a request's head to the end of its answer; watches are not in it.",
+    .kind = METRIC_HISTOGRAM,
+    .bounds_ns = bounds,
+    .bounds_count = COUNT_OF(bounds)};
+static const struct metric request_total = {.name = "apiserver_request_total",
+                                            .help = "Requests by what they asked and were told.",
+                                            .kind = METRIC_COUNTER};
+static const struct metric response_sizes = {.name = "apiserver_response_bytes_total",
+                                             .help = "Bytes of answers' bodies.",
+                                             .kind = METRIC_COUNTER};
+static const struct metric inflight = {.name = "apiserver_current_inflight_requests",
+                                       .help = "Requests in work, by kind.",
+                                       .kind = METRIC_GAUGE};
+static const struct metric watchers = {.name = "apiserver_longrunning_requests",
+                                       .help = "Requests that follow the history.",
+                                       .kind = METRIC_GAUGE};
+static const struct metric connections = {
+    .name = "baton_http_connections", .help = "Open connections.", .kind = METRIC_GAUGE};
+static const struct metric accepted = {.name = "baton_http_connections_accepted_total",
+                                       .help = "Connections accepted; by what became of them.",
+                                       .kind = METRIC_COUNTER};
+static const struct metric limited = {.name = "baton_http_limited_total",
+                                      .help = "Requests and connections refused for a limit.",
+                                      .kind = METRIC_COUNTER};
+static const struct metric bytes = {.name = "baton_http_bytes_total",
+                                    .help = "Bytes through sockets, TLS included.",
+                                    .kind = METRIC_COUNTER};
+static const struct metric sessions = {.name = "baton_agent_sessions",
+                                       .help = "Agents' sessions that are open.",
+                                       .kind = METRIC_GAUGE};
+
+static const char *verb_name(const struct rest_request *r)
+{
+    static const char *const names[] = {
+        [REST_GET] = "GET",       [REST_LIST] = "LIST",
+        [REST_WATCH] = "WATCH",   [REST_CREATE] = "POST",
+        [REST_UPDATE] = "PUT",    [REST_PATCH] = "PATCH",
+        [REST_DELETE] = "DELETE", [REST_DELETE_COLLECTION] = "DELETECOLLECTION",
+        [REST_OTHER] = "GET",
+    };
+    return names[r->verb];
+}
+
+static struct str scope_of(const struct rest_request *r)
+{
+    if (!r->at.is_resource)
+        return STR("");
+    if (r->at.name.len > 0)
+        return STR("resource");
+    return r->at.namespace.len > 0 ? STR("namespace") : STR("cluster");
+}
+
+/* A resource that is not there has no label of its own: its name is the client's invention. */
+static void labels_of(const struct rest_request *r, struct buf *out)
+{
+    bool known = r->at.is_resource && r->status != 404;
+
+    metrics_label(out, "verb", str_of(verb_name(r)));
+    metrics_label(out, "group", known ? r->at.group : STR(""));
+    metrics_label(out, "version", known ? r->at.version : STR(""));
+    metrics_label(out, "resource", known ? r->at.resource : STR(""));
+    metrics_label(out, "subresource", known ? r->at.subresource : STR(""));
+    metrics_label(out, "scope", known ? scope_of(r) : STR(""));
+}
+
+/* The audit line: every write and every refusal; reads at debug. Never a body, never a credential. */
+static void log_request(const struct rest_request *r, struct span took)
+{
+    bool reads = r->verb == REST_GET || r->verb == REST_LIST || r->verb == REST_WATCH ||
+                 r->verb == REST_OTHER;
+    bool refused = r->status == 401 || r->status == 403 || r->status == 429;
+
+    log_event(reads && !refused ? LOG_DEBUG : LOG_INFO, "api.request",
+              "user=%s verb=%s path=%s code=%u us=%lld bytes=%llu", log_quote(r->user.name).text,
+              verb_name(r), log_quote(r->path).text, r->status, (long long)(took.ns / 1000),
+              (unsigned long long)r->sent_bytes);
+}
+
+void front_count(struct rest_request *r)
+{
+    struct metrics *m = r->front->metrics;
+    struct span took = instant_sub(clock_now(), r->began);
+    struct buf labels;
+    char code[12];
+
+    log_request(r, took);
+    buf_init(&labels, LABELS_MAX);
+    labels_of(r, &labels);
+    if (r->verb != REST_WATCH)
+        metrics_observe(m, &request_duration, buf_str(&labels), took);
+    snprintf(code, sizeof code, "%u", r->status);
+    metrics_label(&labels, "code", str_of(code));
+    metrics_add(m, &request_total, buf_str(&labels), 1);
+    metrics_add(m, &response_sizes, STR(""), r->sent_bytes);
+    buf_free(&labels);
+}
+
+void front_gauges(struct front *f)
+{
+    struct metrics *m = f->metrics;
+    struct http_server_stats s = http_server_stats(f->server);
+    uint32_t following = 0;
+
+    for (const struct rest_request *r = f->followers; r != NULL; r = r->follow_next)
+        following++;
+    metrics_set(m, &inflight, STR("request_kind=\"readOnly\""), f->reading);
+    metrics_set(m, &inflight, STR("request_kind=\"mutating\""), f->writing);
+    metrics_set(m, &watchers, STR("verb=\"WATCH\""), following);
+    metrics_set(m, &connections, STR(""), s.connections);
+    metrics_set(m, &accepted, STR("outcome=\"served\""), (int64_t)(s.accepted - s.refused));
+    metrics_set(m, &accepted, STR("outcome=\"refused\""), (int64_t)s.refused);
+    metrics_set(m, &accepted, STR("outcome=\"handshake_failed\""), (int64_t)s.handshakes_failed);
+    metrics_set(m, &accepted, STR("outcome=\"resumed\""), (int64_t)s.resumed);
+    metrics_set(m, &limited, STR(""), (int64_t)s.limited);
+    metrics_set(m, &bytes, STR("direction=\"in\""), (int64_t)s.bytes_in);
+    metrics_set(m, &bytes, STR("direction=\"out\""), (int64_t)s.bytes_out);
+    metrics_set(m, &sessions, STR(""), sessions_count(f->sessions));
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * front_priv.h -- the inside of a connection thread, for front*.c, health.c and sessions.c.
+ */
+#ifndef CONTROLPLANE_SERVE_FRONT_PRIV_H
+#define CONTROLPLANE_SERVE_FRONT_PRIV_H
+
+#include "controlplane/serve/front.h"
+
+struct waiting {
+    front_written *written;
+    void *owner;
+};
+
+struct front {
+    struct loop_client client;
+    struct loop *loop;
+    struct thread thread;
+    uint32_t number;
+    struct front_shared *shared;
+    struct shell_front link;
+    struct mailbox inbox;
+    struct http_server *server;
+    struct sessions *sessions;
+    void *verbs; /* rest_thread_new() */
+    struct metrics *metrics;
+    struct rng rng;
+    struct rest_request *requests, *followers;
+    uint32_t reading, writing; /* Requests in work: apiserver_current_inflight_requests. */
+    struct slots writes;       /* Asked of the core and not answered. */
+    struct waiting *waiting;
+    bool drained_said;
+};
+
+/* ---- front_rest.c ---- */
+
+/* A request of the REST kind arrived, has room again, or is gone. */
+void front_request(struct front *f, const struct http_request *q);
+void front_request_cancelled(struct rest_request *r);
+
+/* front_metrics.c: one line and two counts a request. */
+void front_count(struct rest_request *r);
+void front_gauges(struct front *f);
+
+#endif /* CONTROLPLANE_SERVE_FRONT_PRIV_H */

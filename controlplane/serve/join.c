@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/serve/join.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "controlplane/serve/authority.h"
+#include "controlplane/serve/front_priv.h"
+#include "controlplane/serve/node_key.h"
+#include "controlplane/serve/sessions.h"
+#include "controlplane/serve/tokens.h"
+#include "io/clock.h"
+#include "proto/baton/agent/v1.pb-c.h"
+
+#include <stdio.h>
+
+enum { JOIN_ARENA_MAX = 256 << 10, REQUEST_MAX = 64 << 10 };
+
+struct join {
+    struct front *front;
+    char address[64];
+    struct arena arena;
+    struct str request; /* As it came. */
+    bool taken;
+    struct slot_id write;
+    join_answer *answer;
+    void *owner;
+    /* Checked: */
+    struct str node, csr;
+    struct token_record token;
+    char fingerprint[PKI_FINGERPRINT_LEN + 1];
+};
+
+struct join *join_new(struct front *f, const char *address)
+{
+    struct join *j = mem_zalloc(1, sizeof *j);
+
+    j->front = f;
+    snprintf(j->address, sizeof j->address, "%s", address);
+    arena_init(&j->arena, JOIN_ARENA_MAX);
+    return j;
+}
+
+void join_free(struct join *j)
+{
+    if (j == NULL)
+        return;
+    front_write_forget(j->front, j->write);
+    arena_free(&j->arena);
+    mem_free(j);
+}
+
+bool join_message(struct join *j, struct str bytes)
+{
+    if (!j->taken && bytes.len <= REQUEST_MAX)
+        j->request = arena_str(&j->arena, bytes);
+    j->taken = true;
+    return false;
+}
+
+/* The join is the owner's to free in answer(). */
+static void fail(struct join *j, enum grpc_status status, const char *why)
+{
+    log_event(LOG_WARN, "node.join_refused", "node=%s from=%s why=%s", log_quote(j->node).text,
+              j->address, log_quote(str_of(why)).text);
+    j->answer(j->owner, status, str_of(why), NULL);
+}
+
+/* ---- what is asked ---- */
+
+static bool decode(struct join *j)
+{
+    Agent__JoinRequest *q =
+        agent__join_request__unpack(NULL, j->request.len, (const uint8_t *)j->request.at);
+    if (q == NULL)
+        return false;
+    struct str token = arena_str(&j->arena, str_of(q->token == NULL ? "" : q->token));
+    j->node = arena_str(&j->arena, str_of(q->node_name == NULL ? "" : q->node_name));
+    j->csr = arena_str(&j->arena, str_of(q->csr_pem == NULL ? "" : q->csr_pem));
+    agent__join_request__free_unpacked(q, NULL);
+    j->request = token; /* All that is still needed of it. */
+    return true;
+}
+
+static bool check(struct join *j, enum grpc_status *out_status, const char **out_why)
+{
+    struct front_shared *shared = j->front->shared;
+    char key[INDEX_KEY_MAX + 1];
+    struct err e = {0};
+    size_t len;
+
+    *out_status = GRPC_INVALID_ARGUMENT;
+    *out_why = "not a JoinRequest";
+    if (!decode(j))
+        return false;
+    *out_why = "the node's name is not a lower case DNS name of at most 200 letters";
+    if (!node_key_print(j->node, key, &len))
+        return false;
+    *out_why = "the certificate request is not good";
+    if (pki_request_check(j->csr, j->fingerprint, &e) != ERR_OK)
+        return false;
+
+    struct index_snapshot objects = index_snapshot(shared->index);
+    enum err_code code =
+        token_check(&objects, shared->seal, j->request, clock_wall(), &j->arena, &j->token, &e);
+    struct str bound = node_key_find(&objects, j->node);
+    bool other = bound.len > 0 && !str_is(bound, j->fingerprint);
+    index_snapshot_free(&objects);
+    *out_status = GRPC_PERMISSION_DENIED;
+    *out_why = "the token is not known, used up or expired";
+    if (code != ERR_OK || !j->token.join)
+        return false;
+    *out_status = GRPC_ALREADY_EXISTS;
+    *out_why =
+        "the node's name belongs to another key; an administrator can free it: baton node forget";
+    return !other;
+}
+
+/* ---- what is answered ---- */
+
+static struct blob *reply_of(struct join *j, struct str certificate)
+{
+    const struct authority *authority = j->front->shared->authority;
+    Agent__Cluster cluster = AGENT__CLUSTER__INIT;
+    Agent__JoinReply reply = AGENT__JOIN_REPLY__INIT;
+
+    cluster.id = (char *)(uintptr_t)authority->cluster_id;
+    cluster.api_url = (char *)(uintptr_t)j->front->shared->api_url;
+    reply.certificate_pem = arena_dup(&j->arena, certificate);
+    reply.ca_pem = arena_dup(&j->arena, buf_str(&authority->ca_cert));
+    reply.node_name = arena_dup(&j->arena, j->node);
+    reply.cluster = &cluster;
+    struct blob *b = blob_reserve((uint32_t)agent__join_reply__get_packed_size(&reply));
+    agent__join_reply__pack(&reply, (uint8_t *)b->at);
+    return b;
+}
+
+static void sign(struct join *j)
+{
+    char name[PKI_NAME_LEN_MAX + 1];
+    struct pki_subject subject = {
+        .common_name = name, .groups = {"system:nodes"}, .groups_count = 1};
+    struct err e = {0};
+    struct buf certificate;
+
+    snprintf(name, sizeof name, "system:node:" STR_FMT, STR_ARG(j->node));
+    buf_init(&certificate, PKI_PEM_MAX);
+    if (pki_request_sign(j->front->shared->authority->ca, j->csr, &subject, clock_wall(),
+                         SPAN_S(CERTIFICATE_DAYS * 86400LL), &certificate, &e) != ERR_OK) {
+        buf_free(&certificate);
+        fail(j, GRPC_INTERNAL, e.text);
+        return;
+    }
+    log_event(LOG_INFO, "node.joined", "node=%s from=%s key=%.16s", log_quote(j->node).text,
+              j->address, j->fingerprint);
+    struct blob *reply = reply_of(j, buf_str(&certificate));
+    buf_free(&certificate);
+    j->answer(j->owner, GRPC_OK, STR(""), reply);
+}
+
+/* ---- the steps through the core ---- */
+
+static void name_bound(void *owner, const struct rest_written *w)
+{
+    struct join *j = owner;
+
+    j->write = (struct slot_id){0};
+    if (w->result == WRITE_OK) {
+        sign(j);
+        return;
+    }
+    struct index_snapshot objects = index_snapshot(j->front->shared->index);
+    bool ours = w->result == WRITE_EXISTS && node_key_is(&objects, j->node, str_of(j->fingerprint));
+    index_snapshot_free(&objects);
+    if (ours)
+        sign(j);
+    else
+        fail(j, w->result == WRITE_EXISTS ? GRPC_ALREADY_EXISTS : GRPC_UNAVAILABLE,
+             "the node's name could not be bound to its key");
+}
+
+static void bind_name(struct join *j)
+{
+    char key[INDEX_KEY_MAX + 1];
+    size_t len = 0;
+    struct blob *object = node_key_object(j->node, str_of(j->fingerprint));
+    bool named = node_key_print(j->node, key, &len);
+    struct write_request w = {
+        .verb = WRITE_CREATE, .key = str_from(key, len), .object = object, .grace_seconds = -1};
+
+    if (!named || !front_write(j->front, &w, name_bound, j, &j->write))
+        fail(j, GRPC_UNAVAILABLE, "too much at once");
+    blob_unref(object);
+}
+
+static void token_used(void *owner, const struct rest_written *w)
+{
+    struct join *j = owner;
+
+    j->write = (struct slot_id){0};
+    if (w->result == WRITE_OK)
+        bind_name(j);
+    else if (w->result == WRITE_NOT_FOUND || w->result == WRITE_OTHER_UID)
+        fail(j, GRPC_PERMISSION_DENIED, "the token is not known, used up or expired");
+    else
+        fail(j, GRPC_UNAVAILABLE, "the token could not be used up");
+}
+
+void join_begin(struct join *j, join_answer *answer, void *owner)
+{
+    enum grpc_status status;
+    const char *why;
+
+    j->answer = answer;
+    j->owner = owner;
+    if (!check(j, &status, &why)) {
+        fail(j, status, why);
+        return;
+    }
+    struct write_request w = {
+        .verb = WRITE_DELETE, .key = j->token.key, .if_uid = j->token.uid, .grace_seconds = 0};
+    if (!front_write(j->front, &w, token_used, j, &j->write))
+        fail(j, GRPC_UNAVAILABLE, "too much at once");
+}

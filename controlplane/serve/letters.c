@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/serve/letters.h"
+
+#include "base/mem.h"
+
+/* A letter with room for text behind it; put() moves one string there. */
+static struct letter *letter_new(size_t text, char **out_at)
+{
+    struct letter *l = mem_alloc(sizeof *l + text);
+    *l = (struct letter){0};
+    *out_at = (char *)(l + 1);
+    return l;
+}
+
+static struct str put(char **at, struct str s)
+{
+    char *copy = *at;
+    if (s.len > 0)
+        memcpy(copy, s.at, s.len);
+    *at += s.len;
+    return str_from(copy, s.len);
+}
+
+struct letter *letter_write(const struct write_request *w)
+{
+    char *at;
+    struct letter *l =
+        letter_new(w->key.len + w->generate.len + w->if_uid.len + w->propagation.len, &at);
+
+    l->write = *w;
+    l->write.key = put(&at, w->key);
+    l->write.generate = put(&at, w->generate);
+    l->write.if_uid = put(&at, w->if_uid);
+    l->write.propagation = put(&at, w->propagation);
+    l->object = blob_ref(w->object);
+    return l;
+}
+
+struct letter *letter_written(const struct core_effect *fx)
+{
+    char *at;
+    struct str text = str_of(fx->text);
+    struct letter *l = letter_new(text.len, &at);
+
+    l->written.result = fx->result;
+    l->written.revision = fx->revision;
+    l->written.text = put(&at, text);
+    l->object = blob_ref(fx->object);
+    return l;
+}
+
+struct letter *letter_agent(uint64_t session, struct str node, struct str bytes)
+{
+    char *at;
+    struct letter *l = letter_new(node.len + bytes.len, &at);
+
+    l->agent.session = session;
+    l->agent.node = put(&at, node);
+    l->agent.bytes = put(&at, bytes);
+    return l;
+}
+
+void letter_free(void *letter)
+{
+    struct letter *l = letter;
+    if (l == NULL)
+        return;
+    blob_unref(l->object);
+    mem_free(l);
+}

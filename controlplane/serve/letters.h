@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * letters.h -- what connection threads and the core's thread say to each other.
+ *
+ * WHAT   The bodies of struct mail between front.c and shell.c. Each is one allocation, text behind it.
+ * OWNS   As io/thread.h has it: the receiver frees with letter_free(). Blobs in them are references.
+ */
+#ifndef CONTROLPLANE_SERVE_LETTERS_H
+#define CONTROLPLANE_SERVE_LETTERS_H
+
+#include "controlplane/core/core.h"
+#include "io/thread.h"
+
+enum letter_type {
+    /* To the core. op is the front's own and comes back in LETTER_WRITTEN. */
+    LETTER_WRITE,
+    LETTER_AGENT_OPENED,
+    LETTER_AGENT_MESSAGE,
+    LETTER_AGENT_CLOSED,
+    LETTER_FRONT_DRAINED, /* This connection thread has no connection any more. */
+    /* To a connection thread. */
+    LETTER_WRITTEN,
+    LETTER_PUBLISHED,
+    LETTER_AGENT_SEND,
+    LETTER_AGENT_CLOSE,
+    LETTER_DRAIN, /* No new connections; then LETTER_FRONT_DRAINED. */
+    LETTER_STOP,  /* The thread ends. */
+};
+
+struct letter {
+    union {
+        struct write_request write;
+        struct {
+            enum write_result result;
+            uint64_t revision;
+            struct str text;
+        } written;
+        struct {
+            uint64_t session;
+            struct str node, bytes; /* AGENT_CLOSE: bytes say why. */
+        } agent;
+    };
+    struct blob *object; /* A reference, or NULL. */
+};
+
+/* w's text is copied and its object referenced. */
+struct letter *letter_write(const struct write_request *w);
+struct letter *letter_written(const struct core_effect *fx);
+struct letter *letter_agent(uint64_t session, struct str node, struct str bytes);
+void letter_free(void *letter);
+
+/* Thread, and what of it: an op or session's name that any thread can route. */
+static inline uint64_t letter_name(uint32_t front, struct slot_id id)
+{
+    return (uint64_t)front << 56 | (uint64_t)(id.generation & 0xffffff) << 32 | id.slot;
+}
+
+static inline uint32_t letter_front(uint64_t name)
+{
+    return (uint32_t)(name >> 56);
+}
+
+#endif /* CONTROLPLANE_SERVE_LETTERS_H */

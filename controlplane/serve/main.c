@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * batond: read the options, take the state directory, become the cluster's authority, open the store, serve.
+ */
+#include "base/check.h"
+#include "base/log.h"
+#include "controlplane/core/core.h"
+#include "controlplane/serve/authority.h"
+#include "controlplane/serve/front.h"
+#include "controlplane/serve/options.h"
+#include "io/clock.h"
+#include "io/entropy.h"
+#include "io/fs.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct batond {
+    struct options options;
+    struct loop *loop;
+    struct loop_client signals;
+    struct seal *seal;
+    struct authority authority;
+    struct tls_config *tls;
+    struct shell *shell;
+    struct front_shared shared;
+    struct front *fronts[SHELL_FRONTS_MAX];
+    uint32_t fronts_count;
+    char api_url[320];
+    int lock;
+};
+
+static void write_line(void *state, struct str line)
+{
+    (void)state;
+    ssize_t put = write(STDERR_FILENO, line.at, line.len); /* One call a line: lines do not mix. */
+    (void)put;
+}
+
+static void start_log(enum log_level level)
+{
+    struct log_sink sink = {.write = write_line, .wall = clock_wall, .level = level};
+    log_install(&sink);
+    str_hash_seed(entropy_u64(), entropy_u64());
+    signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL. */
+}
+
+static const char *in_state(const struct batond *b, const char *name, char out[FS_PATH_MAX])
+{
+    return fs_join(out, b->options.state, name) ? out : name;
+}
+
+/* One batond a directory; its keys, its CA, its certificates. */
+static enum err_code take_state(struct batond *b, struct err *e)
+{
+    char path[FS_PATH_MAX];
+    struct authority_options o = {.state = b->options.state,
+                                  .names = b->options.names,
+                                  .names_count = b->options.names_count,
+                                  .port = b->options.port,
+                                  .now = clock_wall()};
+
+    enum err_code code = fs_mkdir(in_state(b, "control", path), 0700, e);
+    if (code == ERR_OK)
+        code = fs_lock(in_state(b, "control/lock", path), &b->lock, e);
+    if (code == ERR_OK)
+        code = seal_open_file(in_state(b, "control/seal.key", path), &b->seal, e);
+    if (code == ERR_OK)
+        code = authority_open(&o, &b->authority, e);
+    return code;
+}
+
+/* The ticket key lives as long as the directory, so that sessions outlive a restart. */
+static enum err_code open_tls(struct batond *b, struct err *e)
+{
+    char path[FS_PATH_MAX];
+    unsigned char fresh[TLS_TICKET_SECRET_SIZE];
+    struct buf secret;
+    struct tls_server_options o = {.cert = buf_str(&b->authority.server_cert),
+                                   .key = buf_str(&b->authority.server_key),
+                                   .client_ca = buf_str(&b->authority.ca_cert)};
+
+    in_state(b, "control/tickets.key", path);
+    buf_init(&secret, TLS_TICKET_SECRET_SIZE);
+    if (fs_read(path, &secret, e) != ERR_OK || secret.len != TLS_TICKET_SECRET_SIZE) {
+        buf_clear(&secret);
+        entropy_fill(fresh, sizeof fresh);
+        buf_add(&secret, str_from(fresh, sizeof fresh));
+        enum err_code code = fs_write(path, buf_str(&secret), 0600, e);
+        if (code != ERR_OK)
+            return buf_free(&secret), code;
+    }
+    o.ticket_secret = (const unsigned char *)secret.at;
+    enum err_code code = tls_server_config(&o, &b->tls, e);
+    seal_wipe(secret.at, secret.len);
+    buf_free(&secret);
+    return code;
+}
+
+static enum err_code open_core(struct batond *b, struct err *e)
+{
+    char path[FS_PATH_MAX];
+    struct shell_options o = {.store = b->options.store,
+                              .path = in_state(b, "control/store.db", path),
+                              .seal = b->seal,
+                              .cluster_id = b->authority.cluster_id,
+                              .api_url = b->api_url};
+    return shell_open(b->loop, &o, &b->shell, e);
+}
+
+static enum err_code open_fronts(struct batond *b, struct err *e)
+{
+    struct front_options o = {.address = b->options.address,
+                              .port = b->options.port,
+                              .limits = http_server_limits_default(),
+                              .shared = &b->shared};
+
+    b->shared = (struct front_shared){.shell = b->shell,
+                                      .index = core_index(shell_core(b->shell)),
+                                      .history = core_history(shell_core(b->shell)),
+                                      .seal = b->seal,
+                                      .authority = &b->authority,
+                                      .tls = b->tls,
+                                      .cluster_name = b->options.cluster_name,
+                                      .api_url = b->api_url,
+                                      .sets = {shell_metrics(b->shell)},
+                                      .sets_count = 1,
+                                      .started = clock_now()};
+    for (uint32_t i = 0; i < b->options.io_threads; i++) {
+        o.number = i;
+        enum err_code code = front_open(&o, &b->fronts[i], e);
+        if (code != ERR_OK)
+            return code;
+        b->fronts_count++;
+        o.port = front_port(b->fronts[0]); /* The first may have let the kernel choose. */
+    }
+    for (uint32_t i = 0; i < b->fronts_count; i++)
+        front_start(b->fronts[i]);
+    return ERR_OK;
+}
+
+static void signal_came(struct loop_client *self, const struct io_event *ev)
+{
+    struct batond *b = CONTAINER_OF(self, struct batond, signals);
+
+    if (ev->type != IO_SIGNAL)
+        return;
+    log_event(LOG_INFO, "batond.stopping", "signal=%d", ev->signo);
+    shell_stop(b->shell);
+}
+
+static void watch_signals(struct batond *b)
+{
+    b->signals.event = signal_came;
+    loop_join(b->loop, &b->signals);
+    loop_signal(&b->signals, SIGTERM);
+    loop_signal(&b->signals, SIGINT);
+}
+
+static void close_all(struct batond *b)
+{
+    for (uint32_t i = 0; i < b->fronts_count; i++)
+        front_stop(b->fronts[i]);
+    for (uint32_t i = 0; i < b->fronts_count; i++)
+        front_join(b->fronts[i]);
+    loop_leave(&b->signals);
+    shell_free(b->shell);
+    loop_free(b->loop);
+    tls_config_free(b->tls);
+    authority_free(&b->authority);
+    seal_free(b->seal);
+    fs_close(&b->lock);
+}
+
+static int fail(const struct err *e)
+{
+    log_event(LOG_ERROR, "batond.failed", "why=%s", log_quote(str_of(e->text)).text);
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    static struct batond b = {.lock = -1};
+    struct err e = {0};
+
+    if (options_parse(argc, argv, &b.options, &e) != ERR_OK) {
+        fprintf(stderr, "batond: %s\n%s", e.text, options_help);
+        return 2;
+    }
+    if (b.options.wants_help) {
+        printf("%s", options_help);
+        return EXIT_SUCCESS;
+    }
+    start_log(b.options.log_level);
+    snprintf(b.api_url, sizeof b.api_url, "https://%s:%u",
+             b.options.names_count > 0 ? b.options.names[0] : "127.0.0.1", b.options.port);
+    b.loop = loop_new();
+    if (take_state(&b, &e) != ERR_OK || open_tls(&b, &e) != ERR_OK || open_core(&b, &e) != ERR_OK)
+        return fail(&e);
+    if (open_fronts(&b, &e) != ERR_OK)
+        return fail(&e);
+    watch_signals(&b);
+    log_event(LOG_INFO, "batond.serving", "address=%s port=%u threads=%u store=%s cluster=%s",
+              b.options.address, front_port(b.fronts[0]), b.fronts_count, b.options.store,
+              b.authority.cluster_id);
+    loop_run(b.loop);
+    CHECK(shell_is_done(b.shell));
+    int code = shell_is_deposed(b.shell) ? EXIT_FAILURE : EXIT_SUCCESS;
+    close_all(&b);
+    log_event(LOG_INFO, "batond.stopped", "code=%d", code);
+    return code;
+}

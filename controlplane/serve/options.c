@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/serve/options.h"
+
+#include "controlplane/serve/shell.h"
+#include "io/thread.h"
+
+const char options_help[] =
+    "usage: batond [--OPTION VALUE]...\n"
+    "  --state DIR            where everything is kept (/var/lib/baton)\n"
+    "  --listen ADDRESS       IPv4 or IPv6 address to listen on (0.0.0.0)\n"
+    "  --port N               (6443; 0: any)\n"
+    "  --san NAME             a further name or address of this server; may be repeated\n"
+    "  --io-threads N         connection threads (1 up to two CPUs, else half of them, at most 8)\n"
+    "  --store sqlite|mem     (sqlite; mem forgets everything at the end)\n"
+    "  --cluster-name NAME    (baton)\n"
+    "  --log LEVEL            error, warn, info or debug (info)\n";
+
+static bool is(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
+
+static enum err_code parse_number(const char *text, uint64_t max, uint64_t *out, const char *name,
+                                  struct err *e)
+{
+    if (str_parse_u64(str_of(text), out) != ERR_OK || *out > max)
+        return err_set(e, ERR_INVALID, "%s %s is not a number up to %llu", name, text,
+                       (unsigned long long)max);
+    return ERR_OK;
+}
+
+static enum err_code parse_level(const char *text, enum log_level *out, struct err *e)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (is(text, names[i])) {
+            *out = (enum log_level)i;
+            return ERR_OK;
+        }
+    return err_set(e, ERR_INVALID, "--log %s is not error, warn, info or debug", text);
+}
+
+static enum err_code parse_one(struct options *o, const char *name, const char *value,
+                               struct err *e)
+{
+    uint64_t number = 0;
+    enum err_code code = ERR_OK;
+
+    if (is(name, "--state"))
+        o->state = value;
+    else if (is(name, "--listen"))
+        o->address = value;
+    else if (is(name, "--store"))
+        o->store = value;
+    else if (is(name, "--cluster-name"))
+        o->cluster_name = value;
+    else if (is(name, "--log"))
+        code = parse_level(value, &o->log_level, e);
+    else if (is(name, "--san") && o->names_count < COUNT_OF(o->names))
+        o->names[o->names_count++] = value;
+    else if (is(name, "--san"))
+        code = err_set(e, ERR_LIMIT, "--san is given more than %zu times", COUNT_OF(o->names));
+    else if (is(name, "--port"))
+        code = parse_number(value, UINT16_MAX, &number, name, e), o->port = (uint16_t)number;
+    else if (is(name, "--io-threads"))
+        code = parse_number(value, SHELL_FRONTS_MAX, &number, name, e),
+        o->io_threads = (uint32_t)number;
+    else
+        code = err_set(e, ERR_INVALID, "%s is not an option", name);
+    return code;
+}
+
+static uint32_t threads_by_cpus(void)
+{
+    uint32_t cpus = thread_cpus();
+    return cpus <= 2 ? 1 : min_u32(cpus / 2, 8);
+}
+
+enum err_code options_parse(int argc, char **argv, struct options *out, struct err *e)
+{
+    struct options o = {.state = "/var/lib/baton",
+                        .address = "0.0.0.0",
+                        .port = 6443,
+                        .store = "sqlite",
+                        .cluster_name = "baton",
+                        .log_level = LOG_INFO};
+
+    for (int i = 1; i < argc; i += 2) {
+        if (is(argv[i], "--help") || is(argv[i], "-h")) {
+            o.wants_help = true;
+            break;
+        }
+        if (i + 1 == argc)
+            return err_set(e, ERR_INVALID, "%s needs a value", argv[i]);
+        enum err_code code = parse_one(&o, argv[i], argv[i + 1], e);
+        if (code != ERR_OK)
+            return code;
+    }
+    if (o.io_threads == 0)
+        o.io_threads = threads_by_cpus();
+    *out = o;
+    return ERR_OK;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * options.h -- batond's command line.
+ */
+#ifndef CONTROLPLANE_SERVE_OPTIONS_H
+#define CONTROLPLANE_SERVE_OPTIONS_H
+
+#include "base/log.h"
+#include "io/pki.h"
+
+struct options {
+    const char *state;                    /* --state DIR */
+    const char *address;                  /* --listen ADDRESS */
+    uint16_t port;                        /* --port N */
+    const char *names[PKI_NAMES_MAX - 8]; /* --san NAME, may be repeated. */
+    uint32_t names_count;
+    uint32_t io_threads;      /* --io-threads N; 0: by CPUs. Resolved here. */
+    const char *store;        /* --store sqlite|mem */
+    const char *cluster_name; /* --cluster-name NAME */
+    enum log_level log_level; /* --log error|warn|info|debug */
+    bool wants_help;
+};
+
+extern const char options_help[];
+
+/* Text is borrowed from argv. ERR_INVALID: what is wrong, in words. */
+MUST_USE enum err_code options_parse(int argc, char **argv, struct options *out, struct err *e);
+
+#endif /* CONTROLPLANE_SERVE_OPTIONS_H */

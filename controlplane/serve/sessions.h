@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sessions.h -- the agents' gRPC on a connection thread: Join and Session.
+ *
+ * WHAT   /baton.agent.v1.Agent/Session carries messages between an agent and the core, unread. Join turns
+ *        a token and a certificate request into a certificate.
+ * WHY    The core decides what agents are told; this file knows streams, certificates and tokens.
+ * FAILS  By gRPC status: UNAUTHENTICATED (no node's certificate), PERMISSION_DENIED (token; another key
+ *        holds the name), RESOURCE_EXHAUSTED (too many, too slow), UNAVAILABLE (the core is busy).
+ *
+ * A node's name is bound to the key of its first join by the Secret node-key-NAME in kube-system, which
+ * `baton node forget` deletes. A session under another key is refused, whatever its certificate says.
+ */
+#ifndef CONTROLPLANE_SERVE_SESSIONS_H
+#define CONTROLPLANE_SERVE_SESSIONS_H
+
+#include "controlplane/serve/front.h"
+
+enum {
+    SESSIONS_MAX = 8192,           /* On one thread. */
+    SESSION_MESSAGE_MAX = 8 << 20, /* One message. */
+    SESSION_QUEUE_MAX = 64 << 20,  /* Waiting for an agent that does not read. */
+    CERTIFICATE_DAYS = 365,
+};
+
+struct sessions *sessions_new(struct front *f);
+void sessions_free(struct sessions *s);
+uint32_t sessions_count(const struct sessions *s);
+
+void sessions_request(struct sessions *s, const struct http_request *q);
+void sessions_body(struct sessions *s, void *tag, struct str bytes, bool end);
+void sessions_writable(struct sessions *s, void *tag);
+void sessions_cancelled(struct sessions *s, void *tag);
+
+/* From the core. Names that are gone are ignored. */
+void sessions_send(struct sessions *s, uint64_t name, struct str bytes);
+void sessions_close(struct sessions *s, uint64_t name, struct str why);
+
+#endif /* CONTROLPLANE_SERVE_SESSIONS_H */

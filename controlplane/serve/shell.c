@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/serve/shell.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controlplane/core/core.h"
+#include "controlplane/store/store_mem.h"
+#include "controlplane/store/store_sqlite.h"
+#include "io/clock.h"
+#include "io/entropy.h"
+
+enum {
+    INBOX_OP = 1,
+    FLUSH_ROUNDS = 64, /* A store in memory answers within the turn; then others have theirs. */
+    FRONT_AGENT_MAX = 32768, /* Letters waiting for a front, when it gets no more of agents'. */
+    DRAIN_S = 10,            /* For connections to end by themselves. */
+};
+
+static const uint64_t CLOSE_OP = UINT64_MAX; /* No effect has it: the core counts from 1. */
+
+struct shell {
+    struct loop_client client;
+    struct core *core;
+    struct store *store;
+    struct store_mem_disk *disk; /* store "mem" */
+    struct mailbox inbox;
+    struct shell_front *fronts[SHELL_FRONTS_MAX];
+    uint32_t fronts_count, fronts_drained;
+    struct metrics *metrics;
+    atomic_bool is_ready;
+    bool stepped, stopping, closing, done, deposed;
+    struct instant drain_until;
+};
+
+static const struct metric commits_total = {.name = "baton_store_transactions_total",
+                                            .help = "Transactions handed to the store.",
+                                            .kind = METRIC_COUNTER};
+static const struct metric writes_total = {.name = "baton_store_writes_total",
+                                           .help = "Object changes in those transactions.",
+                                           .kind = METRIC_COUNTER};
+
+/* ---- events in ---- */
+
+static void shell_step(struct shell *s, struct core_event *ev)
+{
+    ev->now = loop_now(s->client.loop);
+    ev->wall = clock_wall();
+    core_step(s->core, ev);
+    s->stepped = true;
+}
+
+/* What the store tells, on this thread. */
+static void store_told(void *state, const struct store_event *told)
+{
+    struct shell *s = state;
+
+    if (told->op == CLOSE_OP) {
+        s->done = true;
+        loop_stop(s->client.loop);
+    } else if (!s->closing) {
+        shell_step(
+            s, &(struct core_event){.type = told->type == STORE_ROW ? EV_STORE_ROW : EV_STORE_DONE,
+                                    .op = told->op,
+                                    .store = told});
+    }
+    if (told->type == STORE_DONE && told->code != ERR_OK)
+        log_event(LOG_WARN, "store.failed", "op=%llu code=%s text=%s", (unsigned long long)told->op,
+                  err_name(told->code), log_quote(str_of(told->err.text)).text);
+    blob_unref(told->key);
+    blob_unref(told->value);
+}
+
+static void shell_mail(struct shell *s, const struct mail *m)
+{
+    struct letter *l = m->body;
+    struct core_event ev = {.op = m->op};
+
+    switch ((enum letter_type)m->type) {
+    case LETTER_WRITE:
+        l->write.object = l->object;
+        ev.type = EV_WRITE;
+        ev.write = &l->write;
+        shell_step(s, &ev);
+        break;
+    case LETTER_AGENT_OPENED:
+    case LETTER_AGENT_MESSAGE:
+    case LETTER_AGENT_CLOSED:
+        ev.type = m->type == LETTER_AGENT_OPENED    ? EV_AGENT_OPENED
+                  : m->type == LETTER_AGENT_MESSAGE ? EV_AGENT_MESSAGE
+                                                    : EV_AGENT_CLOSED;
+        ev.agent.session = l->agent.session;
+        ev.agent.node = l->agent.node;
+        ev.agent.bytes = l->agent.bytes;
+        shell_step(s, &ev);
+        break;
+    case LETTER_FRONT_DRAINED:
+        s->fronts_drained++;
+        break;
+    case LETTER_WRITTEN:
+    case LETTER_PUBLISHED:
+    case LETTER_AGENT_SEND:
+    case LETTER_AGENT_CLOSE:
+    case LETTER_DRAIN:
+    case LETTER_STOP:
+        CHECK(false); /* Those go the other way. */
+    }
+    letter_free(l);
+}
+
+/* ---- effects out ---- */
+
+/* A front's inbox is larger than everything that can be on its way to it; agents' messages alone have
+ * no such bound, and their session is ended instead. */
+static bool front_post(struct shell *s, uint64_t name, enum letter_type type, struct letter *l)
+{
+    uint32_t front = letter_front(name);
+
+    CHECK(front < s->fronts_count);
+    struct mail m = {.type = type, .op = name, .body = l, .drop = letter_free};
+    if (mailbox_post(s->fronts[front]->inbox, &m) == ERR_OK)
+        return true;
+    letter_free(l);
+    return false;
+}
+
+static void publish(struct shell *s)
+{
+    for (uint32_t i = 0; i < s->fronts_count; i++)
+        if (!atomic_exchange(&s->fronts[i]->published, true))
+            front_post(s, letter_name(i, (struct slot_id){0}), LETTER_PUBLISHED, NULL);
+}
+
+static void agent_send(struct shell *s, const struct core_effect *fx)
+{
+    bool close = fx->type == FX_AGENT_CLOSE;
+    struct str bytes = close ? str_of(fx->text) : fx->bytes;
+    struct letter *l = letter_agent(fx->session, (struct str){NULL, 0}, bytes);
+    struct mailbox *inbox = s->fronts[letter_front(fx->session)]->inbox;
+
+    if (!close && mailbox_count(inbox) >= FRONT_AGENT_MAX) {
+        letter_free(
+            l); /* Its thread does not keep up: the agent comes again and is told everything. */
+        l = letter_agent(fx->session, (struct str){NULL, 0}, STR("too much at once"));
+        close = true;
+    }
+    if (!front_post(s, fx->session, close ? LETTER_AGENT_CLOSE : LETTER_AGENT_SEND, l))
+        log_event(LOG_WARN, "agent.message_dropped", "session=%llx then=%s",
+                  (unsigned long long)fx->session, "the session ends when its thread catches up");
+}
+
+static void perform(struct shell *s, const struct core_effect *fx)
+{
+    const struct store_ops *ops = s->store->ops;
+
+    switch (fx->type) {
+    case FX_REPLY:
+        CHECK(front_post(s, fx->op, LETTER_WRITTEN, letter_written(fx)) || s->stopping);
+        break;
+    case FX_LOAD:
+        ops->load(s->store, fx->op);
+        break;
+    case FX_COMMIT:
+        metrics_add(s->metrics, &commits_total, STR(""), 1);
+        metrics_add(s->metrics, &writes_total, STR(""), fx->writes_count);
+        ops->commit(s->store, fx->op, fx->fence, fx->writes, fx->writes_count);
+        break;
+    case FX_COMPACT:
+        ops->compact(s->store, fx->op, fx->revision);
+        break;
+    case FX_DEPOSED:
+        log_event(LOG_ERROR, "store.deposed", "why=%s then=%s", log_quote(str_of(fx->text)).text,
+                  "\"this batond ends\"");
+        s->deposed = true;
+        shell_stop(s);
+        break;
+    case FX_PUBLISHED:
+        publish(s);
+        break;
+    case FX_AGENT_SEND:
+    case FX_AGENT_CLOSE:
+        agent_send(s, fx);
+        break;
+    }
+}
+
+static void flush(struct shell *s, struct instant now)
+{
+    struct core_effects fx = core_flush(s->core, now, clock_wall());
+
+    for (uint32_t i = 0; i < fx.count; i++)
+        perform(s, &fx.at[i]);
+    atomic_store(&s->is_ready, core_is_ready(s->core) && !s->stopping);
+}
+
+/* ---- the end ---- */
+
+static void shell_wind_down(struct shell *s, struct instant now)
+{
+    bool drained = s->fronts_drained == s->fronts_count || instant_due(s->drain_until, now);
+
+    if (!drained || s->closing) {
+        loop_set_deadline(&s->client, instant_add(now, SPAN_MS(50)));
+        return;
+    }
+    s->closing = true;
+    s->store->ops->close(s->store, CLOSE_OP);
+    loop_set_deadline(&s->client, now);
+}
+
+void shell_stop(struct shell *s)
+{
+    if (s->stopping)
+        return;
+    s->stopping = true;
+    atomic_store(&s->is_ready, false);
+    s->drain_until = instant_add(loop_now(s->client.loop), SPAN_S(DRAIN_S));
+    for (uint32_t i = 0; i < s->fronts_count; i++)
+        front_post(s, letter_name(i, (struct slot_id){0}), LETTER_DRAIN, NULL);
+}
+
+bool shell_is_done(const struct shell *s)
+{
+    return s->done;
+}
+
+bool shell_is_deposed(const struct shell *s)
+{
+    return s->deposed;
+}
+
+/* ---- the loop's side ---- */
+
+static void shell_event(struct loop_client *self, const struct io_event *ev)
+{
+    struct shell *s = CONTAINER_OF(self, struct shell, client);
+
+    if (ev->type == IO_MAIL)
+        shell_mail(s, &ev->mail);
+    else if (ev->type == IO_DEADLINE && !s->closing && instant_due(core_deadline(s->core), ev->now))
+        shell_step(s, &(struct core_event){.type = EV_DEADLINE});
+}
+
+static void shell_turn(struct loop_client *self, struct instant now)
+{
+    struct shell *s = CONTAINER_OF(self, struct shell, client);
+    struct instant next = {0};
+
+    for (uint32_t round = 0; s->stepped && !s->closing && round < FLUSH_ROUNDS; round++) {
+        s->stepped = false;
+        flush(s, now);
+        if (s->disk != NULL)
+            store_mem_step(s->store, now);
+    }
+    if (s->disk != NULL && !s->done) {
+        if (s->closing)
+            store_mem_step(s->store, now);
+        next = s->done ? next : store_mem_deadline(s->store);
+    }
+    if (!s->closing)
+        next = instant_earlier(next, core_deadline(s->core));
+    loop_set_deadline(&s->client, s->stepped ? now : next);
+    if (s->stopping && !s->done)
+        shell_wind_down(s, now);
+}
+
+static enum err_code store_open(struct shell *s, const struct shell_options *o, struct err *e)
+{
+    struct store_sink sink = {.post = store_told, .state = s};
+
+    if (strcmp(o->store, "mem") == 0) {
+        s->disk = store_mem_disk_new();
+        s->store = store_mem_open(s->disk, entropy_u64(), &sink);
+        return ERR_OK;
+    }
+    if (strcmp(o->store, "sqlite") != 0)
+        return err_set(e, ERR_INVALID, "there is no store %s: sqlite or mem", o->store);
+    struct store_sqlite_options sqlite = {.path = o->path, .seal = o->seal, .loop = s->client.loop};
+    return store_sqlite_open(&sqlite, &sink, &s->store, e);
+}
+
+enum err_code shell_open(struct loop *l, const struct shell_options *o, struct shell **out_shell,
+                         struct err *e)
+{
+    struct shell *s = mem_zalloc(1, sizeof *s);
+
+    s->client = (struct loop_client){.event = shell_event, .turn = shell_turn};
+    loop_join(l, &s->client);
+    enum err_code code = store_open(s, o, e);
+    if (code != ERR_OK) {
+        loop_leave(&s->client);
+        mem_free(s);
+        return code;
+    }
+    mailbox_init(&s->inbox, SHELL_INBOX_MAX);
+    loop_attach(&s->client, INBOX_OP, &s->inbox);
+    s->metrics = metrics_new();
+    s->core = core_new(&(struct core_config){.seed = entropy_u64()});
+    shell_step(s, &(struct core_event){.type = EV_STARTED});
+    *out_shell = s;
+    return ERR_OK;
+}
+
+void shell_free(struct shell *s)
+{
+    loop_leave(&s->client);
+    mailbox_fini(&s->inbox);
+    core_free(s->core);
+    store_mem_disk_free(s->disk);
+    metrics_free(s->metrics);
+    mem_free(s);
+}
+
+void shell_add_front(struct shell *s, struct shell_front *f)
+{
+    CHECK(s->fronts_count < SHELL_FRONTS_MAX);
+    s->fronts[s->fronts_count++] = f;
+}
+
+struct mailbox *shell_inbox(struct shell *s)
+{
+    return &s->inbox;
+}
+
+struct core *shell_core(struct shell *s)
+{
+    return s->core;
+}
+
+struct metrics *shell_metrics(struct shell *s)
+{
+    return s->metrics;
+}
+
+bool shell_is_ready(struct shell *s)
+{
+    return atomic_load(&s->is_ready);
+}
