@@ -1,6 +1,180 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/kinds_priv.h"
-const struct kind kind_pod = {.group = "",
-                              .plural = "pods",
-                              .name_rule = name_subdomain,
-                              .flags = KIND_COUNTS | KIND_DELETED_BODY};
+/* The pod's row. Its rules are in pod_*.c. */
+#include "api/pod.h"
+
+static bool amount_parse(const Resource__Quantity *q, struct quantity *out)
+{
+    struct err e;
+    return q != NULL && quantity_parse(kind_str(q->string), out, &e) == ERR_OK;
+}
+
+bool pod_limit(const Core__ResourceRequirements *r, const char *name, struct quantity *out)
+{
+    for (size_t i = 0; r != NULL && i < r->n_limits; i++)
+        if (is_text(r->limits[i]->key, name))
+            return amount_parse(r->limits[i]->value, out);
+    return false;
+}
+
+bool pod_request(const Core__ResourceRequirements *r, const char *name, struct quantity *out)
+{
+    for (size_t i = 0; r != NULL && i < r->n_requests; i++)
+        if (is_text(r->requests[i]->key, name))
+            return amount_parse(r->requests[i]->value, out);
+    return false;
+}
+
+/* ------------------------------------------------------------------ quality of service */
+
+static bool asks(const Core__Container *k)
+{
+    static const char *const names[] = {"cpu", "memory"};
+    struct quantity q;
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if ((pod_limit(k->resources, names[i], &q) && q.nano != 0) ||
+            (pod_request(k->resources, names[i], &q) && q.nano != 0))
+            return true;
+    return false;
+}
+
+static bool guaranteed(const Core__Container *k)
+{
+    static const char *const names[] = {"cpu", "memory"};
+    struct quantity limit, request;
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (!pod_limit(k->resources, names[i], &limit) ||
+            !pod_request(k->resources, names[i], &request) || limit.nano == 0 ||
+            quantity_cmp(&limit, &request) != 0)
+            return false;
+    return true;
+}
+
+const char *pod_qos(const Core__PodSpec *s)
+{
+    bool any = false, all = true;
+    for (size_t i = 0; i < s->n_containers; i++) {
+        any = any || asks(s->containers[i]);
+        all = all && guaranteed(s->containers[i]);
+    }
+    for (size_t i = 0; i < s->n_init_containers; i++) {
+        any = any || asks(s->init_containers[i]);
+        all = all && guaranteed(s->init_containers[i]);
+    }
+    return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
+}
+
+/* ------------------------------------------------------------------ the row */
+
+/* A door that may change one thing only takes that one thing. */
+static void keep_all_but(struct kind_call *c, Core__Pod *pod, const Core__Pod *old)
+{
+    Core__PodSpec *spec = arena_alloc(c->arena, sizeof *spec);
+    if (spec == NULL || old->spec == NULL || pod->spec == NULL)
+        return;
+    *spec = *old->spec;
+    if (c->write == KIND_EPHEMERAL) {
+        spec->n_ephemeral_containers = pod->spec->n_ephemeral_containers;
+        spec->ephemeral_containers = pod->spec->ephemeral_containers;
+    } else if (c->write == KIND_UPDATE) {
+        spec = pod->spec; /* Ephemeral containers come through their own door. */
+        spec->n_ephemeral_containers = old->spec->n_ephemeral_containers;
+        spec->ephemeral_containers = old->spec->ephemeral_containers;
+    } else {
+        spec->node_name = pod->spec->node_name;
+    }
+    pod->spec = spec;
+}
+
+static void bound(struct kind_call *c, Core__Pod *pod)
+{
+    Core__PodCondition *cond = kind_new(c->arena, &core__pod_condition__descriptor);
+    Core__PodStatus *status = kind_new(c->arena, &core__pod_status__descriptor);
+    if (cond == NULL || status == NULL)
+        return;
+    if (pod->status != NULL)
+        *status = *pod->status;
+    default_text(&cond->type, "PodScheduled");
+    default_text(&cond->status, "True");
+    cond->last_transition_time = kind_new(c->arena, &meta__time__descriptor);
+    if (cond->last_transition_time != NULL) {
+        cond->last_transition_time->has_seconds = true;
+        cond->last_transition_time->seconds = wall_seconds(c->wall);
+    }
+    status->conditions = kind_grow(c->arena, status->conditions, status->n_conditions, 1);
+    if (status->conditions != NULL)
+        status->conditions[status->n_conditions++] = cond;
+    pod->status = status;
+}
+
+static void pod_prepare(struct kind_call *c, ProtobufCMessage *object, const ProtobufCMessage *old)
+{
+    Core__Pod *pod = (Core__Pod *)object;
+    if (pod->spec == NULL)
+        pod->spec = kind_new(c->arena, &core__pod_spec__descriptor);
+    if (pod->spec == NULL)
+        return;
+    if (old != NULL && c->write != KIND_STATUS)
+        keep_all_but(c, pod, (const Core__Pod *)old);
+    pod_defaults(c, pod->spec);
+    if (c->write == KIND_CREATE)
+        pod_admit(c, pod);
+    if (c->write == KIND_BIND)
+        bound(c, pod);
+}
+
+static void status_validate(struct kind_call *c, const Core__Pod *pod, const Core__Pod *old)
+{
+    struct field status = field_name(NULL, "status"), qos = field_name(&status, "qosClass");
+    const char *was = old->status == NULL ? NULL : old->status->qos_class;
+    const char *is = pod->status == NULL ? NULL : pod->status->qos_class;
+    if (!is_empty(was) && !is_text(is, was))
+        causes_invalid(&c->causes, &qos, kind_str(is), "field is immutable");
+}
+
+static void pod_validate(struct kind_call *c, const ProtobufCMessage *object,
+                         const ProtobufCMessage *old)
+{
+    const Core__Pod *pod = (const Core__Pod *)object;
+    struct field spec = field_name(NULL, "spec");
+    if (c->write == KIND_STATUS) {
+        status_validate(c, pod, (const Core__Pod *)old);
+        return;
+    }
+    if (c->write == KIND_BIND)
+        return;
+    pod_spec_validate(c, pod->spec, &spec);
+    if (old != NULL)
+        pod_update_validate(c, pod, (const Core__Pod *)old);
+}
+
+static const char *const pod_fields[] = {"spec.nodeName",
+                                         "spec.host",
+                                         "spec.restartPolicy",
+                                         "spec.schedulerName",
+                                         "spec.serviceAccountName",
+                                         "spec.hostNetwork",
+                                         "status.phase",
+                                         "status.podIP",
+                                         "status.nominatedNodeName",
+                                         NULL};
+
+static const struct kind_subresource pod_subresources[] = {
+    {"binding", NULL, NULL, "Binding", "create"},
+    {"ephemeralcontainers", NULL, NULL, NULL, "get patch update"},
+    {"eviction", "policy", "v1", "Eviction", "create"},
+    {"log", NULL, NULL, NULL, "get"},
+    {"status", NULL, NULL, NULL, "get patch update"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+const struct kind kind_pod = {
+    .group = "",
+    .plural = "pods",
+    .name_rule = name_subdomain,
+    .flags = KIND_COUNTS | KIND_DELETED_BODY,
+    .fields = pod_fields,
+    .subresources = pod_subresources,
+    .prepare = pod_prepare,
+    .validate = pod_validate,
+    .cell = pod_cell,
+};

@@ -48,6 +48,17 @@ void kind_warn(struct kind_call *c, const struct field *f, const char *fmt, ...)
         arena_printf(c->arena, STR_FMT "%s%s", STR_ARG(path), path.len == 0 ? "" : ": ", text);
 }
 
+void kind_deny(struct kind_call *c, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (c->denied.len == 0)
+        c->denied = arena_str(c->arena, str_of(text));
+}
+
 /* ------------------------------------------------------------------ messages in the arena */
 
 void *kind_new(struct arena *a, const ProtobufCMessageDescriptor *type)
@@ -90,7 +101,7 @@ const Meta__ObjectMeta *kind_meta_get(const ProtobufCMessage *object)
     return at == NULL ? NULL : (const Meta__ObjectMeta *)*at;
 }
 
-static struct str packed(const ProtobufCMessage *m, struct arena *a)
+struct str kind_bytes(const ProtobufCMessage *m, struct arena *a)
 {
     if (m == NULL)
         return STR("");
@@ -103,7 +114,7 @@ static struct str packed(const ProtobufCMessage *m, struct arena *a)
 
 bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b, struct arena *arena)
 {
-    return str_eq(packed(a, arena), packed(b, arena));
+    return str_eq(kind_bytes(a, arena), kind_bytes(b, arena));
 }
 
 /* ------------------------------------------------------------------ what is not the client's */
@@ -195,6 +206,8 @@ bool kind_prepare(const struct kind *k, struct kind_call *c, ProtobufCMessage *o
     }
     if (k->prepare != NULL)
         k->prepare(c, object, old);
+    if (c->denied.len > 0)
+        return false; /* As by Kubernetes: admission comes before validation. */
     meta_validate(k, c, kind_meta_get(object), kind_meta_get(old));
     if (k->validate != NULL)
         k->validate(c, object, old);

@@ -43,11 +43,14 @@ struct kind_call {
     struct causes causes;
     struct str warnings[KIND_WARNINGS_MAX]; /* "spec.x: ...", for Warning headers. */
     uint32_t warnings_count;
+    struct str denied; /* Not the object's fault: 403 with this reason. */
 };
 
 void kind_call_init(struct kind_call *c, struct arena *a, enum kind_write write, struct wall wall,
                     uint64_t random);
 void kind_warn(struct kind_call *c, const struct field *f, const char *fmt, ...) PRINTF(3, 4);
+
+void kind_deny(struct kind_call *c, const char *fmt, ...) PRINTF(2, 3); /* The first one stays. */
 
 enum kind_flags {
     KIND_NEEDS_VERSION = 1 << 0, /* A PUT without resourceVersion is refused (422). */
@@ -100,13 +103,16 @@ const Meta__ObjectMeta *kind_meta_get(const ProtobufCMessage *object); /* May be
 /*
  * What the client sent becomes what would be stored: metadata that is not the client's is put right,
  * status kept or cleared by the door, the kind's prepare() and validate(), generation counted. old:
- * the stored one, NULL on create. True when there is no cause in c.
+ * the stored one, NULL on create. True when there is no cause in c and nothing was denied.
  */
 bool kind_prepare(const struct kind *k, struct kind_call *c, ProtobufCMessage *object,
                   const ProtobufCMessage *old);
 
 /* Same content, by encoding. Either may be NULL. */
 bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b, struct arena *arena);
+
+/* A message's encoding, in the arena; empty for NULL. */
+struct str kind_bytes(const ProtobufCMessage *m, struct arena *a);
 
 /* For the kinds' own files: a message, or an array of count pointers, in the call's arena. NULL when
  * that is full (found where the answer is sent). */

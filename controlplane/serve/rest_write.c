@@ -219,13 +219,49 @@ static struct str shown_name(struct call *c, const Meta__ObjectMeta *m)
     return kind_str(m->name);
 }
 
+static bool denied(struct call *c, const Meta__ObjectMeta *m, struct str why)
+{
+    struct str plural = c->schema->plural, name = kind_str(m == NULL ? NULL : m->name);
+    status_set(&c->status, &c->r->arena, STATUS_FORBIDDEN,
+               STR_FMT " \"" STR_FMT "\" is forbidden: " STR_FMT, STR_ARG(plural), STR_ARG(name),
+               STR_ARG(why));
+    status_details(&c->status, c->schema->group, plural, name);
+    return false;
+}
+
+/* A pod runs as a service account that is there. The only look at another object before a write: it
+ * is a kindness to the client, not a guarantee, so a snapshot is good enough. */
+static bool account_exists(struct call *c, const ProtobufCMessage *object)
+{
+    struct arena *a = &c->r->arena;
+    if (object->descriptor != &core__pod__descriptor)
+        return true;
+    const Core__Pod *pod = (const Core__Pod *)object;
+    struct str ns = c->r->at.namespace, name = kind_str(pod->spec->service_account_name);
+    struct str key =
+        arena_printf(a, "/serviceaccounts/" STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
+    struct index_snapshot now = index_snapshot(rest_index(c->r));
+    bool is_there = index_find(&now, key) != NULL;
+    index_snapshot_free(&now);
+    /* The default one is made right after its namespace: a pod may be quicker. */
+    if (is_there || str_is(name, "default"))
+        return true;
+    return denied(c, pod->metadata,
+                  arena_printf(a,
+                               "error looking up service account " STR_FMT "/" STR_FMT
+                               ": serviceaccount \"" STR_FMT "\" not found",
+                               STR_ARG(ns), STR_ARG(name), STR_ARG(name)));
+}
+
 static bool prepare(struct call *c, ProtobufCMessage *object, const ProtobufCMessage *old)
 {
     struct change *w = c->own;
     kind_call_init(&w->prepared, &c->r->arena, w->door, rest_wall(c->r), rest_random(c->r));
     w->warned = 0;
     if (kind_prepare(c->kind, &w->prepared, object, old))
-        return true;
+        return old != NULL || account_exists(c, object);
+    if (w->prepared.denied.len > 0)
+        return denied(c, kind_meta_get(object), w->prepared.denied);
     return status_invalid(&c->status, c->schema->group, c->schema->kind,
                           shown_name(c, kind_meta_get(object)), &w->prepared.causes);
 }
@@ -361,6 +397,26 @@ static void bind_done(struct call *c)
     reply_status(c);
 }
 
+static bool bind_fits(struct call *c, const Core__PodSpec *s)
+{
+    struct change *w = c->own;
+    struct str name = w->name;
+    struct arena *a = &c->r->arena;
+    struct str why = {NULL, 0};
+    if (s != NULL && !is_empty_text(s->node_name))
+        why = arena_printf(a, "is already assigned to node \"%s\"", s->node_name);
+    else if (s != NULL && s->n_scheduling_gates > 0)
+        why = STR("has non-empty .spec.schedulingGates");
+    if (why.at == NULL)
+        return true;
+    status_set(&c->status, a, STATUS_CONFLICT,
+               "Operation cannot be fulfilled on pods/binding \"" STR_FMT "\": pod " STR_FMT
+               " " STR_FMT,
+               STR_ARG(name), STR_ARG(name), STR_ARG(why));
+    status_details(&c->status, STR(""), STR("pods/binding"), name);
+    return false;
+}
+
 static void bind_again(struct call *c)
 {
     struct change *w = c->own;
@@ -373,18 +429,27 @@ static void bind_again(struct call *c)
         reply_status(c);
         return;
     }
-    if (pod->spec != NULL && !is_empty_text(pod->spec->node_name)) {
-        struct str name = w->name;
-        status_set(&c->status, &c->r->arena, STATUS_CONFLICT,
-                   "Operation cannot be fulfilled on pods/binding \"" STR_FMT "\": pod " STR_FMT
-                   " is already assigned to node \"%s\"",
-                   STR_ARG(name), STR_ARG(name), pod->spec->node_name);
-        status_details(&c->status, STR(""), STR("pods/binding"), name);
+    if (bind_fits(c, pod->spec)) {
+        pod->spec->node_name = c->target;
+        change_submit_message(c, &pod->base);
+    } else {
         reply_status(c);
-        return;
     }
-    pod->spec->node_name = c->target;
-    change_submit_message(c, &pod->base);
+}
+
+static bool binding_check(struct call *c, const Core__Binding *b)
+{
+    if (!str_eq(kind_str(b->metadata == NULL ? NULL : b->metadata->name), c->r->at.name))
+        return bad_request(c, "name in URL does not match name in Binding object");
+    if (b->target == NULL || is_empty_text(b->target->name))
+        return bad_request(c, "target.name: Required value");
+    struct str kind = kind_str(b->target->kind);
+    if (kind.len > 0 && !str_is(kind, "Node"))
+        return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST,
+                          "target.kind: Unsupported value: \"" STR_FMT
+                          "\": supported values: \"Node\", \"<empty>\"",
+                          STR_ARG(kind));
+    return true;
 }
 
 void bind_begin(struct call *c)
@@ -414,8 +479,7 @@ void bind_begin(struct call *c)
     const Core__Binding *b = (const Core__Binding *)object;
     if (rc != ERR_OK)
         reply_err(c, &e);
-    else if (b->target == NULL || is_empty_text(b->target->name)) {
-        status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST, "target.name: Required value");
+    else if (!binding_check(c, b)) {
         reply_status(c);
     } else if (change_options(c, w, "CreateOptions")) {
         c->target = b->target->name;

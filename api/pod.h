@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pod.h -- what the files about pods share: defaults, validation, updates, cells.
+ */
+#ifndef API_POD_H
+#define API_POD_H
+
+#include "api/kinds_priv.h"
+#include "api/quantity.h"
+
+/* ServiceAccounts' credentials are mounted here; the volume is made with the pod, as by Kubernetes. */
+#define POD_TOKEN_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
+#define POD_TOKEN_VOLUME "kube-api-access-"
+
+void pod_defaults(struct kind_call *c, Core__PodSpec *s);
+void pod_admit(struct kind_call *c,
+               Core__Pod *pod); /* What Kubernetes' admission adds on create. */
+void pod_spec_validate(struct kind_call *c, const Core__PodSpec *s, const struct field *at);
+void pod_update_validate(struct kind_call *c, const Core__Pod *pod, const Core__Pod *old);
+void pod_container_validate(struct kind_call *c, const Core__PodSpec *s, const Core__Container *k,
+                            const struct field *at);
+void pod_volumes_validate(struct kind_call *c, const Core__PodSpec *s, const struct field *at);
+void pod_resources_validate(struct kind_call *c, const Core__ResourceRequirements *r,
+                            const struct field *at);
+const char *pod_qos(const Core__PodSpec *s);
+struct kind_cell pod_cell(const ProtobufCMessage *object, struct str column, struct wall now,
+                          struct arena *a);
+
+/* The amount of a resource in a list of limits or requests; false: it is not there. */
+bool pod_limit(const Core__ResourceRequirements *r, const char *name, struct quantity *out);
+bool pod_request(const Core__ResourceRequirements *r, const char *name, struct quantity *out);
+
+/* An ephemeral container has a container's fields under another message's name. */
+const Core__Container *pod_ephemeral(const Core__EphemeralContainer *e);
+
+#endif /* API_POD_H */

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What Kubernetes' admission plugins add to a new pod, because clients and controllers count on it:
+ * the service account and its credentials' volume, a priority, and tolerations that keep a pod on a
+ * node that is lost for five minutes.
+ */
+#include "api/pod.h"
+
+/* ------------------------------------------------------------------ service account */
+
+static Core__VolumeProjection *projection(struct kind_call *c)
+{
+    return kind_new(c->arena, &core__volume_projection__descriptor);
+}
+
+static void token_source(struct kind_call *c, Core__VolumeProjection *p)
+{
+    p->service_account_token =
+        kind_new(c->arena, &core__service_account_token_projection__descriptor);
+    if (p->service_account_token == NULL)
+        return;
+    p->service_account_token->has_expiration_seconds = true;
+    p->service_account_token->expiration_seconds = 3607;
+    default_text(&p->service_account_token->path, "token");
+}
+
+static void ca_source(struct kind_call *c, Core__VolumeProjection *p)
+{
+    Core__ConfigMapProjection *m = kind_new(c->arena, &core__config_map_projection__descriptor);
+    Core__KeyToPath *item = kind_new(c->arena, &core__key_to_path__descriptor);
+    p->config_map = m;
+    if (m == NULL || item == NULL)
+        return;
+    m->local_object_reference = kind_new(c->arena, &core__local_object_reference__descriptor);
+    if (m->local_object_reference != NULL)
+        default_text(&m->local_object_reference->name, "kube-root-ca.crt");
+    default_text(&item->key, "ca.crt");
+    default_text(&item->path, "ca.crt");
+    m->items = kind_grow(c->arena, &item, 1, 0);
+    m->n_items = m->items != NULL;
+}
+
+static void namespace_source(struct kind_call *c, Core__VolumeProjection *p)
+{
+    Core__DownwardAPIProjection *d = kind_new(c->arena, &core__downward_apiprojection__descriptor);
+    Core__DownwardAPIVolumeFile *file =
+        kind_new(c->arena, &core__downward_apivolume_file__descriptor);
+    p->downward_api = d;
+    if (d == NULL || file == NULL)
+        return;
+    default_text(&file->path, "namespace");
+    file->field_ref = kind_new(c->arena, &core__object_field_selector__descriptor);
+    if (file->field_ref != NULL) {
+        default_text(&file->field_ref->api_version, "v1");
+        default_text(&file->field_ref->field_path, "metadata.namespace");
+    }
+    d->items = kind_grow(c->arena, &file, 1, 0);
+    d->n_items = d->items != NULL;
+}
+
+static char *token_volume(struct kind_call *c, Core__PodSpec *s)
+{
+    Core__VolumeProjection *sources[] = {projection(c), projection(c), projection(c)};
+    Core__Volume *v = kind_new(c->arena, &core__volume__descriptor);
+    Core__VolumeSource *source = kind_new(c->arena, &core__volume_source__descriptor);
+    Core__ProjectedVolumeSource *p = kind_new(c->arena, &core__projected_volume_source__descriptor);
+    Core__Volume **volumes = kind_grow(c->arena, s->volumes, s->n_volumes, 1);
+    if (sources[0] == NULL || sources[1] == NULL || sources[2] == NULL || v == NULL ||
+        source == NULL || p == NULL || volumes == NULL)
+        return NULL;
+    token_source(c, sources[0]);
+    ca_source(c, sources[1]);
+    namespace_source(c, sources[2]);
+    p->sources = kind_grow(c->arena, sources, COUNT_OF(sources), 0);
+    p->n_sources = p->sources == NULL ? 0 : COUNT_OF(sources);
+    p->has_default_mode = true;
+    p->default_mode = 420;
+    source->projected = p;
+    v->volume_source = source;
+    struct str suffix = kind_suffix(c);
+    v->name =
+        (char *)(uintptr_t)arena_printf(c->arena, POD_TOKEN_VOLUME STR_FMT, STR_ARG(suffix)).at;
+    volumes[s->n_volumes++] = v;
+    s->volumes = volumes;
+    return v->name;
+}
+
+static bool has_token(const Core__Container *k)
+{
+    for (size_t i = 0; i < k->n_volume_mounts; i++)
+        if (is_text(k->volume_mounts[i]->mount_path, POD_TOKEN_PATH))
+            return true;
+    return false;
+}
+
+static void token_mount(struct kind_call *c, Core__Container *k, char *volume)
+{
+    Core__VolumeMount **mounts = kind_grow(c->arena, k->volume_mounts, k->n_volume_mounts, 1);
+    Core__VolumeMount *mount = kind_new(c->arena, &core__volume_mount__descriptor);
+    if (mounts == NULL || mount == NULL || has_token(k))
+        return;
+    mount->name = volume;
+    mount->has_read_only = mount->read_only = true;
+    default_text(&mount->mount_path, POD_TOKEN_PATH);
+    mounts[k->n_volume_mounts++] = mount;
+    k->volume_mounts = mounts;
+}
+
+static void admit_account(struct kind_call *c, Core__PodSpec *s)
+{
+    bool wanted = !s->has_automount_service_account_token || s->automount_service_account_token;
+    size_t needing = 0;
+    default_text(&s->service_account_name, "default");
+    s->service_account = s->service_account_name;
+    for (size_t i = 0; i < s->n_containers; i++)
+        needing += !has_token(s->containers[i]);
+    if (!wanted || needing == 0)
+        return;
+    char *volume = token_volume(c, s);
+    for (size_t i = 0; volume != NULL && i < s->n_init_containers; i++)
+        token_mount(c, s->init_containers[i], volume);
+    for (size_t i = 0; volume != NULL && i < s->n_containers; i++)
+        token_mount(c, s->containers[i], volume);
+}
+
+/* ------------------------------------------------------------------ priority */
+
+static void admit_priority(struct kind_call *c, Core__PodSpec *s)
+{
+    static const struct {
+        const char *name;
+        int32_t value;
+    } classes[] = {{"system-cluster-critical", 2000000000}, {"system-node-critical", 2000001000}};
+    int32_t priority = 0;
+    bool known = is_empty(s->priority_class_name);
+    for (size_t i = 0; i < COUNT_OF(classes); i++) {
+        if (is_text(s->priority_class_name, classes[i].name)) {
+            priority = classes[i].value;
+            known = true;
+        }
+    }
+    if (!known)
+        kind_deny(c, "no PriorityClass with name %s was found", s->priority_class_name);
+    else if (s->has_priority && s->priority != priority)
+        kind_deny(c,
+                  "the integer value of priority (%d) must not be provided in pod spec; priority "
+                  "admission controller computed %d from the given PriorityClass name",
+                  s->priority, priority);
+    s->has_priority = true;
+    s->priority = priority;
+    default_text(&s->preemption_policy, "PreemptLowerPriority");
+}
+
+/* ------------------------------------------------------------------ tolerations */
+
+static bool tolerates(const Core__PodSpec *s, const char *key)
+{
+    for (size_t i = 0; i < s->n_tolerations; i++) {
+        const Core__Toleration *t = s->tolerations[i];
+        bool same_key =
+            is_text(t->key, key) || (is_empty(t->key) && is_text(t->operator_, "Exists"));
+        bool same_effect = is_empty(t->effect) || is_text(t->effect, "NoExecute");
+        if (same_key && same_effect)
+            return true;
+    }
+    return false;
+}
+
+static void admit_tolerations(struct kind_call *c, Core__PodSpec *s)
+{
+    static const char *const keys[] = {"node.kubernetes.io/not-ready",
+                                       "node.kubernetes.io/unreachable"};
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        Core__Toleration **list = kind_grow(c->arena, s->tolerations, s->n_tolerations, 1);
+        Core__Toleration *t = kind_new(c->arena, &core__toleration__descriptor);
+        if (list == NULL || t == NULL || tolerates(s, keys[i]))
+            continue;
+        default_text(&t->key, keys[i]);
+        default_text(&t->operator_, "Exists");
+        default_text(&t->effect, "NoExecute");
+        t->has_toleration_seconds = true;
+        t->toleration_seconds = 300;
+        list[s->n_tolerations++] = t;
+        s->tolerations = list;
+    }
+}
+
+/* ------------------------------------------------------------------ first status */
+
+static void gated(struct kind_call *c, Core__PodStatus *status)
+{
+    Core__PodCondition *cond = kind_new(c->arena, &core__pod_condition__descriptor);
+    if (cond == NULL)
+        return;
+    default_text(&cond->type, "PodScheduled");
+    default_text(&cond->status, "False");
+    default_text(&cond->reason, "SchedulingGated");
+    default_text(&cond->message, "Scheduling is blocked due to non-empty scheduling gates");
+    cond->last_transition_time = kind_new(c->arena, &meta__time__descriptor);
+    if (cond->last_transition_time != NULL) {
+        cond->last_transition_time->has_seconds = true;
+        cond->last_transition_time->seconds = wall_seconds(c->wall);
+    }
+    status->conditions = kind_grow(c->arena, &cond, 1, 0);
+    status->n_conditions = status->conditions != NULL;
+}
+
+void pod_admit(struct kind_call *c, Core__Pod *pod)
+{
+    Core__PodStatus *status = kind_new(c->arena, &core__pod_status__descriptor);
+    admit_account(c, pod->spec);
+    admit_priority(c, pod->spec);
+    admit_tolerations(c, pod->spec);
+    pod->status = status;
+    if (status == NULL)
+        return;
+    default_text(&status->phase, "Pending");
+    default_text(&status->qos_class, pod_qos(pod->spec));
+    if (pod->spec->n_scheduling_gates > 0)
+        gated(c, status);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * May this pod be stored? The rules and their order are Kubernetes', so that a manifest that fails
+ * here fails there with the same causes. What Kubernetes would store and we cannot run yet is
+ * stored too, and fails on its node, visibly (docs/decisions/).
+ */
+#include "api/pod.h"
+
+static const char *const policies[] = {"Always", "OnFailure", "Never", NULL};
+static const char *const dns_policies[] = {"ClusterFirstWithHostNet", "ClusterFirst", "Default",
+                                           "None", NULL};
+
+/* ------------------------------------------------------------------ lists of containers */
+
+struct names_seen {
+    const char **at;
+    size_t count;
+};
+
+/* True once; CAUSE_DUPLICATE at f the second time. */
+static void check_once(struct kind_call *c, struct names_seen *seen, const struct field *f,
+                       const char *name)
+{
+    for (size_t i = 0; i < seen->count; i++) {
+        if (is_text(seen->at[i], name)) {
+            struct str quoted = status_quote(c->arena, kind_str(name));
+            causes_add(&c->causes, CAUSE_DUPLICATE, f, STR_FMT, STR_ARG(quoted));
+            return;
+        }
+    }
+    seen->at[seen->count++] = name;
+}
+
+static void container_name(struct kind_call *c, struct names_seen *seen, const Core__Container *k,
+                           const struct field *at)
+{
+    struct field name = field_name(at, "name");
+    if (is_empty(k->name)) {
+        causes_add(&c->causes, CAUSE_REQUIRED, &name, "%s", "");
+        return;
+    }
+    if (names_check(&c->causes, &name, kind_str(k->name), name_label(kind_str(k->name))))
+        check_once(c, seen, &name, k->name);
+}
+
+static void containers_validate(struct kind_call *c, const Core__PodSpec *s,
+                                struct names_seen *seen, const struct field *spec)
+{
+    struct field list = field_name(spec, "containers"), init = field_name(spec, "initContainers");
+    struct field ephemeral = field_name(spec, "ephemeralContainers");
+    if (s->n_containers == 0)
+        causes_add(&c->causes, CAUSE_REQUIRED, &list, "%s", "");
+    for (size_t i = 0; i < s->n_containers; i++) {
+        struct field at = field_index(&list, i);
+        container_name(c, seen, s->containers[i], &at);
+        pod_container_validate(c, s, s->containers[i], &at);
+    }
+    for (size_t i = 0; i < s->n_init_containers; i++) {
+        struct field at = field_index(&init, i);
+        container_name(c, seen, s->init_containers[i], &at);
+        pod_container_validate(c, s, s->init_containers[i], &at);
+    }
+    for (size_t i = 0; i < s->n_ephemeral_containers; i++) {
+        struct field at = field_index(&ephemeral, i);
+        const Core__Container *k = pod_ephemeral(s->ephemeral_containers[i]);
+        container_name(c, seen, k, &at);
+        pod_container_validate(c, s, k, &at);
+    }
+}
+
+/* Two containers of a pod cannot have the same port of the host. */
+static void host_ports_validate(struct kind_call *c, const Core__PodSpec *s,
+                                const struct field *spec)
+{
+    struct field list = field_name(spec, "containers");
+    struct str seen = STR("|");
+    for (size_t i = 0; i < s->n_containers; i++) {
+        struct field at = field_index(&list, i), ports = field_name(&at, "ports");
+        for (size_t n = 0; n < s->containers[i]->n_ports; n++) {
+            const Core__ContainerPort *p = s->containers[i]->ports[n];
+            struct field one = field_index(&ports, n), f = field_name(&one, "hostPort");
+            struct str key = arena_printf(c->arena, "|%s/%s/%d|", kind_str(p->protocol).at,
+                                          kind_str(p->host_ip).at, p->host_port);
+            if (p->host_port == 0)
+                continue;
+            bool is_taken = key.at != NULL && seen.at != NULL && strstr(seen.at, key.at) != NULL;
+            if (is_taken)
+                causes_add(&c->causes, CAUSE_DUPLICATE, &f, "\"" STR_FMT "\"", (int)key.len - 2,
+                           key.at + 1);
+            seen = arena_printf(c->arena, STR_FMT STR_FMT, STR_ARG(seen), STR_ARG(key));
+        }
+    }
+}
+
+static void images_validate(struct kind_call *c, const Core__PodSpec *s, const struct field *spec)
+{
+    struct field list = field_name(spec, "containers");
+    for (size_t i = 0; i < s->n_containers; i++) {
+        struct field at = field_index(&list, i), f = field_name(&at, "image");
+        struct str image = kind_str(s->containers[i]->image);
+        if (str_trim(image).len != image.len)
+            causes_invalid(&c->causes, &f, image, "must not have leading or trailing whitespace");
+    }
+}
+
+/* ------------------------------------------------------------------ where it may run */
+
+static void node_selector_validate(struct kind_call *c, const Core__PodSpec *s,
+                                   const struct field *spec)
+{
+    struct field f = field_name(spec, "nodeSelector");
+    for (size_t i = 0; i < s->n_node_selector; i++) {
+        struct str key = kind_str(s->node_selector[i]->key);
+        struct str value = kind_str(s->node_selector[i]->value);
+        names_check(&c->causes, &f, key, name_qualified(key));
+        names_check(&c->causes, &f, value, name_label_value(value));
+    }
+}
+
+static void toleration_validate(struct kind_call *c, const Core__Toleration *t,
+                                const struct field *at)
+{
+    static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
+    static const char *const operators[] = {"Equal", "Exists", NULL};
+    struct field key = field_name(at, "key"), operator_ = field_name(at, "operator");
+    struct field effect = field_name(at, "effect");
+    bool exists = is_text(t->operator_, "Exists");
+    if (!is_empty(t->key))
+        names_check(&c->causes, &key, kind_str(t->key), name_qualified(kind_str(t->key)));
+    if (is_empty(t->key) && !exists)
+        causes_invalid(&c->causes, &operator_, kind_str(t->operator_),
+                       "operator must be Exists when `key` is empty, which means \"match all "
+                       "values and all keys\"");
+    if (t->has_toleration_seconds && !is_text(t->effect, "NoExecute"))
+        causes_invalid(&c->causes, &effect, kind_str(t->effect),
+                       "effect must be 'NoExecute' when `tolerationSeconds` is set");
+    if (exists && !is_empty(t->value))
+        causes_invalid(&c->causes, &operator_, kind_str(t->value),
+                       "value must be empty when `operator` is 'Exists'");
+    if (!is_empty(t->operator_))
+        check_one_of(c, &operator_, t->operator_, operators);
+    if (!is_empty(t->effect))
+        check_one_of(c, &effect, t->effect, effects);
+}
+
+static void scheduling_validate(struct kind_call *c, const Core__PodSpec *s,
+                                const struct field *spec)
+{
+    struct field gates = field_name(spec, "schedulingGates");
+    struct field spread = field_name(spec, "topologySpreadConstraints");
+    for (size_t i = 0; i < s->n_scheduling_gates; i++) {
+        struct field at = field_index(&gates, i), f = field_name(&at, "name");
+        struct str name = kind_str(s->scheduling_gates[i]->name);
+        names_check(&c->causes, &f, name, name_qualified(name));
+    }
+    for (size_t i = 0; i < s->n_topology_spread_constraints; i++) {
+        static const char *const choices[] = {"DoNotSchedule", "ScheduleAnyway", NULL};
+        const Core__TopologySpreadConstraint *t = s->topology_spread_constraints[i];
+        struct field at = field_index(&spread, i), skew = field_name(&at, "maxSkew");
+        struct field key = field_name(&at, "topologyKey");
+        struct field when = field_name(&at, "whenUnsatisfiable");
+        struct field labels = field_name(&at, "labelSelector");
+        if (t->max_skew <= 0)
+            causes_invalid_i64(&c->causes, &skew, t->max_skew, "must be greater than zero");
+        if (is_empty(t->topology_key))
+            causes_add(&c->causes, CAUSE_REQUIRED, &key, "can not be empty");
+        check_one_of(c, &when, t->when_unsatisfiable, choices);
+        if (t->label_selector == NULL && c->write == KIND_CREATE)
+            kind_warn(c, &labels, "a null labelSelector results in matching no pod");
+    }
+}
+
+static void tolerations_validate(struct kind_call *c, const Core__PodSpec *s,
+                                 const struct field *spec)
+{
+    struct field list = field_name(spec, "tolerations");
+    for (size_t i = 0; i < s->n_tolerations; i++) {
+        struct field at = field_index(&list, i);
+        toleration_validate(c, s->tolerations[i], &at);
+    }
+}
+
+/* ------------------------------------------------------------------ the rest of the spec */
+
+static void label_if_given(struct kind_call *c, const struct field *spec, const char *name,
+                           const char *value)
+{
+    struct field f = field_name(spec, name);
+    if (!is_empty(value))
+        names_check(&c->causes, &f, kind_str(value), name_label(kind_str(value)));
+}
+
+static void subdomain_if_given(struct kind_call *c, const struct field *spec, const char *name,
+                               const char *value)
+{
+    struct field f = field_name(spec, name);
+    if (!is_empty(value))
+        names_check(&c->causes, &f, kind_str(value), name_subdomain(kind_str(value)));
+}
+
+void pod_spec_validate(struct kind_call *c, const Core__PodSpec *s, const struct field *at)
+{
+    struct field restart = field_name(at, "restartPolicy"), dns = field_name(at, "dnsPolicy");
+    struct field deadline = field_name(at, "activeDeadlineSeconds");
+    size_t names = s->n_containers + s->n_init_containers + s->n_ephemeral_containers;
+    struct names_seen seen = {arena_zalloc(c->arena, names + 1, sizeof(char *)), 0};
+    if (seen.at == NULL)
+        return;
+    pod_volumes_validate(c, s, at);
+    containers_validate(c, s, &seen, at);
+    check_one_of(c, &restart, s->restart_policy, policies);
+    check_one_of(c, &dns, s->dns_policy, dns_policies);
+    node_selector_validate(c, s, at);
+    host_ports_validate(c, s, at);
+    scheduling_validate(c, s, at);
+    subdomain_if_given(c, at, "serviceAccountName", s->service_account_name);
+    subdomain_if_given(c, at, "nodeName", s->node_name);
+    if (s->has_active_deadline_seconds &&
+        (s->active_deadline_seconds < 1 || s->active_deadline_seconds > INT32_MAX))
+        causes_invalid_i64(&c->causes, &deadline, s->active_deadline_seconds,
+                           "must be between 1 and 2147483647, inclusive");
+    label_if_given(c, at, "hostname", s->hostname);
+    label_if_given(c, at, "subdomain", s->subdomain);
+    tolerations_validate(c, s, at);
+    subdomain_if_given(c, at, "priorityClassName", s->priority_class_name);
+    images_validate(c, s, at);
+}

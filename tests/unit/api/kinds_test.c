@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/kinds.h"
+#include "api/table.h"
+#include "api/transcode.h"
+#include "proto/k8s/core_v1.pb-c.h"
+#include "tests/testlib/test.h"
+
+enum { NOW_S = 1800000000 };
+
+struct world {
+    struct arena a;
+    const struct kind *kind;
+    struct kind_call call;
+};
+
+static void world_init(struct world *w, const char *group, const char *plural)
+{
+    arena_init(&w->a, 16 << 20);
+    w->kind = kind_find(str_of(group), str_of(plural));
+    cr_assert_not_null(w->kind);
+}
+
+static ProtobufCMessage *parse(struct world *w, const char *json)
+{
+    const struct schema_kind *s = kind_schema(w->kind);
+    ProtobufCMessage *m = NULL;
+    struct buf raw;
+    struct err e = {0};
+    buf_init(&raw, 1 << 20);
+    enum err_code rc = transcode_from_json(s->message, str_of(json), &w->a, NULL, NULL, &raw, &e);
+    cr_assert_eq(rc, ERR_OK, "%s", e.text);
+    rc = transcode_unpack(s->message, arena_str(&w->a, buf_str(&raw)), &w->a, &m, &e);
+    cr_assert_eq(rc, ERR_OK, "%s", e.text);
+    buf_free(&raw);
+    return m;
+}
+
+static bool prepare(struct world *w, enum kind_write door, ProtobufCMessage *m,
+                    const ProtobufCMessage *old)
+{
+    kind_call_init(&w->call, &w->a, door, (struct wall){(int64_t)NOW_S * 1000000000}, 12345);
+    return kind_prepare(w->kind, &w->call, m, old);
+}
+
+static const char *json_of(struct world *w, const ProtobufCMessage *m)
+{
+    struct buf raw, out;
+    struct err e;
+    buf_init(&raw, 1 << 20);
+    buf_init(&out, 1 << 20);
+    cr_assert_eq(transcode_pack(kind_schema(w->kind)->message, m, &w->a, &raw, &e), ERR_OK);
+    cr_assert_eq(transcode_to_json(kind_schema(w->kind)->message, buf_str(&raw), NULL, &out, &e),
+                 ERR_OK);
+    const char *text = arena_dup(&w->a, buf_str(&out));
+    buf_free(&raw);
+    buf_free(&out);
+    return text;
+}
+
+/* The causes as lines "field: message", in order. */
+static const char *causes_of(struct world *w)
+{
+    struct str text = STR("");
+    for (const struct cause *c = w->call.causes.first; c != NULL; c = c->next)
+        text = arena_printf(&w->a, STR_FMT STR_FMT ": " STR_FMT "\n", STR_ARG(text),
+                            STR_ARG(c->field), STR_ARG(c->message));
+    return text.at;
+}
+
+TEST(kinds, every_row_has_its_schema)
+{
+    for (const struct kind *const *k = kinds; *k != NULL; k++) {
+        const struct schema_kind *s = kind_schema(*k);
+        cr_assert_not_null(s, "%s", (*k)->plural);
+        for (uint32_t i = 0; i < s->columns_count; i++)
+            cr_assert(s->columns[i].path.len > 0 || (*k)->cell != NULL, "%s: who computes %.*s?",
+                      (*k)->plural, STR_ARG(s->columns[i].name));
+    }
+    cr_assert_eq(schema_kinds_count, 11);
+}
+
+TEST(kinds, a_secret_takes_its_strings)
+{
+    struct world w;
+    world_init(&w, "", "secrets");
+    ProtobufCMessage *m = parse(&w, "{\"metadata\":{\"name\":\"s\"},\"data\":{\"a\":\"MQ==\"},"
+                                    "\"stringData\":{\"a\":\"2\",\"b\":\"3\"}}");
+    cr_assert(prepare(&w, KIND_CREATE, m, NULL));
+    cr_assert_not_null(strstr(json_of(&w, m), "\"data\":{\"a\":\"Mg==\",\"b\":\"Mw==\"},"
+                                              "\"type\":\"Opaque\""));
+    arena_free(&w.a);
+}
+
+TEST(kinds, a_pod_gets_its_defaults)
+{
+    struct world w;
+    world_init(&w, "", "pods");
+    ProtobufCMessage *m =
+        parse(&w, "{\"metadata\":{\"name\":\"p\",\"uid\":\"mine\"},\"spec\":{"
+                  "\"containers\":[{\"name\":\"c\",\"image\":\"i:2\",\"resources\":"
+                  "{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"}}}]},\"status\":{"
+                  "\"phase\":\"Running\"}}");
+    cr_assert(prepare(&w, KIND_CREATE, m, NULL), "%s", causes_of(&w));
+    const char *text = json_of(&w, m);
+    static const char *const parts[] = {"\"imagePullPolicy\":\"IfNotPresent\"",
+                                        "\"requests\":{\"cpu\":\"1\",\"memory\":\"1Gi\"}",
+                                        "\"qosClass\":\"Guaranteed\"",
+                                        "\"phase\":\"Pending\"",
+                                        "\"name\":\"kube-api-access-",
+                                        "\"tolerationSeconds\":300",
+                                        "\"generation\":1",
+                                        "\"schedulerName\":\"default-scheduler\""};
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
+        cr_assert_not_null(strstr(text, parts[i]), "%s is not in %s", parts[i], text);
+    cr_assert_null(strstr(text, "mine"), "a uid is not the client's to choose");
+
+    /* Idempotent: what was stored, sent back, changes nothing. */
+    ProtobufCMessage *again = parse(&w, text);
+    cr_assert(prepare(&w, KIND_UPDATE, again, m), "%s", causes_of(&w));
+    cr_assert_str_eq(json_of(&w, again), text);
+    arena_free(&w.a);
+}
+
+TEST(kinds, every_mistake_of_a_pod_is_told)
+{
+    struct world w;
+    world_init(&w, "", "pods");
+    ProtobufCMessage *m = parse(
+        &w, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"restartPolicy\":\"Odd\",\"containers\":["
+            "{\"name\":\"c\",\"image\":\"i\",\"ports\":[{\"containerPort\":70000}],"
+            "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]},{\"name\":\"c\"}]}}");
+    cr_assert_not(prepare(&w, KIND_CREATE, m, NULL));
+    cr_assert_str_eq(
+        causes_of(&w),
+        "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and "
+        "65535, inclusive\n"
+        "spec.containers[0].volumeMounts[0].name: Not found: \"v\"\n"
+        "spec.containers[1].name: Duplicate value: \"c\"\n"
+        "spec.containers[1].image: Required value\n"
+        "spec.restartPolicy: Unsupported value: \"Odd\": supported values: \"Always\", "
+        "\"OnFailure\", \"Never\"\n");
+    arena_free(&w.a);
+}
+
+TEST(kinds, a_pod_keeps_what_it_runs_with)
+{
+    struct world w;
+    world_init(&w, "", "pods");
+    ProtobufCMessage *m = parse(&w, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{"
+                                    "\"name\":\"c\",\"image\":\"i:1\"}]}}");
+    cr_assert(prepare(&w, KIND_CREATE, m, NULL));
+    char *text = arena_dup(&w.a, str_of(json_of(&w, m)));
+    strstr(text, "i:1")[2] = '2';
+    cr_assert(prepare(&w, KIND_UPDATE, parse(&w, text), m), "%s", causes_of(&w));
+
+    ProtobufCMessage *other = parse(&w, json_of(&w, m));
+    ((Core__Pod *)other)->spec->hostname = arena_dup(&w.a, STR("h"));
+    cr_assert_not(prepare(&w, KIND_UPDATE, other, m));
+    cr_assert_not_null(strstr(causes_of(&w), "spec: Forbidden: pod updates may not change"));
+    cr_assert_not_null(strstr(causes_of(&w), "spec.hostname"), "what differs is named");
+    arena_free(&w.a);
+}
+
+TEST(kinds, a_machine_that_asks_for_too_much_is_told_where)
+{
+    struct world w;
+    world_init(&w, "kubevirt.io", "virtualmachineinstances");
+    ProtobufCMessage *m = parse(
+        &w, "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"domain\":{\"devices\":{\"tpm\":{"
+            "\"enabled\":true},\"autoattachGraphicsDevice\":false,\"disks\":[{\"name\":\"d\"}]},"
+            "\"cpu\":{\"cores\":2,\"dedicatedCpuPlacement\":true},\"resources\":{\"requests\":{"
+            "\"cpu\":\"1\"}}}}}");
+    cr_assert_not(prepare(&w, KIND_CREATE, m, NULL));
+    cr_assert_str_eq(
+        causes_of(&w),
+        "spec.domain.devices.tpm: Forbidden: Baton does not support this yet\n"
+        "spec.domain.resources.requests[cpu]: Invalid value: \"1000m\": with "
+        "dedicatedCpuPlacement it must be the number of vCPUs, 2\n"
+        "spec.domain.memory.guest: Required value: how much memory the guest has, here or in "
+        "resources.requests.memory\n"
+        "spec.domain.devices.disks[0].name: Invalid value: \"d\": no volume in spec.volumes has "
+        "this name\n");
+    arena_free(&w.a);
+}
+
+TEST(kinds, ages)
+{
+    static const struct {
+        int64_t ago;
+        const char *text;
+    } cases[] = {{0, "0s"},      {119, "119s"},    {120, "2m"},       {135, "2m15s"},
+                 {600, "10m"},   {10799, "179m"},  {10800, "3h"},     {11460, "3h11m"},
+                 {28800, "8h"},  {172799, "47h"},  {172800, "2d"},    {176400, "2d1h"},
+                 {691200, "8d"}, {63072000, "2y"}, {63158400, "2y1d"}};
+    struct arena a;
+    arena_init(&a, 1 << 16);
+    struct wall now = {(int64_t)NOW_S * 1000000000};
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        cr_assert(str_is(table_age(NOW_S - cases[i].ago, now, &a), cases[i].text), "%lld s: %.*s",
+                  (long long)cases[i].ago, STR_ARG(table_age(NOW_S - cases[i].ago, now, &a)));
+    cr_assert(str_is(table_age(0, now, &a), "<unknown>"));
+    arena_free(&a);
+}
