@@ -49,6 +49,8 @@ enum err_code meta_type(struct str envelope, struct meta_type *out, struct err *
         return err_set(e, ERR_CORRUPT, "the object has no envelope");
     struct wire_reader r = wire_read(str_slice(envelope, MAGIC.len, envelope.len));
     while (wire_next(&r, &f)) {
+        if (f.number == UNKNOWN_RAW && f.type == WIRE_BYTES && got.raw.at != NULL)
+            return broken(e); /* Two objects in one envelope: others might see the other one. */
         if (f.number == UNKNOWN_RAW && f.type == WIRE_BYTES)
             got.raw = f.bytes;
         if (f.number == UNKNOWN_TYPE && f.type == WIRE_BYTES) {
@@ -363,7 +365,9 @@ enum err_code meta_write(struct str envelope, const struct meta_edit *edit, stru
     struct wire_reader r = wire_read(str_slice(envelope, MAGIC.len, envelope.len));
     const uint8_t *field = r.at;
     for (; wire_next(&r, &f); field = r.at) {
-        if (f.number == UNKNOWN_RAW && f.type == WIRE_BYTES && !raw_done) {
+        if (f.number == UNKNOWN_RAW && f.type == WIRE_BYTES && raw_done)
+            return broken(e);
+        if (f.number == UNKNOWN_RAW && f.type == WIRE_BYTES) {
             size_t begin = wire_begin(out, UNKNOWN_RAW);
             ok = put_object(f.bytes, edit, out);
             wire_end(out, begin);
