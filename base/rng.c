@@ -50,7 +50,7 @@ void rng_uuid(struct rng *r, char out[RNG_UUID_LEN + 1])
 {
     static const char hex[] = "0123456789abcdef";
     uint64_t words[2] = {rng_u64(r), rng_u64(r)};
-    words[0] = (words[0] & ~0xf000u) | 0x4000u;
+    words[0] = (words[0] & ~UINT64_C(0xf000)) | 0x4000u;
     words[1] = (words[1] & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62;
 
     char *at = out;

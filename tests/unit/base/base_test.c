@@ -151,6 +151,7 @@ TEST(rng, same_seed_same_names)
     rng_uuid(&b, two);
     cr_assert_str_eq(one, two);
     cr_assert_eq(one[14], '4');
+    cr_assert_neq(strncmp(one, "00000000-", 9), 0, "every bit but six is random");
     cr_assert_not_null(strchr("89ab", one[19]));
     rng_uuid(&a, one);
     cr_assert_str_neq(one, two);
