@@ -317,7 +317,7 @@ enum err_code cgroup_procs_files(struct cgroup_tree *t, struct str id, struct bu
         if (!has_hierarchy(t, c))
             continue;
         group_path(t, c, id, in_pool, path);
-        buf_printf(out, "%s/cgroup.procs\n", path);
+        buf_printf(out, "%s/%s\n", path, t->layout.unified ? "cgroup.procs" : "tasks");
     }
     return buf_status(out, e);
 }

@@ -102,8 +102,9 @@ MUST_USE enum err_code cgroup_pool_join(struct cgroup_tree *t, int32_t pid, stru
 MUST_USE enum err_code cgroup_make(struct cgroup_tree *t, struct str id,
                                    const struct cgroup_limits *l, struct err *e);
 
-/* The cgroup.procs files a process writes "0" to in order to enter id's group, one a line: for the
- * launcher, which enters before it becomes the runtime's command. */
+/* The files a process of one thread writes "0" to in order to enter id's group, one a line: for a
+ * launcher, which enters before it becomes what it launches. In v1 they are the "tasks": to move itself
+ * a thread takes no lock, while moving a process waits for an RCU grace period (10 to 20 ms here). */
 MUST_USE enum err_code cgroup_procs_files(struct cgroup_tree *t, struct str id, struct buf *out,
                                           struct err *e);
 MUST_USE enum err_code cgroup_join(struct cgroup_tree *t, struct str id, int32_t pid,

@@ -2,9 +2,10 @@
 /*
  * qemu_launch.c -- from a spec to a process that has not run one instruction of QEMU yet.
  *
- * The child is a shell that waits for one line and then becomes QEMU. Meanwhile it is put into its
- * group and written down: what QEMU allocates is charged to it from the first page, and an agent that
- * dies in between leaves a shell that reads the end of its input and goes.
+ * The child is a shell that waits for one line, enters its group through descriptors that it inherited,
+ * closes them, and becomes QEMU. Meanwhile it is written down: what QEMU allocates is charged to the
+ * group from the first page, and an agent that dies in between leaves a shell that reads the end of its
+ * input and goes.
  *
  * QEMU opens nothing of ours by path: kernel, disks, taps, logs and sockets are inherited, so its user
  * needs no right on any of them and its directory may lie where it could not look.
@@ -28,9 +29,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { FIRST_FD = 3, LOG_TAIL = 2048, HELPER_THREADS_MAX = 256 };
+/* 3 to 9: the group's files, which a shell can only name by one digit. */
+enum { GROUP_FD = 3, FIRST_FD = 10, LOG_TAIL = 2048, HELPER_THREADS_MAX = 256 };
 
 static const char UID_LOCKS[] = "/run/baton-uids";
+
+_Static_assert(CGROUP__COUNT <= FIRST_FD - GROUP_FD, "a file for each controller");
 
 struct launch {
     struct runtime_qemu *r;
@@ -38,7 +42,7 @@ struct launch {
     const struct runtime_spec *spec;
     struct qemu_plan plan;
     struct proc_fd fds[PROC_FDS_MAX];
-    uint32_t fds_count;
+    uint32_t fds_count, group_fds_count;
     gid_t gid;
     struct arena arena;
     struct err *e;
@@ -48,7 +52,7 @@ struct launch {
 static int inherit(struct launch *l, int ours)
 {
     CHECK(l->fds_count + FIRST_FD < PROC_FDS_MAX); /* qemu_machine_choose() limits devices. */
-    int child = FIRST_FD + (int)l->fds_count;
+    int child = FIRST_FD + (int)(l->fds_count - l->group_fds_count);
     l->fds[l->fds_count++] = (struct proc_fd){.child = child, .ours = ours};
     return child;
 }
@@ -330,6 +334,45 @@ enum err_code machine__group(struct runtime_qemu *r, const struct machine *m, st
     return cgroup_make(r->cgroups, str_of(rec->id), &limits, e);
 }
 
+/* The files through which the child enters its group, as descriptors 3 and on. */
+static enum err_code open_group(struct launch *l)
+{
+    struct buf files;
+    struct str rest, path;
+    if (l->r->cgroups == NULL)
+        return ERR_OK;
+    buf_init(&files, 8 * FS_PATH_MAX);
+    enum err_code code = cgroup_procs_files(l->r->cgroups, str_of(l->m->record.id), &files, l->e);
+    rest = str_trim(buf_str(&files));
+    while (code == ERR_OK && str_split(&rest, '\n', &path)) {
+        char text[FS_PATH_MAX];
+        snprintf(text, sizeof text, STR_FMT, STR_ARG(path));
+        int fd = open(text, O_WRONLY | O_CLOEXEC);
+        CHECK(l->group_fds_count < FIRST_FD - GROUP_FD); /* CGROUP__COUNT of them. */
+        if (fd < 0) {
+            code = err_set(l->e, ERR_UNAVAILABLE, "open %s: %m", text);
+        } else {
+            int child = GROUP_FD + (int)l->group_fds_count++;
+            l->fds[l->fds_count++] = (struct proc_fd){.child = child, .ours = fd};
+        }
+    }
+    buf_free(&files);
+    return code;
+}
+
+static const char *script_of(struct launch *l)
+{
+    struct buf text;
+    buf_init(&text, 1024);
+    buf_add(&text, STR("read -r go"));
+    for (uint32_t i = 0; i < l->group_fds_count; i++)
+        buf_printf(&text, " && echo 0 >&%u && exec %u>&-", GROUP_FD + i, GROUP_FD + i);
+    buf_add(&text, STR(" && exec \"$@\" </dev/null"));
+    const char *script = arena_dup(&l->arena, buf_str(&text));
+    buf_free(&text);
+    return script;
+}
+
 enum err_code machine__save(const struct machine *m, struct err *e)
 {
     char path[FS_PATH_MAX], next[FS_PATH_MAX];
@@ -363,8 +406,7 @@ static void write_pid_file(const struct machine *m)
 
 static enum err_code spawn(struct launch *l, const char *const *argv, int gate, int log)
 {
-    static const char *const shell[] = {"/bin/sh", "-c", "read -r go && exec \"$@\" </dev/null",
-                                        "sh"};
+    const char *const shell[] = {"/bin/sh", "-c", script_of(l), "sh"};
     static const char *const env[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", "TMPDIR=.", "HOME=/", NULL};
     const char *whole[COUNT_OF(shell) + QEMU_ARGS_MAX + 1];
     char work[FS_PATH_MAX];
@@ -406,8 +448,6 @@ static enum err_code begin(struct launch *l, const char *const *argv)
         return err_set(l->e, ERR_UNAVAILABLE, "%s: %m", path);
     enum err_code code = spawn(l, argv, gate[0], log);
     close(gate[0]);
-    if (code == ERR_OK && l->r->cgroups != NULL)
-        code = cgroup_join(l->r->cgroups, str_of(l->m->record.id), l->m->record.pid, l->e);
     if (code == ERR_OK)
         code = machine__save(l->m, l->e);
     if (code == ERR_OK && write(gate[1], "\n", 1) != 1)
@@ -465,7 +505,9 @@ static enum err_code prepare(struct launch *l, const char *const **out_argv)
         code = open_devices(l);
     if (code == ERR_OK)
         code = qemu_args_make(&l->arena, &l->plan, l->r->command, out_argv, l->e);
-    return code == ERR_OK ? machine__group(l->r, l->m, l->e) : code;
+    if (code == ERR_OK)
+        code = machine__group(l->r, l->m, l->e);
+    return code == ERR_OK ? open_group(l) : code;
 }
 
 enum err_code machine__launch(struct runtime_qemu *r, struct machine *m,

@@ -88,14 +88,14 @@ static void qemu_pass(struct rig *r, uint32_t ms)
 
 static void qemu_fill(struct rig *r, struct runtime_spec *spec, const char *id, enum rig_deed deed)
 {
-    static const char *const deeds[] = {"rounds=0 hold", "rounds=0", "rounds=100"};
+    static const char *const deeds[] = {"rounds=0 hold", "rounds=0", "rounds=20"};
     (void)r;
     snprintf(own.path, sizeof own.path, "%s/%s", own.state, id);
     snprintf(own.log, sizeof own.log, "%s/logs/%s.log", own.directory, id);
     snprintf(own.console, sizeof own.console, "%s/%s.console", own.directory, id);
     *spec = (struct runtime_spec){.id = str_of(id),
                                   .directory = str_of(own.path),
-                                  .cpu = {.cpus = own.all, .pool = own.all, .weight_milli = 100},
+                                  .cpu = {.cpus = own.all, .pool = own.all, .weight_milli = 2000},
                                   .memory_max_bytes = 256 << 20,
                                   .kind = RUNTIME_VM,
                                   .vm = {.vcpus = 1,
