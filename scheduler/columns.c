@@ -12,7 +12,6 @@ void columns_init(struct columns *c)
     for (uint32_t i = 0; i < COLUMN__COUNT; i++)
         c->log[i] = mem_zalloc(COLUMNS_LOG + COLUMNS_LANES, sizeof(uint16_t));
     c->log_node = mem_zalloc(COLUMNS_LOG, sizeof *c->log_node);
-    c->log_version = mem_zalloc(COLUMNS_LOG, sizeof *c->log_version);
 }
 
 void columns_fini(struct columns *c)
@@ -22,10 +21,8 @@ void columns_fini(struct columns *c)
         mem_free(c->log[i]);
     }
     mem_free(c->log_node);
-    mem_free(c->log_version);
-    mem_free(c->left);
-    mem_free(c->tie);
-    mem_free(c->version);
+    mem_free(c->hot_block);
+    mem_free(c->log_at);
 }
 
 static void *grow(void *at, uint32_t from, uint32_t to, size_t size)
@@ -33,6 +30,17 @@ static void *grow(void *at, uint32_t from, uint32_t to, size_t size)
     char *grown = mem_resize(at, to * size);
     memset(grown + from * size, 0, (to - from) * size);
     return grown;
+}
+
+static void grow_hot(struct columns *c, uint32_t size)
+{
+    void *block = mem_zalloc(size + 1, sizeof *c->hot);
+    uintptr_t line = ((uintptr_t)block + sizeof *c->hot - 1) & ~(uintptr_t)(sizeof *c->hot - 1);
+    if (c->size > 0)
+        memcpy((void *)line, c->hot, c->size * sizeof *c->hot);
+    mem_free(c->hot_block);
+    c->hot_block = block;
+    c->hot = (struct columns_hot *)line;
 }
 
 void columns_put(struct columns *c, uint32_t node, const struct columns_row *row)
@@ -43,24 +51,28 @@ void columns_put(struct columns *c, uint32_t node, const struct columns_row *row
             size *= 2;
         for (uint32_t i = 0; i < COLUMN__COUNT; i++)
             c->node[i] = grow(c->node[i], c->size, size, sizeof *c->node[i]);
-        c->left = grow(c->left, c->size, size, sizeof *c->left);
-        c->tie = grow(c->tie, c->size, size, sizeof *c->tie);
-        c->version = grow(c->version, c->size, size, sizeof *c->version);
+        grow_hot(c, size);
+        c->log_at = grow(c->log_at, c->size, size, sizeof *c->log_at);
         c->size = size;
     }
-    uint32_t at = (uint32_t)(c->log_end++ % COLUMNS_LOG);
+    uint64_t before = c->log_at[node];
+    if (before > 0 && c->log_end - (before - 1) < COLUMNS_LOG)
+        c->log[COLUMN_OPEN][(before - 1) % COLUMNS_LOG] = 0;
+
+    uint32_t at = (uint32_t)(c->log_end % COLUMNS_LOG);
     for (uint32_t i = 0; i < COLUMN__COUNT; i++)
         c->node[i][node] = c->log[i][at] = row->at[i];
-    c->left[node] = row->left;
-    c->tie[node] = row->tie;
     c->log_node[at] = node;
-    c->log_version[at] = ++c->version[node];
+    c->log_at[node] = ++c->log_end;
+    uint32_t version = c->hot[node].version + 1;
+    c->hot[node] = row->hot;
+    c->hot[node].version = version;
 }
 
 size_t columns_bytes(const struct columns *c)
 {
-    size_t node = COLUMN__COUNT * sizeof(uint16_t) + 2 * sizeof(uint32_t) + sizeof(uint64_t);
-    size_t log = COLUMN__COUNT * sizeof(uint16_t) + 2 * sizeof(uint32_t);
+    size_t node = COLUMN__COUNT * sizeof(uint16_t) + sizeof(struct columns_hot) + sizeof(uint64_t);
+    size_t log = COLUMN__COUNT * sizeof(uint16_t) + sizeof(uint32_t);
     return c->size * node + COLUMNS_LOG * log;
 }
 

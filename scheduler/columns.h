@@ -4,7 +4,8 @@
  *
  * WHAT   One array of 16 bits per kind of row ("how many cores are free"), indexed by node, and the
  *        same arrays as a ring: the log of every change, each entry a copy of the changed node's
- *        numbers. The filter walks either and keeps what could serve a request.
+ *        numbers. Only the last entry of a node is alive, the others are closed to all. The filter
+ *        walks either and keeps what could serve a request.
  * WHY    Sixteen nodes are compared by one instruction, and a class of requests that was not asked
  *        for a while learns what changed by reading the log from end to end, without touching nodes.
  * OWNS   Its arrays. A cursor into the log is a count of entries ever written: who is further behind
@@ -38,11 +39,22 @@ enum column {
 };
 
 enum { COLUMNS_LOG = 1 << 14, COLUMNS_LANES = 16, COLUMN_MAX = UINT16_MAX, COLUMN_LEFT_SHIFT = 6 };
+enum { COLUMN_MEMORY_SHIFT = 26 };
+
+/* A node in one cache line: what decides for most nodes that pass the filter. */
+struct columns_hot {
+    uint64_t tie;
+    uint32_t left, version; /* left: exact. version changes with every entry. */
+    uint32_t cpu_milli;     /* Free in the shared pool. */
+    uint8_t threads_min, threads_max, numa_count; /* Of the machine's cores. */
+    uint8_t unused[9];
+    uint16_t cores[8], memory[8]; /* By NUMA node; memory in units of 64 MiB, rounded down. */
+};
+_Static_assert(sizeof(struct columns_hot) == 64, "one cache line");
 
 struct columns_row {
     uint16_t at[COLUMN__COUNT];
-    uint32_t left; /* Exact. */
-    uint64_t tie;
+    struct columns_hot hot;
 };
 
 struct columns_want {
@@ -60,12 +72,12 @@ columns_filter *columns_filter_fast(void); /* The best this processor can do. */
 
 struct columns {
     uint16_t *node[COLUMN__COUNT], *log[COLUMN__COUNT];
-    uint32_t *log_node, *log_version; /* Whose entry, and which of its versions. */
-    uint32_t *left;                   /* By node. */
-    uint64_t *tie;                    /* By node. */
-    uint32_t *version;                /* By node: changes with every entry. */
-    uint32_t size;                    /* Nodes there is room for. */
-    uint64_t log_end;                 /* Entries ever written. */
+    uint32_t *log_node;
+    struct columns_hot *hot; /* By node; aligned inside hot_block. */
+    void *hot_block;
+    uint64_t *log_at; /* By node: its last entry + 1. */
+    uint32_t size;    /* Nodes there is room for. */
+    uint64_t log_end; /* Entries ever written. */
     columns_filter *filter;
 };
 

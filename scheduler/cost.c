@@ -4,8 +4,9 @@
  *
  * Each kind of row counts by its share of the largest node in the cluster, so that a core, a
  * gigabyte and a GPU are comparable and a small node is not full only because it is small. Shares
- * are integers of 2^-20; packing takes the least left over, spreading the most. A set of rows that
- * crosses sockets or NUMA nodes costs more than any left-over.
+ * are integers of 2^-20, rounded down on the node and in the request apart, so that what a node
+ * costs is its left-over minus a constant of the class and the machine. Packing takes the least left
+ * over, spreading the most. Rows that cross sockets or NUMA nodes cost more than any left-over.
  */
 #include "scheduler/search_priv.h"
 
@@ -25,7 +26,7 @@ uint64_t cost__devices_free(const struct node *n)
     return free;
 }
 
-uint64_t cost__devices_wanted(const struct request *r)
+static uint64_t devices_wanted(const struct request *r)
 {
     uint64_t wanted = 0;
     for (uint32_t i = 0; i < r->devices_count; i++)
@@ -89,11 +90,28 @@ static uint64_t share(uint64_t amount, uint64_t scale)
     return amount * scale >> (SCALE_BITS - SHARE_BITS);
 }
 
-uint64_t cost__left(const struct ledger *l, uint64_t cpu_milli, uint64_t memory_bytes,
-                    uint64_t device_units)
+static uint64_t left(const struct ledger *l, uint64_t cpu_milli, uint64_t memory_bytes,
+                     uint64_t device_units)
 {
     return share(cpu_milli, l->cpu_scale) + share(memory_bytes >> 20, l->memory_scale) +
            share(device_units, l->device_scale);
+}
+
+uint64_t cost__left(const struct ledger *l, const struct node *n)
+{
+    uint64_t memory = 0, cpu = 1000ull * n->pool_threads;
+    uint64_t held = n->system_cpu_milli + n->shared_held;
+    for (uint32_t i = 0; i < n->shape->numa_count; i++)
+        memory += n->numa[i].memory_free;
+    return left(l, cpu > held ? cpu - held : 0, memory,
+                n->devices_count == 0 ? 0 : cost__devices_free(n));
+}
+
+uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s)
+{
+    uint64_t cores = r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(s, r);
+    return left(l, 1000 * cores * s->core_threads_max + r->shared_milli,
+                r->memory_bytes + r->overhead_bytes, devices_wanted(r));
 }
 
 int64_t cost__split(uint32_t sockets, uint32_t numa)
@@ -101,27 +119,15 @@ int64_t cost__split(uint32_t sockets, uint32_t numa)
     return (int64_t)((sockets - 1) * TOPOLOGY_NUMA_MAX + numa - 1) << SPLIT_BITS;
 }
 
-uint64_t cost__left_of(const struct ledger *l, const struct node *n)
+int64_t cost__packing(const struct request *r, uint64_t node_left, uint64_t taken, int64_t split)
 {
-    uint64_t memory = 0, cpu = 1000ull * n->pool_threads,
-             held = n->system_cpu_milli + n->shared_held;
-    for (uint32_t i = 0; i < n->shape->numa_count; i++)
-        memory += n->numa[i].memory_free;
-    return cost__left(l, cpu > held ? cpu - held : 0, memory, cost__devices_free(n));
+    int64_t after = (int64_t)node_left - (int64_t)taken;
+    return r->choice == CHOICE_SPREAD ? split - after : split + after;
 }
 
-int64_t cost__packing(const struct ledger *l, const struct node *n, const struct request *r,
-                      const struct fit *f)
+int64_t cost__packing_of(const struct ledger *l, const struct node *n, const struct request *r,
+                         const struct fit *f)
 {
-    uint64_t memory = 0, cpu = 1000ull * n->pool_threads;
-    uint64_t cpu_held = n->system_cpu_milli + n->shared_held + r->shared_milli +
-                        1000ull * f->cores_count * n->shape->core_threads_max;
-    for (uint32_t i = 0; i < n->shape->numa_count; i++)
-        memory += n->numa[i].memory_free;
-    memory -= r->memory_bytes + r->overhead_bytes;
-    cpu = cpu > cpu_held ? cpu - cpu_held : 0;
-
-    uint64_t left = cost__left(l, cpu, memory, cost__devices_free(n) - cost__devices_wanted(r));
-    int64_t split = cost__split(f->sockets, f->numa);
-    return r->choice == CHOICE_SPREAD ? split - (int64_t)left : split + (int64_t)left;
+    return cost__packing(r, cost__left(l, n), cost__taken(l, r, n->shape),
+                         cost__split(f->sockets, f->numa));
 }

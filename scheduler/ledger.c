@@ -222,7 +222,7 @@ static enum err_code hold_take_slot(struct ledger *l, uint32_t *out_index, struc
 {
     if (l->hold_free != HOLD_NONE) {
         *out_index = l->hold_free;
-        l->hold_free = ledger__hold(l, l->hold_free)->next;
+        l->hold_free = ledger__hold(l, l->hold_free)->node;
         return ERR_OK;
     }
     if (l->holds_end == l->limits.holds_max)
@@ -250,12 +250,8 @@ static enum err_code hold_new(struct ledger *l, struct node *n, const struct req
                        .class_id = c->id,
                        .labels_id = own->id,
                        .gang = r->gang,
-                       .generation = h->generation + 1,
-                       .prev = HOLD_NONE,
-                       .next = n->hold_first};
-    if (n->hold_first != HOLD_NONE)
-        ledger__hold(l, n->hold_first)->prev = index;
-    n->hold_first = index;
+                       .generation = h->generation + 1};
+    node__list(n, index);
     rows__take(l, n, h, r, f);
     l->holds_count++;
     terms__held(l, h, 1);
@@ -291,12 +287,7 @@ static void hold_end(struct ledger *l, uint64_t name)
     struct node *n = ledger__node(l, h->node);
     struct class *c = ledger__class(l, h->class_id);
 
-    if (h->prev == HOLD_NONE)
-        n->hold_first = h->next;
-    else
-        ledger__hold(l, h->prev)->next = h->next;
-    if (h->next != HOLD_NONE)
-        ledger__hold(l, h->next)->prev = h->prev;
+    node__unlist(n, index);
     terms__held(l, h, -1);
     rows__give(l, h, &c->r);
     ledger__node_changed(l, n->index, false);
@@ -305,7 +296,7 @@ static void hold_end(struct ledger *l, uint64_t name)
     labels__unref(l, ledger__labels(l, h->labels_id));
     class__unref(l, c);
     h->state = HOLD_FREE;
-    h->next = l->hold_free;
+    h->node = l->hold_free;
     l->hold_free = index;
     l->holds_count--;
 }

@@ -25,7 +25,7 @@ struct cost place__cost(const struct ledger *l, const struct node *n, const stru
 {
     return (struct cost){
         .rules = rules__node_cost(l, n, r) + (r->node_name == 0 ? pods__cost(pods, n->index) : 0),
-        .packing = cost__packing(l, n, r, f),
+        .packing = cost__packing_of(l, n, r, f),
         .tie = n->tie,
         .node = n->index,
     };

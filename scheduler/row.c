@@ -38,18 +38,26 @@ void columns__row(const struct ledger *l, const struct node *n, struct columns_r
         devices += n->devices[i].used == 0;
         part = max_u32(part, n->devices[i].units - n->devices[i].used);
     }
-    out->left = (uint32_t)cost__left_of(l, n);
-    out->tie = n->tie;
+    out->hot = (struct columns_hot){.tie = n->tie,
+                                    .left = (uint32_t)cost__left(l, n),
+                                    .cpu_milli = pool > held ? (uint32_t)(pool - held) : 0,
+                                    .threads_min = (uint8_t)n->shape->core_threads_min,
+                                    .threads_max = (uint8_t)n->shape->core_threads_max,
+                                    .numa_count = (uint8_t)n->shape->numa_count};
+    for (uint32_t i = 0; i < n->shape->numa_count; i++) {
+        out->hot.cores[i] = n->cores_free[i];
+        out->hot.memory[i] = column(n->numa[i].memory_free >> COLUMN_MEMORY_SHIFT);
+    }
     out->at[COLUMN_OPEN] = column_open(n);
     out->at[COLUMN_CORES] = column(cores);
     out->at[COLUMN_CORES_NUMA] = column(cores_most);
     out->at[COLUMN_CPU] = column(pool > held ? (pool - held) / 32 : 0);
-    out->at[COLUMN_MEMORY] = column(memory >> 26);
-    out->at[COLUMN_MEMORY_NUMA] = column(memory_most >> 26);
+    out->at[COLUMN_MEMORY] = column(memory >> COLUMN_MEMORY_SHIFT);
+    out->at[COLUMN_MEMORY_NUMA] = column(memory_most >> COLUMN_MEMORY_SHIFT);
     out->at[COLUMN_HUGE2M] = column(huge2m / 8);
     out->at[COLUMN_HUGE1G] = column(huge1g);
     out->at[COLUMN_DEVICES] = column(devices);
     out->at[COLUMN_PART] = column(part);
-    out->at[COLUMN_LEFT] = column(out->left >> COLUMN_LEFT_SHIFT);
+    out->at[COLUMN_LEFT] = column(out->hot.left >> COLUMN_LEFT_SHIFT);
     out->at[COLUMN_FULL] = (uint16_t)(COLUMN_MAX - out->at[COLUMN_LEFT]);
 }

@@ -21,37 +21,75 @@ static bool numa_fits(const struct node *n, const struct request *r, uint32_t i,
            n->numa[i].huge2m_free >= r->hugepages_2m && n->numa[i].huge1g_free >= r->hugepages_1g;
 }
 
-/* Exactly what fit__node() says of a request that is not heavy, and at least how badly it is split. */
-bool search__light_fits(const struct node *n, const struct request *r, int64_t *out_split)
+static bool mask_fits(const struct node *n, const struct request *r, uint32_t set, uint32_t cores)
+{
+    uint64_t memory = 0, huge2m = 0, huge1g = 0;
+    uint32_t free = 0;
+    for (; set != 0; set &= set - 1) {
+        uint32_t i = (uint32_t)__builtin_ctz(set);
+        free += n->cores_free[i];
+        memory += n->numa[i].memory_free;
+        huge2m += n->numa[i].huge2m_free;
+        huge1g += n->numa[i].huge1g_free;
+    }
+    return free >= cores && memory >= r->memory_bytes + r->overhead_bytes &&
+           huge2m >= r->hugepages_2m && huge1g >= r->hugepages_1g;
+}
+
+/* What fit__node() says of a request that is not heavy, and how the rows would be split, without
+ * choosing any. */
+static bool light_fits(const struct node *n, const struct request *r, uint32_t cores,
+                       int64_t *out_split)
 {
     const struct shape *s = n->shape;
-    uint32_t wanted = r->exclusive_cpus > 0 ? fit__cores_wanted(s, r) : 0;
-    uint64_t pool = 1000ull * n->pool_threads, held = n->system_cpu_milli + n->shared_held;
-    uint64_t spare = pool > held ? pool - held : 0;
-    uint64_t needed = r->shared_milli + 1000ull * s->core_threads_max * wanted;
-
-    if (n->holds_count >= n->pods_max || needed > spare)
+    if (n->holds_count >= n->pods_max)
         return false;
     if ((r->address_wanted || r->mac_wanted) && n->addresses_held >= n->addresses_count)
         return false;
     *out_split = 0;
     for (uint32_t i = 0; i < s->numa_count; i++)
-        if (numa_fits(n, r, i, wanted))
+        if (numa_fits(n, r, i, cores))
             return true;
-    if (r->numa_policy == NUMA_SINGLE)
-        return false;
+    for (uint32_t i = s->numa_count; i < s->masks_count && r->numa_policy != NUMA_SINGLE; i++)
+        if (mask_fits(n, r, s->masks[i].set, cores)) {
+            *out_split = cost__split(s->masks[i].sockets, s->masks[i].count);
+            return true;
+        }
+    return false;
+}
 
-    uint64_t cores = 0, memory = 0, huge2m = 0, huge1g = 0;
-    for (uint32_t i = 0; i < s->numa_count; i++) {
-        cores += n->cores_free[i];
-        memory += n->numa[i].memory_free;
-        huge2m += n->numa[i].huge2m_free;
-        huge1g += n->numa[i].huge1g_free;
+static uint32_t cores_wanted(const struct columns_hot *hot, const struct request *r)
+{
+    if (r->one_thread_per_core || hot->threads_min == 1)
+        return r->exclusive_cpus;
+    return hot->threads_min == 2 ? (r->exclusive_cpus + 1) / 2
+                                 : (r->exclusive_cpus + hot->threads_min - 1u) / hot->threads_min;
+}
+
+/* Most nodes are decided by their one line of numbers: some NUMA node has cores and clearly memory
+ * enough. The others are looked at. */
+bool search__light(const struct ledger *l, uint32_t node, const struct request *r,
+                   int64_t *out_split)
+{
+    const struct columns_hot *hot = &l->columns.hot[node];
+    uint32_t cores = cores_wanted(hot, r);
+    if (r->shared_milli + 1000ull * hot->threads_max * cores > hot->cpu_milli)
+        return false;
+    uint64_t memory = (r->memory_bytes + r->overhead_bytes) >> COLUMN_MEMORY_SHIFT;
+    bool plain = r->hugepages_1g + r->hugepages_2m == 0 && !r->address_wanted && !r->mac_wanted;
+    bool maybe = false;
+    for (uint32_t i = 0; i < hot->numa_count; i++) {
+        if (hot->cores[i] < cores || hot->memory[i] < memory)
+            continue;
+        maybe = true;
+        if (plain && hot->memory[i] > memory) {
+            *out_split = 0;
+            return true;
+        }
     }
-    *out_split = s->numa_count == 2 ? cost__split(s->masks[s->masks_count - 1].sockets, 2)
-                                    : cost__split(1, 2);
-    return cores >= wanted && memory >= r->memory_bytes + r->overhead_bytes &&
-           huge2m >= r->hugepages_2m && huge1g >= r->hugepages_1g;
+    if (!maybe && r->numa_policy == NUMA_SINGLE)
+        return false;
+    return light_fits(ledger__node(l, node), r, cores, out_split);
 }
 
 enum explain_reason search__check(const struct ledger *l, const struct node *n,
@@ -210,7 +248,7 @@ static void try_named(struct named *x, uint32_t name)
     if (n == NULL || n->removed || search__check(x->l, n, x->r, &f) != EXPLAIN_FITS)
         return;
     struct cost cost = {.rules = rules__node_cost(x->l, n, x->r),
-                        .packing = cost__packing(x->l, n, x->r, &f),
+                        .packing = cost__packing_of(x->l, n, x->r, &f),
                         .tie = n->tie,
                         .node = index};
     for (uint32_t i = 0; i < x->rules_count && x->r->node_name == 0; i++) {

@@ -103,12 +103,7 @@ static inline bool cost__less(const struct cost *a, const struct cost *b)
     return a->node < b->node;
 }
 
-uint64_t cost__left(const struct ledger *l, uint64_t cpu_milli, uint64_t memory_bytes,
-                    uint64_t device_units);
-uint64_t cost__devices_wanted(const struct request *r);
 int64_t cost__split(uint32_t sockets, uint32_t numa);
-uint64_t cost__left_of(const struct ledger *l,
-                       const struct node *n); /* Before anything is placed. */
 uint64_t cost__devices_total(const struct node *n);
 uint64_t cost__devices_free(const struct node *n);
 
@@ -116,8 +111,11 @@ uint64_t cost__devices_free(const struct node *n);
 bool cost__node_came(struct ledger *l, const struct node *n);
 bool cost__node_went(struct ledger *l, const struct node *n);
 void cost__reset(struct ledger *l);
-int64_t cost__packing(const struct ledger *l, const struct node *n, const struct request *r,
-                      const struct fit *f);
+uint64_t cost__left(const struct ledger *l, const struct node *n); /* Before anything is placed. */
+uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s);
+int64_t cost__packing(const struct request *r, uint64_t node_left, uint64_t taken, int64_t split);
+int64_t cost__packing_of(const struct ledger *l, const struct node *n, const struct request *r,
+                         const struct fit *f);
 
 /* ---- place.c ---- */
 enum explain_reason place__check(const struct ledger *l, const struct node *n,

@@ -3,27 +3,25 @@
  * A decision, in order: find the list; bring it up to date from the log, or build it anew when that
  * is not possible; take the cheapest entry that still holds. See shortlist.h for what is promised.
  *
- * Why the answer is exactly the plain search's: every node is in the heap with a bound that is not
- * over its cost, or costs at least the limit, or changed after the cursor, or does not fit. The
- * winner is exact and under every other bound and under the limit.
+ * Why the answer is exactly the plain search's: every node is in a heap with its cost, or costs at
+ * least the heap's limit, or changed after the cursor, or does not fit. The winner is the least of
+ * the heaps and under their limits.
  */
 #include "scheduler/shortlist.h"
 
-/* Three shares are rounded down in a sum. */
-enum { BLOCK = 1024, ROUNDING = 3 };
+enum { BLOCK = 256 };
 
 static struct shortlist *list_find(struct ledger *l, struct class *c, const struct profile *p);
 static void list_use(struct ledger *l, struct shortlist *sl);
 static void list_refresh(struct ledger *l, struct shortlist *sl, const struct profile *p);
 static void list_build(struct ledger *l, struct shortlist *sl);
 static void list_catch_up(struct ledger *l, struct shortlist *sl);
-static bool list_query(struct ledger *l, struct shortlist *sl, struct cost *out_cost,
-                       struct fit *out);
+static bool list_query(struct ledger *l, struct shortlist *sl, uint32_t *out_node);
 static void list_free(struct ledger *l, struct shortlist *sl);
 
 uint32_t shortlist__place(struct ledger *l, struct class *c, struct labels *own, struct fit *out)
 {
-    struct cost cost;
+    uint32_t node;
     terms__profile(l, own);
     struct shortlist *sl = list_find(l, c, &own->profile);
     list_use(l, sl);
@@ -32,16 +30,18 @@ uint32_t shortlist__place(struct ledger *l, struct class *c, struct labels *own,
         list_build(l, sl);
     else
         list_catch_up(l, sl);
-    cost.node = LEDGER_NODE_NONE;
-    while (!list_query(l, sl, &cost, out)) {
-        /* Ran dry. Build anew; when that was just done, the bounds were too loose. */
-        sl->is_exact |= sl->fresh;
-        list_build(l, sl);
+    if (!list_query(l, sl, &node)) {
+        list_build(l, sl); /* It ran dry. */
+        bool settled = list_query(l, sl, &node);
+        CHECK(settled);
     }
-    sl->fresh = false;
     if (sl->is_single)
         sl->built = false;
-    return cost.node;
+    if (node != LEDGER_NODE_NONE) {
+        enum explain_reason reason = fit__node(ledger__node(l, node), &c->r, false, out);
+        CHECK(reason == EXPLAIN_FITS); /* It was listed because it fits. */
+    }
+    return node;
 }
 
 /* ---- the lists of a class ---- */
@@ -179,20 +179,22 @@ static void want_add(struct shortlist *sl, enum column column, uint64_t least)
     sl->want.least[sl->want.count++] = (uint16_t)min_u64(least, COLUMN_MAX);
 }
 
-/* Least amounts over all machines there are: what passes is asked again. What is taken off what is
- * left over must make a lower bound of the cost: at most for packing, at least for spreading. */
+/* Least amounts over all machines there are: what passes is asked again. */
 static void list_wants(struct ledger *l, struct shortlist *sl)
 {
     const struct request *r = &sl->class->r;
     uint32_t cores = UINT32_MAX, whole = 0, part = 0, at = 0;
-    uint64_t taken_most = 0, taken_least = UINT64_MAX;
     const struct map_entry *entry;
+    sl->taken_least = UINT64_MAX;
+    sl->taken_most = 0;
     while ((entry = map_next(&l->shapes, &at)) != NULL) {
         const struct shape *s = entry->value;
-        uint32_t wanted = fit__cores_wanted(s, r);
-        cores = min_u32(cores, wanted);
-        taken_most = max_u64(taken_most, 1000ull * wanted * s->core_threads_max);
-        taken_least = min_u64(taken_least, 1000ull * wanted * s->core_threads_max);
+        uint64_t taken = cost__taken(l, r, s);
+        cores = min_u32(cores, fit__cores_wanted(s, r));
+        sl->taken_least = min_u64(sl->taken_least, taken);
+        sl->taken_most = max_u64(sl->taken_most, taken);
+        if (s->core_threads_min == s->core_threads_max)
+            sl->taken[s->core_threads_max] = taken;
     }
     for (uint32_t i = 0; i < r->devices_count; i++) {
         whole += r->devices[i].units == 0 ? r->devices[i].count : 0;
@@ -206,16 +208,11 @@ static void list_wants(struct ledger *l, struct shortlist *sl)
     want_add(sl, COLUMN_OPEN, sl->has_rules ? 1 : 2);
     want_add(sl, single ? COLUMN_CORES_NUMA : COLUMN_CORES, cores);
     want_add(sl, COLUMN_CPU, (r->shared_milli + 1000ull * cores) / 32);
-    want_add(sl, single ? COLUMN_MEMORY_NUMA : COLUMN_MEMORY, memory >> 26);
+    want_add(sl, single ? COLUMN_MEMORY_NUMA : COLUMN_MEMORY, memory >> COLUMN_MEMORY_SHIFT);
     want_add(sl, COLUMN_HUGE2M, r->hugepages_2m / 8);
     want_add(sl, COLUMN_HUGE1G, r->hugepages_1g);
     want_add(sl, COLUMN_DEVICES, whole);
     want_add(sl, COLUMN_PART, part);
-    uint64_t taken = r->choice == CHOICE_PACK ? taken_most : taken_least;
-    taken = r->exclusive_cpus == 0 ? 0 : taken;
-    sl->want_left =
-        (int64_t)cost__left(l, taken + r->shared_milli, memory, cost__devices_wanted(r)) +
-        (r->choice == CHOICE_PACK ? ROUNDING : -ROUNDING);
 }
 
 static bool request_has_node_rules(const struct request *r)
@@ -339,7 +336,7 @@ static void heap_shrink(const struct ledger *l, struct shortlist *sl, struct sho
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < g->count; i++)
-        if (g->heap[i].version == l->columns.version[g->heap[i].cost.node])
+        if (g->heap[i].version == l->columns.hot[g->heap[i].cost.node].version)
             g->heap[kept++] = g->heap[i];
     g->count = kept;
     if (kept > sl->keep) {
@@ -400,43 +397,49 @@ static bool rules_of_node(const struct shortlist *sl, uint32_t node, int64_t *co
     return true;
 }
 
-static int64_t bound_packing(const struct ledger *l, const struct shortlist *sl, uint32_t node)
+/* What the node costs if its rows need not be split. */
+static int64_t packing_unsplit(const struct ledger *l, const struct shortlist *sl, uint32_t node)
 {
-    int64_t left = l->columns.left[node];
-    return sl->class->r.choice == CHOICE_SPREAD ? sl->want_left - left : left - sl->want_left;
+    const struct columns_hot *hot = &l->columns.hot[node];
+    const struct request *r = &sl->class->r;
+    uint64_t taken = hot->threads_min == hot->threads_max
+                         ? sl->taken[hot->threads_max]
+                         : cost__taken(l, r, ledger__node(l, node)->shape);
+    return cost__packing(r, hot->left, taken, 0);
+}
+
+static bool heavy_fits(const struct node *n, const struct request *r, int64_t *out_split)
+{
+    struct fit f;
+    if (fit__node(n, r, false, &f) != EXPLAIN_FITS)
+        return false;
+    *out_split = cost__split(f.sockets, f.numa);
+    return true;
 }
 
 static void list_offer(struct ledger *l, struct shortlist *sl, uint32_t node)
 {
     const struct request *r = &sl->class->r;
     struct shortlist_group *g = sl->topos_count == 0 ? &sl->groups[0] : group_of(sl, node);
-    struct shortlist_entry entry = {
-        .cost = {.packing = bound_packing(l, sl, node), .tie = l->columns.tie[node], .node = node},
-        .version = l->columns.version[node]};
-    const struct node *n = ledger__node(l, node);
-
+    struct shortlist_entry entry = {.cost = {.packing = packing_unsplit(l, sl, node),
+                                             .tie = l->columns.hot[node].tie,
+                                             .node = node},
+                                    .version = l->columns.hot[node].version};
     if (sl->allowed != NULL && !(sl->allowed[node / 64] >> node % 64 & 1))
         return;
     if (sl->has_costs)
-        entry.cost.rules = rules__node_cost(l, n, r);
+        entry.cost.rules = rules__node_cost(l, ledger__node(l, node), r);
     if (!rules_of_node(sl, node, &entry.cost.rules))
         return;
     if (g->limited && !cost__less(&entry.cost, &g->limit))
         return;
-    if (r->ports_count > 0 && !rules__ports(n, r))
+    if (r->ports_count > 0 && !rules__ports(ledger__node(l, node), r))
         return;
-    if (sl->is_heavy || sl->is_exact) {
-        struct fit f;
-        if (fit__node(n, r, false, &f) != EXPLAIN_FITS)
-            return;
-        entry.cost.packing = cost__packing(l, n, r, &f);
-        entry.exact = true;
-    } else {
-        int64_t split;
-        if (!search__light_fits(n, r, &split))
-            return;
-        entry.cost.packing += split;
-    }
+    int64_t split;
+    if (sl->is_heavy ? !heavy_fits(ledger__node(l, node), r, &split)
+                     : !search__light(l, node, r, &split))
+        return;
+    entry.cost.packing += split;
     if (!g->limited || cost__less(&entry.cost, &g->limit))
         heap_push(l, sl, g, &entry);
 }
@@ -458,7 +461,7 @@ static struct columns_want want_now(const struct shortlist *sl)
         most = sl->groups[i].limit.packing > most ? sl->groups[i].limit.packing : most;
     }
     bool spread = sl->class->r.choice == CHOICE_SPREAD;
-    int64_t left = spread ? sl->want_left - most : most + sl->want_left;
+    int64_t left = spread ? (int64_t)sl->taken_least - most : most + (int64_t)sl->taken_most;
     if (left < 0)
         left = 0;
     uint64_t units = min_u64((uint64_t)left >> COLUMN_LEFT_SHIFT, COLUMN_MAX);
@@ -521,7 +524,7 @@ static void list_build(struct ledger *l, struct shortlist *sl)
             list_offer(l, sl, hits[i]);
     }
     sl->cursor = l->columns.log_end;
-    sl->built = sl->fresh = true;
+    sl->built = true;
 }
 
 static void list_catch_up(struct ledger *l, struct shortlist *sl)
@@ -541,35 +544,21 @@ static void list_catch_up(struct ledger *l, struct shortlist *sl)
         uint32_t to = (uint32_t)min_u64(from + more, COLUMNS_LOG);
         uint32_t count = c->filter(c->log, &want, from, to, hits);
         for (uint32_t i = 0; i < count; i++)
-            if (c->log_version[hits[i]] == c->version[c->log_node[hits[i]]])
-                list_offer(l, sl, c->log_node[hits[i]]);
+            list_offer(l, sl, c->log_node[hits[i]]);
         sl->cursor += to - from;
     }
 }
 
 /* ---- the cheapest ---- */
 
-/* The cheapest entry of a group made exact and put on top. False: the group must be built anew. */
-static bool group_settle(struct ledger *l, struct shortlist *sl, struct shortlist_group *g,
-                         struct fit *f, uint32_t *fit_of)
+/* The cheapest entry that still holds on top. False: the group must be built anew. */
+static bool group_settle(const struct ledger *l, struct shortlist_group *g)
 {
-    while (g->count > 0) {
-        struct shortlist_entry *top = &g->heap[0];
-        if (top->version != l->columns.version[top->cost.node]) {
-            heap_pop(g);
-        } else if (top->exact) {
-            return !g->limited || cost__less(&top->cost, &g->limit);
-        } else {
-            const struct node *n = ledger__node(l, top->cost.node);
-            enum explain_reason reason = fit__node(n, &sl->class->r, false, f);
-            CHECK(reason == EXPLAIN_FITS); /* It was listed because it fits. */
-            *fit_of = top->cost.node;
-            top->cost.packing = cost__packing(l, n, &sl->class->r, f);
-            top->exact = true;
-            heap_down(g, 0);
-        }
-    }
-    return !g->limited;
+    while (g->count > 0 && g->heap[0].version != l->columns.hot[g->heap[0].cost.node].version)
+        heap_pop(g);
+    if (g->count > 0 && g->limited)
+        return cost__less(&g->heap[0].cost, &g->limit);
+    return g->count > 0 || !g->limited;
 }
 
 /* What the coarse rules say to a whole group; the domain of each key is in its number. */
@@ -592,18 +581,16 @@ static bool group_allowed(const struct shortlist *sl, uint32_t index, int64_t *c
     return true;
 }
 
-static bool list_query(struct ledger *l, struct shortlist *sl, struct cost *out_cost,
-                       struct fit *out)
+static bool list_query(struct ledger *l, struct shortlist *sl, uint32_t *out_node)
 {
     struct cost best = {.node = LEDGER_NODE_NONE};
-    uint32_t fit_of = LEDGER_NODE_NONE; /* Whose rows are in out. */
 
     for (uint32_t i = 0; i < sl->groups_count; i++) {
         struct shortlist_group *g = &sl->groups[i];
         int64_t rules;
         if (!group_allowed(sl, i, &rules))
             continue;
-        if (!group_settle(l, sl, g, out, &fit_of))
+        if (!group_settle(l, g))
             return false;
         if (g->count == 0)
             continue;
@@ -612,11 +599,6 @@ static bool list_query(struct ledger *l, struct shortlist *sl, struct cost *out_
         if (best.node == LEDGER_NODE_NONE || cost__less(&cost, &best))
             best = cost;
     }
-    if (best.node != LEDGER_NODE_NONE && fit_of != best.node) {
-        enum explain_reason reason =
-            fit__node(ledger__node(l, best.node), &sl->class->r, false, out);
-        CHECK(reason == EXPLAIN_FITS);
-    }
-    *out_cost = best;
+    *out_node = best.node;
     return true;
 }

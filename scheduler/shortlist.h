@@ -37,9 +37,8 @@ struct shortlist_rule {
 };
 
 struct shortlist_entry {
-    struct cost cost; /* A lower bound of it until exact. */
+    struct cost cost;
     uint32_t version; /* Of the node, when it was looked at. */
-    bool exact;
 };
 
 struct shortlist_group {
@@ -57,13 +56,13 @@ struct shortlist {
     uint64_t cursor, facts_cursor; /* Into the logs. */
     uint64_t epoch;
     size_t bytes, own_bytes; /* own: without what a new build frees. */
-    bool built, fresh;       /* fresh: built in this decision. */
-    bool has_rules;          /* Rules of nodes: allowed says who passes. */
-    bool has_costs;          /* Preferences of nodes: what is left over is no bound. */
-    bool is_exact;           /* Bounds were too loose: look closely before listing. */
-    bool is_heavy;           /* Sums do not tell whether it fits: the same. */
-    bool is_single;          /* Too many combinations of domains: nothing can be remembered. */
-    int64_t want_left;       /* At most this is taken off what is left over. */
+    bool built;
+    bool has_rules; /* Rules of nodes: allowed says who passes. */
+    bool has_costs; /* Preferences of nodes: what is left over is no bound. */
+    bool is_heavy;  /* Sums do not tell whether it fits: the same. */
+    bool is_single; /* Too many combinations of domains: nothing can be remembered. */
+    uint64_t taken_least, taken_most;              /* Off what is left over, by machine. */
+    uint64_t taken[TOPOLOGY_CORE_THREADS_MAX + 1]; /* By threads per core; TAKEN_UNKNOWN. */
     struct columns_want want;
     uint64_t *allowed; /* Bitmap of nodes. */
     uint32_t allowed_words;
@@ -83,7 +82,8 @@ void shortlist__drop_over_cap(struct ledger *l);
 /* search.c: a node looked at closely, with counters instead of walks over holds. */
 enum explain_reason search__check(const struct ledger *l, const struct node *n,
                                   const struct request *r, struct fit *out);
-bool search__light_fits(const struct node *n, const struct request *r, int64_t *out_split);
+bool search__light(const struct ledger *l, uint32_t node, const struct request *r,
+                   int64_t *out_split);
 bool search__is_heavy(const struct request *r);
 /* In the ledger's scratch: valid until the next call. */
 const struct shortlist_rule *search__rules(struct ledger *l, const struct class *c,

@@ -17,6 +17,14 @@ static inline uint64_t bench_now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+/* Processor time of this program: what a decision costs on a machine that others use as well. */
+static inline uint64_t bench_cpu(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 #define BENCH_CHECK(cond)                                                                          \
     do {                                                                                           \
         if (!(cond)) {                                                                             \
