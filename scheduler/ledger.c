@@ -251,7 +251,7 @@ static enum err_code hold_new(struct ledger *l, struct node *n, const struct req
                        .labels_id = own->id,
                        .gang = r->gang,
                        .generation = h->generation + 1};
-    node__list(n, index);
+    node__list(l, n, index);
     rows__take(l, n, h, r, f);
     l->holds_count++;
     terms__held(l, h, 1);
@@ -287,7 +287,7 @@ static void hold_end(struct ledger *l, uint64_t name)
     struct node *n = ledger__node(l, h->node);
     struct class *c = ledger__class(l, h->class_id);
 
-    node__unlist(n, index);
+    node__unlist(l, n, index);
     terms__held(l, h, -1);
     rows__give(l, h, &c->r);
     ledger__node_changed(l, n->index, false);

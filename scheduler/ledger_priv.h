@@ -60,7 +60,8 @@ struct hold {
     uint32_t node; /* While free: the next free one. */
     uint32_t class_id, labels_id, gang;
     uint32_t generation;
-    uint32_t address; /* Index into the node's pool + 1; 0: none. */
+    uint32_t prev, next; /* In the list of its node. */
+    uint32_t address;    /* Index into the node's pool + 1; 0: none. */
     uint8_t state, memory_mask, devices_count, words_count;
     union {
         uint64_t words[HOLD_INLINE];
@@ -164,8 +165,8 @@ void class__free_if_unused(struct ledger *l, struct class *c); /* No hold and no
 void node__forget_if_unused(struct ledger *l, uint32_t node);
 void node__rehash(struct node *n);
 void node__free(struct ledger *l, struct node *n);
-void node__list(struct node *n, uint32_t hold);
-void node__unlist(struct node *n, uint32_t hold);
+void node__list(struct ledger *l, struct node *n, uint32_t hold);
+void node__unlist(struct ledger *l, struct node *n, uint32_t hold);
 void node__mark(struct node *n, const char *why);
 const struct topology_label *node__label(const struct node *n, uint32_t key);
 static inline bool node__takes(const struct node *n)

@@ -94,11 +94,11 @@ struct node {
     struct topology_image *images;
     uint32_t *capabilities;
 
-    uint32_t pods_max, holds_count;             /* holds_count: whose rows are taken. */
-    uint32_t *holds, listed_count, listed_size; /* Their indices, in no order. */
-    uint64_t content; /* Hash of what does not change with holds; without the name. */
-    uint64_t tie;     /* Hash of everything, content and state: breaks ties. */
-    char *marked;     /* Why it takes nothing; NULL when it does. */
+    uint32_t pods_max, holds_count; /* holds_count: whose rows are taken. */
+    uint32_t hold_first;            /* Head of their list. */
+    uint64_t content;               /* Hash of what does not change with holds; without the name. */
+    uint64_t tie;                   /* Hash of everything, content and state: breaks ties. */
+    char *marked;                   /* Why it takes nothing; NULL when it does. */
 };
 
 #endif /* SCHEDULER_MACHINE_PRIV_H */

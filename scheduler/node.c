@@ -122,6 +122,7 @@ static struct node *node_new(struct ledger *l, const struct topology *t, struct 
     n->shape = s;
     n->ready = t->ready;
     n->unschedulable = t->unschedulable;
+    n->hold_first = HOLD_NONE;
     node_fill_rows(l, n, t);
     node_fill_facts(l, n, t);
     node_content(l, n);
@@ -211,7 +212,6 @@ void node__free(struct ledger *l, struct node *n)
     mem_free(n->devices);
     mem_free(n->scalars);
     mem_free(n->ports);
-    mem_free(n->holds);
     mem_free(n->addresses);
     mem_free(n->labels);
     mem_free(n->taints);
@@ -234,8 +234,9 @@ static enum err_code node_replace(struct ledger *l, uint32_t index, struct node 
 
     fresh->index = index;
 
-    for (uint32_t i = 0; i < old->listed_count && rc == ERR_OK; i++) {
-        const struct hold *h = ledger__hold(l, old->holds[i]);
+    for (uint32_t i = old->hold_first; i != HOLD_NONE && rc == ERR_OK;
+         i = ledger__hold(l, i)->next) {
+        const struct hold *h = ledger__hold(l, i);
         const struct request *r = &ledger__class(l, h->class_id)->r;
         struct placement rows;
         struct fit f;
@@ -258,12 +259,9 @@ static enum err_code node_replace(struct ledger *l, uint32_t index, struct node 
 /* The holds get the rows of the copies, and the copies the old ones, to be freed. */
 static void node_swap(struct ledger *l, struct node *old, struct node *fresh, struct hold *copies)
 {
-    fresh->holds = old->holds;
-    fresh->listed_count = old->listed_count;
-    fresh->listed_size = old->listed_size;
-    old->holds = NULL;
-    for (uint32_t i = 0; i < fresh->listed_count; i++) {
-        struct hold *h = ledger__hold(l, fresh->holds[i]), was = *h;
+    fresh->hold_first = old->hold_first;
+    for (uint32_t i = fresh->hold_first; i != HOLD_NONE; i = ledger__hold(l, i)->next) {
+        struct hold *h = ledger__hold(l, i), was = *h;
         *h = *copies;
         *copies++ = was;
     }
@@ -351,22 +349,26 @@ void node__mark(struct node *n, const char *why)
     memcpy(n->marked, why, len);
 }
 
-void node__list(struct node *n, uint32_t hold)
+void node__list(struct ledger *l, struct node *n, uint32_t hold)
 {
-    if (n->listed_count == n->listed_size) {
-        n->listed_size = n->listed_size == 0 ? 8 : n->listed_size * 2;
-        n->holds = mem_resize(n->holds, n->listed_size * sizeof *n->holds);
-    }
-    n->holds[n->listed_count++] = hold;
+    struct hold *h = ledger__hold(l, hold);
+    h->prev = HOLD_NONE;
+    h->next = n->hold_first;
+    if (n->hold_first != HOLD_NONE)
+        ledger__hold(l, n->hold_first)->prev = hold;
+    n->hold_first = hold;
 }
 
-/* A walk over a few neighbours in memory; links would touch the neighbours' own holds. */
-void node__unlist(struct node *n, uint32_t hold)
+/* The neighbours are only written to: nobody waits for memory that is far away. */
+void node__unlist(struct ledger *l, struct node *n, uint32_t hold)
 {
-    uint32_t i = 0;
-    while (n->holds[i] != hold)
-        i++;
-    n->holds[i] = n->holds[--n->listed_count];
+    const struct hold *h = ledger__hold(l, hold);
+    if (h->prev == HOLD_NONE)
+        n->hold_first = h->next;
+    else
+        ledger__hold(l, h->prev)->next = h->next;
+    if (h->next != HOLD_NONE)
+        ledger__hold(l, h->next)->prev = h->prev;
 }
 
 /* ---- hashes that break ties ---- */
@@ -482,8 +484,8 @@ void ledger_node_info(const struct ledger *l, uint32_t node, struct ledger_node_
 static uint64_t core_holder(const struct ledger *l, const struct node *n, uint32_t core,
                             uint32_t *out_asked)
 {
-    for (uint32_t i = 0; i < n->listed_count; i++) {
-        const struct hold *h = ledger__hold(l, n->holds[i]);
+    for (uint32_t i = n->hold_first; i != HOLD_NONE; i = ledger__hold(l, i)->next) {
+        const struct hold *h = ledger__hold(l, i);
         struct placement rows;
         if (ledger__class(l, h->class_id)->r.exclusive_cpus == 0)
             continue;
@@ -492,7 +494,7 @@ static uint64_t core_holder(const struct ledger *l, const struct node *n, uint32
             if (rows.cores[k] == core) {
                 uint32_t each = (rows.cpus_count + rows.cores_count - 1) / rows.cores_count;
                 *out_asked = min_u32(each, rows.cpus_count - min_u32(k * each, rows.cpus_count));
-                return ledger__hold_name(l, n->holds[i]);
+                return ledger__hold_name(l, i);
             }
     }
     return 0;

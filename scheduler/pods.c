@@ -150,10 +150,9 @@ static void view_spread(struct pods_view *v, const struct request_spread *s)
         const struct node *n = ledger__node(l, i);
         if (n == NULL || n->removed || !pods__spread_counts(l, n, v->r, s))
             continue;
-        for (uint32_t h = 0; h < n->listed_count; h++)
-            rule->counts[i] +=
-                pods__spread_matches(l, s, v->r->namespace_name,
-                                     ledger__labels(l, ledger__hold(l, n->holds[h])->labels_id));
+        for (uint32_t h = n->hold_first; h != HOLD_NONE; h = ledger__hold(l, h)->next)
+            rule->counts[i] += pods__spread_matches(
+                l, s, v->r->namespace_name, ledger__labels(l, ledger__hold(l, h)->labels_id));
     }
     sum_domains(v, rule);
 
@@ -190,9 +189,8 @@ static void view_terms(struct pods_view *v, const struct request_pod_term *terms
             const struct node *n = ledger__node(l, i);
             if (n == NULL || n->removed || node__label(n, rule->key) == NULL)
                 continue;
-            for (uint32_t h = 0; h < n->listed_count; h++) {
-                const struct labels *who =
-                    ledger__labels(l, ledger__hold(l, n->holds[h])->labels_id);
+            for (uint32_t h = n->hold_first; h != HOLD_NONE; h = ledger__hold(l, h)->next) {
+                const struct labels *who = ledger__labels(l, ledger__hold(l, h)->labels_id);
                 rule->counts[i] += kind == PODS_AFFINITY ? all_terms_match(v, who)
                                                          : pods__term_matches(l, &terms[t], who);
             }
@@ -221,9 +219,8 @@ static void view_pairs(struct pods_view *v)
         const struct node *n = ledger__node(v->l, i);
         if (n == NULL || n->removed)
             continue;
-        for (uint32_t h = 0; h < n->listed_count; h++) {
-            const struct request *r =
-                &ledger__class(v->l, ledger__hold(v->l, n->holds[h])->class_id)->r;
+        for (uint32_t h = n->hold_first; h != HOLD_NONE; h = ledger__hold(v->l, h)->next) {
+            const struct request *r = &ledger__class(v->l, ledger__hold(v->l, h)->class_id)->r;
             for (uint32_t k = 0; k < r->anti_affinity_count; k++)
                 view_pair(v, n, &r->anti_affinity[k], true, 0);
             for (uint32_t k = 0; k < r->affinity_count; k++)

@@ -544,6 +544,8 @@ static void list_catch_up(struct ledger *l, struct shortlist *sl)
         uint32_t to = (uint32_t)min_u64(from + more, COLUMNS_LOG);
         uint32_t count = c->filter(c->log, &want, from, to, hits);
         for (uint32_t i = 0; i < count; i++)
+            __builtin_prefetch(&c->hot[c->log_node[hits[i]]]);
+        for (uint32_t i = 0; i < count; i++)
             list_offer(l, sl, c->log_node[hits[i]]);
         sl->cursor += to - from;
     }

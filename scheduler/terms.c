@@ -226,8 +226,8 @@ static void term_count_node(struct ledger *l, struct term *t, uint32_t node, int
     if (d == DOMAIN_NONE)
         return;
     term_room(t, d);
-    for (uint32_t i = 0; i < n->listed_count; i++) {
-        const struct hold *h = ledger__hold(l, n->holds[i]);
+    for (uint32_t i = n->hold_first; i != HOLD_NONE; i = ledger__hold(l, i)->next) {
+        const struct hold *h = ledger__hold(l, i);
         if (!term_excludes(t, node) && term_matches(l, t, ledger__labels(l, h->labels_id))) {
             t->matched[d] += (uint32_t)by;
             t->matched_total += (uint32_t)by;

@@ -31,10 +31,11 @@ enum err_code ledger_verify(const struct ledger *l, struct err *e)
         if (n == NULL)
             continue;
         memset(x, 0, sizeof *x);
-        for (uint32_t k = 0; k < n->listed_count && rc == ERR_OK; k++) {
-            const struct hold *h = ledger__hold(l, n->holds[k]);
+        for (uint32_t k = n->hold_first; k != HOLD_NONE && rc == ERR_OK;
+             k = ledger__hold(l, k)->next) {
+            const struct hold *h = ledger__hold(l, k);
             if (h->state == HOLD_FREE || h->node != i)
-                rc = err_set(e, ERR_CORRUPT, "hold %u is in the list of node %u", n->holds[k], i);
+                rc = err_set(e, ERR_CORRUPT, "hold %u is in the list of node %u", k, i);
             else
                 rc = count_hold(l, n, h, x, e);
         }
