@@ -6,8 +6,8 @@
  *    rest_form.c       what the client accepts
  *    rest_body.c       what the client sent, as an object
  *    rest_reply.c      answers: an object, a Status, refused writes
- *    rest_get.c        get; rest_list.c: list; rest_watch.c: watch
- *    rest_write.c      create, update, status, binding; rest_patch.c: patch
+ *    rest_get.c        get; rest_list.c: list; rest_watch.c: watch; rest_past.c: a state of the past
+ *    rest_write.c      create, update, status; rest_patch.c: patch; rest_bind.c: pods/binding
  *    rest_delete.c     delete, deletecollection, eviction
  *    rest_documents.c  discovery, OpenAPI
  */

@@ -49,7 +49,7 @@ static enum kind_write door_of(const struct call *c, bool is_create)
 
 /* ------------------------------------------------------------------ metadata against the URL */
 
-static bool bad_request(struct call *c, const char *why)
+bool change_bad(struct call *c, const char *why)
 {
     return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST, "%s", why);
 }
@@ -59,8 +59,8 @@ static bool namespace_fits(struct call *c, Meta__ObjectMeta *m)
     struct str ns = c->schema->namespaced ? c->r->at.namespace : STR("");
     struct str given = kind_str(m->namespace_);
     if (given.len > 0 && !str_eq(given, ns) && c->schema->namespaced)
-        return bad_request(c, "the namespace of the provided object does not match the namespace "
-                              "sent on the request");
+        return change_bad(c, "the namespace of the provided object does not match the namespace "
+                             "sent on the request");
     m->namespace_ = ns.len == 0 ? NULL : arena_dup(&c->r->arena, ns);
     return true;
 }
@@ -187,7 +187,7 @@ static void change_write(struct call *c, struct str raw, const Meta__ObjectMeta 
 
 /* ------------------------------------------------------------------ preparing */
 
-static ProtobufCMessage *unpack(struct call *c, struct str raw)
+ProtobufCMessage *change_unpack(struct call *c, struct str raw)
 {
     ProtobufCMessage *object;
     struct err e;
@@ -278,9 +278,9 @@ static bool change_make(struct call *c, ProtobufCMessage *object, struct str *ou
     Meta__ObjectMeta *m = kind_meta(object, &c->r->arena);
     ProtobufCMessage *old = NULL;
     if (m == NULL || !namespace_fits(c, m))
-        return m != NULL ? false : bad_request(c, "the object is too large");
+        return m != NULL ? false : change_bad(c, "the object is too large");
     if (w->old != NULL) {
-        old = unpack(c, entry_raw(w->old));
+        old = change_unpack(c, entry_raw(w->old));
         if (old == NULL || !name_fits(c, m) || !uid_fits(c, m, kind_meta_get(old)) ||
             !version_fits(c, w, m) || !prepare(c, object, old))
             return false;
@@ -288,7 +288,7 @@ static bool change_make(struct call *c, ProtobufCMessage *object, struct str *ou
         return pack(c, object, out_raw);
     }
     if (!is_empty_text(m->resource_version))
-        return bad_request(c, "resourceVersion should not be set on objects to be created");
+        return change_bad(c, "resourceVersion should not be set on objects to be created");
     if (c->r->at.name.len > 0 && !name_fits(c, m))
         return false;
     w->name = kind_str(m->name);
@@ -316,7 +316,7 @@ void change_submit_message(struct call *c, ProtobufCMessage *object)
 
 void change_submit(struct call *c, struct str raw)
 {
-    ProtobufCMessage *object = unpack(c, raw);
+    ProtobufCMessage *object = change_unpack(c, raw);
     if (object == NULL)
         reply_status(c);
     else
@@ -333,7 +333,7 @@ bool change_find(struct call *c)
 
 /* ------------------------------------------------------------------ create, update */
 
-static struct change *change_new(struct call *c, bool is_create)
+struct change *change_new(struct call *c, bool is_create)
 {
     struct change *w = arena_zalloc(&c->r->arena, 1, sizeof *w);
     if (w == NULL) {
@@ -386,105 +386,4 @@ void update_begin(struct call *c)
         update_again(c);
     else
         reply_status(c);
-}
-
-/* ------------------------------------------------------------------ pods/binding */
-
-static void bind_done(struct call *c)
-{
-    status_set(&c->status, &c->r->arena, STATUS_SUCCESS, "%s", "");
-    c->status.code = 201;
-    reply_status(c);
-}
-
-static bool bind_fits(struct call *c, const Core__PodSpec *s)
-{
-    struct change *w = c->own;
-    struct str name = w->name;
-    struct arena *a = &c->r->arena;
-    struct str why = {NULL, 0};
-    if (s != NULL && !is_empty_text(s->node_name))
-        why = arena_printf(a, "is already assigned to node \"%s\"", s->node_name);
-    else if (s != NULL && s->n_scheduling_gates > 0)
-        why = STR("has non-empty .spec.schedulingGates");
-    if (why.at == NULL)
-        return true;
-    status_set(&c->status, a, STATUS_CONFLICT,
-               "Operation cannot be fulfilled on pods/binding \"" STR_FMT "\": pod " STR_FMT
-               " " STR_FMT,
-               STR_ARG(name), STR_ARG(name), STR_ARG(why));
-    status_details(&c->status, STR(""), STR("pods/binding"), name);
-    return false;
-}
-
-static void bind_again(struct call *c)
-{
-    struct change *w = c->own;
-    if (!change_find(c)) {
-        reply_status(c);
-        return;
-    }
-    Core__Pod *pod = (Core__Pod *)unpack(c, entry_raw(w->old));
-    if (pod == NULL) {
-        reply_status(c);
-        return;
-    }
-    if (bind_fits(c, pod->spec)) {
-        pod->spec->node_name = c->target;
-        change_submit_message(c, &pod->base);
-    } else {
-        reply_status(c);
-    }
-}
-
-static bool binding_check(struct call *c, const Core__Binding *b)
-{
-    if (!str_eq(kind_str(b->metadata == NULL ? NULL : b->metadata->name), c->r->at.name))
-        return bad_request(c, "name in URL does not match name in Binding object");
-    if (b->target == NULL || is_empty_text(b->target->name))
-        return bad_request(c, "target.name: Required value");
-    struct str kind = kind_str(b->target->kind);
-    if (kind.len > 0 && !str_is(kind, "Node"))
-        return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST,
-                          "target.kind: Unsupported value: \"" STR_FMT
-                          "\": supported values: \"Node\", \"<empty>\"",
-                          STR_ARG(kind));
-    return true;
-}
-
-void bind_begin(struct call *c)
-{
-    struct change *w = change_new(c, false);
-    const struct schema_message *m = schema_message(STR("k8s.io.api.core.v1.Binding"));
-    struct transcode_envelope env = {.raw = c->r->body};
-    ProtobufCMessage *object = NULL;
-    struct buf raw;
-    struct err e;
-    if (w == NULL)
-        return;
-    w->door = KIND_BIND;
-    w->again = bind_again;
-    w->done = bind_done;
-    buf_init(&raw, 1 << 16);
-    enum err_code rc = m == NULL ? err_set(&e, ERR_INVALID, "no Binding") : ERR_OK;
-    if (rc == ERR_OK && body_is_protobuf(c->r->content_type))
-        rc = transcode_open(c->r->body, &env, &e);
-    if (rc == ERR_OK && body_is_protobuf(c->r->content_type))
-        rc = transcode_from_protobuf(m, env.raw, &c->r->arena, &raw, &e);
-    else if (rc == ERR_OK)
-        rc = transcode_from_json(m, c->r->body, &c->r->arena, NULL, NULL, &raw, &e);
-    if (rc == ERR_OK)
-        rc = transcode_unpack(m, arena_str(&c->r->arena, buf_str(&raw)), &c->r->arena, &object, &e);
-    buf_free(&raw);
-    const Core__Binding *b = (const Core__Binding *)object;
-    if (rc != ERR_OK)
-        reply_err(c, &e);
-    else if (!binding_check(c, b)) {
-        reply_status(c);
-    } else if (change_options(c, w, "CreateOptions")) {
-        c->target = b->target->name;
-        bind_again(c);
-    } else {
-        reply_status(c);
-    }
 }

@@ -39,6 +39,13 @@ void change_submit(struct call *c, struct str raw);
 /* The same, from a message. */
 void change_submit_message(struct call *c, ProtobufCMessage *object);
 
+/* In the request's arena, as c->own; NULL: the request was cut. */
+struct change *change_new(struct call *c, bool is_create);
+
+/* Stored bytes as a message; NULL: c->status says why not. */
+ProtobufCMessage *change_unpack(struct call *c, struct str raw);
+bool change_bad(struct call *c, const char *why); /* 400. */
+
 /* Sets change->old for the object of the path; false: 404, answered. */
 bool change_find(struct call *c);
 
