@@ -5,6 +5,7 @@
 #include "base/wire.h"
 #include "controlplane/serve/rest_priv.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct schema_message *meta_message(const char *name)
 {
@@ -35,24 +36,27 @@ static void reply_broken(struct call *c)
     reply_text(c, 500, "text/plain; charset=utf-8", STR("the answer is over a limit\n"));
 }
 
+static int by_key(const void *a, const void *b)
+{
+    return str_cmp((*(struct json *const *)a)->key, (*(struct json *const *)b)->key);
+}
+
 /* Members by name, as Kubernetes prints YAML. */
-static void members_sort(struct json *value)
+static void members_sort(struct json *value, struct arena *a)
 {
     for (struct json *i = value->first; i != NULL; i = i->next)
-        members_sort(i);
-    if (value->type != JSON_OBJECT)
+        members_sort(i, a);
+    uint32_t count = value->count, at = 0;
+    struct json **members = arena_zalloc(a, count, sizeof *members);
+    if (value->type != JSON_OBJECT || members == NULL)
         return;
-    struct json *next;
-    for (struct json *i = value->first; i != NULL; i = next) {
-        next = i->next;
-        struct json *before = value->first;
-        while (before != i && str_cmp(before->key, i->key) < 0)
-            before = before->next;
-        if (before != i) {
-            json_remove(i);
-            json_insert(value, before, i);
-        }
+    while (value->first != NULL) {
+        members[at++] = value->first;
+        json_remove(value->first);
     }
+    qsort(members, count, sizeof *members, by_key);
+    for (uint32_t i = 0; i < count; i++)
+        json_set(a, value, members[i]->key, members[i]);
 }
 
 static void yaml_from_json(struct call *c, struct str json, struct buf *out)
@@ -61,7 +65,7 @@ static void yaml_from_json(struct call *c, struct str json, struct buf *out)
     struct err e;
     if (json_parse(&c->r->arena, json, &tree, &e) != ERR_OK)
         return;
-    members_sort(tree);
+    members_sort(tree, &c->r->arena);
     yaml_print(out, tree);
 }
 

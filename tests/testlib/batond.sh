@@ -5,10 +5,10 @@
 batond_start() {
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     mkdir -p "$2"
-    "$1" --state "$2" --port "$port" --address 127.0.0.1 >"$2.log" 2>&1 &
+    "$1" --state "$2" --listen 127.0.0.1 --port "$port" --io-threads 2 >"$2.log" 2>&1 &
     pid=$!
     BATON_SERVER=https://127.0.0.1:$port
-    BATON_CA=$2/ca.crt BATON_CERT=$2/admin.crt BATON_KEY=$2/admin.key
+    BATON_CA=$2/control/pki/ca.crt BATON_CERT=$2/control/pki/admin.crt BATON_KEY=$2/control/pki/admin.key
     tries=0
     until curl -sf --cacert "$BATON_CA" "$BATON_SERVER/readyz" >/dev/null 2>&1; do
         tries=$((tries + 1))
