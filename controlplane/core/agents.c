@@ -291,26 +291,6 @@ static void report(struct core *c, struct node_state *n, const Agent__WorkloadSt
     core_mark(c, CONTROL_AGENTS, str_of(h->key));
 }
 
-/* ---- streams: the core only knows whom to ask ---- */
-
-static void stream_refused(struct core *c, uint64_t id, uint32_t code, const char *why)
-{
-    core_emit(
-        c, &(struct core_effect){.type = FX_STREAM_REFUSED, .op = id, .code = code, .text = why});
-}
-
-static void stream_wanted(struct core *c, const struct core_event *ev)
-{
-    const struct node_state *n = cluster_node(c, ev->agent.node);
-    if (n == NULL || n->session == 0 || !n->greeted) {
-        stream_refused(c, ev->op, 503, "the node's agent is not connected");
-        return;
-    }
-    struct str bytes = arena_str(&c->turn, ev->agent.bytes);
-    core_emit(c,
-              &(struct core_effect){.type = FX_AGENT_SEND, .session = n->session, .bytes = bytes});
-}
-
 static void up(struct core *c, struct node_state *n, struct str bytes)
 {
     ProtobufCAllocator allocator = objects_allocator(&c->turn);
@@ -336,14 +316,11 @@ static void up(struct core *c, struct node_state *n, struct str bytes)
     case AGENT__AGENT_MESSAGE__MESSAGE_WORKLOAD_STATUS:
         report(c, n, m->workload_status);
         break;
-    case AGENT__AGENT_MESSAGE__MESSAGE_STREAM_ERROR:
-        stream_refused(c, m->stream_error->id, m->stream_error->code,
-                       m->stream_error->message == NULL ? "" : m->stream_error->message);
-        break;
     case AGENT__AGENT_MESSAGE__MESSAGE_STATUS_END:
     case AGENT__AGENT_MESSAGE__MESSAGE_USAGE:
-    case AGENT__AGENT_MESSAGE__MESSAGE_STREAM_READY: /* It is opened beside the session. */
-    case AGENT__AGENT_MESSAGE__MESSAGE__NOT_SET:     /* From a later version. */
+    case AGENT__AGENT_MESSAGE__MESSAGE_STREAM_READY: /* The shell's: streams do not pass here. */
+    case AGENT__AGENT_MESSAGE__MESSAGE_STREAM_ERROR:
+    case AGENT__AGENT_MESSAGE__MESSAGE__NOT_SET: /* From a later version. */
     case _AGENT__AGENT_MESSAGE__MESSAGE__CASE_IS_INT_SIZE:
         break;
     }
@@ -352,10 +329,6 @@ static void up(struct core *c, struct node_state *n, struct str bytes)
 void agents_event(struct core *c, const struct core_event *ev)
 {
     struct node_state *n;
-    if (ev->type == EV_STREAM_WANTED) {
-        stream_wanted(c, ev);
-        return;
-    }
     if (ev->type == EV_AGENT_OPENED) {
         n = c->is_loaded ? cluster_node_make(c, ev->agent.node) : NULL;
         if (n == NULL) {

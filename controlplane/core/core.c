@@ -60,7 +60,6 @@ void core_step(struct core *c, const struct core_event *ev)
     case EV_AGENT_OPENED:
     case EV_AGENT_MESSAGE:
     case EV_AGENT_CLOSED:
-    case EV_STREAM_WANTED:
         agents_event(c, ev);
         break;
     case EV_DEADLINE: /* Everything that waits for an instant is looked at in core_flush(). */

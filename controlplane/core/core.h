@@ -105,7 +105,6 @@ enum core_event_type {
     EV_AGENT_OPENED,  /* An authenticated session: session, node (the certificate's CN). */
     EV_AGENT_MESSAGE, /* One baton.agent.v1 message that came up. */
     EV_AGENT_CLOSED,  /* The connection is gone; nothing is moved or stopped for it. */
-    EV_STREAM_WANTED, /* A client wants an agent to open a stream (logs, console); op names it. */
     EV_DEADLINE,      /* core_deadline() was reached. */
 };
 
@@ -120,21 +119,20 @@ struct core_event {
         struct {
             uint64_t session; /* slot_pack() of the shell's session. */
             struct str node;
-            struct str bytes; /* STREAM_WANTED: the whole ServerMessage for the node's agent. */
+            struct str bytes;
         } agent;
     };
 };
 
 enum core_effect_type {
-    FX_REPLY,          /* Answer a write. */
-    FX_LOAD,           /* Take the store's fence and load everything. */
-    FX_COMMIT,         /* Hand a transaction to the store. */
-    FX_COMPACT,        /* Let the store forget what lies behind revision. */
-    FX_DEPOSED,        /* Another writer has the store: end the program. text says so. */
-    FX_PUBLISHED,      /* Index and history moved to revision: wake watchers on every thread. */
-    FX_AGENT_SEND,     /* One baton.agent.v1 message to go down a session. */
-    FX_AGENT_CLOSE,    /* End a session; text says why. */
-    FX_STREAM_REFUSED, /* op: the stream's. code as HTTP has it, text: why it will not be opened. */
+    FX_REPLY,       /* Answer a write. */
+    FX_LOAD,        /* Take the store's fence and load everything. */
+    FX_COMMIT,      /* Hand a transaction to the store. */
+    FX_COMPACT,     /* Let the store forget what lies behind revision. */
+    FX_DEPOSED,     /* Another writer has the store: end the program. text says so. */
+    FX_PUBLISHED,   /* Index and history moved to revision: wake watchers on every thread. */
+    FX_AGENT_SEND,  /* One baton.agent.v1 message to go down a session. */
+    FX_AGENT_CLOSE, /* End a session; text says why. */
 };
 
 struct core_effect {
@@ -147,8 +145,7 @@ struct core_effect {
     const struct store_write *writes;
     uint32_t writes_count;
     struct str bytes; /* FX_AGENT_SEND. */
-    uint32_t code;    /* FX_STREAM_REFUSED. */
-    const char *text; /* FX_REPLY with a refusal, FX_AGENT_CLOSE, FX_STREAM_REFUSED. */
+    const char *text; /* FX_REPLY with a refusal, FX_AGENT_CLOSE. */
 };
 
 struct core_effects {

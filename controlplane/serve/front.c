@@ -151,11 +151,6 @@ static void front_mail(struct front *f, const struct mail *m)
     case LETTER_AGENT_CLOSE:
         sessions_close(f->sessions, l->agent.session, l->agent.bytes);
         break;
-    case LETTER_STREAM_JOINED:
-    case LETTER_STREAM_BYTES:
-    case LETTER_STREAM_TAKEN:
-    case LETTER_STREAM_ENDED:
-        break;
     case LETTER_DRAIN:
         front_drain(f);
         break;
@@ -166,7 +161,6 @@ static void front_mail(struct front *f, const struct mail *m)
     case LETTER_AGENT_OPENED:
     case LETTER_AGENT_MESSAGE:
     case LETTER_AGENT_CLOSED:
-    case LETTER_STREAM_WANTED:
     case LETTER_FRONT_DRAINED:
         CHECK(false); /* Those go the other way. */
     }

@@ -60,18 +60,6 @@ struct letter *letter_agent(uint64_t session, struct str node, struct str bytes)
     return l;
 }
 
-struct letter *letter_stream(uint64_t peer, uint32_t code, size_t count, struct str bytes)
-{
-    char *at;
-    struct letter *l = letter_new(bytes.len, &at);
-
-    l->stream.peer = peer;
-    l->stream.code = code;
-    l->stream.count = count;
-    l->stream.bytes = put(&at, bytes);
-    return l;
-}
-
 void letter_free(void *letter)
 {
     struct letter *l = letter;

@@ -17,20 +17,14 @@ enum letter_type {
     LETTER_AGENT_OPENED,
     LETTER_AGENT_MESSAGE,
     LETTER_AGENT_CLOSED,
-    LETTER_STREAM_WANTED, /* agent: node, and the ServerMessage for it; op: the stream. */
     LETTER_FRONT_DRAINED, /* This connection thread has no connection any more. */
     /* To a connection thread. */
     LETTER_WRITTEN,
     LETTER_PUBLISHED,
     LETTER_AGENT_SEND,
     LETTER_AGENT_CLOSE,
-    /* Between connection threads, about streams (streams.h); op names the receiver's side. */
-    LETTER_STREAM_JOINED, /* The agent opened it: peer is its side, bytes its node's name. */
-    LETTER_STREAM_BYTES,  /* bytes of channel code. */
-    LETTER_STREAM_TAKEN,  /* count bytes were dealt with. */
-    LETTER_STREAM_ENDED,  /* code as HTTP has it, 0: an orderly end; bytes say why. */
-    LETTER_DRAIN,         /* No new connections; then LETTER_FRONT_DRAINED. */
-    LETTER_STOP,          /* The thread ends. */
+    LETTER_DRAIN, /* No new connections; then LETTER_FRONT_DRAINED. */
+    LETTER_STOP,  /* The thread ends. */
 };
 
 struct letter {
@@ -45,12 +39,6 @@ struct letter {
             uint64_t session;
             struct str node, bytes; /* AGENT_CLOSE: bytes say why. */
         } agent;
-        struct {
-            uint64_t peer;
-            size_t count;
-            uint32_t code;
-            struct str bytes;
-        } stream;
     };
     struct blob *object; /* A reference, or NULL. */
 };
@@ -59,7 +47,6 @@ struct letter {
 struct letter *letter_write(const struct write_request *w);
 struct letter *letter_written(const struct core_effect *fx);
 struct letter *letter_agent(uint64_t session, struct str node, struct str bytes);
-struct letter *letter_stream(uint64_t peer, uint32_t code, size_t count, struct str bytes);
 void letter_free(void *letter);
 
 /* Thread, and what of it: an op or session's name that any thread can route. */

@@ -94,12 +94,6 @@ static void shell_mail(struct shell *s, const struct mail *m)
         ev.agent.bytes = l->agent.bytes;
         shell_step(s, &ev);
         break;
-    case LETTER_STREAM_WANTED:
-        ev.type = EV_STREAM_WANTED;
-        ev.agent.node = l->agent.node;
-        ev.agent.bytes = l->agent.bytes;
-        shell_step(s, &ev);
-        break;
     case LETTER_FRONT_DRAINED:
         s->fronts_drained++;
         break;
@@ -107,10 +101,6 @@ static void shell_mail(struct shell *s, const struct mail *m)
     case LETTER_PUBLISHED:
     case LETTER_AGENT_SEND:
     case LETTER_AGENT_CLOSE:
-    case LETTER_STREAM_JOINED:
-    case LETTER_STREAM_BYTES:
-    case LETTER_STREAM_TAKEN:
-    case LETTER_STREAM_ENDED:
     case LETTER_DRAIN:
     case LETTER_STOP:
         CHECK(false); /* Those go the other way. */
@@ -159,19 +149,6 @@ static void agent_send(struct shell *s, const struct core_effect *fx)
                   (unsigned long long)fx->session, "the session ends when its thread catches up");
 }
 
-/* The id came back from an agent: it may name a thread that is not there. */
-static void stream_refused(struct shell *s, const struct core_effect *fx)
-{
-    if (letter_front(fx->op) < s->fronts_count)
-        front_post(s, fx->op, LETTER_STREAM_ENDED,
-                   letter_stream(0, fx->code == 0 ? 500 : fx->code, 0, str_of(fx->text)));
-}
-
-struct mailbox *shell_front_inbox(struct shell *s, uint32_t number)
-{
-    return number < s->fronts_count ? s->fronts[number]->inbox : NULL;
-}
-
 static void perform(struct shell *s, const struct core_effect *fx)
 {
     const struct store_ops *ops = s->store->ops;
@@ -203,9 +180,6 @@ static void perform(struct shell *s, const struct core_effect *fx)
     case FX_AGENT_SEND:
     case FX_AGENT_CLOSE:
         agent_send(s, fx);
-        break;
-    case FX_STREAM_REFUSED:
-        stream_refused(s, fx);
         break;
     }
 }

@@ -46,9 +46,6 @@ struct shell_front {
 
 void shell_add_front(struct shell *s, struct shell_front *f); /* Numbered from 0, in this order. */
 
-/* Any thread, once all are added: for letters between connection threads. NULL: no such number. */
-struct mailbox *shell_front_inbox(struct shell *s, uint32_t number);
-
 /* From an event on the shell's own loop: begin the orderly end. */
 void shell_stop(struct shell *s);
 bool shell_is_done(const struct shell *s);

@@ -124,7 +124,6 @@ static void perform(struct world *w, const struct core_effect *fx)
         break;
     case FX_AGENT_SEND:
     case FX_AGENT_CLOSE:
-    case FX_STREAM_REFUSED:
         break;
     }
 }
