@@ -315,15 +315,17 @@ static void put_hardware(struct core *c, struct node_state *n, struct stage *s,
     Baton__NodeHardware *hw =
         e == NULL ? NULL
                   : typed_open(&c->turn, &baton__node_hardware__descriptor, blob_str(e->value));
-    if (hw != NULL && hw->spec != NULL &&
-        str_eq(objects_pack(&c->turn, &hw->spec->base), objects_pack(&c->turn, &spec->base)))
-        return;
-    if (hw == NULL || hw->metadata == NULL) {
+    struct str before = {NULL, 0};
+    if (hw != NULL && hw->metadata != NULL) {
+        before = typed_wrap(&c->turn, "baton.dev/v1", "NodeHardware", &hw->base);
+    } else {
         hw = message(c, sizeof *hw, &baton__node_hardware__descriptor);
         hw->metadata = new_meta(c, n);
     }
     hw->spec = (Baton__NodeHardwareSpec *)spec;
-    stage_put(s, key, typed_wrap(&c->turn, "baton.dev/v1", "NodeHardware", &hw->base), NULL);
+    struct str after = typed_wrap(&c->turn, "baton.dev/v1", "NodeHardware", &hw->base);
+    if (!str_eq(before, after)) /* Both canonical: equal objects are equal bytes. */
+        stage_put(s, key, after, NULL);
 }
 
 static Core__Node *node_of(struct core *c, struct cow_entry *e)
@@ -376,6 +378,8 @@ enum reconcile nodes_reconcile(struct core *c, struct str key)
     if (core_is_busy(c, node) || core_is_busy(c, hardware))
         return RECONCILE_LATER;
     bool alive = !instant_due(n->lease_until, c->now);
+    if (alive && n->lease_until.ns != 0)
+        core_mark_at(c, CONTROL_NODES, key, n->lease_until);
     struct cow_entry *e = core_find(c, node);
     if (n->reported != NULL) {
         blob_unref(n->hardware);

@@ -101,7 +101,8 @@ static void image_next(struct agent *a, struct agent_turn *t, struct workload *w
 {
     struct instance *i = &w->instances[n];
     struct agent_fx_image image = {0};
-    move(t, w, i, INSTANCE_IMAGE);
+    if (i->state != INSTANCE_IMAGE)
+        move(t, w, i, INSTANCE_IMAGE);
     if (w->kind->image(t, w, n, i->image_next, &image))
         ask(a, t, w, n, FX_IMAGE)->image = image;
     else
@@ -195,7 +196,16 @@ static void exited(struct agent *a, struct agent_turn *t, struct workload *w, ui
     save(a, t, w, n);
 }
 
-static void started(struct agent_turn *t, struct workload *w, struct instance *i,
+/* What only this start knows is noted for our own restart. Nobody waits for it. */
+static void note(struct agent *a, struct agent_turn *t, struct workload *w)
+{
+    struct agent_effect *fx = agent_do(t, FX_SAVE);
+    fx->op = agent_op(a, 0, OP_AGENT);
+    fx->uid = str_of(w->uid);
+    fx->bytes = report_record(t, w);
+}
+
+static void started(struct agent *a, struct agent_turn *t, struct workload *w, struct instance *i,
                     const struct runtime_event *ev)
 {
     i->op = 0;
@@ -206,6 +216,7 @@ static void started(struct agent_turn *t, struct workload *w, struct instance *i
     i->trouble = NULL;
     move(t, w, i, INSTANCE_RUNNING);
     workload_say(t, w);
+    note(a, t, w);
 }
 
 static void destroyed(struct agent_turn *t, struct workload *w, struct instance *i,
@@ -244,7 +255,7 @@ static void done(struct agent *a, struct agent_turn *t, struct workload *w, uint
             i->again = true;
             destroy(a, t, w, n);
         } else if (i->state == INSTANCE_STARTING) {
-            started(t, w, i, ev);
+            started(a, t, w, i, ev);
         } else if (w->unwanted || w->ended) {
             destroy(a, t, w, n);
         } else {
@@ -378,7 +389,7 @@ void instance_catchup(struct agent *a, struct agent_turn *t, struct workload *w,
         i->again = true;
         destroy(a, t, w, n);
     } else if (i->found) {
-        i->helper = w->holds ? (struct cpuset){0} : i->cpus;
+        i->helper = a->config.cpus; /* Anywhere, until its runtime has moved it. */
         i->running_since = t->now;
         move(t, w, i, INSTANCE_RUNNING);
     } else if (i->end.happened) {

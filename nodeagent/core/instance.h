@@ -23,7 +23,7 @@
 #define INSTANCE_STATES(S, TO)                                                                    \
     S(WAITING,  TO(IMAGE) | TO(RUNNING) | TO(SAVING) | TO(CLEARING) | TO(ENDED))                  \
                                                        /* its turn; after a restart: the list   */ \
-    S(IMAGE,    TO(IMAGE) | TO(CREATING) | TO(BACKOFF) | TO(ENDED)) /* the images and their roots */ \
+    S(IMAGE,    TO(CREATING) | TO(BACKOFF) | TO(ENDED)) /* the images and their roots */ \
     S(CREATING, TO(STARTING) | TO(CLEARING))           /* the runtime's answer to create        */ \
     S(STARTING, TO(RUNNING) | TO(CLEARING))            /* to start: read back from the kernel   */ \
     S(RUNNING,  TO(STOPPING) | TO(KILLING) | TO(SAVING)) /* an exit, or to be unwanted          */ \

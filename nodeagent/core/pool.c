@@ -28,7 +28,11 @@ static void machine_reconcile(struct agent *a, struct agent_turn *t, struct work
     for (uint32_t n = 0; n < w->instances_count; n++) {
         struct instance *i = &w->instances[n];
         bool movable = i->state == INSTANCE_RUNNING || i->state == INSTANCE_STOPPING;
-        if (!movable || i->cpus_op != 0 || cpus_equal(&i->helper, pool))
+        if (!movable || cpus_equal(&i->helper, pool)) {
+            i->cpus_retry_at = (struct instant){0};
+            continue;
+        }
+        if (i->cpus_op != 0)
             continue;
         if (i->cpus_retry_at.ns > t->now.ns)
             continue;
@@ -107,6 +111,8 @@ bool pool_take(struct agent *a, struct workload *w)
 /* A machine that is being made still runs, or will run, where it was told to. */
 static bool machine_is_off(const struct workload *other, const struct cpuset *rows)
 {
+    if (other->kind != &workload_vm)
+        return true; /* Containers move with the pool's group. */
     for (uint32_t n = 0; n < other->instances_count; n++) {
         const struct instance *i = &other->instances[n];
         if (instance_live(i) &&

@@ -41,6 +41,13 @@ static bool has_probe(const struct workload *w, uint32_t n)
     return w->pod->spec->containers[n - w->pod->spec->n_init_containers]->readiness_probe != NULL;
 }
 
+/* An attempt counts once it is made, as Kubernetes counts: one that waits for its back-off does not. */
+static uint32_t restarts_of(const struct instance *i)
+{
+    bool made = instance_live(i) || i->state == INSTANCE_ENDED;
+    return made || i->attempt == 0 ? i->attempt : i->attempt - 1;
+}
+
 static Agent__ContainerFact *fact_of(struct agent_turn *t, const struct workload *w, uint32_t n)
 {
     const struct instance *i = &w->instances[n];
@@ -57,7 +64,7 @@ static Agent__ContainerFact *fact_of(struct agent_turn *t, const struct workload
     f->init = i->init;
     f->image_id = (char *)i->image_id;
     f->has_restarts = true;
-    f->restarts = i->attempt + (i->end.happened && i->again ? 1 : 0);
+    f->restarts = restarts_of(i);
     const struct instance_end *last = i->end.happened && i->again ? &i->end : &i->last;
     if (last->happened)
         f->last = fact_of_end(t, i, last);
@@ -181,7 +188,11 @@ struct str report_record(struct agent_turn *t, const struct workload *w)
 /* On its way up, and nothing is wrong: more is coming in a moment. */
 static bool settling(const struct workload *w)
 {
-    if (w->unwanted || w->ended || w->reason != NULL)
+    if (w->unwanted || w->ended)
+        return false;
+    if (w->state == WORKLOAD_POOL) /* Narrowing takes a moment; a longer wait is told. */
+        return true;
+    if (w->reason != NULL)
         return false;
     for (uint32_t n = 0; n < w->instances_count; n++) {
         const struct instance *i = &w->instances[n];
@@ -277,7 +288,8 @@ void report_restore(struct workload *w, const Agent__WorkloadStatus *s)
             struct instance *i = &w->instances[n];
             if (f->name == NULL || strcmp(f->name, i->name) != 0)
                 continue;
-            i->attempt = f->restarts;
+            bool waits = f->state == AGENT__CONTAINER_STATE__CONTAINER_STATE_WAITING;
+            i->attempt = f->restarts + (waits && f->last != NULL ? 1 : 0);
             snprintf(i->image_id, sizeof i->image_id, "%s", f->image_id == NULL ? "" : f->image_id);
             if (f->last != NULL)
                 end_of_fact(f->last, &i->last);

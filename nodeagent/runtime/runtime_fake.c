@@ -303,11 +303,16 @@ static uint32_t earliest(const struct runtime_fake *f)
     return best;
 }
 
+void runtime_fake_now(struct runtime *r, struct instant now, struct wall wall)
+{
+    fake_of(r)->now = now;
+    fake_of(r)->wall = wall;
+}
+
 void runtime_fake_turn(struct runtime *r, struct instant now, struct wall wall)
 {
     struct runtime_fake *f = fake_of(r);
-    f->now = now;
-    f->wall = wall;
+    runtime_fake_now(r, now, wall);
     for (uint32_t i = earliest(f); i < f->queue_count && f->queue[i].at.ns <= now.ns;
          i = earliest(f)) {
         struct fake_event e = f->queue[i];
@@ -318,11 +323,16 @@ void runtime_fake_turn(struct runtime *r, struct instant now, struct wall wall)
         else if (at->used && strcmp(at->shown.id, e.event.id) == 0)
             die(f, at, e.event.exit_code, 0);
     }
-    if (f->closed && f->queue_count == 0) {
-        mem_free(f->instances);
-        mem_free(f->queue);
-        mem_free(f);
-    }
+    if (f->closed && f->queue_count == 0)
+        runtime_fake_free(r);
+}
+
+void runtime_fake_free(struct runtime *r)
+{
+    struct runtime_fake *f = fake_of(r);
+    mem_free(f->instances);
+    mem_free(f->queue);
+    mem_free(f);
 }
 
 struct instant runtime_fake_deadline(const struct runtime *r)

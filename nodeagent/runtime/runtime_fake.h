@@ -43,12 +43,18 @@ struct runtime_fake_options {
 
 struct runtime *runtime_fake_open(struct runtime_sink sink, const struct runtime_fake_options *o);
 
-/* Post what is due at now; calls into the runtime that follow happen at now. */
+/* Calls into the runtime that follow happen at now. Posts nothing. */
+void runtime_fake_now(struct runtime *r, struct instant now, struct wall wall);
+
+/* The same, and post what is due. */
 void runtime_fake_turn(struct runtime *r, struct instant now, struct wall wall);
 struct instant runtime_fake_deadline(const struct runtime *r); /* ns 0: nothing waits. */
 
 /* The agent died: answers on their way are lost, instances live on. sink is the next agent's. */
 void runtime_fake_orphan(struct runtime *r, struct runtime_sink sink);
+
+/* For who ends without a close op. */
+void runtime_fake_free(struct runtime *r);
 
 /* Shared containers move with the pool's own group. */
 void runtime_fake_set_pool(struct runtime *r, const struct cpuset *pool);

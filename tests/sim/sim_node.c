@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A node: the agent's core over a disk that outlives it and two fake runtimes that do, too. */
+#include "base/check.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "nodeagent/core/agent.h"
+#include "nodeagent/runtime/runtime_fake.h"
+#include "proto/baton/v1.pb-c.h"
+#include "tests/sim/sim.h"
+
+#include <stdio.h>
+
+enum { ANSWERS_MAX = 65536 };
+
+struct answer { /* A host effect being performed. */
+    struct instant at;
+    uint64_t op;
+    enum err_code code;
+    const char *text;
+    bool image, machine;
+};
+
+struct sim_node {
+    struct sim *sim;
+    uint32_t index;
+    char name[16], where[48];
+    struct agent *agent;
+    struct runtime *runtimes[2];
+    struct map disk; /* uid -> record */
+    struct answer *answers;
+    uint32_t answers_count;
+    uint64_t session;
+    bool cut, starting, crashed;
+    struct instant restart_at, due;
+    struct buf hardware;
+    struct cpuset cpus;
+};
+
+struct record {
+    char uid[64];
+    struct blob *bytes;
+};
+
+void sim_node_name(uint32_t index, char out[16])
+{
+    snprintf(out, 16, "n%u", index);
+}
+
+/* ---- hardware ---- */
+
+static void describe(struct sim_node *n)
+{
+    const struct sim_options *o = &n->sim->options;
+    Baton__NodeHardwareSpec hw = BATON__NODE_HARDWARE_SPEC__INIT;
+    Baton__Socket socket = BATON__SOCKET__INIT, *sockets[] = {&socket};
+    Baton__NumaNode numa = BATON__NUMA_NODE__INIT, *numas[] = {&numa};
+    Baton__CacheDomain llc = BATON__CACHE_DOMAIN__INIT, *llcs[] = {&llc};
+    Baton__Accelerator accelerator = BATON__ACCELERATOR__INIT;
+    Baton__VmmOverhead overhead = BATON__VMM_OVERHEAD__INIT;
+    uint32_t threads_count = o->cores * o->threads_per_core;
+    Baton__Core *cores = mem_zalloc(o->cores, sizeof *cores);
+    Baton__Core **cores_at = mem_zalloc(o->cores, sizeof *cores_at);
+    Baton__Thread *threads = mem_zalloc(threads_count, sizeof *threads);
+    Baton__Thread **threads_at = mem_zalloc(threads_count, sizeof *threads_at);
+    char *host = n->where;
+    numa.has_memory_bytes = true;
+    numa.memory_bytes = 16ull << 30;
+    accelerator.name = (char *)"kvm";
+    overhead.has_vm_bytes = true;
+    overhead.vm_bytes = 40 << 20;
+    for (uint32_t i = 0; i < o->cores; i++) {
+        cores[i] = (Baton__Core)BATON__CORE__INIT;
+        cores[i].has_id = true;
+        cores[i].id = i;
+        cores_at[i] = &cores[i];
+    }
+    for (uint32_t i = 0; i < threads_count; i++) {
+        threads[i] = (Baton__Thread)BATON__THREAD__INIT;
+        threads[i].has_cpu = threads[i].has_core = true;
+        threads[i].cpu = i;
+        threads[i].core = i % o->cores;
+        threads_at[i] = &threads[i];
+        n->cpus.bits[i / 64] |= 1ull << i % 64;
+    }
+    hw.sockets = sockets;
+    hw.numa_nodes = numas;
+    hw.cache_domains = llcs;
+    hw.n_sockets = hw.n_numa_nodes = hw.n_cache_domains = 1;
+    hw.cores = cores_at;
+    hw.n_cores = o->cores;
+    hw.threads = threads_at;
+    hw.n_threads = threads_count;
+    hw.has_shared_cores = hw.has_system_cpu_millis = true;
+    hw.shared_cores = 1;
+    hw.system_cpu_millis = 250;
+    hw.accelerator = &accelerator;
+    hw.vmm_overhead = &overhead;
+    hw.host_addresses = &host;
+    hw.n_host_addresses = 1;
+    size_t len = baton__node_hardware_spec__get_packed_size(&hw);
+    baton__node_hardware_spec__pack(&hw, (uint8_t *)buf_reserve(&n->hardware, len));
+    buf_commit(&n->hardware, len);
+    mem_free(cores);
+    mem_free(cores_at);
+    mem_free(threads);
+    mem_free(threads_at);
+}
+
+/* ---- the agent's life ---- */
+
+static void perform(struct sim_node *n, const struct agent_effect *fx);
+
+static void step(struct sim_node *n, struct agent_event ev)
+{
+    struct sim *s = n->sim;
+    if (n->agent == NULL)
+        return;
+    ev.now = s->now;
+    ev.wall = s->wall;
+    struct agent_effects fx = agent_step(n->agent, &ev);
+    struct str trace = agent_trace(n->agent), line;
+    const char *why = "";
+    while (trace.len > 0 && str_split(&trace, '\n', &line))
+        if (line.len > 0)
+            sim_trace(s, "%s " STR_FMT, n->name, STR_ARG(line));
+    if (!agent_invariant(n->agent, &why)) {
+        fprintf(stderr, "%.*s\n%s: %s (seed %llu)\n", STR_ARG(buf_str(&s->story)), n->name, why,
+                (unsigned long long)s->options.seed);
+        CHECK(false);
+    }
+    for (uint32_t i = 0; i < fx.count && !n->crashed; i++)
+        perform(n, &fx.at[i]);
+    if (n->crashed)
+        sim_agent_crash(s, n->index);
+}
+
+static void on_runtime(struct sim_node *n, enum runtime_kind kind, const struct runtime_event *ev)
+{
+    step(n, (struct agent_event){.type = EV_RUNTIME, .op = ev->op, .runtime = {kind, ev}});
+}
+
+static void on_containers(void *state, const struct runtime_event *ev)
+{
+    on_runtime(state, RUNTIME_CONTAINER, ev);
+}
+
+static void on_machines(void *state, const struct runtime_event *ev)
+{
+    on_runtime(state, RUNTIME_VM, ev);
+}
+
+static struct runtime_sink sink_of(struct sim_node *n, enum runtime_kind kind)
+{
+    return (struct runtime_sink){kind == RUNTIME_VM ? on_machines : on_containers, n};
+}
+
+static void boot(struct sim_node *n)
+{
+    const struct map_entry *e;
+    struct agent_config config = {
+        .node_name = str_of(n->name),
+        .version = STR("sim"),
+        .boot_id = STR("boot"),
+        .state_dir = STR("/sim"),
+        .cgroup = STR("baton-sim"),
+        .host_ip = str_of(n->where),
+        .hardware = buf_str(&n->hardware),
+        .cpus = n->cpus,
+        .accelerator = STR("kvm"),
+        .seed = rng_u64(&n->sim->rng),
+    };
+    n->restart_at = (struct instant){0};
+    n->agent = agent_new(&config);
+    for (uint32_t kind = 0; kind < 2; kind++)
+        runtime_fake_orphan(n->runtimes[kind], sink_of(n, kind));
+    for (uint32_t at = 0; (e = map_next(&n->disk, &at)) != NULL;)
+        step(n, (struct agent_event){.type = EV_SAVED,
+                                     .bytes = blob_str(((struct record *)e->value)->bytes)});
+    step(n, (struct agent_event){.type = EV_STARTED});
+}
+
+void sim_agent_crash(struct sim *s, uint32_t node)
+{
+    struct sim_node *n = s->nodes[node];
+    uint64_t session = n->session;
+    if (n->agent == NULL)
+        return;
+    sim_trace(s, "%s agent killed", n->name);
+    agent_free(n->agent);
+    n->agent = NULL;
+    n->answers_count = 0;
+    n->session = 0;
+    n->crashed = false;
+    for (uint32_t kind = 0; kind < 2; kind++)
+        runtime_fake_orphan(n->runtimes[kind], sink_of(n, kind));
+    sim_net_close(s, node, session, false);
+    n->restart_at = instant_add(s->now, SPAN_MS(100));
+}
+
+/* ---- effects ---- */
+
+static void answer(struct sim_node *n, uint64_t op, struct span in, bool fails, const char *text)
+{
+    CHECK(n->answers_count < ANSWERS_MAX);
+    n->answers[n->answers_count++] = (struct answer){.at = instant_add(n->sim->now, in),
+                                                     .op = op,
+                                                     .code = fails ? ERR_UNAVAILABLE : ERR_OK,
+                                                     .text = fails ? text : ""};
+}
+
+static void forget(struct sim_node *n, struct str uid)
+{
+    struct record *r = map_remove(&n->disk, uid);
+    if (r == NULL)
+        return;
+    blob_unref(r->bytes);
+    mem_free(r);
+}
+
+static void save(struct sim_node *n, const struct agent_effect *fx)
+{
+    bool fails = sim_fault(n->sim, SIM_SAVE_FAILS);
+    if (!fails) {
+        struct record *r = mem_zalloc(1, sizeof *r);
+        forget(n, fx->uid);
+        snprintf(r->uid, sizeof r->uid, STR_FMT, STR_ARG(fx->uid));
+        r->bytes = blob_new(fx->bytes);
+        CHECK(map_put(&n->disk, str_of(r->uid), r) == ERR_OK);
+    }
+    answer(n, fx->op, SPAN_MS(1), fails, "no space left on device");
+}
+
+static void send(struct sim_node *n, const struct agent_effect *fx)
+{
+    struct sim *s = n->sim;
+    bool report = fx->bytes.len > 0 && fx->bytes.at[0] == (4 << 3 | 2); /* workload_status */
+    if (report && sim_fault(s, SIM_REPORT_LOST))
+        return;
+    sim_net_send(s, n->index, n->session, true, fx->bytes);
+    if (report && sim_fault(s, SIM_REPORT_DOUBLED))
+        sim_net_send(s, n->index, n->session, true, fx->bytes);
+}
+
+static void pool(struct sim_node *n, const struct agent_effect *fx)
+{
+    bool fails = sim_fault(n->sim, SIM_POOL_FAILS);
+    for (uint32_t kind = 0; kind < 2 && !fails; kind++)
+        runtime_fake_set_pool(n->runtimes[kind], fx->pool);
+    answer(n, fx->op, SPAN_MS(1), fails, "the pool's cpus are not what was written");
+}
+
+static void perform(struct sim_node *n, const struct agent_effect *fx)
+{
+    struct sim *s = n->sim;
+    if (sim_fault(s, SIM_AGENT_CRASHES)) {
+        n->crashed = true; /* This effect and what follows it never happened. */
+        return;
+    }
+    struct runtime *r = n->runtimes[fx->kind];
+    runtime_fake_now(r, s->now, s->wall);
+    switch (fx->type) {
+    case FX_CONNECT:
+        n->session = sim_net_connect(s, n->index);
+        break;
+    case FX_DISCONNECT:
+        sim_net_close(s, n->index, n->session, false);
+        n->session = 0;
+        break;
+    case FX_SEND:
+        send(n, fx);
+        break;
+    case FX_SAVE:
+        save(n, fx);
+        break;
+    case FX_FORGET:
+        forget(n, fx->uid);
+        answer(n, fx->op, SPAN_MS(1), false, "");
+        break;
+    case FX_IMAGE:
+        answer(n, fx->op, sim_fault(s, SIM_IMAGE_SLOW) ? SPAN_S(20) : SPAN_MS(20),
+               sim_fault(s, SIM_IMAGE_FAILS), "registry: connection refused");
+        n->answers[n->answers_count - 1].image = true;
+        break;
+    case FX_NETWORK:
+        answer(n, fx->op, SPAN_MS(2), sim_fault(s, SIM_NETWORK_FAILS), "netlink: no space");
+        n->answers[n->answers_count - 1].machine = fx->network.machine;
+        break;
+    case FX_VOLUMES:
+        answer(n, fx->op, SPAN_MS(1), sim_fault(s, SIM_VOLUMES_FAIL), "mkdir: read-only");
+        break;
+    case FX_CLEAN:
+        answer(n, fx->op, SPAN_MS(2), sim_fault(s, SIM_CLEAN_FAILS), "umount: busy");
+        break;
+    case FX_POOL:
+        pool(n, fx);
+        break;
+    case FX_STREAM:
+        break;
+    case FX_CREATE:
+        r->ops->create(r, fx->op, fx->spec);
+        break;
+    case FX_START:
+        r->ops->start(r, fx->op, fx->id);
+        break;
+    case FX_STOP:
+        r->ops->stop(r, fx->op, fx->id);
+        break;
+    case FX_KILL:
+        r->ops->kill(r, fx->op, fx->id);
+        break;
+    case FX_DESTROY:
+        r->ops->destroy(r, fx->op, fx->id);
+        break;
+    case FX_SET_CPUS:
+        r->ops->set_cpus(r, fx->op, fx->id, fx->cpu);
+        break;
+    case FX_LIST:
+        r->ops->list(r, fx->op);
+        break;
+    }
+}
+
+/* ---- time ---- */
+
+static uint32_t earliest(const struct sim_node *n)
+{
+    uint32_t best = n->answers_count;
+    for (uint32_t i = 0; i < n->answers_count; i++)
+        if (best == n->answers_count || n->answers[i].at.ns < n->answers[best].at.ns ||
+            (n->answers[i].at.ns == n->answers[best].at.ns &&
+             n->answers[i].op < n->answers[best].op))
+            best = i;
+    return best;
+}
+
+struct instant sim_node_deadline(const struct sim *s, uint32_t node)
+{
+    const struct sim_node *n = s->nodes[node];
+    uint32_t i = earliest(n);
+    struct instant at = n->restart_at;
+    if (n->agent != NULL)
+        at = instant_earlier(at, agent_deadline(n->agent));
+    if (i < n->answers_count)
+        at = instant_earlier(at, n->answers[i].at);
+    at = instant_earlier(at, runtime_fake_deadline(n->runtimes[0]));
+    return instant_earlier(at, runtime_fake_deadline(n->runtimes[1]));
+}
+
+static void answer_next(struct sim_node *n)
+{
+    static const struct str cmd[] = {STR("run")};
+    uint32_t i = earliest(n);
+    if (i == n->answers_count || n->answers[i].at.ns > n->sim->now.ns)
+        return;
+    struct answer a = n->answers[i];
+    n->answers[i] = n->answers[--n->answers_count];
+    struct agent_host_done done = {.code = a.code, .text = a.text};
+    if (a.image) {
+        done.image.id = STR("image@sha256:0");
+        done.image.cmd = cmd;
+        done.image.cmd_count = 1;
+    }
+    done.network = a.machine ? STR("tap0") : STR("/sim/netns");
+    step(n, (struct agent_event){.type = EV_HOST_DONE, .op = a.op, .host = &done});
+}
+
+void sim_node_turn(struct sim *s, uint32_t node)
+{
+    struct sim_node *n = s->nodes[node];
+    if (instant_due(n->restart_at, s->now))
+        boot(n);
+    answer_next(n);
+    for (uint32_t kind = 0; kind < 2; kind++)
+        runtime_fake_turn(n->runtimes[kind], s->now, s->wall);
+    if (n->agent != NULL && instant_due(agent_deadline(n->agent), s->now))
+        step(n, (struct agent_event){.type = EV_DEADLINE});
+    sim_node_check(s, node);
+}
+
+void sim_node_packet(struct sim *s, const struct sim_packet *p)
+{
+    static const enum agent_event_type types[] = {
+        [SIM_OPEN] = EV_SESSION_OPENED,
+        [SIM_MESSAGE] = EV_SESSION_MESSAGE,
+        [SIM_CLOSE] = EV_SESSION_CLOSED,
+    };
+    struct sim_node *n = s->nodes[p->node];
+    if (p->type == SIM_CLOSE)
+        n->session = 0;
+    step(n, (struct agent_event){.type = types[p->type], .bytes = blob_str(p->bytes)});
+    sim_node_check(s, p->node);
+}
+
+uint64_t sim_node_session(const struct sim *s, uint32_t node)
+{
+    return s->nodes[node]->session;
+}
+
+bool sim_node_is_cut(const struct sim *s, uint32_t node)
+{
+    return s->nodes[node]->cut;
+}
+
+/* Neither side hears of it: that is what a lease is for. */
+void sim_cut(struct sim *s, uint32_t node, bool cut)
+{
+    struct sim_node *n = s->nodes[node];
+    sim_trace(s, "%s %s", n->name, cut ? "cut off" : "within reach");
+    n->cut = cut;
+    if (!cut)
+        sim_net_close(s, node, n->session, true); /* TCP finds out. */
+}
+
+/* ---- invariants ---- */
+
+static bool meet(const struct cpuset *a, const struct cpuset *b)
+{
+    for (uint32_t i = 0; i < COUNT_OF(a->bits); i++)
+        if ((a->bits[i] & b->bits[i]) != 0)
+            return true;
+    return false;
+}
+
+/* Who runs on an exclusive core runs there alone, whatever anybody believes. */
+static void check_pair(struct sim *s, const struct sim_node *n,
+                       const struct runtime_fake_instance *a, const struct runtime_fake_instance *b)
+{
+    if (a->state != RUNTIME_RUNNING || b->state != RUNTIME_RUNNING ||
+        (!a->exclusive && !b->exclusive))
+        return;
+    bool clash = meet(&a->cpus, &b->cpus) || (a->exclusive && meet(&a->cpus, &b->helper)) ||
+                 (b->exclusive && meet(&b->cpus, &a->helper));
+    if (!clash)
+        return;
+    fprintf(stderr, "%.*s\n%s: %s and %s share a core (seed %llu, trip %llu)\n",
+            STR_ARG(buf_str(&s->story)), n->name, a->id, b->id, (unsigned long long)s->options.seed,
+            (unsigned long long)s->options.trip);
+    CHECK(false);
+}
+
+void sim_node_check(struct sim *s, uint32_t node)
+{
+    const struct sim_node *n = s->nodes[node];
+    struct runtime_fake_instance a, b;
+    for (uint32_t ka = 0; ka < 2; ka++)
+        for (uint32_t i = 0; runtime_fake_at(n->runtimes[ka], i, &a); i++)
+            for (uint32_t kb = 0; a.exclusive && kb < 2; kb++)
+                for (uint32_t k = 0; runtime_fake_at(n->runtimes[kb], k, &b); k++)
+                    if (strncmp(a.id, b.id, RNG_UUID_LEN) != 0) /* Of another workload. */
+                        check_pair(s, n, &a, &b);
+}
+
+/* ---- life ---- */
+
+static bool fake_fault(void *state, enum runtime_fault which)
+{
+    return sim_fault(state, (enum sim_fault)(SIM_CREATE_FAILS + which));
+}
+
+struct sim_node *sim_node_new(struct sim *s, uint32_t index)
+{
+    struct sim_node *n = mem_zalloc(1, sizeof *n);
+    n->sim = s;
+    n->index = index;
+    sim_node_name(index, n->name);
+    snprintf(n->where, sizeof n->where, "192.0.2.%u", index);
+    map_init(&n->disk, AGENT_WORKLOADS_MAX);
+    buf_init(&n->hardware, 1 << 20);
+    n->answers = mem_zalloc(ANSWERS_MAX, sizeof *n->answers);
+    for (uint32_t kind = 0; kind < 2; kind++)
+        n->runtimes[kind] = runtime_fake_open(
+            sink_of(n, kind),
+            &(struct runtime_fake_options){.kind = kind, .fault = fake_fault, .fault_state = s});
+    describe(n);
+    n->restart_at = s->now;
+    return n;
+}
+
+void sim_node_free(struct sim_node *n)
+{
+    const struct map_entry *e;
+    agent_free(n->agent);
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        runtime_fake_orphan(n->runtimes[kind], (struct runtime_sink){0});
+        runtime_fake_free(n->runtimes[kind]);
+    }
+    for (uint32_t at = 0; (e = map_next(&n->disk, &at)) != NULL;) {
+        struct record *r = e->value;
+        blob_unref(r->bytes);
+        mem_free(r);
+    }
+    map_fini(&n->disk);
+    buf_free(&n->hardware);
+    mem_free(n->answers);
+    mem_free(n);
+}
