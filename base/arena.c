@@ -145,3 +145,13 @@ enum err_code arena_status(const struct arena *a, struct err *e)
 {
     return a->overflow ? err_set(e, ERR_LIMIT, "request needs over %zu bytes", a->limit) : ERR_OK;
 }
+
+void arena_pool_free(void)
+{
+    while (pool != NULL) {
+        struct arena_chunk *c = pool;
+        pool = c->next;
+        mem_free(c);
+    }
+    pool_count = 0;
+}

@@ -26,6 +26,9 @@ struct arena {
 void arena_init(struct arena *a, size_t limit);
 void arena_free(struct arena *a); /* Empty and usable again. */
 
+/* The calling thread is about to end: its pool goes. */
+void arena_pool_free(void);
+
 void *arena_alloc(struct arena *a, size_t size);                /* Not zeroed; aligned to 16. */
 void *arena_zalloc(struct arena *a, size_t count, size_t size); /* Zeroed array. */
 char *arena_dup(struct arena *a, struct str s);                 /* NUL-terminated copy. */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controlplane/core/core.h"
+#include "controlplane/serve/relay.h"
 #include "controlplane/serve/sessions.h"
 #include "io/clock.h"
 #include "io/entropy.h"
@@ -29,14 +30,12 @@ static void http_told(void *owner, const struct http_event *ev)
         break;
     case HTTP_BODY:
         sessions_body(f->sessions, ev->tag, ev->bytes, ev->end);
-        http_server_consume(f->server, ev->id, ev->bytes.len);
         break;
     case HTTP_WRITABLE:
         if (is_session) {
             sessions_writable(f->sessions, ev->tag);
         } else {
-            rest_more(ev->tag);
-            front_settle(ev->tag);
+            front_more(ev->tag);
         }
         break;
     case HTTP_CANCELLED:
@@ -65,6 +64,17 @@ bool front_post(struct front *f, enum letter_type type, uint64_t op, struct lett
         return false;
     }
     if (mailbox_post(shell_inbox(f->shared->shell), &m) == ERR_OK)
+        return true;
+    letter_free(l);
+    return false;
+}
+
+bool front_tell(struct front *f, uint64_t name, enum letter_type type, struct letter *l)
+{
+    struct mail m = {.type = type, .op = name, .body = l, .drop = letter_free};
+    uint32_t to = letter_front(name);
+
+    if (to < f->shared->fronts_count && mailbox_post(f->shared->inboxes[to], &m) == ERR_OK)
         return true;
     letter_free(l);
     return false;
@@ -114,8 +124,7 @@ static void front_published(struct front *f)
     atomic_store(&f->link.published, false); /* Before looking: what comes now is another letter. */
     for (struct rest_request *r = f->followers, *next; r != NULL; r = next) {
         next = r->follow_next;
-        rest_more(r);
-        front_settle(r);
+        front_more(r);
     }
 }
 
@@ -151,6 +160,17 @@ static void front_mail(struct front *f, const struct mail *m)
     case LETTER_AGENT_CLOSE:
         sessions_close(f->sessions, l->agent.session, l->agent.bytes);
         break;
+    case LETTER_STREAM_OPENED:
+    case LETTER_STREAM_DATA:
+    case LETTER_STREAM_END:
+    case LETTER_STREAM_ERROR:
+        relays_letter(f->relays, m->type, l);
+        break;
+    case LETTER_STREAM_ACK:
+    case LETTER_STREAM_UP:
+    case LETTER_STREAM_CLOSE:
+        sessions_letter(f->sessions, m->type, l);
+        break;
     case LETTER_DRAIN:
         front_drain(f);
         break;
@@ -181,11 +201,11 @@ static void front_times(struct front *f, struct instant now)
         if (!instant_due(r->wake_at, now))
             continue;
         r->wake_at = (struct instant){0};
-        rest_more(r);
-        front_settle(r);
+        front_more(r);
     }
     for (const struct rest_request *r = f->requests; r != NULL; r = r->next)
         front_expect(f, r->wake_at);
+    relays_times(f->relays, now);
 }
 
 /* ---- the loop's side ---- */
@@ -198,6 +218,17 @@ static void front_event(struct loop_client *self, const struct io_event *ev)
         front_mail(f, &ev->mail);
     else if (ev->type == IO_DEADLINE)
         front_times(f, ev->now);
+}
+
+/* Gauges are written by their own thread, so that a scrape on any thread finds them about right. */
+static void front_turn(struct loop_client *self, struct instant now)
+{
+    struct front *f = CONTAINER_OF(self, struct front, client);
+
+    if (instant_sub(now, f->gauged).ns < SPAN_S(1).ns)
+        return;
+    f->gauged = now;
+    front_gauges(f);
 }
 
 enum err_code front_open(const struct front_options *o, struct front **out_front, struct err *e)
@@ -214,7 +245,7 @@ enum err_code front_open(const struct front_options *o, struct front **out_front
     f->loop = loop_new();
     f->number = o->number;
     f->shared = o->shared;
-    f->client = (struct loop_client){.event = front_event};
+    f->client = (struct loop_client){.event = front_event, .turn = front_turn};
     enum err_code code = http_server_open(f->loop, &http, &f->server, e);
     if (code != ERR_OK) {
         loop_free(f->loop);
@@ -229,6 +260,9 @@ enum err_code front_open(const struct front_options *o, struct front **out_front
     f->metrics = metrics_new();
     f->verbs = rest_thread_new();
     f->sessions = sessions_new(f);
+    f->relays = relays_new(f);
+    f->shared->inboxes[f->number] = &f->inbox;
+    f->shared->fronts_count++;
     rng_seed(&f->rng, entropy_u64());
     f->link.inbox = &f->inbox;
     shell_add_front(f->shared->shell, &f->link);
@@ -246,6 +280,7 @@ static void front_run(void *arg)
 {
     struct front *f = arg;
     loop_run(f->loop);
+    arena_pool_free(); /* This thread's. */
 }
 
 void front_start(struct front *f)
@@ -268,6 +303,7 @@ void front_join(struct front *f)
     while (f->requests != NULL)
         front_request_cancelled(f->requests);
     sessions_free(f->sessions);
+    relays_free(f->relays);
     http_server_close(f->server);
     loop_leave(&f->client);
     loop_free(f->loop);

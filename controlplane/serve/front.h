@@ -19,6 +19,8 @@
 
 struct authority;
 struct front;
+struct directory;
+struct relays;
 struct sessions;
 
 enum { FRONT_INBOX_MAX = 65536, FRONT_WRITES_MAX = 8192 };
@@ -34,6 +36,9 @@ struct front_shared {
     const char *cluster_name, *api_url;
     struct metrics *sets[SHELL_FRONTS_MAX + 1]; /* For /metrics: the shell's, then each front's. */
     uint32_t sets_count;
+    struct directory *directory;
+    struct mailbox *inboxes[SHELL_FRONTS_MAX]; /* Set before the threads start. */
+    uint32_t fronts_count;
     struct instant started;
 };
 
@@ -63,11 +68,20 @@ void front_write_forget(struct front *f, struct slot_id name); /* {0, 0} is allo
 /* To the core; false when its mailbox is full. Takes the letter in any case. */
 bool front_post(struct front *f, enum letter_type type, uint64_t op, struct letter *l);
 
+/* To the connection thread that name (letters.h) belongs to; false when its mailbox is full or there is none.
+ * Takes the letter in any case. */
+bool front_tell(struct front *f, uint64_t name, enum letter_type type, struct letter *l);
+
 /* A deadline of this thread may be due at that instant. */
 void front_expect(struct front *f, struct instant at);
 
 /* Answers what needs no kind: version, health, metrics, tokens. False: not one of those. */
 bool health_serve(struct rest_request *r);
+
+/* Logs of pods and machines. False: the request is not for one. */
+bool logs_serve(struct rest_request *r);
+void logs_more(struct rest_request *r);
+void logs_end(struct rest_request *r);
 
 /* The request was replied to: write its log line, end it. True: it is gone. */
 bool front_settle(struct rest_request *r);

@@ -22,6 +22,7 @@ struct front {
     struct mailbox inbox;
     struct http_server *server;
     struct sessions *sessions;
+    struct relays *relays;
     void *verbs; /* rest_thread_new() */
     struct metrics *metrics;
     struct rng rng;
@@ -29,6 +30,7 @@ struct front {
     uint32_t reading, writing; /* Requests in work: apiserver_current_inflight_requests. */
     struct slots writes;       /* Asked of the core and not answered. */
     struct waiting *waiting;
+    struct instant gauged;
     bool drained_said;
 };
 
@@ -37,6 +39,11 @@ struct front {
 /* A request of the REST kind arrived, has room again, or is gone. */
 void front_request(struct front *f, const struct http_request *q);
 void front_request_cancelled(struct rest_request *r);
+void front_more(struct rest_request *r);
+
+/* Who asks, and may he? For requests that are not REST's. The text lives in a. */
+bool front_may(struct front *f, const struct http_request *q, enum rest_verb verb,
+               const struct rest_path *at, struct arena *a, struct str *out_why);
 
 /* front_metrics.c: one line and two counts a request. */
 void front_count(struct rest_request *r);

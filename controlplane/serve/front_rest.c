@@ -58,19 +58,34 @@ static enum err_code take_apart(struct rest_request *r, const struct http_reques
     return ERR_OK;
 }
 
-static enum err_code who(struct rest_request *r, const struct http_request *q, struct err *e)
+static enum err_code who(struct front *f, const struct http_request *q, struct arena *a,
+                         struct user *out, struct err *e)
 {
     struct str token = http_header(&q->head.headers, "authorization");
-    struct front_shared *shared = r->front->shared;
+    struct front_shared *shared = f->shared;
     struct index_snapshot objects = {0};
 
     if (token.len > 0)
         objects = index_snapshot(shared->index);
-    enum err_code code =
-        auth_user(q->peer, token, &objects, shared->seal, clock_wall(), &r->arena, &r->user, e);
+    enum err_code code = auth_user(q->peer, token, &objects, shared->seal, clock_wall(), a, out, e);
     if (token.len > 0)
         index_snapshot_free(&objects);
     return code;
+}
+
+bool front_may(struct front *f, const struct http_request *q, enum rest_verb verb,
+               const struct rest_path *at, struct arena *a, struct str *out_why)
+{
+    struct user user;
+    struct err e = {0};
+    struct auth_question may = {
+        .user = &user, .verb = verb, .at = at, .method = q->head.method, .path = q->head.path};
+
+    if (who(f, q, a, &user, &e) != ERR_OK) {
+        *out_why = arena_str(a, str_of(e.text));
+        return false;
+    }
+    return auth_may(&may, a, out_why);
 }
 
 static void begin(struct rest_request *r, const struct http_request *q)
@@ -83,7 +98,7 @@ static void begin(struct rest_request *r, const struct http_request *q)
         rest_refuse(r, code == ERR_LIMIT ? 413 : 400, str_of(e.text), 0);
         return;
     }
-    if (who(r, q, &e) != ERR_OK) {
+    if (who(r->front, q, &r->arena, &r->user, &e) != ERR_OK) {
         rest_set_header(r, "www-authenticate", STR("Bearer realm=\"baton\""));
         rest_refuse(r, 401, STR("Unauthorized"), 0);
         return;
@@ -94,7 +109,7 @@ static void begin(struct rest_request *r, const struct http_request *q)
         rest_refuse(r, 403, why, 0);
         return;
     }
-    if (health_serve(r))
+    if (health_serve(r) || logs_serve(r))
         return;
     if (!shell_is_ready(r->front->shared->shell))
         rest_refuse(r, 503, STR("the store is being loaded"), 1);
@@ -137,6 +152,8 @@ static void request_free(struct rest_request *r)
 
     rest_follow(r, false);
     front_write_forget(f, r->waiting);
+    if (r->log != NULL)
+        logs_end(r);
     rest_end(r);
     if (is_reading(r))
         f->reading--;
@@ -159,6 +176,15 @@ bool front_settle(struct rest_request *r)
     front_count(r);
     request_free(r);
     return true;
+}
+
+void front_more(struct rest_request *r)
+{
+    if (r->log != NULL)
+        logs_more(r);
+    else if (r->state != NULL) /* Otherwise it waits for the core on our own account (health.c). */
+        rest_more(r);
+    front_settle(r);
 }
 
 void front_request_cancelled(struct rest_request *r)

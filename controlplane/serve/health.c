@@ -63,6 +63,7 @@ static void serve_metrics(struct rest_request *r)
 /* ---- join tokens ---- */
 
 struct token_wanted {
+    struct rest_request *request;
     struct token_made made;
     struct wall expires;
 };
@@ -85,13 +86,12 @@ static bool read_ttl(struct str body, uint64_t *out)
 
 static void token_written(void *owner, const struct rest_written *w)
 {
-    struct rest_request *r = owner;
-    struct token_wanted *t = r->state;
+    struct token_wanted *t = owner;
+    struct rest_request *r = t->request;
     char expires[WALL_TEXT_MAX];
     struct buf out;
 
     r->waiting = (struct slot_id){0};
-    r->state = NULL; /* The verbs never saw this request. */
     if (w->result != WRITE_OK) {
         rest_refuse(r, 503, STR("the token could not be stored"), 1);
     } else {
@@ -132,11 +132,9 @@ static void serve_token(struct rest_request *r)
                                                      .name = t->made.name},
                                  key);
     w.key = str_from(key, len);
-    r->state = t;
-    if (!front_write(r->front, &w, token_written, r, &r->waiting)) {
-        r->state = NULL;
+    t->request = r;
+    if (!front_write(r->front, &w, token_written, t, &r->waiting))
         rest_refuse(r, 429, STR("too many writes at once"), 1);
-    }
     blob_unref(t->made.object);
 }
 

@@ -25,6 +25,14 @@ enum letter_type {
     LETTER_AGENT_CLOSE,
     LETTER_DRAIN, /* No new connections; then LETTER_FRONT_DRAINED. */
     LETTER_STOP,  /* The thread ends. */
+    /* Between connection threads (relay.h): session is the receiver's relay or call, from the sender's. */
+    LETTER_STREAM_OPENED, /* To the relay: the agent's call stands; node says whose it is. */
+    LETTER_STREAM_DATA, /* To the relay: bytes are a StreamFrame, number what it cost the window. */
+    LETTER_STREAM_END,  /* To the relay: bytes say why, empty for an orderly end. */
+    LETTER_STREAM_ERROR, /* To the relay: the agent refused; number is the HTTP code. */
+    LETTER_STREAM_ACK,   /* To the call: number bytes were passed on. */
+    LETTER_STREAM_UP,    /* To the call: bytes for the agent. */
+    LETTER_STREAM_CLOSE, /* To the call: nobody wants it any more. */
 };
 
 struct letter {
@@ -36,7 +44,7 @@ struct letter {
             struct str text;
         } written;
         struct {
-            uint64_t session;
+            uint64_t session, from, number;
             struct str node, bytes; /* AGENT_CLOSE: bytes say why. */
         } agent;
     };

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "controlplane/core/core.h"
 #include "controlplane/serve/authority.h"
+#include "controlplane/serve/directory.h"
 #include "controlplane/serve/front.h"
 #include "controlplane/serve/options.h"
 #include "io/clock.h"
@@ -127,6 +128,7 @@ static enum err_code open_fronts(struct batond *b, struct err *e)
                                       .api_url = b->api_url,
                                       .sets = {shell_metrics(b->shell)},
                                       .sets_count = 1,
+                                      .directory = directory_new(),
                                       .started = clock_now()};
     for (uint32_t i = 0; i < b->options.io_threads; i++) {
         o.number = i;
@@ -165,6 +167,7 @@ static void close_all(struct batond *b)
         front_stop(b->fronts[i]);
     for (uint32_t i = 0; i < b->fronts_count; i++)
         front_join(b->fronts[i]);
+    directory_free(b->shared.directory);
     loop_leave(&b->signals);
     shell_free(b->shell);
     loop_free(b->loop);

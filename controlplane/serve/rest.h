@@ -81,6 +81,7 @@ struct rest_request {
     struct http_header reply_headers[REST_HEADERS_MAX];
     uint32_t reply_headers_count, status;
     uint64_t sent_bytes;
+    void *log; /* logs.c: the verbs never see this request. */
     bool follows, replied;
 };
 

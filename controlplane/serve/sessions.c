@@ -3,25 +3,38 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/wire.h"
+#include "controlplane/serve/directory.h"
 #include "controlplane/serve/front_priv.h"
 #include "controlplane/serve/join.h"
+#include "controlplane/serve/logs.h"
 #include "controlplane/serve/node_key.h"
+#include "controlplane/serve/relay.h"
 #include "io/clock.h"
 #include "io/grpc.h"
 #include "io/pieces.h"
 
 #include <stdio.h>
 
+enum { AGENT_STREAM_ERROR = 8, FRAME_DATA = 3 }; /* baton.agent.v1: AgentMessage, StreamFrame. */
+enum { CONSOLE_ARENA_MAX = 64 << 10 };
+
 static const char path_join[] = "/baton.agent.v1.Agent/Join";
 static const char path_session[] = "/baton.agent.v1.Agent/Session";
+static const char path_stream[] = "/baton.agent.v1.Agent/Stream";
 static const char node_prefix[] = "system:node:";
 
-/* One gRPC call of an agent's. */
+enum call_type { CALL_SESSION, CALL_JOIN, CALL_STREAM, CALL_CONSOLE };
+
+/* One gRPC call. */
 struct session {
     struct sessions *all;
-    struct slot_id id; /* Its name for the core; {0,0}: a Join. */
+    enum call_type type;
+    struct slot_id id; /* Its name for others; {0,0}: nobody else knows it. */
     struct slot_id http;
-    struct join *join; /* NULL: a Session. */
+    struct join *join;     /* CALL_JOIN */
+    struct relay *console; /* CALL_CONSOLE */
+    uint64_t relay;        /* CALL_STREAM: whom it answers; 0: its first frame has not come. */
     struct grpc_reader reader;
     struct pieces queue; /* What the stream has no room for yet. */
     char node[PKI_NAME_LEN_MAX + 1];
@@ -64,11 +77,13 @@ static struct session *find(struct sessions *s, uint64_t name)
 
 /* ---- beginning and end ---- */
 
-static struct session *session_open(struct sessions *s, const struct http_request *q)
+static struct session *session_open(struct sessions *s, const struct http_request *q,
+                                    enum call_type type)
 {
     struct session *x = mem_zalloc(1, sizeof *x);
 
     x->all = s;
+    x->type = type;
     x->http = q->id;
     x->next = s->first;
     if (s->first != NULL)
@@ -88,6 +103,7 @@ static void session_free(struct session *x)
         slots_give(&s->slots, x->id);
     }
     join_free(x->join);
+    relay_close(x->console);
     grpc_reader_free(&x->reader);
     pieces_drop(&x->queue);
     if (x->previous != NULL)
@@ -113,15 +129,21 @@ static void refuse(struct front *f, struct slot_id http, enum grpc_status status
 
 /* The core is told that the session is gone. front_post() keeps half of the core's mailbox for letters of
  * this kind, so that messages and writes cannot crowd it out. */
-static void tell_closed(struct session *x)
+static void tell_closed(struct session *x, struct str why)
 {
     struct front *f = x->all->front;
 
-    if (x->id.generation == 0)
+    if (x->type == CALL_STREAM && x->relay != 0) {
+        struct letter *l = letter_agent(x->relay, str_of(x->node), why);
+        l->agent.from = name_of(x);
+        front_tell(f, x->relay, LETTER_STREAM_END, l);
+    }
+    if (x->type != CALL_SESSION)
         return;
+    directory_remove(f->shared->directory, str_of(x->node), name_of(x));
     if (!front_post(f, LETTER_AGENT_CLOSED, 0, letter_agent(name_of(x), str_of(x->node), STR(""))))
         log_event(LOG_WARN, "agent.close_untold", "node=%s then=%s",
-                  log_quote(str_of(x->node)).text, "its lease or its next session tells the core");
+                  log_quote(str_of(x->node)).text, "\"its lease or its next session tells\"");
 }
 
 /* Ends the stream with a status, tells the core, forgets it. */
@@ -131,12 +153,13 @@ static void session_end(struct session *x, enum grpc_status status, struct str w
     char scratch[512];
     struct http_header trailers[2];
 
-    log_event(status == GRPC_OK ? LOG_INFO : LOG_WARN, "agent.session_closed",
-              "node=%s status=%d why=%s", log_quote(str_of(x->node)).text, (int)status,
-              log_quote(why).text);
+    if (x->type == CALL_SESSION)
+        log_event(status == GRPC_OK ? LOG_INFO : LOG_WARN, "agent.session_closed",
+                  "node=%s status=%d why=%s", log_quote(str_of(x->node)).text, (int)status,
+                  log_quote(why).text);
     http_server_end(f->server, x->http, trailers,
                     grpc_trailers(status, why, scratch, sizeof scratch, trailers));
-    tell_closed(x);
+    tell_closed(x, status == GRPC_OK ? STR("") : why);
     session_free(x);
 }
 
@@ -144,7 +167,7 @@ void sessions_free(struct sessions *s)
 {
     while (s->first != NULL) {
         struct session *x = s->first;
-        if (x->join == NULL)
+        if (x->type != CALL_JOIN)
             session_end(x, GRPC_UNAVAILABLE, STR("the control plane is shutting down"));
         else
             session_free(x);
@@ -180,7 +203,8 @@ static bool may_open(struct front *f, const struct http_request *q, struct str *
     return bound;
 }
 
-static void begin_session(struct sessions *s, const struct http_request *q)
+/* A Session or a Stream of a node's own. */
+static void begin_call(struct sessions *s, const struct http_request *q, enum call_type type)
 {
     struct front *f = s->front;
     struct http_reply ok = {.status = 200, .content_type = "application/grpc"};
@@ -193,22 +217,75 @@ static void begin_session(struct sessions *s, const struct http_request *q)
         return;
     }
     if (!shell_is_ready(f->shared->shell) || !slots_take(&s->slots, &id)) {
-        refuse(f, q->id, GRPC_UNAVAILABLE, "not ready for sessions now");
+        refuse(f, q->id, GRPC_UNAVAILABLE, "not ready for this now");
         return;
     }
-    struct session *x = session_open(s, q);
+    struct session *x = session_open(s, q, type);
     x->id = id;
     s->at[id.slot] = x;
     memcpy(x->node, node.at,
            node.len); /* At most PKI_NAME_LEN_MAX: the certificate's reader saw to it. */
     http_server_start(f->server, x->http, &ok);
+    if (type != CALL_SESSION)
+        return;
     if (!front_post(f, LETTER_AGENT_OPENED, 0, letter_agent(name_of(x), node, STR("")))) {
         session_end(x, GRPC_UNAVAILABLE, STR("too much at once"));
         return;
     }
+    directory_put(f->shared->directory, node, name_of(x));
     log_event(LOG_INFO, "agent.session_opened", "node=%s from=%s", log_quote(node).text,
               q->address);
 }
+
+/* ---- consoles ---- */
+
+static void session_pump(struct session *x);
+
+static void console_data(void *owner, struct str bytes)
+{
+    struct session *x = owner;
+    pieces_push(&x->queue, grpc_frame(bytes));
+    session_pump(x);
+}
+
+static void console_ended(void *owner, uint32_t code, struct str text)
+{
+    struct session *x = owner;
+    session_end(x,
+                code == 0                    ? GRPC_OK
+                : code == 503 || code == 504 ? GRPC_UNAVAILABLE
+                                             : GRPC_FAILED_PRECONDITION,
+                text);
+}
+
+static const struct relay_user console_user = {.data = console_data, .ended = console_ended};
+
+static void begin_console(struct sessions *s, const struct http_request *q)
+{
+    struct front *f = s->front;
+    struct http_reply ok = {.status = 200, .content_type = "application/grpc"};
+    struct relay_wish wish = {.console = true};
+    struct arena arena;
+    struct rest_path at;
+    struct str why = STR("no such method");
+
+    arena_init(&arena, CONSOLE_ARENA_MAX);
+    if (!console_path(q->head.path, &arena, &at) ||
+        !front_may(f, q, REST_CREATE, &at, &arena, &why) ||
+        !logs_find(f, &at, &arena, &wish, &why)) {
+        refuse(f, q->id, GRPC_PERMISSION_DENIED, arena_dup(&arena, why));
+        arena_free(&arena);
+        return;
+    }
+    struct session *x = session_open(s, q, CALL_CONSOLE);
+    http_server_start(f->server, x->http, &ok);
+    x->console = relay_open(f->relays, &wish, &console_user, x);
+    arena_free(&arena);
+    if (x->console == NULL)
+        session_end(x, GRPC_RESOURCE_EXHAUSTED, STR("too many streams at once"));
+}
+
+/* ---- joins ---- */
 
 static void join_done(void *owner, enum grpc_status status, struct str text, struct blob *reply)
 {
@@ -236,24 +313,91 @@ void sessions_request(struct sessions *s, const struct http_request *q)
     if (!str_is(q->head.method, "POST"))
         http_server_reply(s->front->server, q->id, &(struct http_reply){.status = 405}, NULL);
     else if (str_is(q->head.path, path_session))
-        begin_session(s, q);
+        begin_call(s, q, CALL_SESSION);
+    else if (str_is(q->head.path, path_stream))
+        begin_call(s, q, CALL_STREAM);
     else if (str_is(q->head.path, path_join))
-        session_open(s, q)->join = join_new(s->front, q->address);
+        session_open(s, q, CALL_JOIN)->join = join_new(s->front, q->address);
+    else if (str_starts(q->head.path, STR("/apis/")))
+        begin_console(s, q);
     else
         refuse(s->front, q->id, GRPC_UNIMPLEMENTED, "no such method");
 }
 
 /* ---- messages ---- */
 
+/* An agent that refuses a stream says so on its session; that is a relay's business, not the core's. */
+static bool stream_refused(struct session *x, struct str bytes)
+{
+    struct wire_reader message = wire_read(wire_find_bytes(bytes, AGENT_STREAM_ERROR));
+    struct wire_field field;
+    uint64_t relay = 0, code = 500;
+    struct str text = {NULL, 0};
+
+    if (bytes.len == 0 || bytes.at[0] != (AGENT_STREAM_ERROR << 3 | WIRE_BYTES))
+        return false;
+    while (wire_next(&message, &field)) {
+        relay = field.number == 1 && field.type == WIRE_VARINT ? field.value : relay;
+        code = field.number == 2 && field.type == WIRE_VARINT ? field.value : code;
+        text = field.number == 3 && field.type == WIRE_BYTES ? field.bytes : text;
+    }
+    struct letter *l = letter_agent(relay, str_of(x->node), text);
+    l->agent.number = code >= 400 && code <= 599 ? code : 500;
+    front_tell(x->all->front, relay, LETTER_STREAM_ERROR, l);
+    return true;
+}
+
+static bool session_message(struct session *x, struct str bytes)
+{
+    if (stream_refused(x, bytes))
+        return true;
+    x->lost = x->lost || !front_post(x->all->front, LETTER_AGENT_MESSAGE, 0,
+                                     letter_agent(name_of(x), str_of(x->node), bytes));
+    return !x->lost;
+}
+
+/* The first frame names the relay; every frame goes there. */
+static bool stream_message(struct session *x, struct str bytes)
+{
+    struct front *f = x->all->front;
+    struct wire_reader frame = wire_read(bytes);
+    struct wire_field field;
+
+    if (x->relay == 0) {
+        while (x->relay == 0 && wire_next(&frame, &field))
+            if (field.number == 1 && field.type == WIRE_VARINT)
+                x->relay = field.value;
+        struct letter *opened = letter_agent(x->relay, str_of(x->node), (struct str){NULL, 0});
+        opened->agent.from = name_of(x);
+        x->lost = x->relay == 0 || !front_tell(f, x->relay, LETTER_STREAM_OPENED, opened);
+        if (x->relay == 0)
+            letter_free(opened);
+    }
+    if (x->lost)
+        return false;
+    struct letter *l = letter_agent(x->relay, str_of(x->node), bytes);
+    l->agent.from = name_of(x);
+    l->agent.number = bytes.len + GRPC_FRAME_HEAD;
+    x->lost = !front_tell(f, x->relay, LETTER_STREAM_DATA, l);
+    return !x->lost;
+}
+
 static bool message_came(void *arg, struct str bytes)
 {
     struct session *x = arg;
 
-    if (x->join != NULL)
+    switch (x->type) {
+    case CALL_SESSION:
+        return session_message(x, bytes);
+    case CALL_JOIN:
         return join_message(x->join, bytes);
-    x->lost = x->lost || !front_post(x->all->front, LETTER_AGENT_MESSAGE, 0,
-                                     letter_agent(name_of(x), str_of(x->node), bytes));
-    return !x->lost;
+    case CALL_STREAM:
+        return stream_message(x, bytes);
+    case CALL_CONSOLE:
+        relay_send(x->console, bytes);
+        return true;
+    }
+    return false;
 }
 
 void sessions_body(struct sessions *s, void *tag, struct str bytes, bool end)
@@ -261,17 +405,16 @@ void sessions_body(struct sessions *s, void *tag, struct str bytes, bool end)
     struct session *x = tag;
     struct err e = {0};
 
-    (void)s;
     if (x == NULL)
         return;
+    if (x->type != CALL_STREAM) /* A stream's window opens as its relay passes bytes on. */
+        http_server_consume(s->front->server, x->http, bytes.len);
     enum err_code code = grpc_reader_feed(&x->reader, bytes, message_came, x, &e);
-    if (code == ERR_OK && x->join != NULL && end) {
-        join_begin(x->join, join_done, x);
-        return;
-    }
-    if (x->join != NULL) {
+    if (x->type == CALL_JOIN) {
         if (code != ERR_OK)
             join_done(x, grpc_from_err(code), str_of(e.text), NULL);
+        else if (end)
+            join_begin(x->join, join_done, x);
         return;
     }
     if (code != ERR_OK)
@@ -294,6 +437,8 @@ static void session_pump(struct session *x)
         pieces_pull(&x->queue, piece->at, len);
         http_server_chunk(server, x->http, piece);
     }
+    if (x->console != NULL && x->queue.queued_bytes == 0)
+        relay_ack(x->console, 0);
 }
 
 void sessions_writable(struct sessions *s, void *tag)
@@ -310,10 +455,30 @@ void sessions_cancelled(struct sessions *s, void *tag)
     (void)s;
     if (x == NULL)
         return;
-    if (x->join == NULL)
+    if (x->type == CALL_SESSION)
         log_event(LOG_INFO, "agent.session_lost", "node=%s", log_quote(str_of(x->node)).text);
-    tell_closed(x);
+    tell_closed(x, STR("the connection to the node broke"));
     session_free(x);
+}
+
+void sessions_letter(struct sessions *s, enum letter_type type, const struct letter *l)
+{
+    struct session *x = find(s, l->agent.session);
+    struct buf frame;
+
+    if (x == NULL || x->type != CALL_STREAM)
+        return;
+    if (type == LETTER_STREAM_ACK) {
+        http_server_consume(s->front->server, x->http, (size_t)l->agent.number);
+    } else if (type == LETTER_STREAM_CLOSE) {
+        x->relay = 0; /* It knows. */
+        session_end(x, GRPC_CANCELLED, STR("the client went away"));
+    } else {
+        buf_init(&frame, l->agent.bytes.len + 32);
+        wire_put_bytes(&frame, FRAME_DATA, l->agent.bytes);
+        sessions_send(s, l->agent.session, buf_str(&frame));
+        buf_free(&frame);
+    }
 }
 
 void sessions_send(struct sessions *s, uint64_t name, struct str bytes)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sessions.h -- the agents' gRPC on a connection thread: Join and Session.
+ * sessions.h -- gRPC on a connection thread: agents' Join, Session and Stream, clients' consoles.
  *
  * WHAT   /baton.agent.v1.Agent/Session carries messages between an agent and the core, unread. Join turns
- *        a token and a certificate request into a certificate.
+ *        a token and a certificate request into a certificate. Stream carries what a relay asked for. A
+ *        console is a client's call, in bytes, joined to a relay.
  * WHY    The core decides what agents are told; this file knows streams, certificates and tokens.
  * FAILS  By gRPC status: UNAUTHENTICATED (no node's certificate), PERMISSION_DENIED (token; another key
  *        holds the name), RESOURCE_EXHAUSTED (too many, too slow), UNAVAILABLE (the core is busy).
@@ -32,8 +33,9 @@ void sessions_body(struct sessions *s, void *tag, struct str bytes, bool end);
 void sessions_writable(struct sessions *s, void *tag);
 void sessions_cancelled(struct sessions *s, void *tag);
 
-/* From the core. Names that are gone are ignored. */
+/* From the core, and from relays. Names that are gone are ignored. */
 void sessions_send(struct sessions *s, uint64_t name, struct str bytes);
+void sessions_letter(struct sessions *s, enum letter_type type, const struct letter *l);
 void sessions_close(struct sessions *s, uint64_t name, struct str why);
 
 #endif /* CONTROLPLANE_SERVE_SESSIONS_H */

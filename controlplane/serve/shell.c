@@ -103,6 +103,13 @@ static void shell_mail(struct shell *s, const struct mail *m)
     case LETTER_AGENT_CLOSE:
     case LETTER_DRAIN:
     case LETTER_STOP:
+    case LETTER_STREAM_OPENED:
+    case LETTER_STREAM_DATA:
+    case LETTER_STREAM_END:
+    case LETTER_STREAM_ERROR:
+    case LETTER_STREAM_ACK:
+    case LETTER_STREAM_UP:
+    case LETTER_STREAM_CLOSE:
         CHECK(false); /* Those go the other way. */
     }
     letter_free(l);

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/serve/logs.h"
+
+#include "api/meta.h"
+#include "base/wire.h"
+#include "controlplane/serve/front_priv.h"
+#include "io/clock.h"
+
+/* Field numbers of baton.dev/v1: Placement, PlacementSpec. */
+enum { PLACEMENT_SPEC = 2, SPEC_NODE = 2 };
+
+struct log {
+    struct rest_request *request;
+    struct relay *relay;
+    bool started, waiting; /* waiting: bytes are not acknowledged, the client has no room. */
+};
+
+/* ---- from a name to a node ---- */
+
+static struct cow_entry *find(const struct index_snapshot *objects, struct index_key key)
+{
+    char text[INDEX_KEY_MAX + 1];
+    size_t len = index_key_print(&key, text);
+    return len == 0 ? NULL : index_find(objects, str_from(text, len));
+}
+
+static bool read_placement(const struct cow_entry *entry, struct arena *a, struct relay_wish *out)
+{
+    struct meta_type type;
+    struct meta meta;
+    struct err e;
+    struct str value = blob_str(entry->value);
+
+    if (meta_type(value, &type, &e) != ERR_OK || meta_read(value, &meta, &e) != ERR_OK)
+        return false;
+    out->node = arena_str(a, wire_find_bytes(wire_find_bytes(type.raw, PLACEMENT_SPEC), SPEC_NODE));
+    out->placement_uid = arena_str(a, meta.uid);
+    return out->node.len > 0;
+}
+
+bool logs_find(struct front *f, const struct rest_path *at, struct arena *a, struct relay_wish *out,
+               struct str *out_why)
+{
+    bool machine = str_is(at->resource, "virtualmachineinstances");
+    struct index_snapshot objects = index_snapshot(f->shared->index);
+    struct index_key workload = {machine ? STR("kubevirt.io") : STR(""), at->resource,
+                                 at->namespace, at->name};
+    struct index_key placement = {
+        STR("baton.dev"), STR("placements"), at->namespace,
+        arena_printf(a, STR_FMT "." STR_FMT, STR_ARG(at->resource), STR_ARG(at->name))};
+    bool there = find(&objects, workload) != NULL;
+    const struct cow_entry *entry = there ? find(&objects, placement) : NULL;
+    bool placed = entry != NULL && read_placement(entry, a, out);
+
+    index_snapshot_free(&objects);
+    if (!there)
+        *out_why = arena_printf(a, STR_FMT " \"" STR_FMT "\" not found", STR_ARG(at->resource),
+                                STR_ARG(at->name));
+    else if (!placed)
+        *out_why = arena_printf(a, STR_FMT " \"" STR_FMT "\" is not placed on a node yet",
+                                STR_ARG(at->resource), STR_ARG(at->name));
+    return placed;
+}
+
+bool console_path(struct str path, struct arena *a, struct rest_path *out)
+{
+    struct path p;
+    struct err e;
+
+    if (path_parse(path, a, &p, &e) != ERR_OK || p.type != PATH_RESOURCE)
+        return false;
+    *out = (struct rest_path){.is_resource = true,
+                              .group = p.group,
+                              .version = p.version,
+                              .namespace = p.ns,
+                              .resource = p.resource,
+                              .name = p.name,
+                              .subresource = p.subresource};
+    return str_is(p.group, "subresources.kubevirt.io") &&
+           str_is(p.resource, "virtualmachineinstances") && str_is(p.subresource, "console");
+}
+
+/* ---- bytes ---- */
+
+static void log_start(struct log *log)
+{
+    if (!log->started)
+        rest_stream(log->request, 200, "text/plain");
+    log->started = true;
+}
+
+static void log_data(void *owner, struct str bytes)
+{
+    struct log *log = owner;
+
+    log_start(log);
+    if (rest_chunk(log->request, blob_new(bytes)) > 0)
+        relay_ack(log->relay, bytes.len);
+    else
+        log->waiting = true; /* One window of the agent's may still come; then it waits, too. */
+}
+
+static void log_ended(void *owner, uint32_t code, struct str text)
+{
+    struct log *log = owner;
+    struct rest_request *r = log->request;
+
+    if (code != 0 && !log->started) {
+        rest_refuse(r, code, text, code == 503 || code == 504 ? 1 : 0);
+    } else {
+        log_start(log);
+        rest_finish(r);
+    }
+    front_settle(r);
+}
+
+static const struct relay_user log_user = {.data = log_data, .ended = log_ended};
+
+void logs_more(struct rest_request *r)
+{
+    struct log *log = r->log;
+
+    if (!log->waiting || rest_room(r) == 0)
+        return;
+    log->waiting = false;
+    relay_ack(log->relay, 0);
+}
+
+void logs_end(struct rest_request *r)
+{
+    struct log *log = r->log;
+    relay_close(log->relay);
+    r->log = NULL;
+}
+
+/* ---- what was asked ---- */
+
+static bool read_i64(const struct rest_request *r, const char *name, int64_t least, int64_t *out)
+{
+    struct str text = rest_query(r, name);
+    return text.len == 0 || (str_parse_i64(text, out) == ERR_OK && *out >= least);
+}
+
+static bool read_wish(const struct rest_request *r, struct relay_wish *w)
+{
+    int64_t since_s = 0;
+    struct wall since = {0};
+    struct str text = rest_query(r, "sinceTime");
+
+    w->container = rest_query(r, "container");
+    w->follow = query_is_set(&r->query, "follow");
+    w->previous = query_is_set(&r->query, "previous");
+    w->timestamps = query_is_set(&r->query, "timestamps");
+    w->tail_lines = -1;
+    bool good = read_i64(r, "tailLines", 0, &w->tail_lines) &&
+                read_i64(r, "limitBytes", 1, &w->limit_bytes) &&
+                read_i64(r, "sinceSeconds", 1, &since_s) && since_s < INT64_MAX / 1000000000;
+    if (text.len > 0)
+        good = good && wall_parse(text, &since) == ERR_OK;
+    w->since_ns = since_s > 0 ? clock_wall().ns - since_s * 1000000000 : since.ns;
+    return good;
+}
+
+static bool is_log(const struct rest_request *r)
+{
+    bool of_pod = r->at.group.len == 0 && str_is(r->at.resource, "pods");
+    bool of_machine =
+        str_is(r->at.group, "kubevirt.io") && str_is(r->at.resource, "virtualmachineinstances");
+    return (of_pod || of_machine) && str_is(r->at.subresource, "log") && r->verb == REST_GET;
+}
+
+bool logs_serve(struct rest_request *r)
+{
+    struct relay_wish wish = {0};
+    struct str why = {NULL, 0};
+
+    if (!is_log(r))
+        return false;
+    if (!read_wish(r, &wish)) {
+        rest_refuse(r, 400, STR("a query parameter of the log is not a valid number or time"), 0);
+        return true;
+    }
+    if (!logs_find(r->front, &r->at, &r->arena, &wish, &why)) {
+        rest_refuse(r, str_ends(why, STR("not found")) ? 404 : 400, why, 0);
+        return true;
+    }
+    struct log *log = arena_zalloc(&r->arena, 1, sizeof *log);
+    log->request = r;
+    log->relay = relay_open(r->front->relays, &wish, &log_user, log);
+    if (log->relay == NULL)
+        rest_refuse(r, 429, STR("too many streams at once"), 1);
+    else
+        r->log = log;
+    return true;
+}
