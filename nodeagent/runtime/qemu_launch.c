@@ -473,7 +473,9 @@ static enum err_code record_of(struct machine *m, const struct runtime_spec *spe
     rec->exclusive = spec->cpu.exclusive;
     rec->cpus = spec->cpu.exclusive ? spec->cpu.cpus : spec->cpu.pool;
     rec->pool = spec->cpu.pool;
-    rec->weight_milli = spec->cpu.weight_milli;
+    /* A group's weight is spread over the cpus it is busy on: without one for each vCPU and one for
+     * QEMU's own threads, those starve in a busy pool while the guest computes. */
+    rec->weight_milli = spec->cpu.exclusive ? 1000 * (rec->vcpus + 1) : spec->cpu.weight_milli;
     rec->quota_us = spec->cpu.quota_us;
     rec->memory_bytes = spec->memory_max_bytes;
     rec->created = clock_wall();
