@@ -57,16 +57,16 @@ struct machine {
     struct proc_watch *watch;
     struct tcp *tcp; /* NULL: no QMP session. */
     struct qmp qmp;
-    int32_t threads[QMP_VCPUS_MAX];     /* Of the vCPUs, once told. */
-    bool threads_known, was_running;    /* was_running: its end will be told as RUNTIME_EXITED. */
-    bool guest_ended, panicked, killed; /* How it came to be dying. */
-    bool end_told;                      /* RUNTIME_EXITED was posted. */
-    bool unwanted;                      /* Remove it once it is dead. */
-    bool found;                         /* list() is to tell of it. */
-    bool paused_for_good;               /* Attached: the guest had ended while nobody looked. */
-    struct instant deadline;            /* Of what is awaited; then it is killed. 0: none. */
-    struct instant stop_until;          /* By then the power button must have been answered for. */
-    struct err failure;                 /* Why create will fail. */
+    int32_t threads[QMP_VCPUS_MAX];  /* Of the vCPUs, once told. */
+    bool threads_known, was_running; /* was_running: its end will be told as RUNTIME_EXITED. */
+    bool panicked, killed;           /* How it came to be dying; record.guest_ended likewise. */
+    bool end_told;                   /* RUNTIME_EXITED was posted. */
+    bool unwanted;                   /* Remove it once it is dead. */
+    bool found;                      /* list() is to tell of it. */
+    bool paused_for_good;            /* Attached: the guest had ended while nobody looked. */
+    struct instant deadline;         /* Of what is awaited; then it is killed. 0: none. */
+    struct instant stop_until;       /* By then the power button must have been answered for. */
+    struct err failure;              /* Why create will fail. */
     struct machine_end end;
 };
 

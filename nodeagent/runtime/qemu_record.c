@@ -29,6 +29,7 @@ void qemu_record_print(struct buf *out, const struct qemu_record *r)
     put_u64(out, "memory_bytes", r->memory_bytes);
     put_u64(out, "created_ns", (uint64_t)r->created.ns);
     put_u64(out, "started_ns", (uint64_t)r->started.ns);
+    put_u64(out, "guest_ended", r->guest_ended);
     buf_printf(out, "serial_log %s\n", r->serial_log);
     buf_printf(out, "serial_socket %s\n", r->serial_socket);
 }
@@ -66,10 +67,10 @@ static bool get_cpus(struct str text, const char *key, struct cpuset *out)
 
 static bool get_numbers(struct str text, struct qemu_record *r)
 {
-    uint64_t pid, uid, vcpus, exclusive, weight, created, started;
+    uint64_t pid, uid, vcpus, exclusive, weight, created, started, ended;
     if (!get_u64(text, "pid", INT32_MAX, &pid) || !get_u64(text, "uid", UINT32_MAX, &uid) ||
         !get_u64(text, "vcpus", RUNTIME_CPUS_MAX, &vcpus) ||
-        !get_u64(text, "exclusive", 1, &exclusive) ||
+        !get_u64(text, "exclusive", 1, &exclusive) || !get_u64(text, "guest_ended", 1, &ended) ||
         !get_u64(text, "weight_milli", UINT32_MAX, &weight) ||
         !get_u64(text, "created_ns", INT64_MAX, &created) ||
         !get_u64(text, "started_ns", INT64_MAX, &started))
@@ -78,6 +79,7 @@ static bool get_numbers(struct str text, struct qemu_record *r)
     r->uid = (uint32_t)uid;
     r->vcpus = (uint32_t)vcpus;
     r->exclusive = exclusive != 0;
+    r->guest_ended = ended != 0;
     r->weight_milli = (uint32_t)weight;
     r->created.ns = (int64_t)created;
     r->started.ns = (int64_t)started;

@@ -3,7 +3,7 @@
  * qemu_record.h -- what a later agent must know of a machine.
  *
  * WHAT   DIRECTORY/vm, one "key value" a line: process, user, cpus, limits. Written before QEMU's first
- *        instruction and again when the guest was started; replaced whole.
+ *        instruction and again when the guest was started and when it ended; replaced whole.
  * WHY    DIRECTORY is root's alone, so the machine cannot forge it; still it is read as input.
  * FAILS  ERR_CORRUPT: a key is missing or its value is none.
  */
@@ -26,6 +26,7 @@ struct qemu_record {
     uint32_t weight_milli;
     uint64_t quota_us, memory_bytes; /* The group's limits. */
     struct wall created, started;    /* started 0: the guest never ran. */
+    bool guest_ended;                /* The guest shut down by itself; QEMU was told to go. */
     char serial_log[QEMU_PATH_MAX], serial_socket[QEMU_PATH_MAX]; /* May be empty. */
 };
 

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct span LAST_WORDS = SPAN_S(2); /* From the session's end to the process's. */
+/* From the session's end to the process's: of one that is begun, and of one that is looked for. */
+static const struct span LAST_WORDS = SPAN_S(2), ENDING = SPAN_MS(200);
 
 void machine__disconnect(struct machine *m)
 {
@@ -129,9 +130,11 @@ void machine__guest_over(struct runtime_qemu *r, struct machine *m, bool by_gues
 {
     if (m->state != MACHINE_RUNNING && m->state != MACHINE_STARTING)
         return;
-    m->guest_ended = by_guest && !m->panicked;
+    m->record.guest_ended = by_guest && !m->panicked;
     if (m->state == MACHINE_STARTING) /* Quicker than the answer to cont. */
         was_started(r, m);
+    else
+        (void)!machine__save(m, NULL); /* For an agent that begins while QEMU goes. */
     machine__kill(r, m, false);
 }
 
@@ -182,10 +185,11 @@ void machine__session_over(struct runtime_qemu *r, struct machine *m)
     qmp_end(&m->qmp);
     session_drain(r, m);
     machine__disconnect(m);
+    /* Its process may be ending, and then says more than the session's end does. */
     if (m->state == MACHINE_ATTACHING)
-        machine__tell_found(r, m);
+        m->deadline = instant_add(clock_now(), ENDING);
     else if (m->state == MACHINE_LAUNCHING || m->state == MACHINE_STARTING)
-        m->deadline = instant_add(clock_now(), LAST_WORDS); /* Its process says why, if it ends. */
+        m->deadline = instant_add(clock_now(), LAST_WORDS);
 }
 
 void machine__hear(struct runtime_qemu *r, struct machine *m, struct str bytes)

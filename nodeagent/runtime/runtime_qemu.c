@@ -174,7 +174,7 @@ static void tell_end(struct runtime_qemu *r, struct machine *m)
         ev->oom_killed = stats.oom_kills > 0;
     ev->finished = clock_wall();
     m->end_told = true;
-    if (m->guest_ended)
+    if (m->record.guest_ended)
         return; /* 0: the guest's own decision. */
     if (m->panicked) {
         ev->exit_code = 1;

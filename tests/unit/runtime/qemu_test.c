@@ -23,6 +23,7 @@ static struct qemu_record record(void)
                             .memory_bytes = 5ull << 30,
                             .created.ns = 17,
                             .started.ns = INT64_MAX,
+                            .guest_ended = true,
                             .serial_log = "/a b/serial.log"};
     return r;
 }
@@ -49,6 +50,7 @@ TEST(qemu, a_record_is_read_as_it_was_written)
     cr_assert_eq(got.memory_bytes, want.memory_bytes);
     cr_assert_eq(got.created.ns, want.created.ns);
     cr_assert_eq(got.started.ns, want.started.ns);
+    cr_assert_eq(got.guest_ended, want.guest_ended);
     cr_assert_str_eq(got.serial_log, want.serial_log);
     cr_assert_str_eq(got.serial_socket, "");
     buf_free(&text);
