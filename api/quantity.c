@@ -54,25 +54,31 @@ static bool split_parts(struct str text, struct parts *p)
     return at == text.len;
 }
 
-/* Suffixes in the order of their powers; decimal ones step by 10^3 from 10^-9, binary by 2^10. */
-static const char *const decimal_suffixes[] = {"n", "u", "m", "", "k", "M", "G", "T", "P", "E"};
-static const char *const binary_suffixes[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+/* Suffixes by rising powers: decimal ones step by 10^3 from 10^-9, binary ones by 2^10. */
+static const char decimal_suffixes[] = "num kMGTPE";
+static const char binary_suffixes[] = " KMGTPE";
+
+/* How many steps up a one-letter suffix is; -1: it is none. */
+static int32_t suffix_step(const char *suffixes, char letter)
+{
+    const char *at = letter == ' ' ? NULL : strchr(suffixes, letter);
+    return at == NULL ? -1 : (int32_t)(at - suffixes);
+}
 
 static bool read_suffix(struct parts *p)
 {
-    for (int32_t i = 0; i < (int32_t)COUNT_OF(decimal_suffixes); i++) {
-        if (str_is(p->suffix, decimal_suffixes[i])) {
-            p->format = QUANTITY_DECIMAL;
-            p->power = (i - 3) * 3;
-            return true;
-        }
+    if (p->suffix.len == 0)
+        return true; /* Decimal, and no power. */
+    int32_t step = suffix_step(decimal_suffixes, p->suffix.at[0]);
+    if (p->suffix.len == 1 && step >= 0) {
+        p->power = (step - 3) * 3;
+        return true;
     }
-    for (int32_t i = 1; i < (int32_t)COUNT_OF(binary_suffixes); i++) {
-        if (str_is(p->suffix, binary_suffixes[i])) {
-            p->format = QUANTITY_BINARY;
-            p->power = i * 10;
-            return true;
-        }
+    step = suffix_step(binary_suffixes, p->suffix.at[0]);
+    if (p->suffix.len == 2 && p->suffix.at[1] == 'i' && step > 0) {
+        p->format = QUANTITY_BINARY;
+        p->power = step * 10;
+        return true;
     }
     int64_t power = 0;
     size_t from = 1 + (p->suffix.len > 1 && p->suffix.at[1] == '+');
@@ -186,20 +192,30 @@ static bool is_kept(const struct parts *p)
     return zeros < 3;
 }
 
-static size_t print_digits(__int128 value, bool negative, const char *suffix, int32_t exponent,
-                           char out[QUANTITY_TEXT_MAX])
+/* value and a suffix of one letter (' ': none, i behind it where binary) or an exponent. */
+static size_t print_digits(__int128 value, bool negative, char suffix, bool binary,
+                           int32_t exponent, char out[QUANTITY_TEXT_MAX])
 {
-    char digits[48], *at = digits + sizeof digits - 1;
-    *at = '\0';
+    char digits[48], *at = digits + sizeof digits;
+    char *to = out;
     do {
         *--at = (char)('0' + (int)(value % 10));
         value /= 10;
-    } while (value != 0);
-    int len =
-        exponent == 0
-            ? snprintf(out, QUANTITY_TEXT_MAX, "%s%s%s", negative ? "-" : "", at, suffix)
-            : snprintf(out, QUANTITY_TEXT_MAX, "%s%se%d", negative ? "-" : "", at, (int)exponent);
-    return (size_t)len;
+    } while (value > UINT64_MAX);
+    for (uint64_t rest = (uint64_t)value; rest != 0; rest /= 10)
+        *--at = (char)('0' + rest % 10);
+    if (negative)
+        *to++ = '-';
+    memcpy(to, at, (size_t)(digits + sizeof digits - at));
+    to += digits + sizeof digits - at;
+    if (suffix != ' ')
+        *to++ = suffix;
+    if (binary && suffix != ' ')
+        *to++ = 'i';
+    *to = '\0';
+    if (exponent != 0)
+        to += snprintf(to, 16, "e%d", (int)exponent);
+    return (size_t)(to - out);
 }
 
 size_t quantity_print(const struct quantity *q, char out[QUANTITY_TEXT_MAX])
@@ -209,22 +225,22 @@ size_t quantity_print(const struct quantity *q, char out[QUANTITY_TEXT_MAX])
     size_t step = 0;
 
     if (value == 0)
-        return print_digits(0, false, "", 0, out);
+        return print_digits(0, false, ' ', false, 0, out);
     if (q->format == QUANTITY_BINARY && value >= 1024 * nano_per_unit &&
         value % nano_per_unit == 0) {
-        value /= nano_per_unit;
-        for (; value % 1024 == 0 && step + 1 < COUNT_OF(binary_suffixes); step++)
-            value /= 1024;
-        return print_digits(value, negative, binary_suffixes[step], 0, out);
+        uint64_t units = (uint64_t)(value / nano_per_unit);
+        for (; units % 1024 == 0 && binary_suffixes[step + 1] != '\0'; step++)
+            units /= 1024;
+        return print_digits(units, negative, binary_suffixes[step], true, 0, out);
     }
     if (q->format == QUANTITY_EXPONENT) {
         for (; value % 1000 == 0; step++)
             value /= 1000;
-        return print_digits(value, negative, "", ((int32_t)step - 3) * 3, out);
+        return print_digits(value, negative, ' ', false, ((int32_t)step - 3) * 3, out);
     }
-    for (; value % 1000 == 0 && step + 1 < COUNT_OF(decimal_suffixes); step++)
+    for (; value % 1000 == 0 && decimal_suffixes[step + 1] != '\0'; step++)
         value /= 1000;
-    return print_digits(value, negative, decimal_suffixes[step], 0, out);
+    return print_digits(value, negative, decimal_suffixes[step], false, 0, out);
 }
 
 enum err_code quantity_canonical(struct str text, char out[QUANTITY_TEXT_MAX], size_t *out_len,

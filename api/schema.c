@@ -39,6 +39,30 @@ const struct schema_kind *schema_kind_plural(struct str group, struct str versio
     return NULL;
 }
 
+/* Names are short: two loads that overlap compare up to 16 bytes. */
+static inline bool name_eq(struct str a, struct str b)
+{
+    uint64_t a8[2], b8[2];
+    uint32_t a4[2], b4[2];
+    size_t len = a.len;
+    if (len != b.len)
+        return false;
+    if (len > 16)
+        return memcmp(a.at, b.at, len) == 0;
+    if (len >= 8) {
+        memcpy(&a8[0], a.at, 8), memcpy(&a8[1], a.at + len - 8, 8);
+        memcpy(&b8[0], b.at, 8), memcpy(&b8[1], b.at + len - 8, 8);
+        return ((a8[0] ^ b8[0]) | (a8[1] ^ b8[1])) == 0;
+    }
+    if (len >= 4) {
+        memcpy(&a4[0], a.at, 4), memcpy(&a4[1], a.at + len - 4, 4);
+        memcpy(&b4[0], b.at, 4), memcpy(&b4[1], b.at + len - 4, 4);
+        return ((a4[0] ^ b4[0]) | (a4[1] ^ b4[1])) == 0;
+    }
+    return len == 0 ||
+           (a.at[0] == b.at[0] && a.at[len / 2] == b.at[len / 2] && a.at[len - 1] == b.at[len - 1]);
+}
+
 const struct schema_field *schema_find(const struct schema_message *m, struct str json,
                                        const struct schema_field **out_outer)
 {
@@ -48,7 +72,7 @@ const struct schema_field *schema_find(const struct schema_message *m, struct st
         const struct schema_name *slot = &m->names[i & m->names_mask];
         if (slot->field == 0)
             return NULL;
-        if (!str_eq(slot->json, json))
+        if (!name_eq(slot->json, json))
             continue;
         const struct schema_field *field = &m->fields[slot->field - 1];
         if (out_outer != NULL)

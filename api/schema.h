@@ -70,6 +70,7 @@ struct schema_message {
     bool typed;                        /* Its JSON may carry apiVersion and kind. */
     const struct schema_field *fields; /* By rising number. */
     uint32_t fields_count;
+    uint32_t inlined;                /* Index + 1 of the field that is inlined; 0: none. */
     const struct schema_name *names; /* Open addressing over names_mask + 1 slots. */
     uint32_t names_mask;
     const uint8_t *by_number; /* Index + 1 of a field, 0 none; numbers up to number_max. */
@@ -128,12 +129,20 @@ struct schema_name {
     uint8_t inner; /* Index + 1 in the inlined message; 0: not inlined. */
 };
 
+/* Of the first and the last up to eight bytes and the length: names differ in these. */
 static inline uint32_t schema_hash(struct str name)
 {
     uint64_t head = 0, tail = 0;
-    size_t n = name.len < 8 ? name.len : 8;
-    memcpy(&head, name.at, n);
-    memcpy(&tail, name.at + name.len - n, n);
+    if (name.len >= 8) {
+        memcpy(&head, name.at, 8);
+        memcpy(&tail, name.at + name.len - 8, 8);
+    } else if (name.len >= 4) {
+        memcpy(&head, name.at, 4);
+        memcpy(&tail, name.at + name.len - 4, 4);
+    } else if (name.len > 0) {
+        head = (uint8_t)name.at[0];
+        tail = (uint64_t)(uint8_t)name.at[name.len / 2] << 8 | (uint8_t)name.at[name.len - 1];
+    }
     uint64_t mixed = (head ^ (tail << 23 | tail >> 41) ^ name.len) * 0x9e3779b97f4a7c15u;
     return (uint32_t)(mixed >> 40);
 }

@@ -19,13 +19,13 @@ struct step {
     bool is_key;
 };
 
-/* Where a field's bytes are in the output. */
+/* Where a field's bytes are in the output. order: its index, or behind all of them that of a field
+ * of the inlined message. */
 struct piece {
-    uint32_t begin, end;
-    bool seen;
+    uint32_t order, begin, end;
 };
 
-/* Fields of all objects that are open at one moment. */
+/* Members of all objects that are open at one moment. */
 enum { PIECES_MAX = 2048 };
 
 struct input {
@@ -466,61 +466,84 @@ static bool read_field(struct input *in, const struct schema_field *f, const str
 
 /* Objects */
 
-/* The pieces of one object: its fields, then those of its inlined message. */
+/* The pieces of one object, by rising order; mostly a handful. */
 struct object {
     const struct schema_message *m;
     struct piece *pieces;
-    uint32_t count, last; /* last: highest index + 1 read so far. */
-    uint32_t inner;       /* Index + 1 of the inlined field; 0: none. */
-    bool in_order;
+    uint32_t count;
+    bool in_order;     /* As they came; then nothing has to be moved. */
     bool head_seen[2]; /* apiVersion, kind */
 };
 
-static bool object_begin(struct input *in, struct object *o, const struct schema_message *m)
+/* Index of the first piece of that order or a higher one. */
+static uint32_t object_place(const struct object *o, uint32_t order)
 {
-    *o = (struct object){.m = m, .count = m->fields_count, .in_order = true};
-    for (uint32_t i = 0; i < m->fields_count; i++) {
-        if (m->fields[i].inlined) {
-            o->inner = i + 1;
-            o->count += m->fields[i].message->fields_count;
-        }
+    uint32_t at = o->count;
+    while (at > 0 && o->pieces[at - 1].order >= order)
+        at--;
+    return at;
+}
+
+static bool object_has(const struct object *o, uint32_t at, uint32_t order)
+{
+    return at < o->count && o->pieces[at].order == order;
+}
+
+/* Takes the place of an earlier piece of that order, or moves later ones up. */
+static bool object_put(struct input *in, struct object *o, uint32_t at, struct piece piece)
+{
+    if (!object_has(o, at, piece.order)) {
+        if (in->pieces_used == PIECES_MAX)
+            return too_big(in);
+        memmove(&o->pieces[at + 1], &o->pieces[at], (o->count - at) * sizeof *o->pieces);
+        o->count++;
+        in->pieces_used++;
     }
-    if (o->count > PIECES_MAX - in->pieces_used)
-        return too_big(in);
-    o->pieces = &in->pieces[in->pieces_used];
-    in->pieces_used += o->count;
-    memset(o->pieces, 0, o->count * sizeof *o->pieces);
+    o->pieces[at] = piece;
     return true;
 }
 
 static void put_piece(struct input *in, size_t from, size_t base, const struct piece *p)
 {
-    if (p->seen)
-        buf_add(in->out,
-                str_slice(buf_str(&in->scratch), base + (p->begin - from), base + (p->end - from)));
+    if (p->end > p->begin)
+        buf_add(in->out, str_from(in->scratch.at + base + (p->begin - from), p->end - p->begin));
 }
 
-/* Fields by number, the inlined message around its own. */
+/* The inlined message around its fields, which are the pieces from first on. */
+static void put_inlined(struct input *in, const struct object *o, uint32_t first, size_t from,
+                        size_t base)
+{
+    size_t before = in->out->len;
+    size_t begin = wire_begin(in->out, o->m->fields[o->m->inlined - 1].number);
+    for (uint32_t i = first; i < o->count; i++)
+        put_piece(in, from, base, &o->pieces[i]);
+    if (in->out->len == begin)
+        in->out->len = before;
+    else
+        wire_end(in->out, begin);
+}
+
+/* Fields by number, the inlined message among them. */
 static void object_order(struct input *in, const struct object *o, size_t from)
 {
     size_t base = in->scratch.len;
+    uint32_t direct = 0;
     buf_add(&in->scratch, str_slice(buf_str(in->out), from, in->out->len));
     if (in->scratch.overflow)
         return;
+    while (direct < o->count && o->pieces[direct].order < o->m->fields_count)
+        direct++;
+    bool inner = direct < o->count;
     in->out->len = from;
-    for (uint32_t i = 0; i < o->m->fields_count; i++) {
-        if (i + 1 != o->inner) {
-            put_piece(in, from, base, &o->pieces[i]);
-            continue;
+    for (uint32_t i = 0; i < direct; i++) {
+        if (inner && o->pieces[i].order >= o->m->inlined) {
+            put_inlined(in, o, direct, from, base);
+            inner = false;
         }
-        size_t before = in->out->len, begin = wire_begin(in->out, o->m->fields[i].number);
-        for (uint32_t k = o->m->fields_count; k < o->count; k++)
-            put_piece(in, from, base, &o->pieces[k]);
-        if (in->out->len == begin)
-            in->out->len = before;
-        else
-            wire_end(in->out, begin);
+        put_piece(in, from, base, &o->pieces[i]);
     }
+    if (inner)
+        put_inlined(in, o, direct, from, base);
     in->scratch.len = base;
 }
 
@@ -558,32 +581,30 @@ static bool read_member(struct input *in, struct object *o, struct str key,
         note(in, "unknown", &at);
         return json_read_skip(&in->reader);
     }
-    uint32_t index = (uint32_t)(f - (outer == NULL ? o->m : outer->message)->fields);
+    uint32_t order = (uint32_t)(f - (outer == NULL ? o->m : outer->message)->fields);
     if (outer != NULL)
-        index += o->m->fields_count;
-    struct piece *piece = &o->pieces[index];
-    if (piece->seen)
+        order += o->m->fields_count;
+    uint32_t place = object_place(o, order);
+    if (object_has(o, place, order))
         note(in, "duplicate", &at);
-    o->in_order = o->in_order && outer == NULL && index >= o->last && !piece->seen;
-    o->last = index;
-    piece->begin = (uint32_t)in->out->len;
+    o->in_order = o->in_order && outer == NULL && place == o->count;
+    struct piece piece = {.order = order, .begin = (uint32_t)in->out->len};
     if (!read_field(in, f, &at))
         return false;
-    piece->end = (uint32_t)in->out->len;
-    piece->seen = true;
-    return true;
+    piece.end = (uint32_t)in->out->len;
+    return object_put(in, o, place, piece);
 }
 
 static bool read_object(struct input *in, const struct schema_message *m, const struct step *at,
                         struct transcode_head *head)
 {
     const struct schema_message *around = in->message;
-    struct object o;
+    struct object o = {.m = m, .pieces = &in->pieces[in->pieces_used], .in_order = true};
     struct str key;
     size_t from = in->out->len;
 
     in->message = m;
-    if (!object_begin(in, &o, m) || !json_read_open(&in->reader, JSON_OBJECT))
+    if (!json_read_open(&in->reader, JSON_OBJECT))
         return false;
     while (json_read_key(&in->reader, &key)) {
         if (!read_member(in, &o, key, head, at))

@@ -26,7 +26,7 @@ void buf_clear(struct buf *b)
     b->overflow = false;
 }
 
-char *buf_reserve(struct buf *b, size_t len)
+char *buf_grow(struct buf *b, size_t len)
 {
     if (b->overflow || len > b->limit - b->len) {
         b->overflow = true;
@@ -57,15 +57,6 @@ void buf_add(struct buf *b, struct str s)
         return;
     memcpy(room, s.at, s.len);
     b->len += s.len;
-}
-
-void buf_add_char(struct buf *b, char c)
-{
-    char *room = buf_reserve(b, 1);
-    if (room == NULL)
-        return;
-    *room = c;
-    b->len++;
 }
 
 void buf_add_u64(struct buf *b, uint64_t value)

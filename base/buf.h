@@ -24,16 +24,33 @@ void buf_init(struct buf *b, size_t limit);
 void buf_free(struct buf *b); /* Leaves it empty and usable, with the same limit. */
 void buf_clear(struct buf *b);
 
+char *buf_grow(struct buf *b, size_t len); /* The slow half of buf_reserve(). */
+
 void buf_add(struct buf *b, struct str s);
-void buf_add_char(struct buf *b, char c);
+static inline void buf_add_char(struct buf *b, char c);
 void buf_add_u64(struct buf *b, uint64_t value); /* Decimal. */
 void buf_add_i64(struct buf *b, int64_t value);
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 
 /* Room for len more bytes at the end, or NULL (and overflow). buf_commit() says how many of them
  * were filled. The pointer dies with the next call that adds. */
-char *buf_reserve(struct buf *b, size_t len);
+static inline char *buf_reserve(struct buf *b, size_t len)
+{
+    if (__builtin_expect(len < b->size - b->len && len <= b->limit - b->len && !b->overflow, 1))
+        return b->at + b->len;
+    return buf_grow(b, len);
+}
+
 void buf_commit(struct buf *b, size_t len);
+
+static inline void buf_add_char(struct buf *b, char c)
+{
+    char *room = buf_reserve(b, 1);
+    if (room != NULL) {
+        *room = c;
+        b->len++;
+    }
+}
 
 void buf_consume(struct buf *b, size_t len); /* Drop bytes from the front. */
 

@@ -96,7 +96,7 @@ void wire_put_varint(struct buf *out, uint64_t value)
 {
     uint8_t *at = (uint8_t *)buf_reserve(out, wire_varint_len(value));
     if (at != NULL)
-        buf_commit(out, put_varint(at, value));
+        out->len += put_varint(at, value);
 }
 
 void wire_put_tag(struct buf *out, uint32_t number, enum wire_type type)
@@ -112,17 +112,23 @@ void wire_put_u64(struct buf *out, uint32_t number, uint64_t value)
 
 void wire_put_bytes(struct buf *out, uint32_t number, struct str bytes)
 {
-    wire_put_tag(out, number, WIRE_BYTES);
-    wire_put_varint(out, bytes.len);
-    buf_add(out, bytes);
+    uint64_t tag = (uint64_t)number << 3 | WIRE_BYTES;
+    size_t len = wire_varint_len(tag) + wire_varint_len(bytes.len) + bytes.len;
+    uint8_t *at = (uint8_t *)buf_reserve(out, len);
+    if (at == NULL)
+        return;
+    at += put_varint(at, tag);
+    at += put_varint(at, bytes.len);
+    if (bytes.len > 0)
+        memcpy(at, bytes.at, bytes.len);
+    out->len += len;
 }
 
 /* One byte is kept free for the length: most messages are shorter than 128 bytes, and the others
  * move by one or two bytes. */
 size_t wire_begin(struct buf *out, uint32_t number)
 {
-    wire_put_tag(out, number, WIRE_BYTES);
-    buf_add_char(out, '\0');
+    wire_put_bytes(out, number, STR(""));
     return out->len;
 }
 

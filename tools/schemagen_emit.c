@@ -237,6 +237,20 @@ static bool is_list_of_objects(const struct gen_message *m)
            str_is(m->fields[0].message->name, "ListMeta");
 }
 
+/* Index + 1 of the inlined field. There is at most one: decoding counts on it. */
+static uint32_t inlined_of(const struct gen_message *m)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < m->fields_count; i++) {
+        if (!m->fields[i].inlined)
+            continue;
+        if (found > 0)
+            gen_fail(STR_FMT " inlines two messages", STR_ARG(m->full));
+        found = i + 1;
+    }
+    return found;
+}
+
 static void emit_message(struct buf *out, const struct gen_message *m, uint32_t names_mask,
                          uint32_t kind)
 {
@@ -261,6 +275,8 @@ static void emit_message(struct buf *out, const struct gen_message *m, uint32_t 
             ".by_number = numbers_%u, .number_max = %u",
             m->index, m->fields_count, m->index, names_mask, m->index,
             m->fields[m->fields_count - 1].number);
+    if (inlined_of(m) > 0)
+        buf_printf(out, ", .inlined = %u", inlined_of(m));
     if (m->kind.is_set)
         buf_printf(out, ", .kind = &schema_kinds[%u]", kind);
     buf_add(out, STR(", .doc = "));
