@@ -105,13 +105,20 @@ static bool add_digits(__int128 *value, struct str digits)
 /* value * 10^power, rounded up; false when it becomes too big. */
 static bool scale(__int128 *value, int32_t power)
 {
-    for (; power > 0 && *value != 0; power--) {
-        if (*value > nano_max)
+    static const uint64_t tens[] = {1,      10,      100,      1000,      10000,
+                                    100000, 1000000, 10000000, 100000000, 1000000000};
+    while (power > 0 && *value != 0) {
+        int32_t step = power < 9 ? power : 9;
+        if (*value > nano_max / tens[step])
             return false;
-        *value *= 10;
+        *value *= tens[step];
+        power -= step;
     }
-    for (; power < 0 && *value > 1; power++)
-        *value = (*value + 9) / 10;
+    while (power < 0 && *value > 1) {
+        int32_t step = power > -9 ? -power : 9;
+        *value = (*value + (tens[step] - 1)) / tens[step];
+        power += step;
+    }
     return *value <= nano_max;
 }
 

@@ -70,7 +70,8 @@ struct schema_message {
     bool typed;                        /* Its JSON may carry apiVersion and kind. */
     const struct schema_field *fields; /* By rising number. */
     uint32_t fields_count;
-    uint32_t inlined;                /* Index + 1 of the field that is inlined; 0: none. */
+    const uint8_t *shown; /* By index: the next field at or after it that JSON shows when absent. */
+    uint32_t inlined;     /* Index + 1 of the field that is inlined; 0: none. */
     const struct schema_name *names; /* Open addressing over names_mask + 1 slots. */
     uint32_t names_mask;
     const uint8_t *by_number; /* Index + 1 of a field, 0 none; numbers up to number_max. */

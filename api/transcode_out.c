@@ -246,10 +246,13 @@ static bool write_map(struct output *o, const struct schema_field *f, struct cur
 
 static void write_key(struct output *o, const struct schema_field *f, bool *comma)
 {
-    if (*comma)
-        buf_add_char(o->out, ',');
+    char *room = buf_reserve(o->out, f->key.len + 1);
+    if (room == NULL)
+        return;
+    *room = ',';
+    memcpy(room + *comma, f->key.at, f->key.len);
+    o->out->len += f->key.len + *comma;
     *comma = true;
-    buf_add(o->out, f->key);
 }
 
 /* What JSON shows for a field that is not there but always shown. Lists of objects are never null. */
@@ -286,40 +289,75 @@ static bool write_present(struct output *o, const struct schema_field *f, struct
     return !c->have || c->field.number != f->number || corrupt(o);
 }
 
+/* A field that the bytes do not have. */
+static bool write_missing(struct output *o, const struct schema_message *m,
+                          const struct schema_field *f, bool *comma, uint32_t depth)
+{
+    if (f->inlined)
+        return write_fields(o, f->message, STR(""), comma, 0, depth + 1);
+    return !f->always || write_absent(o, m, f, comma, depth);
+}
+
+/* resourceVersion as we say, whatever the bytes do. */
+static bool write_version(struct output *o, const struct schema_field *f, struct cursor *c,
+                          bool *comma, uint64_t revision)
+{
+    write_key(o, f, comma);
+    buf_add_char(o->out, '"');
+    buf_add_u64(o->out, revision);
+    buf_add_char(o->out, '"');
+    return !c->have || c->field.number != f->number || cursor_next(o, c);
+}
+
+/* Index of the field to look at next: the one the bytes go on with, or an earlier one that shows
+ * though it is absent. Passes numbers that are unknown to us. */
+static bool next_field(struct output *o, const struct schema_message *m, struct cursor *c,
+                       uint32_t from, uint32_t *out)
+{
+    while (c->have) {
+        const struct schema_field *f = schema_numbered(m, c->field.number);
+        if (f != NULL) {
+            *out = min_u32((uint32_t)(f - m->fields), m->shown[from]);
+            return true;
+        }
+        if (!cursor_next(o, c))
+            return false;
+    }
+    *out = m->fields_count > 0 ? m->shown[from] : 0;
+    return true;
+}
+
 /* revision at the object's own level goes on to its metadata, and there to resourceVersion. */
 static bool write_fields(struct output *o, const struct schema_message *m, struct str bytes,
                          bool *comma, uint64_t revision, uint32_t depth)
 {
     struct cursor c;
+    uint32_t version = UINT32_MAX; /* Index of resourceVersion, until it is written. */
+    if (depth == 1 && revision != 0) {
+        const struct schema_field *f = schema_find(m, STR("resourceVersion"), NULL);
+        version = f == NULL ? UINT32_MAX : (uint32_t)(f - m->fields);
+    }
     if (!cursor_open(o, &c, bytes))
         return false;
-    for (uint32_t i = 0; i < m->fields_count; i++) {
-        const struct schema_field *f = &m->fields[i];
-        while (c.have && c.field.number < f->number) { /* Unknown to us. */
-            if (!cursor_next(o, &c))
-                return false;
-        }
-        bool present = c.have && c.field.number == f->number, ok = true;
-        if (depth == 1 && revision != 0 && str_is(f->json, "resourceVersion")) {
-            write_key(o, f, comma);
-            buf_printf(o->out, "\"%llu\"", (unsigned long long)revision);
-            ok = !present || cursor_next(o, &c);
-        } else if (present) {
-            bool is_metadata = depth == 0 && f->number == 1;
-            ok = write_present(o, f, &c, comma, is_metadata ? revision : 0, depth);
-        } else if (f->inlined) {
-            ok = write_fields(o, f->message, STR(""), comma, 0, depth + 1);
-        } else if (f->always) {
-            ok = write_absent(o, m, f, comma, depth);
+    for (uint32_t i = 0;; i++) {
+        bool ok;
+        if (!next_field(o, m, &c, i, &i))
+            return false;
+        if (version <= i && version != UINT32_MAX) {
+            i = version;
+            version = UINT32_MAX;
+            ok = write_version(o, &m->fields[i], &c, comma, revision);
+        } else if (i == m->fields_count) {
+            return true;
+        } else if (c.have && c.field.number == m->fields[i].number) {
+            bool is_metadata = depth == 0 && m->fields[i].number == 1;
+            ok = write_present(o, &m->fields[i], &c, comma, is_metadata ? revision : 0, depth);
+        } else {
+            ok = write_missing(o, m, &m->fields[i], comma, depth);
         }
         if (!ok)
             return false;
     }
-    while (c.have) {
-        if (!cursor_next(o, &c))
-            return false;
-    }
-    return true;
 }
 
 static bool write_message(struct output *o, const struct schema_message *m, struct str bytes,

@@ -69,20 +69,34 @@ static size_t print_escape(struct buf *out, struct str text, size_t at)
     return 1;
 }
 
+/* Index of the first byte at or after from that may need an escape. */
+static size_t find_special(struct str text, size_t from)
+{
+    while (from < text.len && !is_special((uint8_t)text.at[from]))
+        from++;
+    return from;
+}
+
 void json_print_string(struct buf *out, struct str text)
 {
-    size_t done = 0, at = 0;
-    if (text.at == NULL)
-        text = STR("");
-    buf_add_char(out, '"');
-    for (;;) {
-        while (at < text.len && !is_special((uint8_t)text.at[at]))
-            at++;
-        buf_add(out, str_from(text.at + done, at - done));
-        if (at == text.len)
-            break;
+    size_t at = find_special(text, 0), done;
+    char *room = buf_reserve(out, at + 2);
+    if (room == NULL)
+        return;
+    room[0] = '"';
+    if (at > 0)
+        memcpy(room + 1, text.at, at);
+    room[at + 1] = '"';
+    if (at == text.len) {
+        out->len += at + 2;
+        return;
+    }
+    out->len += at + 1;
+    while (at < text.len) {
         at += print_escape(out, text, at);
         done = at;
+        at = find_special(text, at);
+        buf_add(out, str_slice(text, done, at));
     }
     buf_add_char(out, '"');
 }

@@ -2,7 +2,7 @@
 #include "base/wire.h"
 
 /* Longer than ten bytes, or bits above the 64th: broken. */
-static bool read_varint(struct wire_reader *r, uint64_t *out)
+static bool read_long_varint(struct wire_reader *r, uint64_t *out)
 {
     uint64_t value = 0;
     for (uint32_t shift = 0; r->at < r->end && shift < 70; shift += 7) {
@@ -17,6 +17,16 @@ static bool read_varint(struct wire_reader *r, uint64_t *out)
     }
     r->broken = true;
     return false;
+}
+
+/* Most are of one byte. */
+static inline bool read_varint(struct wire_reader *r, uint64_t *out)
+{
+    if (r->at < r->end && *r->at < 0x80) {
+        *out = *r->at++;
+        return true;
+    }
+    return read_long_varint(r, out);
 }
 
 bool wire_varint(struct wire_reader *r, uint64_t *out)

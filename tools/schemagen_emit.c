@@ -140,6 +140,19 @@ static void emit_fields(struct buf *out, const struct gen_message *m)
     buf_add(out, STR("};\n"));
 }
 
+/* For each index the next one whose field shows though it is absent; the count: none. */
+static void emit_shown(struct buf *out, const struct gen_message *m)
+{
+    buf_printf(out, "static const uint8_t shown_%u[] = {", m->index);
+    for (uint32_t i = 0; i <= m->fields_count; i++) {
+        uint32_t next = i;
+        while (next < m->fields_count && !m->fields[next].always && !m->fields[next].inlined)
+            next++;
+        buf_printf(out, "%u, ", next);
+    }
+    buf_add(out, STR("};\n"));
+}
+
 /* JSON names in a table of at least twice their number, so that looking for one ends soon. */
 struct names {
     struct schema_name slots[2048];
@@ -272,9 +285,9 @@ static void emit_message(struct buf *out, const struct gen_message *m, uint32_t 
         buf_printf(
             out,
             ", .fields = fields_%u, .fields_count = %u, .names = names_%u, .names_mask = %u, "
-            ".by_number = numbers_%u, .number_max = %u",
+            ".by_number = numbers_%u, .number_max = %u, .shown = shown_%u",
             m->index, m->fields_count, m->index, names_mask, m->index,
-            m->fields[m->fields_count - 1].number);
+            m->fields[m->fields_count - 1].number, m->index);
     if (inlined_of(m) > 0)
         buf_printf(out, ", .inlined = %u", inlined_of(m));
     if (m->kind.is_set)
@@ -385,6 +398,7 @@ void gen_emit(const struct gen_model *model, struct buf *out)
         if (m->fields_count == 0)
             continue;
         emit_fields(out, m);
+        emit_shown(out, m);
         names_fill(&names, m);
         emit_names(out, m, &names);
         masks[i] = names.mask;

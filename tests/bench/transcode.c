@@ -3,7 +3,7 @@
  * How fast an object changes its form: one core, release build, no system calls.
  *
  * Each line does one conversion over and over for SECONDS on one object, and prints how long one
- * takes and how many bytes of JSON per second that is. "bare" is what it costs to look at every
+ * takes and how many bytes of JSON per second that is. bare is what it costs to look at every
  * byte of the JSON once (json_read_skip), which no decoder can beat.
  */
 #include "api/transcode.h"
@@ -107,11 +107,11 @@ static void run(const char *name, struct bench *b, void (*once)(struct bench *b)
         end = now();
     }
     double each = (end - begin) / (double)count;
-    printf("%-28s %8.0f ns %8.0f MB/s of JSON\n", name, each * 1e9,
-           (double)b->json.len / each / 1e6);
+    printf("transcode %s %.0f ns\n", name, each * 1e9);
+    printf("transcode %s_rate %.0f MB/s\n", name, (double)b->json.len / each / 1e6);
 }
 
-/* bench_transcode [NAME]: only the lines that begin with NAME, as for a profiler. */
+/* transcode [NAME]: only the lines that begin with NAME, as for a profiler. */
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -124,14 +124,15 @@ int main(int argc, char **argv)
     CHECK(transcode_from_json(b.m, b.json, &b.arena, NULL, NULL, &bytes, NULL) == ERR_OK);
     b.bytes = buf_str(&bytes);
 
-    printf("one pod: %zu bytes of JSON, %zu of protobuf\n", b.json.len, b.bytes.len);
-    run("bare: every byte once", &b, bare);
-    run("JSON to bytes", &b, to_bytes);
-    run("bytes to JSON", &b, to_json);
-    run("JSON to tree", &b, to_tree);
-    run("bytes to tree", &b, bytes_to_tree);
-    run("protobuf to canonical bytes", &b, to_canonical);
-    run("bytes to struct", &b, to_struct);
+    printf("transcode json_size %zu bytes\n", b.json.len);
+    printf("transcode bytes_size %zu bytes\n", b.bytes.len);
+    run("bare", &b, bare);
+    run("json_to_bytes", &b, to_bytes);
+    run("bytes_to_json", &b, to_json);
+    run("json_to_tree", &b, to_tree);
+    run("bytes_to_tree", &b, bytes_to_tree);
+    run("protobuf_to_bytes", &b, to_canonical);
+    run("bytes_to_struct", &b, to_struct);
     buf_free(&bytes);
     buf_free(&b.out);
     return 0;
