@@ -84,8 +84,8 @@ void logs_begin(struct logs_reader *r, const struct logs_options *opt,
                 const struct logs_file *files, uint32_t files_count);
 struct logs_want logs_next(const struct logs_reader *r);
 
-/* bytes: what was at the wanted place; empty: the file is shorter than was said (truncated). Text for
- * the client is appended to out. */
+/* bytes: what was at the wanted place, searching backwards all of it; empty: the file is shorter than
+ * was said. Text for the client is appended to out. */
 void logs_feed(struct logs_reader *r, struct str bytes, struct buf *out);
 
 void logs_grown(struct logs_reader *r, uint64_t live_size);
