@@ -209,9 +209,9 @@ static void add_memory(struct args *a, const struct qemu_plan *p)
     const struct runtime_cpu *cpu = &p->spec->cpu;
     char nodes[8 * 24] = "";
     size_t len = 0;
-    for (uint32_t i = 0; p->numa && i < cpu->numa_nodes_count; i++)
-        len += (size_t)snprintf(nodes + len, sizeof nodes - len, ",host-nodes.%u=%u", i,
-                                cpu->numa_nodes[i]);
+    for (uint32_t i = 0; p->numa && i < min_u32(cpu->numa_nodes_count, 8); i++)
+        len +=
+            (size_t)snprintf(nodes + len, sizeof nodes - len, ",host-nodes=%u", cpu->numa_nodes[i]);
     unsigned long long mib = qemu_memory_mib(&p->spec->vm);
     add_printf(a, "-m", "size=%lluM", mib);
     add_printf(a, "-object", "memory-backend-memfd,id=ram,size=%lluM,share=off,prealloc=%s%s%s",

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct own { /* Each test is a process of its own. */
@@ -394,6 +395,47 @@ TEST(qemu, an_attached_machine_still_has_its_power_button)
     cr_assert_eq(end->exit_code, 0);
     cr_assert_eq(end->signal, 0);
     destroy(&r, "p.guest.0");
+    rig_close(&qemu_rig, &r);
+}
+
+/* An agent in a process of its own: starts a machine, says its pid, and waits to be killed. */
+static void play_agent(struct rig *r, const struct runtime_spec *spec, int tell)
+{
+    open_runtime(r);
+    int32_t pid = run(r, spec)->pid;
+    if (write(tell, &pid, sizeof pid) != sizeof pid)
+        _exit(1);
+    for (;;)
+        loop_step(own.loop, SPAN_S(1));
+}
+
+TEST(qemu, a_machine_outlives_an_agent_that_is_killed)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    int ends[2], status;
+    int32_t pid = 0;
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "z.guest.0", RIG_RUNS);
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    pid_t agent = fork();
+    if (agent == 0)
+        play_agent(&r, &spec, ends[1]);
+    cr_assert_eq(read(ends[0], &pid, sizeof pid), sizeof pid);
+    cr_assert_eq(kill(agent, SIGKILL), 0);
+    cr_assert_eq(waitpid(agent, &status, 0), agent);
+
+    r.runtime->ops->list(r.runtime, ++r.last_op);
+    rig_ok(&qemu_rig, &r, r.last_op);
+    const struct runtime_event *found = rig_wait(&qemu_rig, &r, RUNTIME_FOUND, r.last_op);
+    cr_assert_eq(found->state, RUNTIME_RUNNING);
+    cr_assert_eq(found->pid, pid);
+    rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->stop, "z.guest.0"));
+    cr_assert_eq(rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0)->exit_code, 0);
+    destroy(&r, "z.guest.0");
+    close(ends[0]);
+    close(ends[1]);
     rig_close(&qemu_rig, &r);
 }
 

@@ -127,7 +127,7 @@ TEST(qemu_args, memory_is_bound_where_there_are_several_nodes)
     cr_assert_null(strstr(line_of(&p), "host-nodes"));
     p.numa = true;
     assert_has(line_of(&p), "-m size=96M -object memory-backend-memfd,id=ram,size=96M,share=off,"
-                            "prealloc=on,policy=bind,host-nodes.0=1,host-nodes.1=3 ");
+                            "prealloc=on,policy=bind,host-nodes=1,host-nodes=3 ");
 }
 
 TEST(qemu_args, words_that_would_be_options)
