@@ -33,9 +33,10 @@ struct history;
 struct index;
 
 struct core_config {
-    uint64_t seed;          /* Of uids and name suffixes: entropy, or the simulator's. */
-    size_t history_bytes;   /* 0: HISTORY_BYTES_DEFAULT. */
-    struct str cluster_id;  /* Names the cluster to its agents. Outlives the core. */
+    uint64_t seed;         /* Of uids and name suffixes: entropy, or the simulator's. */
+    size_t history_bytes;  /* 0: HISTORY_BYTES_DEFAULT. */
+    struct str cluster_id; /* Names the cluster to its agents. Outlives the core. */
+    struct str ca_bundle;  /* PEM, for every namespace's kube-root-ca.crt; empty: none. Outlives. */
     struct str pod_network; /* "10.128.0.0/14" where empty; nodes get a /24 of it each. */
 };
 

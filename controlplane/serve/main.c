@@ -107,6 +107,7 @@ static enum err_code open_core(struct batond *b, struct err *e)
                               .path = in_state(b, "control/store.db", path),
                               .seal = b->seal,
                               .cluster_id = b->authority.cluster_id,
+                              .ca_bundle = buf_str(&b->authority.ca_cert),
                               .api_url = b->api_url};
     return shell_open(b->loop, &o, &b->shell, e);
 }

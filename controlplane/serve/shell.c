@@ -302,7 +302,8 @@ enum err_code shell_open(struct loop *l, const struct shell_options *o, struct s
     mailbox_init(&s->inbox, SHELL_INBOX_MAX);
     loop_attach(&s->client, INBOX_OP, &s->inbox);
     s->metrics = metrics_new();
-    s->core = core_new(&(struct core_config){.seed = entropy_u64()});
+    s->core = core_new(&(struct core_config){
+        .seed = entropy_u64(), .cluster_id = str_of(o->cluster_id), .ca_bundle = o->ca_bundle});
     shell_step(s, &(struct core_event){.type = EV_STARTED});
     *out_shell = s;
     return ERR_OK;

@@ -28,6 +28,7 @@ struct shell_options {
     const char *path;  /* sqlite: the database file. */
     const struct seal *seal;
     const char *cluster_id, *api_url;
+    struct str ca_bundle; /* PEM. Outlives the shell, as cluster_id does. */
 };
 
 MUST_USE enum err_code shell_open(struct loop *l, const struct shell_options *o,

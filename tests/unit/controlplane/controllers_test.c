@@ -20,6 +20,16 @@ TEST(controllers, a_namespace_gets_its_account_and_label)
     cr_assert(world_has(w, "/serviceaccounts/shop/default"));
     world_delete(w, "/serviceaccounts/shop/default", "");
     cr_assert(world_has(w, "/serviceaccounts/shop/default")); /* It came back. */
+    cr_assert(world_has(w, "/configmaps/shop/kube-root-ca.crt"));
+    world_delete(w, "/configmaps/shop/kube-root-ca.crt", "");
+    cr_assert(world_has(w, "/configmaps/shop/kube-root-ca.crt"));
+
+    /* Somebody else's idea of the CA does not last. */
+    uint64_t before = world_meta(w, "/configmaps/shop/kube-root-ca.crt").revision;
+    world_replace(
+        w, "/configmaps/shop/kube-root-ca.crt",
+        object_make(&(struct object_parts){.name = "kube-root-ca.crt", .namespace = "shop"}), 0);
+    cr_assert_eq(world_meta(w, "/configmaps/shop/kube-root-ca.crt").revision, before + 2);
     world_free(w);
 }
 

@@ -29,7 +29,7 @@ struct world *world_on(struct store_mem_disk *disk, uint64_t seed)
     w->now = (struct instant){1000};
     w->wall = (struct wall){1700000000LL * 1000000000};
     w->store = store_mem_open(disk, seed, &sink);
-    w->core = core_new(&(struct core_config){.seed = seed});
+    w->core = core_new(&(struct core_config){.seed = seed, .ca_bundle = STR("PEM")});
     buf_init(&w->story, 1 << 20);
     struct core_event started = {.type = EV_STARTED, .now = w->now, .wall = w->wall};
     core_step(w->core, &started);
