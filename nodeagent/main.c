@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * baton-agent -- executes Placements on this node and reports what the kernel says.
+ *
+ * From top to bottom: read the options, discover the machine, join, open what the host needs, hand it to
+ * the core, run. Everything that may take long happens before the loop starts.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/clock.h"
+#include "io/entropy.h"
+#include "io/fs.h"
+#include "nodeagent/clean.h"
+#include "nodeagent/fake.h"
+#include "nodeagent/hardware.h"
+#include "nodeagent/options.h"
+#include "nodeagent/runtime/runtime_oci.h"
+#include "nodeagent/runtime/runtime_qemu.h"
+#include "nodeagent/shell.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { HARDWARE_BYTES_MAX = 1 << 20, LOG_FILE_BYTES = 10 << 20, LOG_FILES = 5 };
+
+/* Everything that lives as long as the program. */
+struct program {
+    struct options options;
+    struct discover machine;
+    struct accel accel;
+    struct identity identity;
+    struct buf hardware;
+    char cgroup[128], share[FS_PATH_MAX], import[FS_PATH_MAX], host[256];
+    uint16_t port;
+    struct loop *loop;
+    struct cgroup_tree *cgroups;
+    struct agent *agent;
+    struct shell *shell;
+    struct hostwork *hostwork;
+    struct link *link;
+    struct runtime *runtimes[2];
+    struct loop_client signals;
+    int lock;
+};
+
+static void write_line(void *state, struct str line)
+{
+    (void)state;
+    ssize_t ignored = write(STDERR_FILENO, line.at, line.len);
+    (void)ignored;
+}
+
+static enum err_code open_folders(struct program *p, struct err *e)
+{
+    static const char *const names[] = {"records", "pods", "run", "logs", "netns", "import", "pki"};
+    char path[FS_PATH_MAX];
+    enum err_code code = fs_mkdir(p->options.state, 0700, e);
+
+    for (size_t i = 0; i < COUNT_OF(names) && code == ERR_OK; i++)
+        code = fs_join(path, p->options.state, names[i])
+                   ? fs_mkdir(path, 0711, e)
+                   : err_set(e, ERR_LIMIT, "--state is too long");
+    if (code == ERR_OK && fs_join(path, p->options.state, "lock") &&
+        fs_lock(path, &p->lock, e) != ERR_OK)
+        code = err_wrap(e, "another agent uses %s", p->options.state);
+    if (p->options.import == NULL && fs_join(p->import, p->options.state, "import"))
+        p->options.import = p->import;
+    return code;
+}
+
+/* baton-shim and pvh.elf lie beside the program unless --share says otherwise. */
+static void find_share(struct program *p)
+{
+    ssize_t len = readlink("/proc/self/exe", p->share, sizeof p->share - 1);
+    if (len > 0)
+        p->share[len] = '\0';
+    char *slash = strrchr(p->share, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    if (p->options.share == NULL)
+        p->options.share = p->share;
+}
+
+static void measure(struct program *p)
+{
+    char guest[FS_PATH_MAX], cache[FS_PATH_MAX];
+    if (p->options.fake) {
+        snprintf(p->accel.name, sizeof p->accel.name, "tcg");
+        accel_choose(&p->accel, NULL);
+        snprintf(p->accel.name, sizeof p->accel.name, "tcg");
+        return;
+    }
+    if (fs_join(guest, p->options.share, "pvh.elf") &&
+        fs_join(cache, p->options.state, "accelerator"))
+        accel_measure(&(struct accel_options){.guest = guest,
+                                              .cache = cache,
+                                              .boot_id = str_of(p->machine.boot_id)},
+                      &p->accel);
+    log_event(LOG_INFO, "accelerator.chosen", "name=%s kvm_ns=%llu tcg_ns=%llu reason=%s",
+              p->accel.name[0] == '\0' ? "none" : p->accel.name,
+              (unsigned long long)p->accel.kvm_ns, (unsigned long long)p->accel.tcg_ns,
+              log_quote(str_of(p->accel.reason)).text);
+}
+
+static void describe(struct program *p)
+{
+    struct hardware_settings s = {.shared_cores = p->options.shared_cores,
+                                  .system_cpu_millis = p->options.system_cpu_millis,
+                                  .workloads_max = p->options.workloads_max,
+                                  .system_memory_bytes = p->options.system_memory_bytes};
+    buf_init(&p->hardware, HARDWARE_BYTES_MAX);
+    hardware_encode(&p->machine, &p->accel, &s, &p->hardware);
+}
+
+static enum err_code open_host(struct program *p, struct err *e)
+{
+    struct cgroup_layout layout;
+
+    snprintf(p->cgroup, sizeof p->cgroup, "baton-%s-%s", p->identity.cluster_id,
+             p->identity.node_name);
+    if (p->options.fake)
+        return ERR_OK;
+    enum err_code code = cgroup_layout_read(&layout, e);
+    if (code == ERR_OK)
+        code = cgroup_open(&layout, str_of(p->cgroup), &p->cgroups, e);
+    return code == ERR_OK ? cgroup_pool_join(p->cgroups, getpid(), e) : code;
+}
+
+static enum err_code open_core(struct program *p, struct err *e)
+{
+    const struct agent_config config = {
+        .node_name = str_of(p->identity.node_name),
+        .version = STR(BATON_VERSION),
+        .boot_id = str_of(p->machine.boot_id),
+        .state_dir = str_of(p->options.state),
+        .cgroup = str_of(p->cgroup),
+        .host_ip = str_of(p->machine.addresses_count > 0 ? p->machine.addresses[0] : ""),
+        .hardware = buf_str(&p->hardware),
+        .cpus = p->machine.cpus,
+        .accelerator = str_of(p->accel.name),
+        .vm_overhead_bytes = p->accel.vm_bytes,
+        .log_max_bytes = LOG_FILE_BYTES,
+        .log_files = LOG_FILES,
+        .seed = entropy_u64(),
+    };
+    p->agent = agent_new(&config);
+    p->shell = shell_new(&(struct shell_options){
+        .loop = p->loop, .state = p->options.state, .agent = p->agent, .cgroups = p->cgroups});
+    if (p->options.fake)
+        return ERR_OK;
+    enum err_code code = hostwork_new(&(struct hostwork_options){.loop = p->loop,
+                                                                 .state = p->options.state,
+                                                                 .import = p->options.import,
+                                                                 .cluster = p->cgroup,
+                                                                 .done = shell_on_hostwork,
+                                                                 .owner = p->shell},
+                                      &p->hostwork, e);
+    shell_set_hostwork(p->shell, p->hostwork);
+    return code;
+}
+
+static enum err_code open_runtimes(struct program *p, struct err *e)
+{
+    char shim[FS_PATH_MAX], run[FS_PATH_MAX];
+
+    if (p->options.fake) {
+        fake_runtimes(p->loop, p->shell, p->runtimes);
+        return ERR_OK;
+    }
+    if (!fs_join(shim, p->options.share, "baton-shim") || !fs_join(run, p->options.state, "run"))
+        return err_set(e, ERR_LIMIT, "--state or --share is too long");
+    enum err_code code = runtime_oci_open(
+        p->loop,
+        &(struct runtime_oci_options){
+            .command = str_of(p->options.command == NULL ? "" : p->options.command),
+            .shim = str_of(shim),
+            .state = str_of(run),
+            .cgroups = p->cgroups},
+        shell_sink(p->shell, RUNTIME_CONTAINER), &p->runtimes[RUNTIME_CONTAINER], e);
+    if (code == ERR_OK)
+        code = runtime_qemu_open(
+            p->loop, &(struct runtime_qemu_options){.state = str_of(run), .cgroups = p->cgroups},
+            shell_sink(p->shell, RUNTIME_VM), &p->runtimes[RUNTIME_VM], e);
+    return code;
+}
+
+static enum err_code open_link(struct program *p, struct err *e)
+{
+    enum err_code code = identity_server(p->options.server, p->host, &p->port, e);
+    if (code == ERR_OK)
+        code = link_new(&(struct link_options){.loop = p->loop,
+                                               .host = p->host,
+                                               .port = p->port,
+                                               .identity = &p->identity,
+                                               .event = shell_on_link,
+                                               .owner = p->shell},
+                        &p->link, e);
+    if (code == ERR_OK)
+        shell_set_link(p->shell, p->link);
+    return code;
+}
+
+static void on_signal(struct loop_client *self, const struct io_event *ev)
+{
+    struct program *p = CONTAINER_OF(self, struct program, signals);
+    if (ev->type == IO_SIGNAL)
+        loop_stop(p->loop); /* Workloads go on: the next start finds them. */
+}
+
+/* In order: each step needs the ones before. */
+static enum err_code start(struct program *p, struct err *e)
+{
+    enum err_code code = open_folders(p, e);
+    find_share(p);
+    if (code == ERR_OK)
+        code = discover(p->options.topology, p->options.state, &p->machine, e);
+    if (code == ERR_OK)
+        code = identity_open(&p->options, p->machine.hostname, &p->identity, e);
+    if (code == ERR_OK)
+        code = open_host(p, e);
+    if (code != ERR_OK)
+        return code;
+    measure(p);
+    describe(p);
+    p->loop = loop_new();
+    p->signals.event = on_signal;
+    loop_join(p->loop, &p->signals);
+    loop_signal(&p->signals, SIGTERM);
+    loop_signal(&p->signals, SIGINT);
+    code = open_core(p, e);
+    if (code == ERR_OK)
+        code = open_runtimes(p, e);
+    for (int kind = 0; kind < 2 && code == ERR_OK; kind++)
+        shell_set_runtime(p->shell, (enum runtime_kind)kind, p->runtimes[kind]);
+    if (code == ERR_OK)
+        code = open_link(p, e);
+    return code == ERR_OK ? shell_begin(p->shell, e) : code;
+}
+
+static int run(struct program *p)
+{
+    struct err e;
+    if (start(p, &e) != ERR_OK) {
+        log_event(LOG_ERROR, "agent.failed", "err=%s", log_quote(str_of(e.text)).text);
+        return 1;
+    }
+    log_event(LOG_INFO, "agent.started", "node=%s cluster=%s server=%s", p->identity.node_name,
+              p->identity.cluster_id, p->options.server);
+    loop_run(p->loop);
+    log_event(LOG_INFO, "agent.stopped", "node=%s", p->identity.node_name);
+    return 0; /* The kernel takes back what a process holds; workloads are not among it. */
+}
+
+int main(int argc, char **argv)
+{
+    static struct program program;
+    struct err e;
+
+    signal(SIGPIPE, SIG_IGN);
+    log_install(&(struct log_sink){write_line, clock_wall, NULL, LOG_INFO});
+    if (options_read(argc, argv, &program.options, &e) != ERR_OK) {
+        fprintf(stderr, "baton-agent: %s\n%s", e.text, options_help);
+        return 2;
+    }
+    if (program.options.help || program.options.version) {
+        printf("%s", program.options.help ? options_help : "baton-agent " BATON_VERSION "\n");
+        return 0;
+    }
+    if (program.options.clean)
+        return clean(&program.options);
+    return run(&program);
+}
