@@ -5,14 +5,17 @@
 #include "base/wire.h"
 #include "controlplane/serve/front_priv.h"
 #include "io/clock.h"
+#include "io/pieces.h"
 
 /* Field numbers of baton.dev/v1: Placement, PlacementSpec. */
 enum { PLACEMENT_SPEC = 2, SPEC_NODE = 2 };
+enum { PIECE = 64 << 10 };
 
 struct log {
     struct rest_request *request;
     struct relay *relay;
-    bool started, waiting; /* waiting: bytes are not acknowledged, the client has no room. */
+    struct pieces queue; /* What the client has no room for: at most the agent's window. */
+    bool started, ended;
 };
 
 /* ---- from a name to a node ---- */
@@ -89,15 +92,32 @@ static void log_start(struct log *log)
     log->started = true;
 }
 
+/* What the client has room for; when all is passed on, the agent may send more. */
+static void log_pump(struct log *log)
+{
+    struct rest_request *r = log->request;
+
+    while (log->queue.queued_bytes > 0 && rest_room(r) > 0) {
+        uint32_t len = (uint32_t)min_size(log->queue.queued_bytes, PIECE);
+        struct blob *piece = blob_reserve(len);
+        pieces_pull(&log->queue, piece->at, len);
+        rest_chunk(r, piece);
+    }
+    if (log->queue.queued_bytes > 0)
+        return;
+    if (log->ended)
+        rest_finish(r);
+    else
+        relay_ack(log->relay);
+}
+
 static void log_data(void *owner, struct str bytes)
 {
     struct log *log = owner;
 
     log_start(log);
-    if (rest_chunk(log->request, blob_new(bytes)) > 0)
-        relay_ack(log->relay, bytes.len);
-    else
-        log->waiting = true; /* One window of the agent's may still come; then it waits, too. */
+    pieces_push(&log->queue, blob_new(bytes));
+    log_pump(log);
 }
 
 static void log_ended(void *owner, uint32_t code, struct str text)
@@ -105,11 +125,12 @@ static void log_ended(void *owner, uint32_t code, struct str text)
     struct log *log = owner;
     struct rest_request *r = log->request;
 
+    log->ended = true;
     if (code != 0 && !log->started) {
         rest_refuse(r, code, text, code == 503 || code == 504 ? 1 : 0);
     } else {
         log_start(log);
-        rest_finish(r);
+        log_pump(log);
     }
     front_settle(r);
 }
@@ -119,17 +140,15 @@ static const struct relay_user log_user = {.data = log_data, .ended = log_ended}
 void logs_more(struct rest_request *r)
 {
     struct log *log = r->log;
-
-    if (!log->waiting || rest_room(r) == 0)
-        return;
-    log->waiting = false;
-    relay_ack(log->relay, 0);
+    if (log->started)
+        log_pump(log);
 }
 
 void logs_end(struct rest_request *r)
 {
     struct log *log = r->log;
     relay_close(log->relay);
+    pieces_drop(&log->queue);
     r->log = NULL;
 }
 

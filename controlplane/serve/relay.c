@@ -139,9 +139,8 @@ void relay_close(struct relay *r)
     mem_free(r);
 }
 
-void relay_ack(struct relay *r, size_t len)
+void relay_ack(struct relay *r)
 {
-    (void)len; /* Of data; what is acknowledged are whole frames with their heads. */
     if (r->stream == 0 || r->unacked == 0)
         return;
     struct letter *l = letter_agent(r->stream, (struct str){NULL, 0}, STR(""));
@@ -186,7 +185,7 @@ static void frame_came(struct relay *r, const struct letter *l)
     else if (data.len > 0)
         r->user->data(r->owner, data);
     else
-        relay_ack(r, 0);
+        relay_ack(r);
 }
 
 /* An agent's call says whose it is; a node may answer only what it was asked. */

@@ -41,7 +41,7 @@ void relays_free(struct relays *s);
 /* NULL: RELAYS_MAX are open on this thread. */
 struct relay *relay_open(struct relays *s, const struct relay_wish *wish,
                          const struct relay_user *user, void *owner);
-void relay_ack(struct relay *r, size_t len);
+void relay_ack(struct relay *r);                    /* All that came was passed on. */
 void relay_send(struct relay *r, struct str bytes); /* To the agent, channel 0. */
 void relay_close(struct relay *r);                  /* NULL is allowed. */
 

@@ -438,7 +438,7 @@ static void session_pump(struct session *x)
         http_server_chunk(server, x->http, piece);
     }
     if (x->console != NULL && x->queue.queued_bytes == 0)
-        relay_ack(x->console, 0);
+        relay_ack(x->console);
 }
 
 void sessions_writable(struct sessions *s, void *tag)

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/serve/whole.h"
+
+#include "controlplane/serve/directory.h"
+#include "io/clock.h"
+#include "io/fs.h"
+#include "tests/testlib/test.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+static void read_pki(const struct whole *w, const char *name, struct buf *out)
+{
+    char path[FS_PATH_MAX];
+    struct err e = {0};
+    cr_assert(fs_join(path, w->dir, name));
+    buf_init(out, PKI_PEM_MAX);
+    cr_assert_eq(fs_read(path, out, &e), ERR_OK, "%s", e.text);
+}
+
+static void open_tls(struct whole *w)
+{
+    struct buf cert, key;
+    struct err e = {0};
+    struct tls_server_options server = {.cert = buf_str(&w->authority.server_cert),
+                                        .key = buf_str(&w->authority.server_key),
+                                        .client_ca = buf_str(&w->authority.ca_cert)};
+    cr_assert_eq(tls_server_config(&server, &w->tls, &e), ERR_OK, "%s", e.text);
+    read_pki(w, "control/pki/admin.crt", &cert);
+    read_pki(w, "control/pki/admin.key", &key);
+    struct tls_client_options admin = {
+        .ca = buf_str(&w->authority.ca_cert), .cert = buf_str(&cert), .key = buf_str(&key)};
+    cr_assert_eq(tls_client_config(&admin, &w->admin_tls, &e), ERR_OK, "%s", e.text);
+    buf_free(&cert);
+    buf_free(&key);
+}
+
+void whole_open(struct whole *w)
+{
+    unsigned char key[SEAL_KEY_SIZE] = {7};
+    struct err e = {0};
+    *w = (struct whole){.dir = "/tmp/baton-whole-XXXXXX"};
+    signal(SIGPIPE, SIG_IGN);
+    cr_assert_not_null(mkdtemp(w->dir));
+    w->loop = loop_new();
+    w->seal = seal_from_key(key);
+    struct authority_options a = {.state = w->dir, .port = 1, .now = clock_wall()};
+    cr_assert_eq(authority_open(&a, &w->authority, &e), ERR_OK, "%s", e.text);
+    open_tls(w);
+    struct shell_options s = {.store = "mem", .cluster_id = w->authority.cluster_id};
+    cr_assert_eq(shell_open(w->loop, &s, &w->shell, &e), ERR_OK, "%s", e.text);
+    w->shared = (struct front_shared){.shell = w->shell,
+                                      .index = core_index(shell_core(w->shell)),
+                                      .history = core_history(shell_core(w->shell)),
+                                      .seal = w->seal,
+                                      .authority = &w->authority,
+                                      .tls = w->tls,
+                                      .api_url = "https://127.0.0.1",
+                                      .sets = {shell_metrics(w->shell)},
+                                      .sets_count = 1,
+                                      .directory = directory_new()};
+    struct front_options o = {
+        .address = "127.0.0.1", .limits = http_server_limits_default(), .shared = &w->shared};
+    for (uint32_t i = 0; i < WHOLE_FRONTS; i++) {
+        o.number = i;
+        cr_assert_eq(front_open(&o, &w->fronts[i], &e), ERR_OK, "%s", e.text);
+        o.port = front_port(w->fronts[0]);
+    }
+    for (uint32_t i = 0; i < WHOLE_FRONTS; i++)
+        front_start(w->fronts[i]);
+    for (int i = 0; i < 1000 && !shell_is_ready(w->shell); i++)
+        loop_step(w->loop, SPAN_MS(10));
+    cr_assert(shell_is_ready(w->shell));
+}
+
+void whole_close(struct whole *w)
+{
+    struct err e;
+    shell_stop(w->shell);
+    for (int i = 0; i < 2000 && !shell_is_done(w->shell); i++)
+        loop_step(w->loop, SPAN_MS(10));
+    cr_assert(shell_is_done(w->shell));
+    for (uint32_t i = 0; i < WHOLE_FRONTS; i++)
+        front_stop(w->fronts[i]);
+    for (uint32_t i = 0; i < WHOLE_FRONTS; i++)
+        front_join(w->fronts[i]);
+    directory_free(w->shared.directory);
+    shell_free(w->shell);
+    loop_free(w->loop);
+    tls_config_free(w->tls);
+    tls_config_free(w->admin_tls);
+    authority_free(&w->authority);
+    seal_free(w->seal);
+    cr_assert_eq(fs_remove_tree(w->dir, &e), ERR_OK);
+}
+
+/* ---- clients ---- */
+
+static bool on_message(void *arg, struct str bytes)
+{
+    struct caller *c = arg;
+    c->messages++;
+    if (c->message != NULL)
+        return c->message(c, bytes);
+    buf_clear(&c->body);
+    buf_add(&c->body, bytes);
+    return true;
+}
+
+static void on_http(void *owner, const struct http_client_event *ev)
+{
+    struct caller *c = owner;
+    struct str text;
+    struct err e = {0};
+
+    switch (ev->type) {
+    case HTTP_CLIENT_OPEN:
+        c->open = true;
+        break;
+    case HTTP_CLIENT_HEAD:
+        c->status = ev->status;
+        if (http_header(&ev->headers, "grpc-status").len > 0)
+            c->grpc_status = grpc_status_of(&ev->headers, &text);
+        break;
+    case HTTP_CLIENT_BODY:
+        if (!c->grpc)
+            buf_add(&c->body, ev->bytes);
+        else
+            cr_assert_eq(grpc_reader_feed(&c->reader, ev->bytes, on_message, c, &e), ERR_OK, "%s",
+                         e.text);
+        break;
+    case HTTP_CLIENT_END:
+        c->ended = true;
+        if (http_header(&ev->headers, "grpc-status").len > 0)
+            c->grpc_status = grpc_status_of(&ev->headers, &text);
+        break;
+    case HTTP_CLIENT_FAILED:
+        c->ended = c->failed = true;
+        break;
+    case HTTP_CLIENT_CLOSED:
+        c->closed = true;
+        break;
+    case HTTP_CLIENT_WRITABLE:
+        break;
+    }
+}
+
+struct http_client *caller_connect(struct caller *c, struct whole *w, const struct tls_config *tls)
+{
+    struct http_client_options o = {.host = "127.0.0.1",
+                                    .port = front_port(w->fronts[0]),
+                                    .tls = tls,
+                                    .event = on_http,
+                                    .owner = c};
+    c->whole = w;
+    c->grpc_status = GRPC_UNKNOWN;
+    buf_init(&c->body, 1 << 20);
+    grpc_reader_init(&c->reader, 1 << 20);
+    c->http = http_client_open(w->loop, &o);
+    return c->http;
+}
+
+void caller_start(struct caller *c, const char *method, const char *path, struct str body,
+                  bool stream)
+{
+    struct http_header type = {STR("content-type"),
+                               c->grpc ? STR("application/grpc") : STR("application/json")};
+    struct http_client_request q = {.method = method,
+                                    .path = path,
+                                    .headers = &type,
+                                    .headers_count = 1,
+                                    .body = body,
+                                    .streaming = stream};
+    c->call = http_client_start(c->http, 0, &q);
+    cr_assert_neq(c->call.generation, 0);
+}
+
+void caller_close(struct caller *c)
+{
+    http_client_close(c->http);
+    buf_free(&c->body);
+    grpc_reader_free(&c->reader);
+}
+
+void whole_until(struct whole *w, const bool *flag)
+{
+    struct instant limit = instant_add(clock_now(), SPAN_S(20));
+    while (!*flag && clock_now().ns < limit.ns)
+        loop_step(w->loop, SPAN_MS(20));
+    cr_assert(*flag, "nothing happened in 20 s");
+}
+
+void whole_ask(struct caller *c, struct whole *w, const struct tls_config *tls, const char *method,
+               const char *path, struct str body)
+{
+    caller_connect(c, w, tls);
+    caller_start(c, method, path, body, false);
+    whole_until(w, &c->ended);
+}

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control plane over its own sockets: health, who may what, joins, sessions, streams. */
+#include "tests/unit/serve/whole.h"
+
+#include "proto/baton/agent/v1.pb-c.h"
+#include "tests/testlib/test.h"
+
+#include <stdio.h>
+
+static bool has(const struct caller *c, const char *text)
+{
+    return memmem(c->body.at == NULL ? "" : c->body.at, c->body.len, text, strlen(text)) != NULL;
+}
+
+static uint32_t status_of(struct whole *w, const struct tls_config *tls, const char *method,
+                          const char *path)
+{
+    struct caller c = {0};
+    whole_ask(&c, w, tls, method, path, STR(""));
+    uint32_t status = c.status;
+    caller_close(&c);
+    return status;
+}
+
+static struct tls_config *client_of(struct whole *w, const struct pki_ca *ca,
+                                    const struct pki_subject *subject)
+{
+    struct buf cert, key;
+    struct tls_config *tls = NULL;
+    struct err e = {0};
+    struct wall now = {0};
+    buf_init(&cert, PKI_PEM_MAX);
+    buf_init(&key, PKI_PEM_MAX);
+    now.ns = 1795000000000000000; /* Any time the authority is valid at: November 2026. */
+    cr_assert_eq(pki_client_make(ca, subject, now, SPAN_S(400 * 86400LL), &cert, &key, &e), ERR_OK);
+    struct tls_client_options o = {
+        .ca = buf_str(&w->authority.ca_cert), .cert = buf_str(&cert), .key = buf_str(&key)};
+    cr_assert_eq(tls_client_config(&o, &tls, &e), ERR_OK, "%s", e.text);
+    buf_free(&cert);
+    buf_free(&key);
+    return tls;
+}
+
+TEST(whole, who_may_what)
+{
+    struct whole w;
+    struct err e = {0};
+    struct tls_config *nobody = NULL;
+    struct pki_subject user = {.common_name = "ann"};
+    whole_open(&w);
+    struct tls_client_options o = {.ca = buf_str(&w.authority.ca_cert)};
+    cr_assert_eq(tls_client_config(&o, &nobody, &e), ERR_OK);
+    struct tls_config *ann = client_of(&w, w.authority.ca, &user);
+    cr_assert_eq(status_of(&w, nobody, "GET", "/version"), 200);
+    cr_assert_eq(status_of(&w, nobody, "GET", "/readyz"), 200);
+    cr_assert_eq(status_of(&w, nobody, "GET", "/metrics"), 403);
+    cr_assert_eq(status_of(&w, nobody, "GET", "/api/v1/namespaces"), 403);
+    cr_assert_eq(status_of(&w, ann, "GET", "/api/v1/namespaces"), 403);
+    cr_assert_eq(status_of(&w, ann, "POST", "/apis/baton.dev/v1/jointokens"), 403);
+    cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/api/v1/namespaces"), 200);
+    cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/metrics"), 200);
+    cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/api/v1/namespaces/default/pods/x/log"), 404);
+    cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/api/v1/%zz"), 400);
+    tls_config_free(nobody);
+    tls_config_free(ann);
+    whole_close(&w);
+}
+
+/* ---- nodes ---- */
+
+struct node {
+    char name[32], token[256];
+    struct buf key, request, cert;
+    struct tls_config *tls;
+};
+
+static void token_for(struct whole *w, struct node *n)
+{
+    struct caller c = {0};
+    whole_ask(&c, w, w->admin_tls, "POST", "/apis/baton.dev/v1/jointokens",
+              STR("{\"ttlSeconds\": 600}"));
+    cr_assert_eq(c.status, 201, STR_FMT, STR_ARG(buf_str(&c.body)));
+    buf_add_char(&c.body, '\0');
+    const char *at = strstr(c.body.at, "\"token\":\"");
+    cr_assert_not_null(at);
+    cr_assert_eq(sscanf(at + 9, "%255[a-z0-9.]", n->token), 1);
+    caller_close(&c);
+}
+
+static void node_make(struct node *n, const char *name)
+{
+    struct err e = {0};
+    *n = (struct node){0};
+    snprintf(n->name, sizeof n->name, "%s", name);
+    buf_init(&n->key, PKI_PEM_MAX);
+    buf_init(&n->request, PKI_PEM_MAX);
+    buf_init(&n->cert, PKI_PEM_MAX);
+    cr_assert_eq(pki_key_make(&n->key, &e), ERR_OK);
+    cr_assert_eq(pki_request_make(buf_str(&n->key), "system:masters", &n->request, &e), ERR_OK);
+}
+
+static void node_free(struct node *n)
+{
+    tls_config_free(n->tls);
+    buf_free(&n->key);
+    buf_free(&n->request);
+    buf_free(&n->cert);
+}
+
+/* As an agent does: the server is believed by the fingerprint in the token. */
+static enum grpc_status join(struct whole *w, struct node *n)
+{
+    Agent__JoinRequest q = AGENT__JOIN_REQUEST__INIT;
+    struct tls_config *pinned = NULL;
+    struct err e = {0};
+    struct tls_client_options o = {.ca_fingerprint = strrchr(n->token, '.') + 1};
+    struct caller c = {.grpc = true};
+    uint8_t packed[PKI_PEM_MAX];
+    cr_assert_eq(tls_client_config(&o, &pinned, &e), ERR_OK, "%s", e.text);
+    buf_add_char(&n->request, '\0');
+    q.token = n->token;
+    q.node_name = n->name;
+    q.csr_pem = n->request.at;
+    struct blob *frame = grpc_frame(str_from(packed, agent__join_request__pack(&q, packed)));
+    n->request.len--;
+    whole_ask(&c, w, pinned, "POST", "/baton.agent.v1.Agent/Join", blob_str(frame));
+    blob_unref(frame);
+    cr_assert_not(c.failed);
+    enum grpc_status status = c.grpc_status;
+    if (status == GRPC_OK) {
+        Agent__JoinReply *r =
+            agent__join_reply__unpack(NULL, c.body.len, (const uint8_t *)c.body.at);
+        cr_assert_not_null(r);
+        buf_clear(&n->cert);
+        buf_add(&n->cert, str_of(r->certificate_pem));
+        cr_assert_str_eq(r->cluster->id, w->authority.cluster_id);
+        struct tls_client_options mine = {
+            .ca = str_of(r->ca_pem), .cert = buf_str(&n->cert), .key = buf_str(&n->key)};
+        tls_config_free(n->tls);
+        cr_assert_eq(tls_client_config(&mine, &n->tls, &e), ERR_OK, "%s", e.text);
+        agent__join_reply__free_unpacked(r, NULL);
+    }
+    caller_close(&c);
+    tls_config_free(pinned);
+    return status;
+}
+
+TEST(whole, a_token_joins_one_machine_under_one_key)
+{
+    struct whole w;
+    struct node a, b;
+    struct pki_identity id;
+    struct err e = {0};
+    whole_open(&w);
+    node_make(&a, "n1");
+    node_make(&b, "n1");
+    token_for(&w, &a);
+    cr_assert_eq(join(&w, &a), GRPC_OK);
+    cr_assert_eq(pki_identify(NULL, buf_str(&a.cert), (struct wall){0}, &id, &e), ERR_OK);
+    cr_assert_str_eq(pki_common_name(&id), "system:node:n1"); /* Not what the request asked for. */
+    cr_assert_eq(id.groups_count, 1);
+    cr_assert_eq(join(&w, &a), GRPC_PERMISSION_DENIED, "the token was used up");
+    token_for(&w, &b);
+    cr_assert_eq(join(&w, &b), GRPC_ALREADY_EXISTS, "the name has another key");
+    snprintf(b.name, sizeof b.name, "N/../2");
+    cr_assert_eq(join(&w, &b), GRPC_INVALID_ARGUMENT);
+    snprintf(b.name, sizeof b.name, "n2");
+    cr_assert_eq(join(&w, &b), GRPC_OK, "a refused join does not use the token up");
+    token_for(&w, &a);
+    cr_assert_eq(join(&w, &a), GRPC_OK, "the same key may join again");
+
+    cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/namespaces/kube-system/secrets"), 403);
+    cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/nodes/n2"), 403);
+    node_free(&a);
+    node_free(&b);
+    whole_close(&w);
+}
+
+/* ---- sessions ---- */
+
+struct agent {
+    bool greeted, asked;
+    uint64_t stream;
+    char container[64];
+    int64_t tail;
+};
+
+static bool agent_told(struct caller *c, struct str bytes)
+{
+    struct agent *a = c->arg;
+    Agent__ServerMessage *m =
+        agent__server_message__unpack(NULL, bytes.len, (const uint8_t *)bytes.at);
+    cr_assert_not_null(m);
+    a->greeted = a->greeted || m->message_case == AGENT__SERVER_MESSAGE__MESSAGE_HELLO_REPLY;
+    if (m->message_case == AGENT__SERVER_MESSAGE__MESSAGE_OPEN_STREAM) {
+        a->asked = true;
+        a->stream = m->open_stream->id;
+        a->tail = m->open_stream->logs == NULL ? -1 : m->open_stream->logs->tail_lines;
+        snprintf(a->container, sizeof a->container, "%s",
+                 m->open_stream->container == NULL ? "" : m->open_stream->container);
+    }
+    agent__server_message__free_unpacked(m, NULL);
+    return true;
+}
+
+static void agent_say(struct caller *c, Agent__AgentMessage *m)
+{
+    struct blob *frame = grpc_frame_reserve((uint32_t)agent__agent_message__get_packed_size(m));
+    agent__agent_message__pack(m, (uint8_t *)frame->at + GRPC_FRAME_HEAD);
+    http_client_send(c->http, c->call, frame);
+}
+
+static void agent_hello(struct caller *c, const char *node)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__Hello hello = AGENT__HELLO__INIT;
+    hello.has_protocol_min = hello.has_protocol_max = true;
+    hello.protocol_min = hello.protocol_max = 1;
+    hello.agent_version = (char *)"test";
+    hello.boot_id = (char *)"boot";
+    hello.node_name = (char *)(uintptr_t)node;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HELLO;
+    m.hello = &hello;
+    agent_say(c, &m);
+}
+
+static void agent_hardware(struct caller *c)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__Hardware hardware = AGENT__HARDWARE__INIT;
+    Baton__NodeHardwareSpec hw = BATON__NODE_HARDWARE_SPEC__INIT;
+    Baton__Socket socket = BATON__SOCKET__INIT, *sockets[] = {&socket};
+    Baton__NumaNode numa = BATON__NUMA_NODE__INIT, *numas[] = {&numa};
+    Baton__CacheDomain llc = BATON__CACHE_DOMAIN__INIT, *llcs[] = {&llc};
+    Baton__Core cores[2] = {BATON__CORE__INIT, BATON__CORE__INIT}, *cores_at[] = {cores, cores + 1};
+    Baton__Thread threads[2] = {BATON__THREAD__INIT, BATON__THREAD__INIT};
+    Baton__Thread *threads_at[] = {threads, threads + 1};
+    numa.has_memory_bytes = true;
+    numa.memory_bytes = 4ull << 30;
+    for (uint32_t i = 0; i < 2; i++) {
+        cores[i].has_id = threads[i].has_cpu = threads[i].has_core = true;
+        cores[i].id = threads[i].cpu = threads[i].core = i;
+    }
+    hw.sockets = sockets;
+    hw.numa_nodes = numas;
+    hw.cache_domains = llcs;
+    hw.n_sockets = hw.n_numa_nodes = hw.n_cache_domains = 1;
+    hw.cores = cores_at;
+    hw.threads = threads_at;
+    hw.n_cores = hw.n_threads = 2;
+    hw.has_shared_cores = hw.has_system_cpu_millis = true;
+    hw.shared_cores = 1;
+    hw.system_cpu_millis = 250;
+    hardware.spec = &hw;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
+    m.hardware = &hardware;
+    agent_say(c, &m);
+}
+
+static void session_open(struct caller *c, struct whole *w, struct node *n, struct agent *a)
+{
+    *c = (struct caller){.grpc = true, .message = agent_told, .arg = a};
+    caller_connect(c, w, n->tls);
+    caller_start(c, "POST", "/baton.agent.v1.Agent/Session", STR(""), true);
+    agent_hello(c, n->name);
+    whole_until(w, &a->greeted);
+    agent_hardware(c);
+}
+
+static const char pod[] =
+    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"web\"},\"spec\":{"
+    "\"containers\":[{\"name\":\"main\",\"image\":\"busybox\"}]}}";
+
+/* POST until the node's hardware has arrived and the answer names it. */
+static void place_pod(struct whole *w)
+{
+    struct caller c = {0};
+    whole_ask(&c, w, w->admin_tls, "POST", "/api/v1/namespaces/default/pods", str_of(pod));
+    cr_assert_eq(c.status, 201, STR_FMT, STR_ARG(buf_str(&c.body)));
+    bool placed = has(&c, "\"nodeName\":\"n1\"");
+    caller_close(&c);
+    for (int i = 0; i < 200 && !placed; i++) {
+        c = (struct caller){0};
+        whole_ask(&c, w, w->admin_tls, "GET", "/api/v1/namespaces/default/pods/web", STR(""));
+        placed = has(&c, "\"nodeName\":\"n1\"");
+        caller_close(&c);
+    }
+    cr_assert(placed);
+}
+
+static void stream_frame(struct caller *c, uint64_t id, struct str data)
+{
+    Agent__StreamFrame f = AGENT__STREAM_FRAME__INIT;
+    f.has_id = id != 0;
+    f.id = id;
+    f.has_channel = f.has_data = true;
+    f.channel = 1;
+    f.data = (ProtobufCBinaryData){data.len, (uint8_t *)(uintptr_t)data.at};
+    struct blob *frame = grpc_frame_reserve((uint32_t)agent__stream_frame__get_packed_size(&f));
+    agent__stream_frame__pack(&f, (uint8_t *)frame->at + GRPC_FRAME_HEAD);
+    http_client_send(c->http, c->call, frame);
+}
+
+/* The way of a log: asked of any thread, opened by the agent, three megabytes through its window. */
+TEST(whole, a_log_comes_through_the_agents_stream)
+{
+    struct whole w;
+    struct node n;
+    struct agent a = {0};
+    struct caller session, stream = {.grpc = true}, logs = {0};
+    static char line[1000];
+    whole_open(&w);
+    node_make(&n, "n1");
+    token_for(&w, &n);
+    cr_assert_eq(join(&w, &n), GRPC_OK);
+    session_open(&session, &w, &n, &a);
+    place_pod(&w);
+
+    caller_connect(&logs, &w, w.admin_tls);
+    logs.body.limit = 8 << 20;
+    caller_start(&logs, "GET", "/api/v1/namespaces/default/pods/web/log?container=main&tailLines=7",
+                 STR(""), false);
+    whole_until(&w, &a.asked);
+    cr_assert_str_eq(a.container, "main");
+    cr_assert_eq(a.tail, 7);
+    caller_connect(&stream, &w, n.tls);
+    caller_start(&stream, "POST", "/baton.agent.v1.Agent/Stream", STR(""), true);
+    for (int i = 0; i < 3000; i++)
+        stream_frame(&stream, i == 0 ? a.stream : 0, str_from(line, sizeof line));
+    http_client_finish(stream.http, stream.call);
+    whole_until(&w, &logs.ended);
+    cr_assert_not(logs.failed);
+    cr_assert_eq(logs.status, 200);
+    cr_assert_eq(logs.body.len, 3000 * sizeof line);
+    caller_close(&stream);
+    caller_close(&logs);
+    caller_close(&session);
+    node_free(&n);
+    whole_close(&w);
+}
+
+/* What an agent refuses is the answer's status; another node's agent cannot answer for it. */
+TEST(whole, a_stream_is_refused_or_answered_by_its_own_node_only)
+{
+    struct whole w;
+    struct node n, evil;
+    struct agent a = {0};
+    struct caller session, stream = {.grpc = true}, logs = {0};
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__StreamError error = AGENT__STREAM_ERROR__INIT;
+    whole_open(&w);
+    node_make(&n, "n1");
+    node_make(&evil, "n2");
+    token_for(&w, &n);
+    cr_assert_eq(join(&w, &n), GRPC_OK);
+    token_for(&w, &evil);
+    cr_assert_eq(join(&w, &evil), GRPC_OK);
+    session_open(&session, &w, &n, &a);
+    place_pod(&w);
+    caller_connect(&logs, &w, w.admin_tls);
+    caller_start(&logs, "GET", "/api/v1/namespaces/default/pods/web/log", STR(""), false);
+    whole_until(&w, &a.asked);
+
+    caller_connect(&stream, &w, evil.tls);
+    caller_start(&stream, "POST", "/baton.agent.v1.Agent/Stream", STR(""), true);
+    stream_frame(&stream, a.stream, STR("forged"));
+    whole_until(&w, &stream.ended);
+    cr_assert_eq(logs.body.len, 0);
+    cr_assert_not(logs.ended);
+
+    error.has_id = error.has_code = true;
+    error.id = a.stream;
+    error.code = 400;
+    error.message = (char *)"container is waiting to start";
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_STREAM_ERROR;
+    m.stream_error = &error;
+    agent_say(&session, &m);
+    whole_until(&w, &logs.ended);
+    cr_assert_eq(logs.status, 400);
+    cr_assert(has(&logs, "container is waiting to start"));
+
+    /* Without a session there is nobody to ask. */
+    caller_close(&session);
+    for (int i = 0; i < 50; i++)
+        loop_step(w.loop, SPAN_MS(5));
+    cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/api/v1/namespaces/default/pods/web/log"), 503);
+    caller_close(&stream);
+    caller_close(&logs);
+    node_free(&n);
+    node_free(&evil);
+    whole_close(&w);
+}
