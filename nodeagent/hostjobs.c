@@ -19,6 +19,9 @@ void hostjob_image(struct hostjob *j)
 
     j->code = image_ensure(j->images, j->image.reference, policy, STR(""), &j->arena, &j->config,
                            &j->err);
+    /* A restarted container begins with a fresh root; what runs is never given another one. */
+    if (j->code == ERR_OK && fs_exists(root))
+        j->code = image_unmount(root, &j->err);
     if (j->code == ERR_OK)
         j->code = fs_mkdir(root, 0755, &j->err);
     if (j->code == ERR_OK)

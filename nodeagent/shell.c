@@ -72,7 +72,11 @@ static void drain(struct shell *s)
         memmove(s->answers, s->answers + count, (s->answers_count - count) * sizeof *batch);
         s->answers_count -= count;
         for (uint32_t i = 0; i < count; i++) {
-            struct agent_host_done done = {.code = batch[i].code, .text = batch[i].err.text};
+            /* Only the fake runtime's images are answered here: any command will do for it. */
+            static const struct str cmd[] = {STR("run")};
+            struct agent_host_done done = {.code = batch[i].code,
+                                           .text = batch[i].err.text,
+                                           .image = {.cmd = cmd, .cmd_count = 1}};
             step(s, &(struct agent_event){.type = EV_HOST_DONE, .op = batch[i].op, .host = &done});
         }
     }

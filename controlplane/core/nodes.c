@@ -108,7 +108,7 @@ static void label(struct core *c, Meta__ObjectMeta *m, const char *key, const ch
     to->key = (char *)key;
     to->value = (char *)value;
     size_t at = 0; /* Map entries are stored by rising key. */
-    while (at < m->n_labels && strcmp(m->labels[at]->key, key) < 0)
+    while (at < m->n_labels && str_cmp(str_of(m->labels[at]->key), str_of(key)) < 0)
         at++;
     for (size_t i = 0; i <= m->n_labels; i++)
         more[i] = i < at ? m->labels[i] : i == at ? to : m->labels[i - 1];

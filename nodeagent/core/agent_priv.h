@@ -162,6 +162,11 @@ bool pod_env(struct agent_turn *t, const struct workload *w, const Core__Contain
              size_t size);
 bool pod_field(struct agent_turn *t, const struct workload *w, struct str path, struct str *out);
 
+static inline const char *pod_ref_name(const Core__LocalObjectReference *r)
+{
+    return r == NULL || r->name == NULL ? "" : r->name;
+}
+
 /* A ConfigMap or Secret that came with the Assign; NULL: it does not exist. */
 Core__ConfigMap *pod_config_map(struct agent_turn *t, const struct workload *w, struct str name);
 Core__Secret *pod_secret(struct agent_turn *t, const struct workload *w, struct str name);

@@ -42,6 +42,9 @@ static bool plan(struct workload *w, char *text, size_t size)
         if (c->name == NULL || strlen(c->name) >= INSTANCE_NAME_MAX || strchr(c->name, '.') != NULL)
             return snprintf(text, size, "container %u has no usable name", n), false;
     }
+    for (size_t i = 0; i < spec->n_volumes; i++)
+        if (spec->volumes[i]->name == NULL)
+            return snprintf(text, size, "volume %zu has no name", i), false;
     w->instances = mem_zalloc(count, sizeof *w->instances);
     w->instances_count = (uint32_t)count;
     for (uint32_t n = 0; n < count; n++) {
@@ -253,7 +256,7 @@ static int64_t amount(size_t n, Core__ResourceRequirements__LimitsEntry **at, co
                       bool milli)
 {
     for (size_t i = 0; i < n; i++)
-        if (strcmp(at[i]->key, name) == 0)
+        if (str_is(str_of(at[i]->key), name))
             return milli ? workload_milli(at[i]->value) : workload_quantity(at[i]->value);
     return 0;
 }

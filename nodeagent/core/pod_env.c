@@ -146,11 +146,10 @@ static bool missing(struct environment *e, const char *what, struct str name, st
 static bool from_config_map(struct environment *e, struct str env,
                             const Core__ConfigMapKeySelector *s)
 {
-    struct str name =
-        str_of(s->local_object_reference == NULL ? NULL : s->local_object_reference->name);
+    struct str name = str_of(pod_ref_name(s->local_object_reference));
     const Core__ConfigMap *cm = pod_config_map(e->turn, e->workload, name);
     for (size_t i = 0; cm != NULL && i < cm->n_data; i++)
-        if (strcmp(cm->data[i]->key, s->key) == 0)
+        if (str_eq(str_of(cm->data[i]->key), str_of(s->key)))
             return put(e, env, str_of(cm->data[i]->value));
     if (s->optional)
         return true;
@@ -159,11 +158,10 @@ static bool from_config_map(struct environment *e, struct str env,
 
 static bool from_secret(struct environment *e, struct str env, const Core__SecretKeySelector *s)
 {
-    struct str name =
-        str_of(s->local_object_reference == NULL ? NULL : s->local_object_reference->name);
+    struct str name = str_of(pod_ref_name(s->local_object_reference));
     const Core__Secret *secret = pod_secret(e->turn, e->workload, name);
     for (size_t i = 0; secret != NULL && i < secret->n_data; i++)
-        if (strcmp(secret->data[i]->key, s->key) == 0)
+        if (str_eq(str_of(secret->data[i]->key), str_of(s->key)))
             return put(e, env, str_from(secret->data[i]->value.data, secret->data[i]->value.len));
     if (s->optional)
         return true;
@@ -174,7 +172,7 @@ static bool from_all(struct environment *e, const Core__EnvFromSource *s)
 {
     struct str prefix = str_of(s->prefix);
     if (s->config_map_ref != NULL) {
-        const char *name = s->config_map_ref->local_object_reference->name;
+        const char *name = pod_ref_name(s->config_map_ref->local_object_reference);
         const Core__ConfigMap *cm = pod_config_map(e->turn, e->workload, str_of(name));
         if (cm == NULL && !s->config_map_ref->optional)
             return missing(e, "configmap", str_of(name), STR(""));
@@ -185,7 +183,7 @@ static bool from_all(struct environment *e, const Core__EnvFromSource *s)
                 return false;
     }
     if (s->secret_ref != NULL) {
-        const char *name = s->secret_ref->local_object_reference->name;
+        const char *name = pod_ref_name(s->secret_ref->local_object_reference);
         const Core__Secret *secret = pod_secret(e->turn, e->workload, str_of(name));
         if (secret == NULL && !s->secret_ref->optional)
             return missing(e, "secret", str_of(name), STR(""));

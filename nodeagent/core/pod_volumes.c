@@ -141,10 +141,11 @@ static bool projected(struct volume_build *b, const Core__ProjectedVolumeSource 
         if (is_api_access(s))
             continue;
         if (s->config_map != NULL)
-            ok = config_map(b, s->config_map->local_object_reference->name, s->config_map->items,
-                            s->config_map->n_items, mode, s->config_map->optional);
+            ok = config_map(b, pod_ref_name(s->config_map->local_object_reference),
+                            s->config_map->items, s->config_map->n_items, mode,
+                            s->config_map->optional);
         else if (s->secret != NULL)
-            ok = secret(b, s->secret->local_object_reference->name, s->secret->items,
+            ok = secret(b, pod_ref_name(s->secret->local_object_reference), s->secret->items,
                         s->secret->n_items, mode, s->secret->optional);
         else if (s->downward_api != NULL)
             ok = downward(b, s->downward_api->items, s->downward_api->n_items, mode);
@@ -173,8 +174,8 @@ static bool volume(struct volume_build *b, const Core__Volume *v, struct agent_v
     bool ok = true;
     out->replace = true;
     if (s->config_map != NULL)
-        ok = config_map(b, s->config_map->local_object_reference->name, s->config_map->items,
-                        s->config_map->n_items,
+        ok = config_map(b, pod_ref_name(s->config_map->local_object_reference),
+                        s->config_map->items, s->config_map->n_items,
                         s->config_map->has_default_mode ? (uint32_t)s->config_map->default_mode
                                                         : 0644,
                         s->config_map->optional);
@@ -247,7 +248,7 @@ bool pod_volumes(struct agent_turn *t, const struct workload *w, struct workload
 static const Core__Volume *named(const struct workload *w, const char *name)
 {
     for (size_t i = 0; i < w->pod->spec->n_volumes; i++)
-        if (strcmp(w->pod->spec->volumes[i]->name, name) == 0)
+        if (str_eq(str_of(w->pod->spec->volumes[i]->name), str_of(name)))
             return w->pod->spec->volumes[i];
     return NULL;
 }
@@ -257,7 +258,8 @@ static bool mount(struct agent_turn *t, const struct workload *w, const Core__Vo
 {
     const Core__Volume *v = named(w, m->name);
     if (v == NULL)
-        return snprintf(text, size, "volume %s is not there", m->name), false;
+        return snprintf(text, size, "volume " STR_FMT " is not there", STR_ARG(str_of(m->name))),
+               false;
     const Core__VolumeSource *s = v->volume_source;
     out->source =
         s != NULL && s->host_path != NULL ? str_of(s->host_path->path) : volume_path(t, w, m->name);

@@ -108,7 +108,7 @@ static const Kubevirt__Volume *volume_of(const struct workload *w, const char *n
     uint32_t k = kernel_of(w) != NULL ? 1 : 0;
     for (size_t i = 0; i < w->machine->spec->n_volumes; i++) {
         const Kubevirt__Volume *v = w->machine->spec->volumes[i];
-        if (strcmp(v->name, name) == 0)
+        if (str_eq(str_of(v->name), str_of(name)))
             return *out_image = k, v;
         k += v->container_disk != NULL ? 1 : 0;
     }

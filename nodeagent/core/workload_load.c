@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An Assign, or the record of one, becomes the structs of a workload: whole, or not at all. */
+#include "api/typed.h"
 #include "base/mem.h"
 #include "nodeagent/core/agent_priv.h"
-#include "proto/k8s/runtime.pb-c.h"
 
 #include <stdio.h>
 
@@ -25,15 +25,7 @@ ProtobufCAllocator workload_allocator(struct arena *arena)
 ProtobufCMessage *workload_unwrap(struct arena *arena, const ProtobufCMessageDescriptor *type,
                                   struct str envelope)
 {
-    ProtobufCAllocator allocator = workload_allocator(arena);
-    static const struct str magic = {"k8s\0", 4};
-    if (!str_starts(envelope, magic))
-        return NULL;
-    Runtime__Unknown *u = runtime__unknown__unpack(&allocator, envelope.len - magic.len,
-                                                   (const uint8_t *)envelope.at + magic.len);
-    if (u == NULL)
-        return NULL;
-    return protobuf_c_message_unpack(type, &allocator, u->raw.len, u->raw.data);
+    return typed_open(arena, type, envelope);
 }
 
 static struct str bytes_of(const ProtobufCBinaryData *b)

@@ -169,7 +169,9 @@ static void start(struct runtime *r, uint64_t op, struct str id)
         answer(f, op, START_TAKES, ERR_INVALID, "exec: no such file or directory");
         return;
     }
-    if (f->options.kind == RUNTIME_CONTAINER && !i->shown.exclusive)
+    static const struct cpuset none;
+    bool pooled = f->options.kind == RUNTIME_CONTAINER && !i->shown.exclusive;
+    if (pooled && memcmp(&f->pool, &none, sizeof none) != 0)
         i->shown.cpus = f->pool; /* It was born into the pool's group, as that is now. */
     i->shown.state = RUNTIME_RUNNING;
     i->watched = true;
