@@ -106,6 +106,18 @@ static void bound(struct kind_call *c, Core__Pod *pod)
     pod->status = status;
 }
 
+/* podIP and the first of podIPs are the same thing: the older name is what older clients write. */
+static void first_address(struct kind_call *c, Core__PodStatus *s)
+{
+    Core__PodIP *ip = kind_new(c->arena, &core__pod_ip__descriptor);
+    if (ip == NULL || is_empty(s->pod_ip) ||
+        (s->n_pod_ips > 0 && is_text(s->pod_ips[0]->ip, s->pod_ip)))
+        return;
+    ip->ip = s->pod_ip;
+    s->pod_ips = kind_grow(c->arena, &ip, 1, 0);
+    s->n_pod_ips = s->pod_ips != NULL;
+}
+
 static void pod_prepare(struct kind_call *c, ProtobufCMessage *object, const ProtobufCMessage *old)
 {
     Core__Pod *pod = (Core__Pod *)object;
@@ -118,8 +130,12 @@ static void pod_prepare(struct kind_call *c, ProtobufCMessage *object, const Pro
     pod_defaults(c, pod->spec);
     if (c->write == KIND_CREATE)
         pod_admit(c, pod);
+    if (c->write == KIND_UPDATE)
+        pod_tolerations(c, pod->spec);
     if (c->write == KIND_BIND)
         bound(c, pod);
+    if (c->write == KIND_STATUS && pod->status != NULL)
+        first_address(c, pod->status);
 }
 
 static void status_validate(struct kind_call *c, const Core__Pod *pod, const Core__Pod *old)
@@ -127,6 +143,13 @@ static void status_validate(struct kind_call *c, const Core__Pod *pod, const Cor
     struct field status = field_name(NULL, "status"), qos = field_name(&status, "qosClass");
     const char *was = old->status == NULL ? NULL : old->status->qos_class;
     const char *is = pod->status == NULL ? NULL : pod->status->qos_class;
+    struct field ips = field_name(&status, "podIPs");
+    for (size_t i = 0; pod->status != NULL && i < pod->status->n_pod_ips; i++) {
+        struct field at = field_index(&ips, i);
+        struct str ip = kind_str(pod->status->pod_ips[i]->ip);
+        if (ip.len > 0)
+            names_check(&c->causes, &at, ip, name_ip(ip));
+    }
     if (!is_empty(was) && !is_text(is, was))
         causes_invalid(&c->causes, &qos, kind_str(is), "field is immutable");
 }

@@ -130,8 +130,10 @@ static void meta_fresh(const struct kind *k, Meta__ObjectMeta *m)
     m->has_deletion_grace_period_seconds = false;
     m->deletion_grace_period_seconds = 0;
     m->n_managed_fields = 0;
-    m->has_generation = (k->flags & KIND_COUNTS) != 0;
-    m->generation = m->has_generation ? 1 : 0;
+    if (k->flags & KIND_COUNTS) { /* Where nobody counts, a client's number is kept. */
+        m->has_generation = true;
+        m->generation = 1;
+    }
 }
 
 static void meta_keep(Meta__ObjectMeta *m, const Meta__ObjectMeta *old)
@@ -177,7 +179,8 @@ static void count_generation(const struct kind *k, struct kind_call *c, Protobuf
                              const ProtobufCMessage *old)
 {
     ProtobufCMessage **now = part(object, "spec");
-    if ((k->flags & KIND_COUNTS) == 0 || old == NULL || now == NULL)
+    bool counts = (k->flags & KIND_COUNTS) != 0 && c->write != KIND_BIND;
+    if (!counts || old == NULL || now == NULL)
         return;
     if (!kind_same(*now, *part(old, "spec"), c->arena)) {
         Meta__ObjectMeta *m = kind_meta(object, c->arena);

@@ -119,6 +119,9 @@ struct str kind_bytes(const ProtobufCMessage *m, struct arena *a);
 void *kind_new(struct arena *a, const ProtobufCMessageDescriptor *type);
 void *kind_grow(struct arena *a, const void *list, size_t count, size_t more);
 
+/* Five characters of an alphabet that makes no words, as generated names end with. */
+struct str kind_suffix(struct kind_call *c);
+
 static inline struct str kind_str(const char *text) /* A field's text; "" where absent. */
 {
     return text == NULL ? STR("") : str_of(text);

@@ -36,7 +36,4 @@ static inline bool is_text(const char *text, const char *value)
 void check_one_of(struct kind_call *c, const struct field *f, const char *text,
                   const char *const *values);
 
-/* Five characters from the alphabet that makes no words, as generated names end with. */
-struct str kind_suffix(struct kind_call *c);
-
 #endif /* API_KINDS_PRIV_H */

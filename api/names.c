@@ -219,6 +219,68 @@ struct names_why name_env(struct str s)
     return w;
 }
 
+/* RFC 791: four numbers up to 255, without leading zeroes. */
+static bool is_ipv4(struct str s)
+{
+    struct str rest = s, part;
+    uint32_t count = 0;
+    while (str_split(&rest, '.', &part)) {
+        uint64_t n;
+        bool padded = part.len > 1 && part.at[0] == '0';
+        if (padded || str_parse_u64(part, &n) != ERR_OK || n > 255)
+            return false;
+        count++;
+    }
+    return count == 4;
+}
+
+static bool is_hextet(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_digit(s.at[i]) && !(s.at[i] >= 'a' && s.at[i] <= 'f') &&
+            !(s.at[i] >= 'A' && s.at[i] <= 'F'))
+            return false;
+    return s.len >= 1 && s.len <= 4;
+}
+
+/* Groups between colons; the last two may be an IPv4 address. -1: something else is there. */
+static int groups_of(struct str s)
+{
+    struct str rest = s, part;
+    int groups = 0;
+    if (s.len == 0)
+        return 0;
+    while (str_split(&rest, ':', &part)) {
+        bool is_last = rest.at == NULL;
+        if (is_last && is_ipv4(part))
+            groups += 2;
+        else if (is_hextet(part))
+            groups++;
+        else
+            return -1;
+    }
+    return groups;
+}
+
+/* RFC 4291 2.2: eight groups, and "::" at most once for one or more groups of zeroes. */
+static bool is_ipv6(struct str s)
+{
+    const char *gap = s.len < 2 ? NULL : memmem(s.at, s.len, "::", 2);
+    if (gap == NULL)
+        return groups_of(s) == 8;
+    size_t at = (size_t)(gap - s.at);
+    int left = groups_of(str_slice(s, 0, at)), right = groups_of(str_slice(s, at + 2, s.len));
+    return left >= 0 && right >= 0 && left + right < 8;
+}
+
+struct names_why name_ip(struct str s)
+{
+    struct names_why w = {0};
+    if (!is_ipv4(s) && !is_ipv6(s))
+        why_add(&w, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
+    return w;
+}
+
 bool names_check(struct causes *c, const struct field *f, struct str value, struct names_why why)
 {
     for (uint32_t i = 0; i < why.count; i++)

@@ -13,6 +13,7 @@
 #define POD_TOKEN_VOLUME "kube-api-access-"
 
 void pod_defaults(struct kind_call *c, Core__PodSpec *s);
+void pod_tolerations(struct kind_call *c, Core__PodSpec *s);
 void pod_admit(struct kind_call *c,
                Core__Pod *pod); /* What Kubernetes' admission adds on create. */
 void pod_spec_validate(struct kind_call *c, const Core__PodSpec *s, const struct field *at);

@@ -166,7 +166,7 @@ static bool tolerates(const Core__PodSpec *s, const char *key)
     return false;
 }
 
-static void admit_tolerations(struct kind_call *c, Core__PodSpec *s)
+void pod_tolerations(struct kind_call *c, Core__PodSpec *s)
 {
     static const char *const keys[] = {"node.kubernetes.io/not-ready",
                                        "node.kubernetes.io/unreachable"};
@@ -208,9 +208,11 @@ static void gated(struct kind_call *c, Core__PodStatus *status)
 void pod_admit(struct kind_call *c, Core__Pod *pod)
 {
     Core__PodStatus *status = kind_new(c->arena, &core__pod_status__descriptor);
+    if (pod->spec->termination_grace_period_seconds < 0)
+        pod->spec->termination_grace_period_seconds = 1;
     admit_account(c, pod->spec);
     admit_priority(c, pod->spec);
-    admit_tolerations(c, pod->spec);
+    pod_tolerations(c, pod->spec);
     pod->status = status;
     if (status == NULL)
         return;

@@ -35,6 +35,7 @@ struct parser {
     struct err *e;
     struct requirement *at;
     uint32_t count;
+    struct str why; /* A sentence that may be longer than an err's text. */
 };
 
 static bool is_blank(char c)
@@ -86,8 +87,9 @@ static enum err_code key_check(struct parser *p, struct str key)
     if (why.count == 0)
         return ERR_OK;
     struct str quoted = status_quote(p->a, key);
-    return err_set(p->e, ERR_INVALID, IN_REQUIREMENT "<nil>: Invalid value: " STR_FMT ": %s",
-                   STR_ARG(quoted), why.at[0]);
+    p->why = arena_printf(p->a, IN_REQUIREMENT "<nil>: Invalid value: " STR_FMT ": %s",
+                          STR_ARG(quoted), why.at[0]);
+    return err_set(p->e, ERR_INVALID, STR_FMT, STR_ARG(p->why));
 }
 
 static enum err_code values_check(struct parser *p, struct requirement *r)
@@ -95,10 +97,12 @@ static enum err_code values_check(struct parser *p, struct requirement *r)
     for (uint32_t i = 0; i < r->values_count; i++) {
         struct str quoted = status_quote(p->a, r->values[i]);
         struct names_why why = name_label_value(r->values[i]);
-        if (why.count > 0)
-            return err_set(p->e, ERR_INVALID,
-                           IN_REQUIREMENT "values[%u][" STR_FMT "]: Invalid value: " STR_FMT ": %s",
-                           i, STR_ARG(r->key), STR_ARG(quoted), why.at[0]);
+        if (why.count > 0) {
+            p->why = arena_printf(
+                p->a, IN_REQUIREMENT "values[%u][" STR_FMT "]: Invalid value: " STR_FMT ": %s", i,
+                STR_ARG(r->key), STR_ARG(quoted), why.at[0]);
+            return err_set(p->e, ERR_INVALID, STR_FMT, STR_ARG(p->why));
+        }
         bool ordered = r->op == SELECTOR_ABOVE || r->op == SELECTOR_BELOW;
         if (ordered && str_parse_i64(r->values[i], &r->bound) != ERR_OK)
             return err_set(p->e, ERR_INVALID,
@@ -211,35 +215,45 @@ static struct requirement *requirement_add(struct parser *p)
     return p->at == NULL || p->count == SELECTOR_MAX ? NULL : &p->at[p->count++];
 }
 
+static enum err_code parse_all(struct parser *p)
+{
+    struct err *e = p->e;
+    next(p);
+    while (p->ahead.type != T_END) {
+        if (p->ahead.type != T_WORD && p->ahead.type != T_NOT)
+            return err_set(e, ERR_INVALID,
+                           p->count == 0 ? "found '" STR_FMT
+                                           "', expected: !, identifier, or 'end of string'"
+                                         : "found '" STR_FMT "', expected: identifier after ','",
+                           STR_ARG(p->ahead.text));
+        struct requirement *r = requirement_add(p);
+        if (r == NULL)
+            return err_set(e, ERR_LIMIT, "more than %d requirements in a selector", SELECTOR_MAX);
+        enum err_code rc = parse_requirement(p, r);
+        if (rc != ERR_OK)
+            return rc;
+        if (p->ahead.type == T_END)
+            break;
+        if (p->ahead.type != T_COMMA)
+            return err_set(e, ERR_INVALID, "found '" STR_FMT "', expected: ',' or 'end of string'",
+                           STR_ARG(p->ahead.text));
+        next(p);
+        if (p->ahead.type == T_END)
+            return err_set(e, ERR_INVALID, "found '', expected: identifier after ','");
+    }
+    return ERR_OK;
+}
+
 MUST_USE enum err_code selector_parse_labels(struct str text, struct arena *a, struct selector *out,
                                              struct err *e)
 {
     struct parser p = {.rest = text, .a = a, .e = e};
-    next(&p);
-    while (p.ahead.type != T_END) {
-        if (p.ahead.type != T_WORD && p.ahead.type != T_NOT)
-            return err_set(e, ERR_INVALID,
-                           p.count == 0 ? "found '" STR_FMT
-                                          "', expected: !, identifier, or 'end of string'"
-                                        : "found '" STR_FMT "', expected: identifier after ','",
-                           STR_ARG(p.ahead.text));
-        struct requirement *r = requirement_add(&p);
-        if (r == NULL)
-            return err_set(e, ERR_LIMIT, "more than %d requirements in a selector", SELECTOR_MAX);
-        enum err_code rc = parse_requirement(&p, r);
-        if (rc != ERR_OK)
-            return rc;
-        if (p.ahead.type == T_END)
-            break;
-        if (p.ahead.type != T_COMMA)
-            return err_set(e, ERR_INVALID, "found '" STR_FMT "', expected: ',' or 'end of string'",
-                           STR_ARG(p.ahead.text));
-        next(&p);
-        if (p.ahead.type == T_END)
-            return err_set(e, ERR_INVALID, "found '', expected: identifier after ','");
-    }
-    *out = (struct selector){p.at, p.count};
-    return ERR_OK;
+    enum err_code rc = parse_all(&p);
+    if (rc == ERR_OK)
+        *out = (struct selector){.at = p.at, .count = p.count};
+    else
+        out->why = p.why;
+    return rc;
 }
 
 /* ------------------------------------------------------------------ fields */
@@ -322,7 +336,7 @@ MUST_USE enum err_code selector_parse_fields(struct str text, struct arena *a, s
     enum err_code rc = last.len == 0 ? ERR_OK : field_term(&p, last, text);
     if (rc != ERR_OK)
         return rc;
-    *out = (struct selector){p.at, p.count};
+    *out = (struct selector){.at = p.at, .count = p.count};
     return ERR_OK;
 }
 

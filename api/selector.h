@@ -37,9 +37,10 @@ struct requirement {
 struct selector {
     const struct requirement *at;
     uint32_t count; /* 0: everything matches. */
+    struct str why; /* After a failure: the sentence, where it is longer than an err's text. */
 };
 
-/* text at NULL or empty: everything. */
+/* text at NULL or empty: everything. On failure only out->why is set. */
 MUST_USE enum err_code selector_parse_labels(struct str text, struct arena *a, struct selector *out,
                                              struct err *e);
 MUST_USE enum err_code selector_parse_fields(struct str text, struct arena *a, struct selector *out,

@@ -114,6 +114,7 @@ static void front_answered(struct front *f, uint64_t op, const struct letter *l)
     struct rest_written written = {.result = l->written.result,
                                    .object = l->object,
                                    .revision = l->written.revision,
+                                   .gone = l->written.gone,
                                    .text = l->written.text};
     if (w.written != NULL)
         w.written(w.owner, &written);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "controlplane/serve/auth.h"
 #include "controlplane/serve/front_priv.h"
+#include "controlplane/serve/impersonate.h"
 #include "io/clock.h"
 
 /* ---- taking apart ---- */
@@ -53,7 +54,8 @@ static enum err_code take_apart(struct rest_request *r, const struct http_reques
                                .namespace = path.ns,
                                .resource = path.resource,
                                .name = path.name,
-                               .subresource = path.subresource};
+                               .subresource = path.subresource,
+                               .below = path.below};
     r->verb = verb_of(r);
     return ERR_OK;
 }
@@ -101,6 +103,11 @@ static void begin(struct rest_request *r, const struct http_request *q)
     if (who(r->front, q, &r->arena, &r->user, &e) != ERR_OK) {
         rest_set_header(r, "www-authenticate", STR("Bearer realm=\"baton\""));
         rest_refuse(r, 401, STR("Unauthorized"), 0);
+        return;
+    }
+    code = impersonate(&q->head.headers, &r->arena, &r->user, &e);
+    if (code != ERR_OK) {
+        rest_refuse(r, code == ERR_DENIED ? 403 : 400, str_of(e.text), 0);
         return;
     }
     struct auth_question may = {

@@ -15,6 +15,10 @@ enum { METRICS_MAX = 16 << 20, TTL_DEFAULT_S = 3600 };
 static const char version_text[] = "{\n"
                                    "  \"major\": \"1\",\n"
                                    "  \"minor\": \"33\",\n"
+                                   "  \"emulationMajor\": \"1\",\n"
+                                   "  \"emulationMinor\": \"33\",\n"
+                                   "  \"minCompatibilityMajor\": \"1\",\n"
+                                   "  \"minCompatibilityMinor\": \"32\",\n"
                                    "  \"gitVersion\": \"v1.33.0+baton-" BATON_VERSION "\",\n"
                                    "  \"gitCommit\": \"\",\n"
                                    "  \"gitTreeState\": \"clean\",\n"
@@ -144,13 +148,11 @@ bool health_serve(struct rest_request *r)
         const char *path;
         void (*serve)(struct rest_request *r);
     } rows[] = {
-        {"/version", serve_version},
-        {"/version/", serve_version},
-        {"/healthz", serve_alive},
-        {"/livez", serve_alive},
-        {"/readyz", serve_ready},
-        {"/metrics", serve_metrics},
-        {"/apis/baton.dev/v1/jointokens", serve_token},
+        {"/version", serve_version},  {"/version/", serve_version},
+        {"/healthz", serve_alive},    {"/livez", serve_alive},
+        {"/readyz", serve_ready},     {"/healthz/ping", serve_alive},
+        {"/livez/ping", serve_alive}, {"/readyz/ping", serve_alive},
+        {"/metrics", serve_metrics},  {"/apis/baton.dev/v1/jointokens", serve_token},
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++)

@@ -44,6 +44,7 @@ struct letter *letter_written(const struct core_effect *fx)
 
     l->written.result = fx->result;
     l->written.revision = fx->revision;
+    l->written.gone = fx->gone;
     l->written.text = put(&at, text);
     l->object = blob_ref(fx->object);
     return l;

@@ -41,6 +41,7 @@ struct letter {
         struct {
             enum write_result result;
             uint64_t revision;
+            bool gone;
             struct str text;
         } written;
         struct {

@@ -137,7 +137,7 @@ static bool path_fits(struct call *c)
     }
     bool is_namespace = str_is(at->resource, "namespaces");
     bool in_namespace = at->namespace.len > 0;
-    if (!has_subresource(c->kind, at->subresource) ||
+    if (!has_subresource(c->kind, at->subresource) || at->below.len > 0 ||
         (!c->schema->namespaced && in_namespace && !is_namespace) ||
         (c->schema->namespaced && !in_namespace && at->name.len > 0))
         return no_such_resource(c);
@@ -149,10 +149,21 @@ static bool writes(enum rest_verb verb)
     return verb != REST_GET && verb != REST_LIST && verb != REST_WATCH;
 }
 
+/* Objects are created in their collection, and changed by name. */
+static bool name_fits_verb(const struct rest_request *r)
+{
+    bool has_name = r->at.name.len > 0;
+    if (r->verb == REST_CREATE)
+        return !has_name || r->at.subresource.len > 0;
+    return has_name || (r->verb != REST_UPDATE && r->verb != REST_PATCH);
+}
+
 static verb_begin *route_find(struct call *c)
 {
     const struct rest_path *at = &c->r->at;
     bool everywhere = c->schema->namespaced && at->namespace.len == 0;
+    if (str_is(c->r->method, "HEAD") || !name_fits_verb(c->r))
+        return NULL;
     if (writes(c->r->verb) && (everywhere || (c->kind->flags & KIND_READ_ONLY) != 0))
         return NULL;
     for (size_t i = 0; i < COUNT_OF(routes); i++)
@@ -232,5 +243,7 @@ void rest_refuse(struct rest_request *r, uint32_t code, struct str text, uint32_
     status_set(&c.status, &r->arena, row, STR_FMT, STR_ARG(text));
     c.status.retry_after = retry_after_s;
     c.status.has_details = row == STATUS_FORBIDDEN;
+    if (row == STATUS_FORBIDDEN && r->at.is_resource)
+        status_details(&c.status, r->at.group, r->at.resource, r->at.name);
     reply_status(&c);
 }

@@ -51,6 +51,7 @@ enum rest_verb {
 struct rest_path {
     bool is_resource; /* resource is set; otherwise only the request's path means anything. */
     struct str group, version, namespace, resource, name, subresource;
+    struct str below; /* What follows a subresource. */
 };
 
 struct front; /* The connection thread: front.h. */

@@ -44,6 +44,7 @@ static void bind_again(struct call *c)
         return;
     }
     if (bind_fits(c, pod->spec)) {
+        pod->metadata->uid = c->target_uid; /* A precondition, where the client gave one. */
         pod->spec->node_name = c->target;
         change_submit_message(c, &pod->base);
     } else {
@@ -97,6 +98,7 @@ void bind_begin(struct call *c)
         reply_status(c);
     } else if (change_options(c, w, "CreateOptions")) {
         c->target = b->target->name;
+        c->target_uid = b->metadata->uid;
         bind_again(c);
     } else {
         reply_status(c);

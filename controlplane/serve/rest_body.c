@@ -55,18 +55,20 @@ static bool cannot_be_handled(struct call *c, const struct transcode_head *head,
 static struct str excerpt(struct call *c, struct str body)
 {
     static const char digits[] = "0123456789abcdef";
-    enum { EXCERPT_MAX = 1024 };
+    enum { EXCERPT_MAX = 30 };
     struct str head = str_slice(body, 0, EXCERPT_MAX);
+    const char *more = body.len > EXCERPT_MAX ? " ..." : "";
     if (head.len == 0)
         return STR("<empty>");
     if (head.at[0] == '{')
-        return head;
+        return arena_printf(&c->r->arena, STR_FMT "%s", STR_ARG(head), more);
     char *hex = arena_alloc(&c->r->arena, head.len * 2 + 1);
     for (size_t i = 0; hex != NULL && i < head.len; i++) {
         hex[2 * i] = digits[(unsigned char)head.at[i] >> 4];
         hex[2 * i + 1] = digits[(unsigned char)head.at[i] & 15];
     }
-    return (struct str){hex, hex == NULL ? 0 : head.len * 2};
+    struct str shown = {hex, hex == NULL ? 0 : head.len * 2};
+    return arena_printf(&c->r->arena, STR_FMT "%s", STR_ARG(shown), more);
 }
 
 static bool unrecognized(struct call *c, const char *why)
@@ -170,22 +172,31 @@ static bool read_json(struct call *c, enum strictness s, struct str text, struct
     return body_notes(c, s, notes, &refusal) || cannot_be_handled(c, &head, refusal);
 }
 
+bool body_type_known(struct call *c)
+{
+    struct str type = c->r->content_type;
+    if (type.len == 0 || body_is(type, "application/json") || body_is(type, "application/yaml") ||
+        body_is_protobuf(type))
+        return true;
+    return status_set(&c->status, &c->r->arena, STATUS_MEDIA_TYPE,
+                      "the body of the request was in an unknown format - accepted media types "
+                      "include: " ACCEPTED);
+}
+
 bool body_read(struct call *c, enum strictness s, struct str *out_raw)
 {
     struct str type = c->r->content_type, text = c->r->body;
     struct buf raw;
     bool done = true;
+    if (!body_type_known(c))
+        return false;
     buf_init(&raw, REST_REPLY_MAX);
     if (body_is_protobuf(type))
         done = read_protobuf(c, &raw);
     else if (body_is(type, "application/yaml"))
         done = yaml_text(c, &text) && read_json(c, s, text, &raw);
-    else if (type.len == 0 || body_is(type, "application/json"))
-        done = read_json(c, s, text, &raw);
     else
-        done = status_set(&c->status, &c->r->arena, STATUS_MEDIA_TYPE,
-                          "the body of the request was in an unknown format - accepted media types "
-                          "include: " ACCEPTED);
+        done = read_json(c, s, text, &raw);
     if (done) {
         *out_raw = arena_str(&c->r->arena, raw.len == 0 ? STR("") : buf_str(&raw));
         done = out_raw->at != NULL;

@@ -38,6 +38,16 @@ static bool propagation_check(struct call *c, struct deletion *d)
                                        "\"Foreground\", \"Background\", \"Orphan\", \"nil\"");
 }
 
+static bool both_policies(struct call *c, const struct deletion *d)
+{
+    struct causes causes;
+    struct field f = field_name(NULL, "propagationPolicy");
+    causes_init(&causes, &c->r->arena);
+    causes_invalid(&causes, &f, d->propagation,
+                   "orphanDependents and deletionPropagation cannot be both set");
+    return status_invalid(&c->status, STR("meta.k8s.io"), STR("DeleteOptions"), STR(""), &causes);
+}
+
 static bool options_take(struct call *c, struct deletion *d, const Meta__DeleteOptions *o)
 {
     if (o->has_grace_period_seconds)
@@ -50,7 +60,9 @@ static bool options_take(struct call *c, struct deletion *d, const Meta__DeleteO
                               "preconditions.resourceVersion: Invalid value");
     }
     d->propagation = kind_str(o->propagation_policy);
-    if (o->has_orphan_dependents && d->propagation.len == 0)
+    if (o->has_orphan_dependents && d->propagation.len > 0)
+        return both_policies(c, d);
+    if (o->has_orphan_dependents)
         d->propagation = o->orphan_dependents ? STR("Orphan") : STR("Background");
     for (size_t i = 0; i < o->n_dry_run; i++) {
         struct str value = kind_str(o->dry_run[i]);
@@ -69,10 +81,16 @@ static enum err_code options_decode(struct call *c, struct str body, struct buf 
     const struct schema_message *m =
         schema_message(STR("k8s.io.apimachinery.pkg.apis.meta.v1.DeleteOptions"));
     struct transcode_envelope env;
+    struct transcode_head head = {0};
     if (m == NULL)
         return err_set(e, ERR_INVALID, "DeleteOptions are not known");
-    if (!body_is_protobuf(c->r->content_type))
-        return transcode_from_json(m, body, &c->r->arena, NULL, NULL, raw, e);
+    if (!body_is_protobuf(c->r->content_type)) {
+        enum err_code rc = transcode_from_json(m, body, &c->r->arena, NULL, &head, raw, e);
+        if (rc == ERR_OK && head.kind.len > 0 && !str_is(head.kind, "DeleteOptions"))
+            rc = err_set(e, ERR_INVALID, "no kind \"" STR_FMT "\" is DeleteOptions",
+                         STR_ARG(head.kind));
+        return rc;
+    }
     enum err_code rc = transcode_open(body, &env, e);
     return rc == ERR_OK ? transcode_from_protobuf(m, env.raw, &c->r->arena, raw, e) : rc;
 }
@@ -86,6 +104,8 @@ static bool options_body(struct call *c, struct deletion *d)
     struct err e;
     if (c->r->body.len == 0)
         return true;
+    if (!body_type_known(c))
+        return false;
     buf_init(&raw, 1 << 16);
     enum err_code rc = options_decode(c, c->r->body, &raw, &e);
     struct str bytes =
@@ -102,6 +122,7 @@ static bool options_body(struct call *c, struct deletion *d)
 static bool options_query(struct call *c, struct deletion *d)
 {
     struct str policy = rest_query(c->r, "propagationPolicy");
+    struct str orphan = rest_query(c->r, "orphanDependents");
     int64_t grace = -1;
     bool dry = false;
     if (!query_i64(c, "gracePeriodSeconds", &grace) || !dry_run_parse(c, "DeleteOptions", &dry))
@@ -110,6 +131,8 @@ static bool options_query(struct call *c, struct deletion *d)
         d->grace_s = grace < 0 ? 1 : grace;
     if (policy.len > 0 && c->r->body.len == 0)
         d->propagation = policy;
+    else if (orphan.at != NULL && c->r->body.len == 0)
+        d->propagation = query_flag(c->r, "orphanDependents") ? STR("Orphan") : STR("Background");
     d->dry_run = d->dry_run || dry;
     return true;
 }

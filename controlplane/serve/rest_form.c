@@ -148,8 +148,10 @@ bool form_choose(struct call *c)
         if (!type_parse(clauses[i].type, &f.type))
             continue;
         type_known = true;
-        if (is_watch && f.type == FORM_YAML)
+        if (is_watch && f.type == FORM_YAML) {
+            c->form.type = FORM_YAML; /* Of the refusal. */
             continue;
+        }
         f.beta = false;
         if (!shape_parse(clauses[i].params, c->kind != NULL, &f))
             continue;

@@ -68,13 +68,14 @@ static bool not_applied(struct call *c, const struct patch_type *type, const str
 }
 
 /* What the patch made is no object of the kind. */
-static bool bad_result(struct call *c, const struct json *tree, struct str why)
+static bool bad_result(struct call *c, struct json *tree, struct str why)
 {
     struct causes causes;
     struct field f = field_name(NULL, "patch");
     struct buf text;
     causes_init(&causes, &c->r->arena);
     buf_init(&text, 1 << 16);
+    members_sort(tree, &c->r->arena, false);
     json_print(&text, tree);
     struct str shown = text.overflow ? STR("(too long)") : arena_str(&c->r->arena, buf_str(&text));
     struct str quoted = status_quote(&c->r->arena, shown);
@@ -99,7 +100,7 @@ static bool patch_parse(struct call *c, const struct patch_type *type, struct js
     return true;
 }
 
-static bool kind_holds(struct call *c, const struct json *tree)
+static bool kind_holds(struct call *c, struct json *tree)
 {
     struct str api = json_text(json_find(tree, STR("apiVersion")));
     struct str kind = json_text(json_find(tree, STR("kind")));
@@ -120,6 +121,23 @@ static bool kind_holds(struct call *c, const struct json *tree)
                                    STR_ARG(kind), STR_ARG(api)));
 }
 
+/* Members that the patch itself gives twice: `duplicate field "metadata.name"`. */
+static void twice_given(const struct json *node, const struct field *at,
+                        struct transcode_notes *notes, struct arena *a)
+{
+    uint32_t index = 0;
+    for (const struct json *i = node->first; i != NULL; i = i->next, index++) {
+        struct field f =
+            i->key.at == NULL ? field_index(at, index) : field_name(at, arena_dup(a, i->key));
+        if (i->repeated && notes->count < TRANSCODE_NOTES_MAX) {
+            struct str path = field_print(&f, a);
+            notes->at[notes->count++] =
+                arena_printf(a, "duplicate field \"" STR_FMT "\"", STR_ARG(path));
+        }
+        twice_given(i, &f, notes, a);
+    }
+}
+
 static bool patch_once(struct call *c, struct str *out_raw)
 {
     struct change *w = c->own;
@@ -136,6 +154,7 @@ static bool patch_once(struct call *c, struct str *out_raw)
     enum err_code rc = transcode_to_tree(c->schema->message, entry_raw(w->old), &how, a, &tree, &e);
     if (rc != ERR_OK || notes == NULL)
         return status_err(&c->status, a, &e);
+    twice_given(patch, NULL, notes, a);
     rc = type->apply(c, &tree, patch, &e);
     if (rc != ERR_OK)
         return not_applied(c, type, &e);

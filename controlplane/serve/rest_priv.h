@@ -50,8 +50,8 @@ struct call {
     void (*more)(struct call *c);
     void (*end)(struct call *c);
     void *own;
-    char *target;      /* bind_begin(): the node's name. */
-    struct list *list; /* rest_list.c; survives the wait for a revision. */
+    char *target, *target_uid; /* bind_begin(): the node's name; the pod's uid or NULL. */
+    struct list *list;         /* rest_list.c; survives the wait for a revision. */
 };
 
 struct list;
@@ -72,6 +72,9 @@ const char *form_content_type(const struct form *f, bool is_watch);
 void reply_status(struct call *c);                   /* c->status, in the client's form. */
 void reply_err(struct call *c, const struct err *e); /* An error of our own. */
 void reply_text(struct call *c, uint32_t code, const char *content_type, struct str text);
+
+/* An object's members by name. */
+void members_sort(struct json *value, struct arena *a, bool deep);
 
 /* Takes the buffer's bytes: JSON text, made pretty or YAML where that is wanted. */
 void reply_json(struct call *c, uint32_t code, struct buf *json);
@@ -136,6 +139,7 @@ bool body_read(struct call *c, enum strictness s, struct str *out_raw);
 /* The texts of notes as warnings, or as a refusal. */
 bool body_notes(struct call *c, enum strictness s, const struct transcode_notes *notes,
                 struct str *out_refusal);
+bool body_type_known(struct call *c); /* False: 415. */
 bool body_is_protobuf(struct str content_type);
 bool body_is(struct str content_type, const char *type); /* Parameters and letter case aside. */
 

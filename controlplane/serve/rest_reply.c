@@ -42,10 +42,10 @@ static int by_key(const void *a, const void *b)
 }
 
 /* Members by name, as Kubernetes prints YAML. */
-static void members_sort(struct json *value, struct arena *a)
+void members_sort(struct json *value, struct arena *a, bool deep)
 {
-    for (struct json *i = value->first; i != NULL; i = i->next)
-        members_sort(i, a);
+    for (struct json *i = value->first; deep && i != NULL; i = i->next)
+        members_sort(i, a, deep);
     uint32_t count = value->count, at = 0;
     struct json **members = arena_zalloc(a, count, sizeof *members);
     if (value->type != JSON_OBJECT || members == NULL)
@@ -65,7 +65,7 @@ static void yaml_from_json(struct call *c, struct str json, struct buf *out)
     struct err e;
     if (json_parse(&c->r->arena, json, &tree, &e) != ERR_OK)
         return;
-    members_sort(tree, &c->r->arena);
+    members_sort(tree, &c->r->arena, true);
     yaml_print(out, tree);
 }
 

@@ -92,6 +92,8 @@ bool select_parse(struct call *c, struct select *out)
         selector_parse_labels(rest_query(c->r, "labelSelector"), a, &out->labels, &e);
     if (rc == ERR_OK)
         rc = selector_parse_fields(rest_query(c->r, "fieldSelector"), a, &out->fields, &e);
+    if (rc != ERR_OK && out->labels.why.len > 0)
+        return status_set(&c->status, a, STATUS_BAD_REQUEST, STR_FMT, STR_ARG(out->labels.why));
     if (rc != ERR_OK)
         return status_err(&c->status, a, &e);
     for (uint32_t i = 0; i < out->fields.count; i++) {

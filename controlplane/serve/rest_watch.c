@@ -318,15 +318,28 @@ static bool forbidden(struct call *c, const char *field, const char *why)
 }
 
 /* sendInitialEvents is not served: 422 makes clients list and then watch (reference: 4.3). */
+static bool no_initial_events(struct call *c)
+{
+    struct causes causes;
+    struct field match = field_name(NULL, "resourceVersionMatch");
+    struct field events = field_name(NULL, "sendInitialEvents");
+    causes_init(&causes, &c->r->arena);
+    if (!str_is(rest_query(c->r, "resourceVersionMatch"), "NotOlderThan"))
+        causes_add(&causes, CAUSE_FORBIDDEN, &match,
+                   "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+    causes_add(&causes, CAUSE_FORBIDDEN, &events,
+               "sendInitialEvents is forbidden for watch unless the WatchList feature gate is "
+               "enabled");
+    return status_invalid(&c->status, STR("meta.k8s.io"), STR("ListOptions"), STR(""), &causes);
+}
+
 static bool watch_options(struct call *c, struct watch *w, int64_t *out_seconds)
 {
     if (rest_query(c->r, "continue").len > 0)
         return forbidden(c, "resourceVersionMatch",
                          "resourceVersionMatch is forbidden when continue is provided");
     if (rest_query(c->r, "sendInitialEvents").len > 0)
-        return forbidden(c, "sendInitialEvents",
-                         "sendInitialEvents is forbidden for watch unless the WatchList feature "
-                         "gate is enabled");
+        return no_initial_events(c);
     if (rest_query(c->r, "resourceVersionMatch").len > 0)
         return forbidden(c, "resourceVersionMatch",
                          "resourceVersionMatch is forbidden for watch unless sendInitialEvents is "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/serve/rest_write.h"
+#include "api/meta.h"
 #include "base/wire.h"
 #include "proto/k8s/core_v1.pb-c.h"
 
@@ -123,12 +124,31 @@ static void change_answer(struct call *c, uint32_t code, struct str envelope)
         reply_object(c, code, envelope);
 }
 
+/* What was tried and not written: the object still has the version it had. */
+static void change_tried(struct call *c, struct str envelope)
+{
+    struct change *w = c->own;
+    struct meta_edit edit = {.revision = w->old->stamp};
+    struct buf out;
+    struct err e;
+    buf_init(&out, REST_REPLY_MAX);
+    if (meta_write(envelope, &edit, &out, &e) == ERR_OK)
+        change_answer(c, 200, buf_str(&out));
+    else
+        reply_err(c, &e);
+    buf_free(&out);
+}
+
 static void change_written(struct call *c, const struct rest_written *written)
 {
     struct change *w = c->own;
     bool is_stale = written->result == WRITE_STALE && w->old != NULL;
     if (is_stale && !w->is_exact && w->again != NULL && ++w->attempts < CHANGE_ATTEMPTS_MAX) {
         w->again(c);
+        return;
+    }
+    if (written->result == WRITE_OK && w->dry_run && w->old != NULL) {
+        change_tried(c, blob_str(written->object));
         return;
     }
     if (written->result == WRITE_OK) {
@@ -216,7 +236,8 @@ static struct str shown_name(struct call *c, const Meta__ObjectMeta *m)
     struct change *w = c->own;
     if (w->name.len > 0 || is_empty_text(m->generate_name))
         return w->name;
-    return kind_str(m->name);
+    return arena_printf(&c->r->arena, "%s" STR_FMT, m->generate_name,
+                        STR_ARG(kind_suffix(&w->prepared)));
 }
 
 static bool denied(struct call *c, const Meta__ObjectMeta *m, struct str why)
@@ -357,6 +378,14 @@ void create_begin(struct call *c)
         reply_status(c);
 }
 
+/* Before anything is looked for: a body that is about another object is the client's mistake. */
+static bool raw_name_fits(struct call *c, struct str raw)
+{
+    Meta__ObjectMeta m = META__OBJECT_META__INIT;
+    m.name = arena_dup(&c->r->arena, wire_find_bytes(wire_find_bytes(raw, 1), 1));
+    return name_fits(c, &m);
+}
+
 static void update_again(struct call *c)
 {
     struct change *w = c->own;
@@ -366,7 +395,9 @@ static void update_again(struct call *c)
         reply_status(c);
         return;
     }
-    if (change_find(c)) {
+    if (!raw_name_fits(c, raw)) {
+        reply_status(c);
+    } else if (change_find(c)) {
         change_submit(c, raw);
     } else if ((c->kind->flags & KIND_PUT_CREATES) && w->door == KIND_UPDATE) {
         w->door = KIND_CREATE;

@@ -99,5 +99,14 @@ TEST(names, rules)
     cr_assert(!fits(name_label_value, "v v"));
     cr_assert(fits(name_config_key, "..x") == false && fits(name_config_key, ".x"));
     cr_assert(fits(name_port, "http-2") && !fits(name_port, "80") && !fits(name_port, "a--b"));
+    static const char *const addresses[] = {
+        "10.9.8.7",        "2001:db8::ffff",  "::", "::1", "1::",
+        "1:2:3:4:5:6:7:8", "::ffff:10.0.0.1", NULL};
+    static const char *const others[] = {
+        "", "10.9.8", "10.9.8.256", "01.2.3.4", "1::2::3", "1:2:3:4:5:6:7", "g::", ":1", NULL};
+    for (const char *const *t = addresses; *t != NULL; t++)
+        cr_assert(fits(name_ip, *t), "%s", *t);
+    for (const char *const *t = others; *t != NULL; t++)
+        cr_assert_not(fits(name_ip, *t), "%s", *t);
     cr_assert(fits(name_env, "a b.c") && !fits(name_env, "a=b") && !fits(name_env, ""));
 }
