@@ -147,7 +147,7 @@ enum err_code image__read(const struct image_place *p, struct arena *a, struct i
                           struct err *e)
 {
     struct image_config c = {.name = p->full};
-    struct json *manifest, *config;
+    struct json *manifest = NULL, *config = NULL;
     enum err_code code = find_manifest(p, a, &c.digest, &manifest, e);
     if (code == ERR_OK)
         code = read_layers(manifest, &c, e);

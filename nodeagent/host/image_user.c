@@ -44,7 +44,7 @@ static bool find_user(struct str accounts, struct str user, struct image_user *o
                       struct str *out_name)
 {
     struct str line, f[FIELDS_MAX];
-    uint32_t wanted, uid, gid;
+    uint32_t wanted = 0, uid, gid;
     bool by_number = to_id(user, &wanted);
     while (str_split(&accounts, '\n', &line)) {
         if (split_line(line, f) < 6 || !to_id(f[2], &uid) || !to_id(f[3], &gid))
