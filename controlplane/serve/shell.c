@@ -67,8 +67,6 @@ static void store_told(void *state, const struct store_event *told)
     if (told->type == STORE_DONE && told->code != ERR_OK)
         log_event(LOG_WARN, "store.failed", "op=%llu code=%s text=%s", (unsigned long long)told->op,
                   err_name(told->code), log_quote(str_of(told->err.text)).text);
-    blob_unref(told->key);
-    blob_unref(told->value);
 }
 
 static void shell_mail(struct shell *s, const struct mail *m)
