@@ -322,3 +322,83 @@ TEST(oci, leaves_nothing_behind)
     cr_assert_eq(left, 0);
     rig_close(&oci_rig, &r);
 }
+
+/* What a container sees and may not do, told by itself: it exits with the number of the first thing
+ * that is not as it should be. */
+TEST(oci, is_held)
+{
+    static const char script[] = "PATH=/bin; "
+                                 "[ \"$(busybox hostname)\" = web ] || exit 10; "
+                                 "[ \"$(busybox id -u):$(busybox id -g)\" = 33:34 ] || exit 11; "
+                                 "[ \"$A\" = b ] || exit 12; "
+                                 "busybox grep -q '^NoNewPrivs:.*1' /proc/self/status || exit 13; "
+                                 "busybox grep -q '^Seccomp:.*2' /proc/self/status || exit 14; "
+                                 "busybox unshare -U busybox true 2>/dev/null && exit 15; "
+                                 "busybox mount -t tmpfs x /dev/shm 2>/dev/null && exit 16; "
+                                 "busybox mknod /dev/sda b 8 0 2>/dev/null && exit 17; "
+                                 "busybox cat /proc/kcore >/dev/null 2>&1 && exit 18; "
+                                 "echo 1 2>/dev/null >/proc/sys/kernel/sysrq && exit 19; "
+                                 "[ $$ = 1 ] || exit 20; "
+                                 "exit 0";
+    static const struct str args[] = {{"/bin/sh", 7}, {"-c", 2}, {script, sizeof script - 1}};
+    static const struct str env[] = {{"A=b", 3}};
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!oci_open(&r))
+        return;
+    oci_fill(&r, &spec, "h1.main.0", RIG_RUNS);
+    spec.container.args = args;
+    spec.container.env = env;
+    spec.container.uid = 33;
+    spec.container.gid = 34;
+    const struct runtime_event *ev = run(&r, &spec);
+    cr_assert_eq(ev->code, ERR_OK, "%s", ev->text);
+    cr_assert_eq(rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0)->exit_code, 0, "see the script: %d",
+                 rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0)->exit_code);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "h1.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
+TEST(oci, too_much_memory_is_told_as_such)
+{
+    static const struct str args[] = {
+        {"/bin/sh", 7},
+        {"-c", 2},
+        {"exec busybox dd if=/dev/zero of=/dev/null bs=200M count=1", 57}};
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!oci_open(&r))
+        return;
+    oci_fill(&r, &spec, "m1.main.0", RIG_RUNS);
+    spec.container.args = args;
+    spec.memory_max_bytes = 32 << 20;
+    cr_assert_eq(run(&r, &spec)->code, ERR_OK);
+    const struct runtime_event *end = rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0);
+    cr_assert_eq(end->exit_code, 137);
+    cr_assert(end->oom_killed);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "m1.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
+TEST(oci, a_terminal_is_one_stream)
+{
+    static const struct str args[] = {
+        {"/bin/sh", 7}, {"-c", 2}, {"[ -t 0 ] && [ -t 1 ] && echo yes; exit 4", 40}};
+    struct rig r = {0};
+    struct runtime_spec spec;
+    struct buf log;
+    if (!oci_open(&r))
+        return;
+    oci_fill(&r, &spec, "t1.main.0", RIG_RUNS);
+    spec.container.args = args;
+    spec.container.tty = true;
+    const struct runtime_event *ev = run(&r, &spec);
+    cr_assert_eq(ev->code, ERR_OK, "%s", ev->text);
+    cr_assert_eq(rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0)->exit_code, 4);
+    buf_init(&log, 4096);
+    cr_assert_eq(fs_read(own.log, &log, NULL), ERR_OK);
+    cr_assert(memmem(log.at, log.len, " stdout F yes\r\n", 15) != NULL);
+    buf_free(&log);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "t1.main.0"));
+    rig_close(&oci_rig, &r);
+}
