@@ -298,7 +298,7 @@ static bool canon_message(struct canon *c, const struct schema_message *m, struc
             return false;
     }
     if (r.broken) {
-        (void)err_set(&c->err, ERR_CORRUPT, "proto: not the bytes of a " STR_FMT, STR_ARG(m->name));
+        (void)err_set(&c->err, ERR_CORRUPT, "unexpected EOF");
         return false;
     }
     if (!in_order)
@@ -344,6 +344,8 @@ enum err_code transcode_open(struct str bytes, struct transcode_envelope *out, s
         return err_set(e, ERR_INVALID,
                        "provided data does not appear to be a protobuf message, "
                        "expected prefix [107 56 115 0]");
+    if (bytes.len == magic.len)
+        return err_set(e, ERR_INVALID, "empty body");
     struct wire_reader r = wire_read(str_slice(bytes, magic.len, bytes.len));
     while (wire_next(&r, &w)) {
         if (w.number == UNKNOWN_TYPE_META && w.type == WIRE_BYTES) {
@@ -353,9 +355,10 @@ enum err_code transcode_open(struct str bytes, struct transcode_envelope *out, s
             found.raw = w.bytes;
         }
     }
-    if (r.broken || !transcode_is_text(found.head.api_version) ||
-        !transcode_is_text(found.head.kind))
-        return err_set(e, ERR_CORRUPT, "proto: not the bytes of an Unknown");
+    if (r.broken)
+        return err_set(e, ERR_CORRUPT, "unexpected EOF");
+    if (!transcode_is_text(found.head.api_version) || !transcode_is_text(found.head.kind))
+        return err_set(e, ERR_INVALID, "proto: the envelope's texts are no UTF-8, or hold NUL");
     *out = found;
     return ERR_OK;
 }

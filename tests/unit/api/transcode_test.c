@@ -299,6 +299,10 @@ TEST(transcode, reads_other_peoples_protobuf)
     transcode_wrap(&got, &text);
     cr_expect(str_eq(buf_str(&text), body));
     cr_expect_eq(transcode_open(STR("{}"), &got, &e), ERR_INVALID);
+    cr_expect_eq(transcode_open(STR("k8s\0"), &got, &e), ERR_INVALID);
+    cr_expect_str_eq(e.text, "empty body");
+    cr_expect_eq(transcode_open(STR("k8s\0\xff"), &got, &e), ERR_CORRUPT);
+    cr_expect_str_eq(e.text, "unexpected EOF");
     end();
 }
 
