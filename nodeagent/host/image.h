@@ -48,6 +48,7 @@ struct image_limits {
 struct image_config {
     struct str name;   /* "docker.io/library/busybox:latest" */
     struct str digest; /* Of the manifest. */
+    struct str config; /* Digest of the configuration. */
     struct str user, cwd, stop_signal;
     const struct str *entrypoint, *cmd, *env;
     uint32_t entrypoint_count, cmd_count, env_count;
@@ -99,8 +100,9 @@ struct image_user {
 MUST_USE enum err_code image_user_find(const char *rootfs, struct str user, struct image_user *out,
                                        struct err *e);
 
-/* Removes layers and blobs that no name in keep (full names) leads to, oldest first, until the rest
- * fits into bytes_max; names go before the layers they lead to. in_use: digests of mounted images. */
+/* Removes names, layers and blobs that nothing in keep leads to, oldest first, until the rest fits
+ * into bytes_max. keep must name (in full) every image that is mounted, or its layers' digests: what
+ * it holds stays, however large. */
 struct images_keep {
     const struct str *names, *digests;
     uint32_t names_count, digests_count;

@@ -152,7 +152,9 @@ enum err_code image__read(const struct image_place *p, struct arena *a, struct i
     if (code == ERR_OK)
         code = read_layers(manifest, &c, e);
     if (code == ERR_OK)
-        code = read_blob(p, json_text(json_path(manifest, "config.digest")), a, &config, e);
+        c.config = json_text(json_path(manifest, "config.digest"));
+    if (code == ERR_OK)
+        code = read_blob(p, c.config, a, &config, e);
     if (code != ERR_OK)
         return code;
     const struct json *run = json_find(config, STR("config"));

@@ -141,3 +141,34 @@ TEST(image, a_changed_blob_is_not_unpacked)
                  ERR_CORRUPT, "%s", e.text);
     close_shelf();
 }
+
+TEST(image, garbage_goes_and_what_is_used_stays)
+{
+    struct image_config image;
+    struct err e;
+    char script[512], path[256];
+    uint64_t removed = 0;
+    struct str name = STR("docker-archive:box.tar");
+    struct images_keep keep = {.names = &name, .names_count = 1};
+    if (!open_shelf() || access("/usr/bin/skopeo", X_OK) != 0)
+        return;
+    snprintf(script, sizeof script,
+             "skopeo --insecure-policy copy -q oci:%s/busybox:latest docker-archive:%s/box.tar",
+             shelf.import, shelf.import);
+    cr_assert_eq(system(script), 0);
+    cr_assert_eq(
+        image_ensure(shelf.store, name, IMAGE_IF_NOT_PRESENT, STR(""), &shelf.arena, &image, &e),
+        ERR_OK, "%s", e.text);
+    cr_assert_eq(images_collect(shelf.store, &keep, 0, &removed, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(removed, 0, "all of it is used");
+    cr_assert_eq(image_find(shelf.store, name, &shelf.arena, &image, &e), ERR_OK, "%s", e.text);
+    keep.names_count = 0;
+    cr_assert_eq(images_collect(shelf.store, &keep, (uint64_t)1 << 40, &removed, &e), ERR_OK);
+    cr_assert_eq(removed, 0, "there is room");
+    cr_assert_eq(images_collect(shelf.store, &keep, 0, &removed, &e), ERR_OK, "%s", e.text);
+    cr_assert_gt(removed, 500000, "two copies of busybox");
+    snprintf(path, sizeof path, "%s/layers", shelf.images);
+    cr_assert_eq(rmdir(path), 0, "a layer is left");
+    cr_assert_eq(image_find(shelf.store, name, &shelf.arena, &image, &e), ERR_NOT_FOUND);
+    close_shelf();
+}
