@@ -227,6 +227,7 @@ static void say_placed(struct core *c, struct candidate *w, const char *node)
 {
     if (w->pod != NULL) {
         w->pod->spec->node_name = (char *)node;
+        w->pod->status->message = NULL;
         status_pod_condition(c, w->pod->status, "PodScheduled", true, NULL, STR(""));
     } else {
         w->machine->status->node_name = (char *)node;
@@ -241,6 +242,7 @@ static void say_waiting(struct core *c, struct candidate *w)
 {
     if (w->pod != NULL) {
         status_pod_condition(c, w->pod->status, "PodScheduled", false, w->reason, str_of(w->why));
+        w->pod->status->message = w->why; /* Where `kubectl describe` shows it, too. */
     } else {
         status_machine_phase(c, w->machine->status, "Pending");
         status_machine_condition(c, w->machine->status, "PodScheduled", false, w->reason,
