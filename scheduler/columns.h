@@ -47,7 +47,7 @@ struct columns_hot {
     uint32_t left, version; /* left: exact. version changes with every entry. */
     uint32_t cpu_milli;     /* Free in the shared pool. */
     uint8_t threads_min, threads_max, numa_count; /* Of the machine's cores. */
-    uint8_t unused[9];
+    uint8_t has_devices, unused[8];
     uint16_t cores[8], memory[8]; /* By NUMA node; memory in units of 64 MiB, rounded down. */
 };
 _Static_assert(sizeof(struct columns_hot) == 64, "one cache line");

@@ -26,7 +26,7 @@ uint64_t cost__devices_free(const struct node *n)
     return free;
 }
 
-static uint64_t devices_wanted(const struct request *r)
+uint64_t cost__devices_wanted(const struct request *r)
 {
     uint64_t wanted = 0;
     for (uint32_t i = 0; i < r->devices_count; i++)
@@ -111,7 +111,7 @@ uint64_t cost__taken(const struct ledger *l, const struct request *r, const stru
 {
     uint64_t cores = r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(s, r);
     return left(l, 1000 * cores * s->core_threads_max + r->shared_milli,
-                r->memory_bytes + r->overhead_bytes, devices_wanted(r));
+                r->memory_bytes + r->overhead_bytes, cost__devices_wanted(r));
 }
 
 int64_t cost__split(uint32_t sockets, uint32_t numa)
@@ -128,6 +128,9 @@ int64_t cost__packing(const struct request *r, uint64_t node_left, uint64_t take
 int64_t cost__packing_of(const struct ledger *l, const struct node *n, const struct request *r,
                          const struct fit *f)
 {
-    return cost__packing(r, cost__left(l, n), cost__taken(l, r, n->shape),
-                         cost__split(f->sockets, f->numa));
+    int64_t packing = cost__packing(r, cost__left(l, n), cost__taken(l, r, n->shape),
+                                    cost__split(f->sockets, f->numa));
+    if (r->choice == CHOICE_SPREAD || n->devices_count == 0 || l->mix.count == 0)
+        return packing;
+    return packing + mix__cost(l, n, r, f->devices, f->devices_count, mix__fragments(l, n));
 }

@@ -42,6 +42,9 @@ struct ledger *ledger_new(const struct ledger_limits *limits)
     columns_init(&l->columns);
     l->facts_log = mem_zalloc(FACTS_LOG, sizeof *l->facts_log);
     l->terms_serial = 1;
+    l->mix.next = 1;
+    l->mix.seen = mem_alloc(MIX_SHAPES_MAX * sizeof *l->mix.seen);
+    l->mix.shapes = mem_alloc(MIX_USUAL_MAX * sizeof *l->mix.shapes);
     cost__reset(l);
     return l;
 }
@@ -62,6 +65,8 @@ void ledger_free(struct ledger *l)
     terms__fini(l);
     columns_fini(&l->columns);
     mem_free(l->facts_log);
+    mem_free(l->mix.seen);
+    mem_free(l->mix.shapes);
     mem_free(l->rules_scratch);
     for (uint32_t i = 0; i < l->nodes.count; i++)
         node__free(l, l->nodes.at[i]);
@@ -89,6 +94,7 @@ struct names *ledger_names(struct ledger *l)
 void ledger__node_changed(struct ledger *l, uint32_t node, bool facts)
 {
     node__rehash(ledger__node(l, node));
+    ledger__node(l, node)->fragments_epoch = 0;
     if (facts)
         l->facts_log[l->facts_end++ % FACTS_LOG] = node;
     ledger__node_log(l, node);
@@ -141,6 +147,7 @@ static enum err_code place(struct ledger *l, const struct request *r, bool plain
         rc = intern(l, r, &c, &own, e);
     if (rc != ERR_OK)
         return rc;
+    mix__arrived(l, c);
     uint32_t node = plain                     ? place__plain(l, &c->r, own, &f)
                     : search__is_named(&c->r) ? search__place_named(l, c, own, &f)
                                               : shortlist__place(l, c, own, &f);

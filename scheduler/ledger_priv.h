@@ -33,6 +33,7 @@ struct class
     size_t bytes;
     struct shortlist *lists;   /* What is remembered for it (shortlist.h). */
     struct class_terms *terms; /* NULL: none. */
+    uint32_t mix_seen;         /* Where its shape was in the mix. */
     struct request r; /* Points into its own block; labels, cookie, started, gang are not part. */
 };
 
@@ -81,6 +82,21 @@ uint32_t table__add(struct table *t, void *thing);
 void table__remove(struct table *t, uint32_t id);
 void table__fini(struct table *t);
 
+/* Usual requests, as far as devices are concerned, and how usual (mix.c). */
+enum { MIX_SHAPES_MAX = 1024, MIX_USUAL_MAX = 128, MIX_MODELS_MAX = 8 };
+
+struct mix_shape {
+    uint32_t cpu_milli, device_class, count, units, models_count;
+    uint32_t models[MIX_MODELS_MAX];
+    uint64_t arrived, weight; /* How often so far; its part of the usual ones. */
+};
+
+struct mix {
+    uint64_t arrived, next, epoch, faded;
+    uint32_t seen_count, count;      /* Shapes seen; usual ones. */
+    struct mix_shape *seen, *shapes; /* The usual ones are copies. */
+};
+
 struct ledger {
     struct ledger_limits limits;
     struct names names;
@@ -98,6 +114,8 @@ struct ledger {
     uint32_t prefer_nodes;                       /* Nodes with a taint PreferNoSchedule. */
     struct shortlist *list_newest, *list_oldest; /* By last use. */
     uint64_t cache_bytes, builds;
+    struct mix mix;
+    bool has_devices;                     /* Some node has, or had. */
     struct shortlist_rule *rules_scratch; /* Of the request at hand. */
     uint32_t rules_size;
     struct hold **holds; /* Chunks. */

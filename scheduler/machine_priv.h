@@ -97,8 +97,10 @@ struct node {
     uint32_t pods_max, holds_count; /* holds_count: whose rows are taken. */
     uint32_t hold_first;            /* Head of their list. */
     uint64_t content;               /* Hash of what does not change with holds; without the name. */
-    uint64_t tie;                   /* Hash of everything, content and state: breaks ties. */
-    char *marked;                   /* Why it takes nothing; NULL when it does. */
+    uint64_t fragments,
+        fragments_epoch; /* Of its devices, at that epoch of the mix; 0: not known. */
+    uint64_t tie;        /* Hash of everything, content and state: breaks ties. */
+    char *marked;        /* Why it takes nothing; NULL when it does. */
 };
 
 #endif /* SCHEDULER_MACHINE_PRIV_H */

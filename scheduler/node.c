@@ -91,6 +91,7 @@ static bool node_is_avoided(const struct node *n)
 static void node_came(struct ledger *l, const struct node *n)
 {
     bool avoided = node_is_avoided(n);
+    l->has_devices |= n->devices_count > 0;
     l->rules_epoch += avoided && l->prefer_nodes == 0;
     l->prefer_nodes += avoided;
     node_scales(l, cost__node_came(l, n));

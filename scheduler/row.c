@@ -43,7 +43,8 @@ void columns__row(const struct ledger *l, const struct node *n, struct columns_r
                                     .cpu_milli = pool > held ? (uint32_t)(pool - held) : 0,
                                     .threads_min = (uint8_t)n->shape->core_threads_min,
                                     .threads_max = (uint8_t)n->shape->core_threads_max,
-                                    .numa_count = (uint8_t)n->shape->numa_count};
+                                    .numa_count = (uint8_t)n->shape->numa_count,
+                                    .has_devices = n->devices_count > 0};
     for (uint32_t i = 0; i < n->shape->numa_count; i++) {
         out->hot.cores[i] = n->cores_free[i];
         out->hot.memory[i] = column(n->numa[i].memory_free >> COLUMN_MEMORY_SHIFT);

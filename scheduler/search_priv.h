@@ -111,6 +111,7 @@ uint64_t cost__devices_free(const struct node *n);
 bool cost__node_came(struct ledger *l, const struct node *n);
 bool cost__node_went(struct ledger *l, const struct node *n);
 void cost__reset(struct ledger *l);
+uint64_t cost__devices_wanted(const struct request *r);
 uint64_t cost__left(const struct ledger *l, const struct node *n); /* Before anything is placed. */
 uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s);
 int64_t cost__packing(const struct request *r, uint64_t node_left, uint64_t taken, int64_t split);
@@ -125,6 +126,13 @@ struct cost place__cost(const struct ledger *l, const struct node *n, const stru
                         const struct pods_view *pods, const struct fit *f);
 uint32_t place__plain(const struct ledger *l, const struct request *r, const struct labels *own,
                       struct fit *out);
+
+/* ---- mix.c ---- */
+void mix__arrived(struct ledger *l, struct class *c); /* Learns; may end an epoch. */
+uint64_t mix__fragments(const struct ledger *l, const struct node *n);
+int64_t mix__cost(const struct ledger *l, const struct node *n, const struct request *r,
+                  const struct fit_device *devices, uint32_t devices_count, uint64_t before);
+int64_t mix__gain_most(const struct ledger *l, const struct request *r);
 
 /* ---- row.c ---- */
 void columns__row(const struct ledger *l, const struct node *n, struct columns_row *out);

@@ -265,6 +265,7 @@ static void list_shape(struct ledger *l, struct shortlist *sl, const struct prof
     sl->rules = mem_alloc((sl->rules_count + 1) * sizeof *sl->rules);
     if (sl->rules_count > 0)
         memcpy(sl->rules, now, sl->rules_count * sizeof *now);
+    sl->gain_most = r->choice == CHOICE_SPREAD ? 0 : mix__gain_most(l, r);
     list_groups(sl);
     for (uint32_t i = 0; i < sl->rules_count; i++)
         sl->has_costs |= !sl->rules[i].coarse &&
@@ -408,12 +409,37 @@ static int64_t packing_unsplit(const struct ledger *l, const struct shortlist *s
     return cost__packing(r, hot->left, taken, 0);
 }
 
-static bool heavy_fits(const struct node *n, const struct request *r, int64_t *out_split)
+/* What fragments on the node's devices cost; the part before is remembered by the node. */
+static int64_t fragments_cost(const struct ledger *l, struct node *n, const struct request *r,
+                              const struct fit_device *devices, uint32_t count)
+{
+    if (n->devices_count == 0 || l->mix.count == 0 || r->choice == CHOICE_SPREAD)
+        return 0;
+    if (n->fragments_epoch != l->mix.epoch) {
+        n->fragments = mix__fragments(l, n);
+        n->fragments_epoch = l->mix.epoch;
+    }
+    return mix__cost(l, n, r, devices, count, n->fragments);
+}
+
+static bool heavy_fits(const struct ledger *l, struct node *n, const struct request *r,
+                       int64_t *out_extra)
 {
     struct fit f;
     if (fit__node(n, r, false, &f) != EXPLAIN_FITS)
         return false;
-    *out_split = cost__split(f.sockets, f.numa);
+    *out_extra =
+        cost__split(f.sockets, f.numa) + fragments_cost(l, n, r, f.devices, f.devices_count);
+    return true;
+}
+
+static bool light_fits(const struct ledger *l, uint32_t node, const struct request *r,
+                       int64_t *out_extra)
+{
+    if (!search__light(l, node, r, out_extra))
+        return false;
+    if (l->columns.hot[node].has_devices)
+        *out_extra += fragments_cost(l, ledger__node(l, node), r, NULL, 0);
     return true;
 }
 
@@ -421,10 +447,11 @@ static void list_offer(struct ledger *l, struct shortlist *sl, uint32_t node)
 {
     const struct request *r = &sl->class->r;
     struct shortlist_group *g = sl->topos_count == 0 ? &sl->groups[0] : group_of(sl, node);
-    struct shortlist_entry entry = {.cost = {.packing = packing_unsplit(l, sl, node),
-                                             .tie = l->columns.hot[node].tie,
-                                             .node = node},
-                                    .version = l->columns.hot[node].version};
+    struct shortlist_entry entry = {
+        .cost = {.packing = packing_unsplit(l, sl, node) - sl->gain_most,
+                 .tie = l->columns.hot[node].tie,
+                 .node = node},
+        .version = l->columns.hot[node].version};
     if (sl->allowed != NULL && !(sl->allowed[node / 64] >> node % 64 & 1))
         return;
     if (sl->has_costs)
@@ -435,11 +462,11 @@ static void list_offer(struct ledger *l, struct shortlist *sl, uint32_t node)
         return;
     if (r->ports_count > 0 && !rules__ports(ledger__node(l, node), r))
         return;
-    int64_t split;
-    if (sl->is_heavy ? !heavy_fits(ledger__node(l, node), r, &split)
-                     : !search__light(l, node, r, &split))
+    int64_t extra;
+    if (sl->is_heavy ? !heavy_fits(l, ledger__node(l, node), r, &extra)
+                     : !light_fits(l, node, r, &extra))
         return;
-    entry.cost.packing += split;
+    entry.cost.packing += extra + sl->gain_most;
     if (!g->limited || cost__less(&entry.cost, &g->limit))
         heap_push(l, sl, g, &entry);
 }
@@ -461,7 +488,8 @@ static struct columns_want want_now(const struct shortlist *sl)
         most = sl->groups[i].limit.packing > most ? sl->groups[i].limit.packing : most;
     }
     bool spread = sl->class->r.choice == CHOICE_SPREAD;
-    int64_t left = spread ? (int64_t)sl->taken_least - most : most + (int64_t)sl->taken_most;
+    int64_t left =
+        spread ? (int64_t)sl->taken_least - most : most + sl->gain_most + (int64_t)sl->taken_most;
     if (left < 0)
         left = 0;
     uint64_t units = min_u64((uint64_t)left >> COLUMN_LEFT_SHIFT, COLUMN_MAX);

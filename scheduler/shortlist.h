@@ -57,10 +57,11 @@ struct shortlist {
     uint64_t epoch;
     size_t bytes, own_bytes; /* own: without what a new build frees. */
     bool built;
-    bool has_rules; /* Rules of nodes: allowed says who passes. */
-    bool has_costs; /* Preferences of nodes: what is left over is no bound. */
-    bool is_heavy;  /* Sums do not tell whether it fits: the same. */
-    bool is_single; /* Too many combinations of domains: nothing can be remembered. */
+    bool has_rules;    /* Rules of nodes: allowed says who passes. */
+    bool has_costs;    /* Preferences of nodes: what is left over is no bound. */
+    bool is_heavy;     /* Sums do not tell whether it fits: the same. */
+    bool is_single;    /* Too many combinations of domains: nothing can be remembered. */
+    int64_t gain_most; /* The most a placement can lower the cost of fragments. */
     uint64_t taken_least, taken_most;              /* Off what is left over, by machine. */
     uint64_t taken[TOPOLOGY_CORE_THREADS_MAX + 1]; /* By threads per core; TAKEN_UNKNOWN. */
     struct columns_want want;
