@@ -97,21 +97,26 @@ static uint64_t left(const struct ledger *l, uint64_t cpu_milli, uint64_t memory
            share(device_units, l->device_scale);
 }
 
+/* On a node with devices these are what is scarce, and memory is not counted. */
 uint64_t cost__left(const struct ledger *l, const struct node *n)
 {
     uint64_t memory = 0, cpu = 1000ull * n->pool_threads;
     uint64_t held = n->system_cpu_milli + n->shared_held;
+    cpu = cpu > held ? cpu - held : 0;
+    if (n->devices_count > 0)
+        return left(l, cpu, 0, cost__devices_free(n));
     for (uint32_t i = 0; i < n->shape->numa_count; i++)
         memory += n->numa[i].memory_free;
-    return left(l, cpu > held ? cpu - held : 0, memory,
-                n->devices_count == 0 ? 0 : cost__devices_free(n));
+    return left(l, cpu, memory, 0);
 }
 
-uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s)
+uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s,
+                     bool has_devices)
 {
     uint64_t cores = r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(s, r);
-    return left(l, 1000 * cores * s->core_threads_max + r->shared_milli,
-                r->memory_bytes + r->overhead_bytes, cost__devices_wanted(r));
+    uint64_t cpu = 1000 * cores * s->core_threads_max + r->shared_milli;
+    return has_devices ? left(l, cpu, 0, cost__devices_wanted(r))
+                       : left(l, cpu, r->memory_bytes + r->overhead_bytes, 0);
 }
 
 int64_t cost__split(uint32_t sockets, uint32_t numa)
@@ -128,8 +133,9 @@ int64_t cost__packing(const struct request *r, uint64_t node_left, uint64_t take
 int64_t cost__packing_of(const struct ledger *l, const struct node *n, const struct request *r,
                          const struct fit *f)
 {
-    int64_t packing = cost__packing(r, cost__left(l, n), cost__taken(l, r, n->shape),
-                                    cost__split(f->sockets, f->numa));
+    int64_t packing =
+        cost__packing(r, cost__left(l, n), cost__taken(l, r, n->shape, n->devices_count > 0),
+                      cost__split(f->sockets, f->numa));
     if (r->choice == CHOICE_SPREAD || n->devices_count == 0 || l->mix.count == 0)
         return packing;
     return packing + mix__cost(l, n, r, f->devices, f->devices_count, mix__fragments(l, n));

@@ -10,11 +10,11 @@
  */
 #include "scheduler/search_priv.h"
 
-enum { WEIGHT_ONE = 1 << 16, USUAL_PERCENT = 95, STEP_FIRST = 64, FADE_EVERY = 1 << 16 };
+enum { WEIGHT_ONE = 1 << 16, STEP_FIRST = 16, STEP_PART = 16, FADE_EVERY = 1 << 16 };
 
-/* A thousandth of fragment weighs as much as 1/25 of 2^-20 shares: reference runs on traces of GPU
- * clusters were best when fragments came first and left-over decided between near equals. */
-enum { FRAGMENT_COST = (1 << 20) / 25 };
+/* One device that becomes a fragment weighs as much as 28 times all that the largest node can have
+ * left of one kind: fragments come first, and what is left over decides between near equals. */
+enum { FRAGMENT_COST = (1 << 20) * 7 / 250 };
 
 static bool shape_equal(const struct mix_shape *a, const struct mix_shape *b)
 {
@@ -73,7 +73,7 @@ void mix__arrived(struct ledger *l, struct class *c)
     if (++m->arrived < m->next)
         return;
     mix_choose(m);
-    m->next = m->arrived + max_u64(STEP_FIRST, min_u64(m->arrived / 4, FADE_EVERY));
+    m->next = m->arrived + max_u64(STEP_FIRST, min_u64(m->arrived / STEP_PART, FADE_EVERY));
     m->epoch++;
     l->rules_epoch++; /* Every cost changed. */
 }
@@ -106,23 +106,20 @@ static void usual_insert(struct mix *m, const struct mix_shape *s)
 
 static void mix_choose(struct mix *m)
 {
-    uint64_t all = 0, chosen = 0;
-    uint32_t keep = 0;
+    uint64_t all = 0;
     bool fades = m->arrived / FADE_EVERY > m->faded;
 
     m->faded += fades;
     m->count = 0;
     for (uint32_t i = 0; i < m->seen_count; i++) {
         m->seen[i].arrived >>= fades; /* What came long ago counts less and less. */
-        all += m->seen[i].arrived;
         if (m->seen[i].arrived > 0)
             usual_insert(m, &m->seen[i]);
     }
-    while (keep < m->count && chosen * 100 < all * USUAL_PERCENT)
-        chosen += m->shapes[keep++].arrived;
-    m->count = keep;
-    for (uint32_t i = 0; i < keep; i++)
-        m->shapes[i].weight = m->shapes[i].arrived * WEIGHT_ONE / chosen;
+    for (uint32_t i = 0; i < m->count; i++)
+        all += m->shapes[i].arrived;
+    for (uint32_t i = 0; i < m->count; i++)
+        m->shapes[i].weight = m->shapes[i].arrived * WEIGHT_ONE / all;
 }
 
 /* ---- measuring ---- */

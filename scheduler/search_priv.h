@@ -113,7 +113,8 @@ bool cost__node_went(struct ledger *l, const struct node *n);
 void cost__reset(struct ledger *l);
 uint64_t cost__devices_wanted(const struct request *r);
 uint64_t cost__left(const struct ledger *l, const struct node *n); /* Before anything is placed. */
-uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s);
+uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s,
+                     bool has_devices);
 int64_t cost__packing(const struct request *r, uint64_t node_left, uint64_t taken, int64_t split);
 int64_t cost__packing_of(const struct ledger *l, const struct node *n, const struct request *r,
                          const struct fit *f);

@@ -189,12 +189,14 @@ static void list_wants(struct ledger *l, struct shortlist *sl)
     sl->taken_most = 0;
     while ((entry = map_next(&l->shapes, &at)) != NULL) {
         const struct shape *s = entry->value;
-        uint64_t taken = cost__taken(l, r, s);
         cores = min_u32(cores, fit__cores_wanted(s, r));
-        sl->taken_least = min_u64(sl->taken_least, taken);
-        sl->taken_most = max_u64(sl->taken_most, taken);
-        if (s->core_threads_min == s->core_threads_max)
-            sl->taken[s->core_threads_max] = taken;
+        for (uint32_t devices = 0; devices < 2; devices++) {
+            uint64_t taken = cost__taken(l, r, s, devices);
+            sl->taken_least = min_u64(sl->taken_least, taken);
+            sl->taken_most = max_u64(sl->taken_most, taken);
+            if (s->core_threads_min == s->core_threads_max)
+                sl->taken[devices][s->core_threads_max] = taken;
+        }
     }
     for (uint32_t i = 0; i < r->devices_count; i++) {
         whole += r->devices[i].units == 0 ? r->devices[i].count : 0;
@@ -404,8 +406,8 @@ static int64_t packing_unsplit(const struct ledger *l, const struct shortlist *s
     const struct columns_hot *hot = &l->columns.hot[node];
     const struct request *r = &sl->class->r;
     uint64_t taken = hot->threads_min == hot->threads_max
-                         ? sl->taken[hot->threads_max]
-                         : cost__taken(l, r, ledger__node(l, node)->shape);
+                         ? sl->taken[hot->has_devices][hot->threads_max]
+                         : cost__taken(l, r, ledger__node(l, node)->shape, hot->has_devices);
     return cost__packing(r, hot->left, taken, 0);
 }
 

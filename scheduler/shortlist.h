@@ -62,8 +62,9 @@ struct shortlist {
     bool is_heavy;     /* Sums do not tell whether it fits: the same. */
     bool is_single;    /* Too many combinations of domains: nothing can be remembered. */
     int64_t gain_most; /* The most a placement can lower the cost of fragments. */
-    uint64_t taken_least, taken_most;              /* Off what is left over, by machine. */
-    uint64_t taken[TOPOLOGY_CORE_THREADS_MAX + 1]; /* By threads per core; TAKEN_UNKNOWN. */
+    uint64_t taken_least, taken_most; /* Off what is left over, by machine. */
+    uint64_t taken[2]
+                  [TOPOLOGY_CORE_THREADS_MAX + 1]; /* With devices or not, by threads per core. */
     struct columns_want want;
     uint64_t *allowed; /* Bitmap of nodes. */
     uint32_t allowed_words;
