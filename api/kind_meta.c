@@ -131,7 +131,10 @@ static void name_validate(const struct kind *k, struct kind_call *c, const Meta_
     }
     if (given.len == 0 && start.len == 0)
         causes_add(&c->causes, CAUSE_REQUIRED, &name, "name or generateName is required");
-    else if (given.len > 0)
+    if (given.len == 0 && start.len > 0) /* What the core would make of it. */
+        given = arena_printf(c->arena, STR_FMT STR_FMT, STR_ARG(str_slice(start, 0, 58)),
+                             STR_ARG(kind_suffix(c)));
+    if (given.len > 0)
         names_check(&c->causes, &name, given, k->name_rule(given));
 }
 

@@ -243,7 +243,7 @@ void rest_refuse(struct rest_request *r, uint32_t code, struct str text, uint32_
     status_set(&c.status, &r->arena, row, STR_FMT, STR_ARG(text));
     c.status.retry_after = retry_after_s;
     c.status.has_details = row == STATUS_FORBIDDEN;
-    if (row == STATUS_FORBIDDEN && r->at.is_resource)
+    if ((row == STATUS_FORBIDDEN || row == STATUS_NOT_FOUND) && r->at.is_resource)
         status_details(&c.status, r->at.group, r->at.resource, r->at.name);
     reply_status(&c);
 }

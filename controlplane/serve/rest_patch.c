@@ -145,6 +145,7 @@ static bool patch_once(struct call *c, struct str *out_raw)
     const struct patch_type *type = type_of(c->r->content_type);
     struct transcode_json how = {c->schema->api_version, c->schema->kind, 0};
     struct transcode_notes *notes = arena_zalloc(a, 1, sizeof *notes);
+    struct transcode_notes *twice = arena_zalloc(a, 1, sizeof *twice);
     struct json *tree = NULL, *patch = NULL;
     struct str refusal;
     struct buf raw;
@@ -152,9 +153,11 @@ static bool patch_once(struct call *c, struct str *out_raw)
     if (!patch_parse(c, type, &patch) || !change_find(c))
         return false;
     enum err_code rc = transcode_to_tree(c->schema->message, entry_raw(w->old), &how, a, &tree, &e);
-    if (rc != ERR_OK || notes == NULL)
+    if (rc == ERR_OK && (notes == NULL || twice == NULL))
+        rc = arena_status(a, &e);
+    if (rc != ERR_OK)
         return status_err(&c->status, a, &e);
-    twice_given(patch, NULL, notes, a);
+    twice_given(patch, NULL, twice, a);
     rc = type->apply(c, &tree, patch, &e);
     if (rc != ERR_OK)
         return not_applied(c, type, &e);
@@ -167,8 +170,10 @@ static bool patch_once(struct call *c, struct str *out_raw)
     buf_free(&raw);
     if (rc != ERR_OK)
         return bad_result(c, tree, str_of(e.text));
+    for (uint32_t i = 0; i < notes->count && twice->count < TRANSCODE_NOTES_MAX; i++)
+        twice->at[twice->count++] = notes->at[i];
     enum strictness said = w->attempts > 0 ? FIELDS_IGNORE : w->strictness;
-    return body_notes(c, said, notes, &refusal) || bad_result(c, tree, refusal);
+    return body_notes(c, said, twice, &refusal) || bad_result(c, tree, refusal);
 }
 
 static void patch_again(struct call *c)
