@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { HELD_MAX = 1000000, NODE_PREFIX = 24 };
+enum { HELD_MAX = 1000000, NODE_PREFIX = 24, SPEC_BYTES_MAX = 4 << 20 };
 
 struct cluster *cluster_new(const struct core_config *config)
 {
@@ -41,7 +41,7 @@ void cluster_free(struct cluster *k)
     for (uint32_t at = 0; (e = map_next(&k->nodes, &at)) != NULL;) {
         struct node_state *n = e->value;
         blob_unref(n->reported);
-        blob_unref(n->hardware);
+        cluster_set_hardware(n, NULL);
         mem_free(n);
     }
     map_fini(&k->nodes);
@@ -86,6 +86,7 @@ struct node_state *cluster_node_make(struct core *c, struct str name)
     n = mem_zalloc(1, sizeof *n);
     snprintf(n->name, sizeof n->name, STR_FMT, STR_ARG(name));
     n->index = LEDGER_NODE_NONE;
+    arena_init(&n->spec_arena, SPEC_BYTES_MAX);
     n->subnet_index = UINT32_MAX;
     if (map_put(&c->cluster->nodes, str_of(n->name), n) != ERR_OK) {
         mem_free(n);
@@ -155,13 +156,17 @@ void cluster_unhold(struct core *c, struct held *h)
     held_free(h);
 }
 
-const Baton__NodeHardwareSpec *cluster_hardware(struct core *c, const struct node_state *n)
+void cluster_set_hardware(struct node_state *n, struct blob *hardware)
 {
-    if (n == NULL || n->hardware == NULL)
-        return NULL;
-    ProtobufCAllocator allocator = objects_allocator(&c->turn);
-    return baton__node_hardware_spec__unpack(&allocator, n->hardware->len,
-                                             (const uint8_t *)n->hardware->at);
+    if (n->hardware == hardware)
+        return;
+    ProtobufCAllocator allocator = objects_allocator(&n->spec_arena);
+    blob_unref(n->hardware);
+    arena_free(&n->spec_arena);
+    n->hardware = blob_ref(hardware);
+    n->spec = hardware == NULL ? NULL
+                               : baton__node_hardware_spec__unpack(&allocator, hardware->len,
+                                                                   (const uint8_t *)hardware->at);
 }
 
 struct str cluster_placement_key(struct core *c, struct str workload_key)

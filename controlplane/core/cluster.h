@@ -21,11 +21,13 @@ struct held;
 
 struct node_state {
     char name[CLUSTER_NAME_MAX];
-    uint32_t index;             /* In the ledger; LEDGER_NODE_NONE: not there yet. */
-    uint64_t session;           /* 0: none. */
-    bool greeted;               /* Its Hello was answered: it may be sent things. */
-    struct blob *reported;      /* NodeHardwareSpec as this session's agent sent it; NULL: not. */
-    struct blob *hardware;      /* As stored; NULL: the node was never here. */
+    uint32_t index;          /* In the ledger; LEDGER_NODE_NONE: not there yet. */
+    uint64_t session;        /* 0: none. */
+    bool greeted;            /* Its Hello was answered: it may be sent things. */
+    struct blob *reported;   /* NodeHardwareSpec as this session's agent sent it; NULL: not. */
+    struct blob *hardware;   /* As stored; NULL: the node was never here. */
+    struct arena spec_arena; /* The same as a struct: every placement looks into it. */
+    const Baton__NodeHardwareSpec *spec;
     struct instant lease_until; /* NotReady from here on. */
     bool ready;
     char subnet[32]; /* Its part of the pod network. */
@@ -72,7 +74,8 @@ struct held *cluster_held_hold(struct core *c, uint64_t hold);
 struct held *cluster_hold(struct core *c, struct str key, struct str workload_key,
                           struct node_state *n);
 void cluster_unhold(struct core *c, struct held *h); /* Releases what the ledger has for it. */
-const Baton__NodeHardwareSpec *cluster_hardware(struct core *c, const struct node_state *n);
+/* Takes a reference. NULL: forgotten. */
+void cluster_set_hardware(struct node_state *n, struct blob *hardware);
 
 /* The workload's key becomes the Placement's: PLURAL.NAME in the same namespace. */
 struct str cluster_placement_key(struct core *c, struct str workload_key);

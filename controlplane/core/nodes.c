@@ -299,14 +299,6 @@ static void describe(struct core *c, struct node_state *n, const Baton__NodeHard
     }
 }
 
-static const Baton__NodeHardwareSpec *unpack(struct core *c, const struct blob *b)
-{
-    ProtobufCAllocator allocator = objects_allocator(&c->turn);
-    return b == NULL
-               ? NULL
-               : baton__node_hardware_spec__unpack(&allocator, b->len, (const uint8_t *)b->at);
-}
-
 static void put_hardware(struct core *c, struct node_state *n, struct stage *s,
                          const Baton__NodeHardwareSpec *spec)
 {
@@ -342,8 +334,7 @@ static enum reconcile forget(struct core *c, struct node_state *n)
     if (n->index != LEDGER_NODE_NONE)
         ledger_node_remove(c->cluster->ledger, n->index);
     n->index = LEDGER_NODE_NONE;
-    blob_unref(n->hardware);
-    n->hardware = NULL;
+    cluster_set_hardware(n, NULL);
     bool deleted = core_find(c, key) == NULL || core_delete(c, key, STR(""), 0, "");
     return deleted ? RECONCILE_DONE : RECONCILE_LATER;
 }
@@ -381,11 +372,9 @@ enum reconcile nodes_reconcile(struct core *c, struct str key)
     if (alive && n->lease_until.ns != 0)
         core_mark_at(c, CONTROL_NODES, key, n->lease_until);
     struct cow_entry *e = core_find(c, node);
-    if (n->reported != NULL) {
-        blob_unref(n->hardware);
-        n->hardware = blob_ref(n->reported);
-    }
-    const Baton__NodeHardwareSpec *hw = unpack(c, n->hardware);
+    if (n->reported != NULL)
+        cluster_set_hardware(n, n->reported);
+    const Baton__NodeHardwareSpec *hw = n->spec;
     if (hw == NULL)
         return RECONCILE_DONE; /* Its agent has not said what it has. */
     if (e == NULL && !alive)
@@ -434,7 +423,9 @@ void nodes_loaded(struct core *c)
             continue;
         if (hw->spec->pod_network != NULL && hw->spec->pod_network->subnet != NULL)
             snprintf(n->subnet, sizeof n->subnet, "%s", hw->spec->pod_network->subnet);
-        n->hardware = blob_new(objects_pack(&c->turn, &hw->spec->base));
+        struct blob *bytes = blob_new(objects_pack(&c->turn, &hw->spec->base));
+        cluster_set_hardware(n, bytes);
+        blob_unref(bytes);
         struct cow_entry *object = core_find(c, node_key(c, n));
         Core__Node *node = node_of(c, object);
         n->ready = was_ready(node);

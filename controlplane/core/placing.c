@@ -199,7 +199,7 @@ static Baton__Placement *placement_of(struct core *c, const struct candidate *w,
                                       const struct node_state *n)
 {
     struct names *names = ledger_names(c->cluster->ledger);
-    const Baton__NodeHardwareSpec *hw = cluster_hardware(c, n);
+    const Baton__NodeHardwareSpec *hw = n->spec;
     Baton__Placement *p = message(c, sizeof *p, &baton__placement__descriptor);
     Baton__PlacementSpec *spec = message(c, sizeof *spec, &baton__placement_spec__descriptor);
     Baton__PlacementStatus *status =
@@ -511,7 +511,7 @@ static void restore(struct core *c, struct cow_entry *e)
     h->revision = e->stamp;
     h->released = p->status != NULL && str_is(str_of(p->status->phase), "Released");
     CHECK(map_put(&k->by_uid, str_of(h->uid), h) == ERR_OK);
-    const Baton__NodeHardwareSpec *hw = cluster_hardware(c, n);
+    const Baton__NodeHardwareSpec *hw = n->spec;
     struct placement *rows = arena_alloc(&c->turn, sizeof *rows);
     struct request r = {.memory_bytes = p->spec->memory_bytes,
                         .overhead_bytes = p->spec->overhead_bytes,

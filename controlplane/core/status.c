@@ -260,7 +260,7 @@ static void pod_addresses(struct core *c, Core__Pod *pod, const Agent__WorkloadS
                           const struct node_state *n)
 {
     Core__PodStatus *st = pod->status;
-    const Baton__NodeHardwareSpec *hw = cluster_hardware(c, n);
+    const Baton__NodeHardwareSpec *hw = n->spec;
     const char *host = hw != NULL && hw->n_host_addresses > 0 ? hw->host_addresses[0] : NULL;
     const char *ip = s->n_ips > 0 ? s->ips[0] : pod->spec->host_network ? host : NULL;
     if (host != NULL) {
