@@ -40,7 +40,6 @@ enum schema_special {
 struct schema_field {
     struct str key;  /* "\"hostIP\":", as it stands in JSON */
     struct str json; /* "hostIP" */
-    struct str name; /* "host_ip" */
     uint32_t number;
     enum schema_type type; /* Of one element; of the value where map is set. */
     bool repeated;         /* A list. Never together with map. */

@@ -28,6 +28,15 @@ static inline bool transcode_is_text(struct str s)
     return s.len == 0 || (memchr(s.at, '\0', s.len) == NULL && str_is_utf8(s));
 }
 
+/* The beginning of a client's text for a message: at most max bytes, no character cut. */
+static inline struct str transcode_clip(struct str s, size_t max)
+{
+    size_t len = min_size(s.len, max);
+    while (len < s.len && len > 0 && ((uint8_t)s.at[len] & 0xc0) == 0x80)
+        len--;
+    return (struct str){s.at, len};
+}
+
 /* Is an empty one of these what JSON writes as null, and so the same as none at all? */
 static inline bool transcode_is_null_when_empty(const struct schema_message *m)
 {

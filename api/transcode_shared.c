@@ -51,8 +51,8 @@ static void explain_time(struct str text, bool micro, struct err *e)
     (void)err_set(e, ERR_INVALID,
                   "parsing time \"" STR_FMT "\" as \"2006-01-02T15:04:05%sZ07:00\": cannot parse "
                   "\"" STR_FMT "\" as \"%s\"",
-                  STR_ARG(str_slice(text, 0, 64)), micro ? ".000000" : "",
-                  STR_ARG(str_slice(rest, 0, 64)), want == NULL ? "Z07:00" : want);
+                  STR_ARG(transcode_clip(text, 64)), micro ? ".000000" : "",
+                  STR_ARG(transcode_clip(rest, 64)), want == NULL ? "Z07:00" : want);
 }
 
 /* MicroTime's layout wants exactly six digits behind the point. */

@@ -95,7 +95,6 @@ static void emit_field(struct buf *out, const struct gen_message *m, const struc
     buf_printf(out, "    {.key = {\"\\\"" STR_FMT "\\\":\", %zu}, .json = ", STR_ARG(f->json),
                f->json.len + 3);
     put_str(out, f->json);
-    put_member(out, "name", f->name);
     buf_printf(out, ", .number = %u, .type = %s", f->number, type_name(f));
     put_flag(out, "repeated", f->is_list);
     put_flag(out, "map", f->is_map);

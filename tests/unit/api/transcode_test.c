@@ -243,6 +243,32 @@ TEST(transcode, notes_unknown_and_duplicate_fields)
     end();
 }
 
+/* A name as long as the body, of characters of three bytes: told in part, and still text. */
+TEST(transcode, long_names_are_told_in_part)
+{
+    struct transcode_notes notes;
+    struct err e;
+    begin();
+    buf_add(&text, STR("{\"x"));
+    for (int i = 0; i < 5000; i++)
+        buf_add(&text, STR("\xe2\x82\xac"));
+    buf_add(&text, STR("\":1}"));
+    cr_assert_eq(
+        transcode_from_json(message(CORE "Pod"), buf_str(&text), &arena, &notes, NULL, &bytes, &e),
+        ERR_OK);
+    cr_assert_eq(notes.count, 1);
+    cr_expect(notes.at[0].len > 1000 && notes.at[0].len < 1100 && str_is_utf8(notes.at[0]));
+    cr_expect(str_ends(notes.at[0], STR("\xac\"")));
+    end();
+    fails(CORE "Taint",
+          "{\"timeAdded\":\"1234567890123456789012345678901234567890123456789012345678901"
+          "23\xe2\x82\xac\xe2\x82\xac\"}",
+          ERR_INVALID,
+          "parsing time \"123456789012345678901234567890123456789012345678901234567890123\" as "
+          "\"2006-01-02T15:04:05Z07:00\": cannot parse "
+          "\"56789012345678901234567890123456789012345678901234567890123\xe2\x82\xac\" as \"-\"");
+}
+
 TEST(transcode, puts_kind_and_version_in)
 {
     const struct transcode_json how = {STR("v1"), STR("ConfigMap"), 42};
