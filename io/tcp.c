@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "io/loop_priv.h"
 
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -425,6 +426,29 @@ static int listen_tcp(struct tcp_listener *l, const struct tcp_listen_options *o
     if (rc == 0 && o->shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) != 0)
         rc = UV_ENOTSUP;
     return rc == 0 ? uv_tcp_bind(&l->tcp, (struct sockaddr *)&at, 0) : rc;
+}
+
+enum err_code tcp_port_free(const char *address, uint16_t port, struct err *e)
+{
+    struct sockaddr_storage at = {0};
+    int one = 1;
+
+    if (uv_ip4_addr(address, port, (struct sockaddr_in *)&at) != 0 &&
+        uv_ip6_addr(address, port, (struct sockaddr_in6 *)&at) != 0)
+        return err_set(e, ERR_INVALID, "%s is not an address", address);
+    int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_set(e, ERR_UNAVAILABLE, "socket: %m");
+    /* Connections of an earlier process that linger do not count; a listener does. */
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    bool free = bind(fd, (struct sockaddr *)&at, sizeof at) == 0;
+    int why = errno;
+    close(fd);
+    errno = why;
+    if (free)
+        return ERR_OK;
+    return why == EADDRINUSE ? err_set(e, ERR_CONFLICT, "port %u on %s is in use", port, address)
+                             : err_set(e, ERR_UNAVAILABLE, "bind %s:%u: %m", address, port);
 }
 
 static void listener_closed(uv_handle_t *handle)

@@ -33,6 +33,10 @@ struct tcp_listen_options {
 MUST_USE enum err_code tcp_listen(struct loop_client *c, uint64_t op,
                                   const struct tcp_listen_options *o,
                                   struct tcp_listener **out_listener, struct err *e);
+/* Does nobody listen there? Listeners that share a port would let another program's in as well: ask before
+ * the first of them. ERR_CONFLICT: in use. port 0 is always free. */
+MUST_USE enum err_code tcp_port_free(const char *address, uint16_t port, struct err *e);
+
 uint16_t tcp_listener_port(const struct tcp_listener *l);
 void tcp_listener_pause(struct tcp_listener *l, bool paused); /* Leaves new peers in the backlog. */
 void tcp_listener_close(struct tcp_listener *l);

@@ -12,6 +12,7 @@
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fs.h"
+#include "io/tcp.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -131,17 +132,18 @@ static enum err_code open_fronts(struct batond *b, struct err *e)
                                       .sets_count = 1,
                                       .directory = directory_new(),
                                       .started = clock_now()};
-    for (uint32_t i = 0; i < b->options.io_threads; i++) {
+    enum err_code code = tcp_port_free(o.address, o.port, e);
+    for (uint32_t i = 0; i < b->options.io_threads && code == ERR_OK; i++) {
         o.number = i;
-        enum err_code code = front_open(&o, &b->fronts[i], e);
+        code = front_open(&o, &b->fronts[i], e);
         if (code != ERR_OK)
-            return code;
+            break;
         b->fronts_count++;
         o.port = front_port(b->fronts[0]); /* The first may have let the kernel choose. */
     }
-    for (uint32_t i = 0; i < b->fronts_count; i++)
+    for (uint32_t i = 0; i < b->fronts_count && code == ERR_OK; i++)
         front_start(b->fronts[i]);
-    return ERR_OK;
+    return code;
 }
 
 static void signal_came(struct loop_client *self, const struct io_event *ev)

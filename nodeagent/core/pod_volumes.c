@@ -122,23 +122,15 @@ static bool downward(struct volume_build *b, Core__DownwardAPIVolumeFile **items
     return true;
 }
 
-/* Every pod is given a volume with a service account's token and the cluster's CA (as Kubernetes'
- * ServiceAccount admission does). Until there are Services and tokens a pod cannot reach the API with them:
- * those two sources are empty, and no reason not to run. */
-static bool is_api_access(const Core__VolumeProjection *s)
-{
-    return s->service_account_token != NULL ||
-           (s->config_map != NULL && s->config_map->local_object_reference != NULL &&
-            str_is(str_of(s->config_map->local_object_reference->name), "kube-root-ca.crt"));
-}
-
 static bool projected(struct volume_build *b, const Core__ProjectedVolumeSource *p)
 {
     uint32_t mode = p->has_default_mode ? (uint32_t)p->default_mode : 0644;
     for (size_t i = 0; i < p->n_sources; i++) {
         const Core__VolumeProjection *s = p->sources[i];
         bool ok = true;
-        if (is_api_access(s))
+        /* Every pod is given a volume with a service account's token (Kubernetes' ServiceAccount
+         * admission). Until tokens are issued that source is empty, and no reason not to run. */
+        if (s->service_account_token != NULL)
             continue;
         if (s->config_map != NULL)
             ok = config_map(b, pod_ref_name(s->config_map->local_object_reference),
