@@ -172,6 +172,7 @@ static void run(struct client *c, struct call *call)
 
     c->timed_out = false;
     loop_set_deadline(&c->timer, instant_add(loop_now(c->loop), timeout));
+    loop_step(c->loop, (struct span){0}); /* The turn that sends what was asked outside of one. */
     while (!call->ended && !call->stopped && !c->timed_out && c->closed.code == ERR_OK) {
         loop_step(c->loop, SPAN_S(1));
         if (call->headed && call->request->bytes != NULL && call->status < 300) {
@@ -318,6 +319,7 @@ enum err_code client_duplex(struct client *c, const struct client_duplex *d, str
                                                                         .streaming = true});
     struct loop_fd *input = loop_watch_fd(&c->timer, 0, d->input_fd);
     bool more = true;
+    loop_step(c->loop, (struct span){0});
     while (more && !call.ended && !call.stopped && c->closed.code == ERR_OK) {
         loop_step(c->loop, SPAN_MS(200));
         if (c->readable && c->writable)

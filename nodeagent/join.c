@@ -113,6 +113,7 @@ static void run(const struct join_request *r, struct join *j, const struct tls_c
                                                     .headers = headers,
                                                     .headers_count = COUNT_OF(headers),
                                                     .body = blob_str(frame)});
+    loop_step(loop, (struct span){0}); /* The turn that sends what was asked outside of one. */
     while (!j->over)
         loop_step(loop, SPAN_S(1));
     http_client_close(http);
