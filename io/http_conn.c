@@ -347,7 +347,9 @@ void conn__expired(struct conn *c, struct instant now)
         if (instant_due(stream_deadline(c, st), now))
             stream_expired(st);
     }
-    if (c->streams_count == 0 || c->head_began.ns != 0) {
+    if (c->state == CONN_H1 && c->streams_count == 0 && c->head_began.ns != 0) {
+        h1__late(c); /* Ends the connection, too, once it is said. */
+    } else if (c->streams_count == 0 || c->head_began.ns != 0) {
         if (c->state == CONN_H2)
             h2_goaway(c->h2, H2_NO_ERROR);
         c->closing = true;

@@ -19,6 +19,11 @@ static void h1_refuse(struct conn *c, uint32_t status, const char *why)
     reply__refuse(st, status, why);
 }
 
+void h1__late(struct conn *c)
+{
+    h1_refuse(c, 408, "the request's head took too long");
+}
+
 /* A complete head of len bytes is at the front of the buffer. */
 static void h1_begin(struct conn *c, size_t len)
 {

@@ -152,6 +152,8 @@ void stream__answered(struct stream *st);
 void h1__feed(struct conn *c, struct str bytes);
 size_t h1__produce(struct conn *c, char *out, size_t size, struct instant now);
 
+void h1__late(struct conn *c); /* A head that began is not complete in time. */
+
 void h2__open(struct conn *c);
 
 /* ---- http_reply.c ---- */

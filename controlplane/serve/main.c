@@ -117,7 +117,7 @@ static enum err_code open_fronts(struct batond *b, struct err *e)
 {
     struct front_options o = {.address = b->options.address,
                               .port = b->options.port,
-                              .limits = http_server_limits_default(),
+                              .limits = b->options.limits,
                               .shared = &b->shared};
 
     b->shared = (struct front_shared){.shell = b->shell,

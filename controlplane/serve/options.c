@@ -13,6 +13,10 @@ const char options_help[] =
     "  --io-threads N         connection threads (1 up to two CPUs, else half of them, at most 8)\n"
     "  --store sqlite|mem     (sqlite; mem forgets everything at the end)\n"
     "  --cluster-name NAME    (baton)\n"
+    "  --limit NAME=VALUE     of one connection thread; may be repeated. connections, requests, "
+    "streams (of a\n"
+    "                         connection), connection-bytes, server-bytes (of requests' bodies),\n"
+    "                         handshake-s, head-s, body-s, idle-s, stall-s\n"
     "  --log LEVEL            error, warn, info or debug (info)\n";
 
 static bool is(const char *a, const char *b)
@@ -40,6 +44,47 @@ static enum err_code parse_level(const char *text, enum log_level *out, struct e
     return err_set(e, ERR_INVALID, "--log %s is not error, warn, info or debug", text);
 }
 
+/* What an operator may change; body and head sizes are the API's and stay. */
+static enum err_code parse_limit(const char *text, struct http_server_limits *l, struct err *e)
+{
+    struct str rest = str_of(text), name;
+    uint64_t value = 0;
+    const struct {
+        const char *name;
+        uint32_t *count;
+        uint64_t *bytes;
+        struct span *span;
+    } rows[] = {
+        {.name = "connections", .count = &l->connections},
+        {.name = "requests", .count = &l->requests},
+        {.name = "streams", .count = &l->streams},
+        {.name = "connection-bytes", .count = &l->connection_bytes},
+        {.name = "server-bytes", .bytes = &l->server_bytes},
+        {.name = "handshake-s", .span = &l->handshake},
+        {.name = "head-s", .span = &l->head},
+        {.name = "body-s", .span = &l->body},
+        {.name = "idle-s", .span = &l->idle},
+        {.name = "stall-s", .span = &l->stall},
+    };
+
+    str_split(&rest, '=', &name);
+    if (rest.at == NULL || str_parse_u64(rest, &value) != ERR_OK || value == 0 ||
+        value > UINT32_MAX)
+        return err_set(e, ERR_INVALID, "--limit %s is not NAME=NUMBER", text);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (!str_is(name, rows[i].name))
+            continue;
+        if (rows[i].count != NULL)
+            *rows[i].count = (uint32_t)value;
+        else if (rows[i].bytes != NULL)
+            *rows[i].bytes = value;
+        else
+            *rows[i].span = SPAN_S((int64_t)value);
+        return ERR_OK;
+    }
+    return err_set(e, ERR_INVALID, "there is no limit " STR_FMT, STR_ARG(name));
+}
+
 static enum err_code parse_one(struct options *o, const char *name, const char *value,
                                struct err *e)
 {
@@ -54,6 +99,8 @@ static enum err_code parse_one(struct options *o, const char *name, const char *
         o->store = value;
     else if (is(name, "--cluster-name"))
         o->cluster_name = value;
+    else if (is(name, "--limit"))
+        code = parse_limit(value, &o->limits, e);
     else if (is(name, "--log"))
         code = parse_level(value, &o->log_level, e);
     else if (is(name, "--san") && o->names_count < COUNT_OF(o->names))
@@ -83,6 +130,7 @@ enum err_code options_parse(int argc, char **argv, struct options *out, struct e
                         .port = 6443,
                         .store = "sqlite",
                         .cluster_name = "baton",
+                        .limits = http_server_limits_default(),
                         .log_level = LOG_INFO};
 
     for (int i = 1; i < argc; i += 2) {

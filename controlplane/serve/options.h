@@ -6,7 +6,7 @@
 #define CONTROLPLANE_SERVE_OPTIONS_H
 
 #include "base/log.h"
-#include "io/pki.h"
+#include "io/http_server.h"
 
 struct options {
     const char *state;                    /* --state DIR */
@@ -14,10 +14,11 @@ struct options {
     uint16_t port;                        /* --port N */
     const char *names[PKI_NAMES_MAX - 8]; /* --san NAME, may be repeated. */
     uint32_t names_count;
-    uint32_t io_threads;      /* --io-threads N; 0: by CPUs. Resolved here. */
-    const char *store;        /* --store sqlite|mem */
-    const char *cluster_name; /* --cluster-name NAME */
-    enum log_level log_level; /* --log error|warn|info|debug */
+    uint32_t io_threads;              /* --io-threads N; 0: by CPUs. Resolved here. */
+    const char *store;                /* --store sqlite|mem */
+    const char *cluster_name;         /* --cluster-name NAME */
+    struct http_server_limits limits; /* --limit NAME=VALUE, may be repeated. */
+    enum log_level log_level;         /* --log error|warn|info|debug */
     bool wants_help;
 };
 
