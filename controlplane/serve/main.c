@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct batond {
@@ -47,6 +48,17 @@ static void start_log(enum log_level level)
     log_install(&sink);
     str_hash_seed(entropy_u64(), entropy_u64());
     signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL. */
+}
+
+/* A connection is a descriptor: take as many as the system lets us. */
+static void take_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 static const char *in_state(const struct batond *b, const char *name, char out[FS_PATH_MAX])
@@ -200,6 +212,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     start_log(b.options.log_level);
+    take_descriptors();
     snprintf(b.api_url, sizeof b.api_url, "https://%s:%u",
              b.options.names_count > 0 ? b.options.names[0] : "127.0.0.1", b.options.port);
     b.loop = loop_new();

@@ -2,6 +2,7 @@
 """Hostile clients: each function is one, says what it saw, and fails by an exception."""
 import json
 import os
+import resource
 import select
 import socket
 import ssl
@@ -432,6 +433,7 @@ CASES = [half_open, noise, slow_head, slow_body, endless_head, endless_body, man
 
 
 def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     for _ in range(100):
         try:
             if ask("/readyz")[0] == 200:
