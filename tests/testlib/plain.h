@@ -43,6 +43,14 @@ void plain_register(struct plain_test *t);
 #define cr_assert_str_empty(a, ...) cr_assert((a)[0] == '\0')
 #define cr_assert_arr_eq(a, b, n, ...) cr_assert(memcmp((a), (b), (n)) == 0)
 #define cr_assert_fail(...) PLAIN_FAIL("failed")
+/* Criterion goes on after these; here the first one ends the run as well. */
+#define cr_expect(cond, ...) cr_assert(cond)
+#define cr_expect_null(p, ...) cr_assert_null(p)
+#define cr_expect_not_null(p, ...) cr_assert_not_null(p)
+#define cr_expect_eq(a, b, ...) cr_assert_eq(a, b)
+#define cr_expect_neq(a, b, ...) cr_assert_neq(a, b)
+#define cr_expect_gt(a, b, ...) cr_assert_gt(a, b)
+#define cr_expect_str_eq(a, b, ...) cr_assert_str_eq(a, b)
 #define cr_fatal(...) PLAIN_FAIL("failed")
 #define cr_log_info(...) (void)0
 #define cr_skip_test(...) return
