@@ -46,6 +46,11 @@ void hostjob_network(struct hostjob *j)
     } else {
         j->code = net_pod_make(j->net, &j->pod, j->path, &j->err);
     }
+}
+
+void hostjob_tables(struct hostjob *j)
+{
+    j->code = arena_status(&j->arena, &j->err); /* Half a wish would take ports away. */
     if (j->code == ERR_OK)
         j->code = net_apply(j->net, &j->wish, &j->err);
 }
@@ -111,7 +116,7 @@ static enum err_code volume_files(const struct agent_volume *v, struct err *e)
         *strrchr(folder, '/') = '\0';
         code = fs_mkdir(folder, 0755, e);
         if (code == ERR_OK && (v->replace || !fs_exists(path)))
-            code = fs_write(path, f->bytes, f->mode == 0 ? 0644 : f->mode, e);
+            code = fs_put(path, f->bytes, f->mode == 0 ? 0644 : f->mode, e); /* Remade at need. */
     }
     return code;
 }
@@ -180,8 +185,6 @@ static enum err_code clean_network(struct hostjob *j)
     enum err_code code = net_pod_remove(j->net, str_of(j->uid), &j->err);
     if (code == ERR_OK)
         code = net_tap_remove(j->net, str_of(j->uid), &j->err);
-    if (code == ERR_OK && j->networked)
-        code = net_apply(j->net, &j->wish, &j->err);
     return code;
 }
 

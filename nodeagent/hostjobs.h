@@ -3,8 +3,7 @@
  * hostjobs.h -- what hostwork.c has done on a worker: plain synchronous functions.
  *
  * WHAT   One struct per wish with copies of everything it needs, and a function that does it. No state of
- *        the loop's thread is touched; what they share is struct net and struct images, each used by one
- *        worker alone.
+ *        the loop's thread is touched; a struct net and the struct images are each used by one worker alone.
  */
 #ifndef NODEAGENT_HOSTJOBS_H
 #define NODEAGENT_HOSTJOBS_H
@@ -30,9 +29,10 @@ struct hostjob {
     struct agent_fx_image image;
     struct image_config config;
     struct image_user user;
-    /* FX_NETWORK, FX_CLEAN */
+    /* FX_NETWORK, FX_CLEAN, and the tables, which answer no wish of the core's */
+    bool tables;
     struct net *net;
-    bool machine, networked;
+    bool machine;
     struct net_pod pod;
     struct net_wish wish; /* Everything, after this. */
     char path[4096];      /* Result: namespace or tap. */
@@ -47,5 +47,6 @@ void hostjob_image(struct hostjob *j);
 void hostjob_network(struct hostjob *j);
 void hostjob_volumes(struct hostjob *j);
 void hostjob_clean(struct hostjob *j);
+void hostjob_tables(struct hostjob *j);
 
 #endif /* NODEAGENT_HOSTJOBS_H */

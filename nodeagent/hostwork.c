@@ -2,6 +2,7 @@
 #include "nodeagent/hostwork.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "io/fs.h"
@@ -10,7 +11,14 @@
 
 #include <stdio.h>
 
-enum { BOX_IMAGES = 1, BOX_NETWORK = 2, DNS_LEASE_MTU = 1500 };
+enum {
+    BOX_IMAGES = 1,
+    BOX_NETWORK,
+    BOX_CLEAN,
+    BOX_TABLES,
+    DNS_LEASE_MTU = 1500,
+    TABLES_RETRY_S = 2
+};
 
 /* A network that is wished for: its part of the tables. */
 struct attached {
@@ -24,9 +32,11 @@ struct attached {
 struct hostwork {
     struct hostwork_options o;
     struct loop_client client;
-    struct worker *images_worker, *network_worker;
+    struct worker *images_worker, *network_worker, *clean_worker, *tables_worker;
     struct images *images;
-    struct net *net; /* NULL until the first network; then the network worker's. */
+    /* One for each worker that has to do with it; NULL until the first network. */
+    struct net *net, *clean_net, *tables_net;
+    bool tables_running, tables_stale; /* A pass is on its way; another is due after it. */
     char netns[FS_PATH_MAX];
     struct map attached; /* By uid. */
     struct dhcp_table leases;
@@ -74,16 +84,6 @@ static void answer(struct hostwork *h, uint64_t op, struct hostjob *j)
     h->o.done(h->o.owner, op, &done);
 }
 
-static void on_event(struct loop_client *self, const struct io_event *ev)
-{
-    struct hostwork *h = CONTAINER_OF(self, struct hostwork, client);
-    if (ev->type != IO_MAIL)
-        return;
-    struct hostjob *j = CONTAINER_OF((struct worker_job *)ev->mail.body, struct hostjob, worker);
-    answer(h, ev->mail.op, j);
-    job_free(j);
-}
-
 /* ---- the tables ---- */
 
 static void copy_wish(struct hostwork *h, struct hostjob *j)
@@ -96,7 +96,7 @@ static void copy_wish(struct hostwork *h, struct hostjob *j)
     struct net_port *all = arena_zalloc(&j->arena, ports + 1, sizeof *all);
     j->wish = (struct net_wish){.ports = all, .links = links};
     if (links == NULL || all == NULL)
-        return; /* answer() is given ERR_LIMIT by submit(). */
+        return; /* Nothing is opened; the next pass tries again. */
     at = 0;
     for (const struct map_entry *e; (e = map_next(&h->attached, &at)) != NULL;) {
         const struct attached *one = e->value;
@@ -104,6 +104,42 @@ static void copy_wish(struct hostwork *h, struct hostjob *j)
         for (uint32_t i = 0; i < one->ports_count; i++)
             all[j->wish.ports_count++] = one->ports[i];
     }
+}
+
+static void run_tables(struct worker_job *w)
+{
+    hostjob_tables(CONTAINER_OF(w, struct hostjob, worker));
+}
+
+/* Host ports and anti-spoofing follow what is attached by some 20 ms: the kernel takes that long to
+ * replace a table, and nobody who starts needs to wait for it. However many changes there are, one pass
+ * is on its way and at most one more is due. */
+static void want_tables(struct hostwork *h)
+{
+    if (h->tables_net == NULL)
+        return;
+    h->tables_stale = h->tables_running;
+    if (h->tables_running)
+        return;
+    struct hostjob *j = mem_zalloc(1, sizeof *j);
+    arena_init(&j->arena, HOSTJOB_MEMORY_MAX);
+    j->worker = (struct worker_job){.run = run_tables, .drop = job_drop};
+    j->tables = true;
+    j->net = h->tables_net;
+    copy_wish(h, j);
+    h->tables_running = worker_run(h->tables_worker, 0, &j->worker) == ERR_OK;
+    CHECK(h->tables_running); /* Its queue holds one job. */
+}
+
+static void tables_done(struct hostwork *h, const struct hostjob *j)
+{
+    h->tables_running = false;
+    if (j->code != ERR_OK) {
+        log_event(LOG_WARN, "network.tables", "retry_s=%d why=%s", TABLES_RETRY_S,
+                  log_quote(str_of(j->err.text)).text);
+        loop_set_deadline(&h->client, instant_add(loop_now(h->o.loop), SPAN_S(TABLES_RETRY_S)));
+    } else if (h->tables_stale)
+        want_tables(h);
 }
 
 static void detach(struct hostwork *h, struct str uid)
@@ -130,6 +166,14 @@ static enum err_code lease(struct hostwork *h, const struct agent_fx_network *fx
     return dhcp_put(&h->leases, &row, e);
 }
 
+static void close_nets(struct hostwork *h)
+{
+    net_close(h->net);
+    net_close(h->clean_net);
+    net_close(h->tables_net);
+    h->net = h->clean_net = h->tables_net = NULL;
+}
+
 /* The node's part of the pod network is the control plane's to give; every Placement names it. */
 static enum err_code open_net(struct hostwork *h, const struct net_pod *pod, struct err *e)
 {
@@ -139,19 +183,20 @@ static enum err_code open_net(struct hostwork *h, const struct net_pod *pod, str
         return ERR_OK;
     if (ip_number(gateway.ip) == 0)
         return err_set(e, ERR_INVALID, "the Placement names no gateway");
-    enum err_code code = net_open(&(struct net_config){.cluster = str_of(h->o.cluster),
-                                                       .netns_directory = str_of(h->netns),
-                                                       .gateway = gateway},
-                                  &h->net, e);
+    enum err_code code = ERR_OK;
+    struct net **const nets[] = {&h->net, &h->clean_net, &h->tables_net};
+    for (size_t i = 0; i < COUNT_OF(nets) && code == ERR_OK; i++)
+        code = net_open(&(struct net_config){.cluster = str_of(h->o.cluster),
+                                             .netns_directory = str_of(h->netns),
+                                             .gateway = gateway},
+                        nets[i], e);
     if (code == ERR_OK)
         code = net_setup(h->net, e);
     if (code == ERR_OK)
         code = dhcp_server_open(h->o.loop, net_bridge(h->net), ip_number(gateway.ip), &h->leases,
                                 &h->dhcp, e);
-    if (code != ERR_OK) {
-        net_close(h->net);
-        h->net = NULL;
-    }
+    if (code != ERR_OK)
+        close_nets(h);
     return code;
 }
 
@@ -207,6 +252,21 @@ static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, s
     return n->machine ? lease(h, n, &j->pod, e) : ERR_OK;
 }
 
+static void on_event(struct loop_client *self, const struct io_event *ev)
+{
+    struct hostwork *h = CONTAINER_OF(self, struct hostwork, client);
+    if (ev->type == IO_DEADLINE)
+        want_tables(h);
+    if (ev->type != IO_MAIL)
+        return;
+    struct hostjob *j = CONTAINER_OF((struct worker_job *)ev->mail.body, struct hostjob, worker);
+    if (j->tables)
+        tables_done(h, j);
+    else
+        answer(h, ev->mail.op, j);
+    job_free(j);
+}
+
 /* ---- wishes ---- */
 
 static void run_image(struct worker_job *w)
@@ -237,7 +297,9 @@ static void submit(struct hostwork *h, uint64_t op, struct hostjob *j)
         j->code = arena_status(&j->arena, &j->err);
     if (j->code != ERR_OK)
         j->worker.run = run_refused;
-    struct worker *to = j->type == FX_IMAGE ? h->images_worker : h->network_worker;
+    struct worker *to = j->type == FX_IMAGE   ? h->images_worker
+                        : j->type == FX_CLEAN ? h->clean_worker
+                                              : h->network_worker;
     if (worker_run(to, op, &j->worker) == ERR_OK)
         return;
     /* The queue holds more jobs than the node may have workloads: our own bug. */
@@ -283,13 +345,15 @@ void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
     } else if (fx->type == FX_NETWORK) {
         j->machine = fx->network.machine;
         j->code = attach(h, fx, j, &j->err);
-        copy_wish(h, j);
+        want_tables(h);
     } else if (fx->type == FX_VOLUMES) {
         copy_volumes(j, fx);
     } else {
-        j->networked = map_find(&h->attached, fx->uid) != NULL;
-        detach(h, fx->uid);
-        copy_wish(h, j);
+        j->net = h->clean_net;
+        if (map_find(&h->attached, fx->uid) != NULL) {
+            detach(h, fx->uid);
+            want_tables(h);
+        }
         j->logs = fx->bytes.len > 0 ? arena_dup(&j->arena, fx->bytes) : NULL;
     }
     submit(h, fx->op, j);
@@ -325,6 +389,8 @@ enum err_code hostwork_new(const struct hostwork_options *o, struct hostwork **o
     }
     h->images_worker = worker_start(&h->client, BOX_IMAGES, "images");
     h->network_worker = worker_start(&h->client, BOX_NETWORK, "network");
+    h->clean_worker = worker_start(&h->client, BOX_CLEAN, "clean");
+    h->tables_worker = worker_start(&h->client, BOX_TABLES, "tables");
     *out = h;
     return ERR_OK;
 }
@@ -335,12 +401,12 @@ void hostwork_free(struct hostwork *h)
 
     if (h == NULL)
         return;
-    if (h->images_worker != NULL)
-        worker_stop(h->images_worker);
-    if (h->network_worker != NULL)
-        worker_stop(h->network_worker);
+    worker_stop(h->images_worker);
+    worker_stop(h->network_worker);
+    worker_stop(h->clean_worker);
+    worker_stop(h->tables_worker);
     dhcp_server_close(h->dhcp);
-    net_close(h->net);
+    close_nets(h);
     loop_leave(&h->client);
     images_close(h->images);
     for (const struct map_entry *e; (e = map_next(&h->attached, &at)) != NULL;) {

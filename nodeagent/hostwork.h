@@ -2,8 +2,8 @@
 /*
  * hostwork.h -- the core's wishes about images, networks, volumes and their end, done off the loop.
  *
- * WHAT   Takes FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN and answers each with one EV_HOST_DONE. Two
- *        workers: images may take minutes, networks take a millisecond. Keeps what the nft tables and
+ * WHAT   Takes FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN and answers each with one EV_HOST_DONE. Four
+ *        workers: images may take minutes, networks take 2 ms, replacing nft tables and removing links 20. Keeps what the nft tables and
  *        the guests' DHCP are to say, as a function of all networks there are.
  * WHY    host/ knows how, the core knows when; this knows which thread.
  *        The bridge is made with the first network: its address is the Placement's gateway.

@@ -132,7 +132,8 @@ enum err_code net_setup(struct net *n, struct err *e)
     snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/route_localnet", n->bridge);
     if (code == ERR_OK) /* So that 127.0.0.1:hostPort works on the node; see net_nft.c's guard. */
         code = sysctl(path, "1", e);
-    if (code == ERR_OK)
+    if (code == ERR_OK &&
+        !net__nft_exists(n)) /* What an earlier life left holds until the first wish. */
         code = net_apply(n, &nothing, e);
     return code == ERR_OK ? ERR_OK : (err_wrap(e, "network %s", n->bridge), code);
 }

@@ -170,6 +170,16 @@ void net_nft_text(struct buf *out, struct str cluster, const char *bridge,
     add_bridge_table(out, cluster, wish);
 }
 
+bool net__nft_exists(const struct net *n)
+{
+    char table[NET_CLUSTER_MAX + 16];
+    const char *const argv[] = {"nft", "list", "chain", "ip", table, "guard", NULL};
+    struct proc_request r = {.argv = argv, .timeout = SPAN_S(NFT_LIMIT_S), .no_capture = true};
+    int status = 1;
+    snprintf(table, sizeof table, "baton-%s", n->cluster);
+    return proc_run_wait(&r, NULL, NULL, &status, NULL) == ERR_OK && status == 0;
+}
+
 /* Through a file in memory: a pipe's input is limited, and this is not. */
 static enum err_code run_nft(struct str program, struct err *e)
 {

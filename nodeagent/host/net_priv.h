@@ -56,6 +56,7 @@ MUST_USE enum err_code net__ports_list(struct net_nl *nl, uint32_t bridge,
                                        bool (*visit)(void *arg, const char *name), void *arg,
                                        struct err *e);
 
+bool net__nft_exists(const struct net *n);
 MUST_USE enum err_code net__nft_purge(struct net *n, struct err *e);
 
 /* The file becomes (or is) a bound network namespace; *out_fd is the namespace. */
