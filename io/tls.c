@@ -270,6 +270,8 @@ void tls_free(struct tls *t)
 {
     if (t == NULL)
         return;
+    if (t->open) /* Freed without a word, OpenSSL would take the session for broken and not resume it. */
+        SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
     mem_free(t);
 }

@@ -250,6 +250,32 @@ TEST(tls, client_certificate_and_resumption_after_a_restart)
     authority_free(&a);
 }
 
+/* A server that dies says no goodbye; its thousand agents come back by their tickets all the same. */
+TEST(tls, a_session_survives_a_connection_that_broke)
+{
+    struct authority a;
+    unsigned char secret[TLS_TICKET_SECRET_SIZE] = {9};
+    struct err e = {0};
+    char got[16];
+    size_t len;
+    authority_make(&a);
+    struct tls_config *server = server_config(&a, secret);
+    struct tls_config *client = client_config((struct tls_client_options){
+        .ca = buf_str(&a.cert), .cert = buf_str(&a.client_cert), .key = buf_str(&a.client_key)});
+    for (int round = 0; round < 2; round++) {
+        struct pair p = pair_make(client, server, "localhost");
+        pump(&p, 4096);
+        cr_assert_eq(tls_is_resumed(p.server), round == 1);
+        cr_assert_eq(tls_write(p.server, STR("hello"), &e), ERR_OK);
+        pump(&p, 4096);
+        read_some(p.client, got, sizeof got, &len); /* With the ticket in front of it. */
+        pair_free(&p);
+    }
+    tls_config_free(server);
+    tls_config_free(client);
+    authority_free(&a);
+}
+
 TEST(tls, another_cas_client_is_told_by_http_and_another_cas_server_is_left)
 {
     struct authority a, other;
