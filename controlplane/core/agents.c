@@ -9,7 +9,13 @@
 
 #include <stdio.h>
 
-enum { PROTOCOL = 1, DEPENDENCIES_MAX = 256 };
+enum {
+    PROTOCOL = 1,
+    DEPENDENCIES_MAX = 256,
+    MESSAGE_BYTES_MAX = 8 << 20, /* One message, decoded. */
+    REPORT_BYTES_MAX = 256 << 10,
+    REPORT_CONTAINERS_MAX = 256,
+};
 
 static void send(struct core *c, struct node_state *n, Agent__ServerMessage *m)
 {
@@ -276,6 +282,9 @@ static void renew(struct core *c, struct node_state *n, const Agent__LeaseRenew 
 
 static void report(struct core *c, struct node_state *n, const Agent__WorkloadStatus *s)
 {
+    if (s->n_containers > REPORT_CONTAINERS_MAX ||
+        protobuf_c_message_get_packed_size(&s->base) > REPORT_BYTES_MAX)
+        return; /* No agent of ours says so much; it will not be acknowledged. */
     struct held *h = cluster_held_uid(c, str_of(s->placement_uid));
     if (h == NULL || h->node != n || h->revision == 0) {
         if (s->placement_uid != NULL) /* Nobody knows it any more: the agent may forget it, too. */
@@ -291,11 +300,20 @@ static void report(struct core *c, struct node_state *n, const Agent__WorkloadSt
     core_mark(c, CONTROL_AGENTS, str_of(h->key));
 }
 
+static void dispatch(struct core *c, struct node_state *n, const Agent__AgentMessage *m);
+
+/* Decoded in memory of its own: what an agent sends cannot eat the turn's. */
 static void up(struct core *c, struct node_state *n, struct str bytes)
 {
-    ProtobufCAllocator allocator = objects_allocator(&c->turn);
-    Agent__AgentMessage *m =
-        agent__agent_message__unpack(&allocator, bytes.len, (const uint8_t *)bytes.at);
+    struct arena scratch;
+    arena_init(&scratch, MESSAGE_BYTES_MAX);
+    ProtobufCAllocator allocator = objects_allocator(&scratch);
+    dispatch(c, n, agent__agent_message__unpack(&allocator, bytes.len, (const uint8_t *)bytes.at));
+    arena_free(&scratch);
+}
+
+static void dispatch(struct core *c, struct node_state *n, const Agent__AgentMessage *m)
+{
     if (m == NULL || (!n->greeted && m->message_case != AGENT__AGENT_MESSAGE__MESSAGE_HELLO)) {
         close_session(c, n->session, "a message that does not decode, or no Hello first");
         n->session = 0;
@@ -422,6 +440,8 @@ enum reconcile agents_reconcile(struct core *c, struct str key)
     struct meta meta;
     if (h == NULL || h->report == NULL)
         return RECONCILE_DONE;
+    if (!cluster_has_room(c))
+        return RECONCILE_LATER;
     if (core_is_busy(c, str_of(h->key)) || core_is_busy(c, str_of(h->workload_key)))
         return RECONCILE_LATER;
     ProtobufCAllocator allocator = objects_allocator(&c->turn);

@@ -77,6 +77,13 @@ void cluster_unhold(struct core *c, struct held *h); /* Releases what the ledger
 /* Takes a reference. NULL: forgotten. */
 void cluster_set_hardware(struct node_state *n, struct blob *hardware);
 
+/* Half a turn's memory is kept for what must not fail half-way: a reconcile that begins with less comes
+ * back in the next turn, and one report or object is far smaller than that half. */
+static inline bool cluster_has_room(const struct core *c)
+{
+    return c->turn.held <= c->turn.limit / 2;
+}
+
 /* The workload's key becomes the Placement's: PLURAL.NAME in the same namespace. */
 struct str cluster_placement_key(struct core *c, struct str workload_key);
 

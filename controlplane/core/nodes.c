@@ -365,6 +365,8 @@ enum reconcile nodes_reconcile(struct core *c, struct str key)
     struct node_state *n = cluster_node(c, at.name);
     if (n == NULL)
         return RECONCILE_DONE;
+    if (!cluster_has_room(c))
+        return RECONCILE_LATER;
     struct str node = node_key(c, n), hardware = hardware_key(c, n);
     if (core_is_busy(c, node) || core_is_busy(c, hardware))
         return RECONCILE_LATER;

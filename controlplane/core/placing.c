@@ -317,6 +317,10 @@ static bool stage_placement(struct core *c, struct stage *s, struct candidate *w
 void placing_create(struct core *c, struct stage *s, struct draft *d)
 {
     struct candidate w;
+    if (!cluster_has_room(c)) {
+        stage_refuse(s, WRITE_BUSY, "too much at once");
+        return;
+    }
     if (!open_candidate(c, &w, d->key, &d->at, d->object)) {
         stage_refuse(s, WRITE_INVALID, "the object does not decode");
         return;
@@ -475,7 +479,7 @@ enum reconcile placing_reconcile(struct core *c, struct str key)
         wait_no_more(c, key);
         return RECONCILE_DONE;
     }
-    if (core_is_busy(c, key))
+    if (core_is_busy(c, key) || !cluster_has_room(c))
         return RECONCILE_LATER;
     if (!open_candidate(c, &w, key, &at, blob_str(e->value)) || !have_status(c, &w) ||
         is_over(&w) || is_foreign(&w)) {
