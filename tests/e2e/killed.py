@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""killed.py BATOND [ROUNDS]
+
+Clients create and delete objects, batond is killed (-9) under them and started again. After each round: every answer that was
+given is true, nothing deleted is back, and a watcher who was there before goes on from where he was without listing again.
+"""
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+BATOND, STATE = sys.argv[1], tempfile.mkdtemp(prefix="baton-killed-")
+ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 4
+WRITERS, LIFE_S = 8, 0.8
+BASE = "/api/v1/namespaces/default/"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    def __init__(self):
+        self.port = free_port()
+        with open(STATE + "/log", "a") as log:
+            self.process = subprocess.Popen(
+                [BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(self.port), "--io-threads", "2"],
+                stdout=log, stderr=subprocess.STDOUT)
+        until = time.time() + 20
+        while not self.is_ready():
+            if self.process.poll() is not None or time.time() > until:
+                sys.exit("batond did not become ready; see " + STATE + "/log")
+            time.sleep(0.02)
+
+    def connect(self):
+        context = ssl.create_default_context(cafile=STATE + "/control/pki/ca.crt")
+        context.load_cert_chain(STATE + "/control/pki/admin.crt", STATE + "/control/pki/admin.key")
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=10)
+
+    def is_ready(self):
+        try:
+            return ask(self.connect(), "GET", "/readyz")[0] == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def ask(connection, verb, path, body=None):
+    connection.request(verb, path, body, {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def identity(item):
+    return item["metadata"]["uid"], int(item["metadata"]["resourceVersion"])
+
+
+class Writer(threading.Thread):
+    """What it was told goes into told: name -> identity, or None for deleted. One answer that never came is in no one's book."""
+
+    def __init__(self, server, name, told):
+        super().__init__()
+        self.server, self.name_base, self.told, self.stopping, self.wrong = server, name, told, False, None
+
+    def run(self):
+        connection = self.server.connect()
+        number = 0
+        while not self.stopping:
+            kind = "secrets" if number % 5 == 0 else "configmaps"
+            name = "%s-%d" % (self.name_base, number)
+            number += 1
+            body = json.dumps({"metadata": {"name": name}, "stringData" if kind == "secrets" else "data": {"a": "x" * 500}})
+            try:
+                status, answer = ask(connection, "POST", BASE + kind, body)
+                if status != 201:
+                    self.wrong = "create: %d %s" % (status, answer)
+                    return
+                self.told[kind, name] = identity(json.loads(answer))
+                if number % 7 == 0:
+                    del self.told[kind, name]  # Until the answer is there it may be either.
+                    status, answer = ask(connection, "DELETE", BASE + kind + "/" + name)
+                    if status == 200:
+                        self.told[kind, name] = None
+            except (OSError, http.client.HTTPException):
+                return
+
+
+def listed(server, kind):
+    status, answer = ask(server.connect(), "GET", BASE + kind)
+    body = json.loads(answer)
+    return body["metadata"]["resourceVersion"], {(kind, i["metadata"]["name"]): identity(i) for i in body["items"]}
+
+
+def watched(server, since, until):
+    """The names that events from since up to revision until speak of."""
+    connection = server.connect()
+    connection.request("GET", BASE + "configmaps?watch=1&timeoutSeconds=9&resourceVersion=" + since)
+    answer, names, last = connection.getresponse(), set(), 0
+    for line in answer:
+        event = json.loads(line)
+        if event["type"] not in ("ADDED", "MODIFIED", "DELETED"):
+            sys.exit("watch from %s: %s" % (since, line))
+        revision = int(event["object"]["metadata"]["resourceVersion"])
+        if revision <= last:
+            sys.exit("watch: revision %d after %d" % (revision, last))
+        last = revision
+        names.add(event["object"]["metadata"]["name"])
+        if revision >= until:
+            return names
+    sys.exit("watch from %s ended at %d before %d" % (since, last, until))
+
+
+def main():
+    server, told = Server(), {}
+    for number in range(ROUNDS):
+        since, _ = listed(server, "configmaps")
+        before = set(told)
+        writers = [Writer(server, "r%d-w%d" % (number, w), told) for w in range(WRITERS)]
+        for w in writers:
+            w.start()
+        time.sleep(LIFE_S)
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
+        for w in writers:
+            w.stopping = True
+            w.join()
+            if w.wrong:
+                sys.exit(w.wrong)
+        server = Server()
+        there = listed(server, "configmaps")[1] | listed(server, "secrets")[1]
+        wrong = [k for k, v in told.items() if there.get(k) != v]
+        if wrong:
+            sys.exit("round %d: %d answers are not true: %s" % (number, len(wrong), wrong[:5]))
+        fresh = {k[1] for k in set(told) - before if k[0] == "configmaps"}
+        latest = max([v[1] for k, v in told.items() if k[0] == "configmaps" and v is not None and k not in before])
+        missed = {n for n in fresh if told["configmaps", n] is not None} - watched(server, since, latest)
+        if missed:
+            sys.exit("round %d: the watch missed %s" % (number, sorted(missed)[:5]))
+        print("round %d: %d answers true, %d changes followed across the death" % (number, len(told), len(fresh)), flush=True)
+    server.process.terminate()
+    if server.process.wait() != 0:
+        sys.exit("batond ended with %d; see %s/log" % (server.process.returncode, STATE))
+    shutil.rmtree(STATE)  # After a failure it stays, to be looked at.
+
+
+main()
