@@ -122,8 +122,8 @@ enum err_code ledger_place_plain(struct ledger *l, const struct request *r, uint
     return place(l, r, true, out_hold, out_rows, e);
 }
 
-static enum err_code intern(struct ledger *l, const struct request *r, struct class **out_class,
-                            struct labels **out_labels, struct err *e)
+enum err_code ledger__intern(struct ledger *l, const struct request *r, struct class **out_class,
+                             struct labels **out_labels, struct err *e)
 {
     enum err_code rc = class__intern(l, r, out_class, e);
     if (rc != ERR_OK)
@@ -144,7 +144,7 @@ static enum err_code place(struct ledger *l, const struct request *r, bool plain
 
     enum err_code rc = request_check(r, e);
     if (rc == ERR_OK)
-        rc = intern(l, r, &c, &own, e);
+        rc = ledger__intern(l, r, &c, &own, e);
     if (rc != ERR_OK)
         return rc;
     mix__arrived(l, c);
@@ -192,7 +192,7 @@ enum err_code ledger_restore(struct ledger *l, const struct request *r,
         ledger__node_changed(l, node, true);
         return err_set(e, ERR_CONFLICT, "%s", why.text);
     }
-    rc = intern(l, r, &c, &own, e);
+    rc = ledger__intern(l, r, &c, &own, e);
     if (rc != ERR_OK)
         return rc;
     rc = hold_new(l, n, r, c, own, &f, &index, e);

@@ -115,7 +115,8 @@ struct ledger {
     struct shortlist *list_newest, *list_oldest; /* By last use. */
     uint64_t cache_bytes, builds;
     struct mix mix;
-    bool has_devices;                     /* Some node has, or had. */
+    bool has_devices; /* Some node has, or had. */
+    bool is_question; /* A plan is asked for: nothing is learned from its requests. */
     struct shortlist_rule *rules_scratch; /* Of the request at hand. */
     uint32_t rules_size;
     struct hold **holds; /* Chunks. */
@@ -194,6 +195,11 @@ static inline bool node__takes(const struct node *n)
 
 /* ---- ledger.c ---- */
 uint64_t ledger__hold_name(const struct ledger *l, uint32_t index);
+
+/* One reference to each. */
+MUST_USE enum err_code ledger__intern(struct ledger *l, const struct request *r,
+                                      struct class **out_class, struct labels **out_labels,
+                                      struct err *e);
 
 /* The one door through which every change of a node goes. facts: not only its free rows. */
 void ledger__node_changed(struct ledger *l, uint32_t node, bool facts);

@@ -63,7 +63,7 @@ static uint32_t mix_find(struct mix *m, const struct mix_shape *s)
 void mix__arrived(struct ledger *l, struct class *c)
 {
     struct mix *m = &l->mix;
-    if (!l->has_devices)
+    if (!l->has_devices || l->is_question)
         return;
     struct mix_shape s = shape_of(&c->r);
     if (c->mix_seen >= m->seen_count || !shape_equal(&m->seen[c->mix_seen], &s))

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A victim is lifted off its node (its rows given back, the hold kept) and put back with the very
+ * same rows: that is what makes every question here free of consequences.
+ */
+#include "scheduler/preempt.h"
+#include "scheduler/shortlist.h"
+
+/* A hold that was taken off for a question. */
+struct lifted {
+    uint32_t index;
+    struct fit rows;
+};
+
+struct attempt {
+    struct ledger *l;
+    const struct request *r;
+    struct class *class;
+    struct labels *own;
+    const struct preempt_budget *budgets;
+    uint32_t budgets_count;
+};
+
+static void lift(struct ledger *l, uint32_t index, struct lifted *out)
+{
+    struct hold *h = ledger__hold(l, index);
+    const struct request *r = &ledger__class(l, h->class_id)->r;
+    struct node *n = ledger__node(l, h->node);
+    out->index = index;
+    rows__unpack(n, h, r, &out->rows);
+    out->rows.address = h->address > 0 ? h->address - 1 : FIT_ADDRESS_ANY;
+    terms__held(l, h, -1);
+    rows__give(l, h, r);
+    node__unlist(l, n, index);
+}
+
+static void put_back(struct ledger *l, const struct lifted *x)
+{
+    struct hold *h = ledger__hold(l, x->index);
+    struct node *n = ledger__node(l, h->node);
+    node__list(l, n, x->index);
+    rows__take(l, n, h, &ledger__class(l, h->class_id)->r, &x->rows);
+    terms__held(l, h, 1);
+}
+
+/* ---- one node ---- */
+
+static int32_t priority_of(const struct ledger *l, uint32_t index)
+{
+    return ledger__class(l, ledger__hold(l, index)->class_id)->r.priority;
+}
+
+/* The more important first: higher priority, then the longer running. */
+static bool more_important(const struct ledger *l, uint32_t a, uint32_t b)
+{
+    int32_t x = priority_of(l, a), y = priority_of(l, b);
+    if (x != y)
+        return x > y;
+    const struct hold *i = ledger__hold(l, a), *k = ledger__hold(l, b);
+    return i->started != k->started ? i->started < k->started : i->cookie < k->cookie;
+}
+
+static bool fits_now(const struct attempt *a, const struct node *n)
+{
+    struct fit f;
+    uint32_t count;
+    if (search__check(a->l, n, a->r, &f) != EXPLAIN_FITS)
+        return false;
+    if (a->r->node_name != 0)
+        return true;
+    terms__profile(a->l, a->own);
+    const struct shortlist_rule *rules = search__rules(a->l, a->class, &a->own->profile, &count);
+    for (uint32_t i = 0; i < count; i++)
+        if (!search__rule_allows(&rules[i], terms__domain(rules[i].term, n->index)))
+            return false;
+    return true;
+}
+
+/* Lower holds of the node, the most important first. */
+static uint32_t candidates(const struct attempt *a, const struct node *n, uint32_t *out)
+{
+    uint32_t count = 0;
+    for (uint32_t i = n->hold_first; i != HOLD_NONE; i = ledger__hold(a->l, i)->next) {
+        if (priority_of(a->l, i) >= a->r->priority)
+            continue;
+        if (count == PREEMPT_VICTIMS_MAX)
+            return 0; /* Too many to reason about one by one. */
+        uint32_t k = count++;
+        for (; k > 0 && more_important(a->l, i, out[k - 1]); k--)
+            out[k] = out[k - 1];
+        out[k] = i;
+    }
+    return count;
+}
+
+/* Does ending the hold break a budget, given what was ended before? */
+static bool violates(const struct attempt *a, uint32_t index, uint32_t *used)
+{
+    const struct labels *who = ledger__labels(a->l, ledger__hold(a->l, index)->labels_id);
+    bool over = false;
+    for (uint32_t i = 0; i < a->budgets_count; i++) {
+        const struct preempt_budget *b = &a->budgets[i];
+        if (b->namespace_name != who->namespace_name ||
+            !rules__selector_matches(&a->l->names, &b->selector, who->labels, who->labels_count))
+            continue;
+        over |= used[i] >= b->disruptions_allowed;
+        used[i]++;
+    }
+    return over;
+}
+
+/* All lower holds are lifted; then each is put back when the request still fits with it, those whose
+ * end would break a budget first. What stays lifted are the victims. */
+static bool try_node(const struct attempt *a, struct node *n, struct preempt_result *out)
+{
+    uint32_t holds[PREEMPT_VICTIMS_MAX], used[PREEMPT_BUDGETS_MAX] = {0};
+    bool breaks[PREEMPT_VICTIMS_MAX], back[PREEMPT_VICTIMS_MAX] = {0};
+    uint32_t count = candidates(a, n, holds);
+    struct lifted *lifted = mem_alloc((count + 1) * sizeof *lifted);
+
+    for (uint32_t i = 0; i < count; i++) {
+        breaks[i] = violates(a, holds[i], used);
+        lift(a->l, holds[i], &lifted[i]);
+    }
+    bool fits = count > 0 && fits_now(a, n);
+    for (uint32_t pass = 0; pass < 2 && fits; pass++)
+        for (uint32_t i = 0; i < count; i++) {
+            if (back[i] || breaks[i] != (pass == 0))
+                continue;
+            put_back(a->l, &lifted[i]);
+            back[i] = fits_now(a, n);
+            if (!back[i])
+                lift(a->l, holds[i], &lifted[i]);
+        }
+    *out = (struct preempt_result){.node = n->index};
+    for (uint32_t i = 0; i < count; i++) {
+        if (back[i])
+            continue;
+        put_back(a->l, &lifted[i]);
+        out->victims[out->victims_count++] = ledger__hold_name(a->l, holds[i]);
+        out->violations += breaks[i];
+    }
+    mem_free(lifted);
+    return fits;
+}
+
+/* ---- between nodes ---- */
+
+struct grade {
+    uint32_t violations, count;
+    int64_t highest, sum;
+    uint64_t started; /* Of the most important victim; later is better. */
+    uint64_t tie;
+};
+
+static struct grade grade_of(const struct ledger *l, const struct preempt_result *x)
+{
+    struct grade g = {.violations = x->violations,
+                      .count = x->victims_count,
+                      .highest = INT64_MIN,
+                      .tie = ledger__node(l, x->node)->tie};
+    for (uint32_t i = 0; i < x->victims_count; i++) {
+        uint32_t index = (uint32_t)x->victims[i];
+        int64_t priority = priority_of(l, index);
+        if (priority > g.highest) {
+            g.highest = priority;
+            g.started = ledger__hold(l, index)->started;
+        }
+        g.sum += priority + (1ll << 31); /* As Kubernetes does: more victims never sum to less. */
+    }
+    return g;
+}
+
+static bool better(const struct grade *a, const struct grade *b)
+{
+    if (a->violations != b->violations)
+        return a->violations < b->violations;
+    if (a->highest != b->highest)
+        return a->highest < b->highest;
+    if (a->sum != b->sum)
+        return a->sum < b->sum;
+    if (a->count != b->count)
+        return a->count < b->count;
+    if (a->started != b->started)
+        return a->started > b->started;
+    return a->tie < b->tie;
+}
+
+/* Would the node do if all lower holds were gone? Sums only, to pass over most nodes quickly. */
+static bool worth_trying(const struct attempt *a, const struct node *n)
+{
+    uint32_t name;
+    uint64_t cpu = 0, memory = 0;
+    struct fit f;
+    if (n == NULL || n->removed || rules__node(a->l, n, a->r, &name) != EXPLAIN_FITS ||
+        fit__node(n, a->r, true, &f) != EXPLAIN_FITS)
+        return false;
+    for (uint32_t i = 0; i < n->shape->numa_count; i++)
+        memory += n->numa[i].memory_free;
+    uint64_t pool = 1000ull * n->pool_threads, held = n->system_cpu_milli + n->shared_held;
+    cpu = pool > held ? pool - held : 0;
+    bool lower = false;
+    for (uint32_t i = n->hold_first; i != HOLD_NONE; i = ledger__hold(a->l, i)->next) {
+        const struct request *r = &ledger__class(a->l, ledger__hold(a->l, i)->class_id)->r;
+        if (r->priority >= a->r->priority)
+            continue;
+        lower = true;
+        memory += r->memory_bytes + r->overhead_bytes;
+        cpu += r->shared_milli + 1000ull * n->shape->core_threads_max *
+                                     (r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(n->shape, r));
+    }
+    uint64_t wanted = a->r->shared_milli + 1000ull * a->r->exclusive_cpus;
+    return lower && memory >= a->r->memory_bytes + a->r->overhead_bytes && cpu >= wanted;
+}
+
+/* Every node is changed and changed back, and hears of it once, at the end. */
+static void tell(struct ledger *l, const struct node *n)
+{
+    ledger__node_changed(l, n->index, false);
+}
+
+static bool search_victims(const struct attempt *a, struct preempt_result *out)
+{
+    struct grade best = {0};
+    struct preempt_result *x = mem_alloc(sizeof *x);
+    bool found = false;
+    for (uint32_t i = 0; i < a->l->nodes.count; i++) {
+        struct node *n = ledger__node(a->l, i);
+        if (!worth_trying(a, n))
+            continue;
+        if (try_node(a, n, x)) {
+            struct grade g = grade_of(a->l, x);
+            if (!found || better(&g, &best)) {
+                best = g;
+                *out = *x;
+                found = true;
+            }
+        }
+        tell(a->l, n);
+    }
+    mem_free(x);
+    return found;
+}
+
+enum err_code ledger_preempt(struct ledger *l, const struct request *r,
+                             const struct preempt_budget *budgets, uint32_t budgets_count,
+                             struct preempt_result *out, struct err *e)
+{
+    struct attempt a = {.l = l, .budgets = budgets, .budgets_count = budgets_count};
+    enum err_code rc = request_check(r, e);
+    if (rc == ERR_OK && budgets_count > PREEMPT_BUDGETS_MAX)
+        rc = err_set(e, ERR_LIMIT, "over %u disruption budgets", PREEMPT_BUDGETS_MAX);
+    if (rc != ERR_OK)
+        return rc;
+    if (r->never_preempts)
+        return err_set(e, ERR_BUSY, "the request never preempts");
+    rc = ledger__intern(l, r, &a.class, &a.own, e);
+    if (rc != ERR_OK)
+        return rc;
+    a.r = &a.class->r;
+    bool found = search_victims(&a, out);
+    class__unref(l, a.class);
+    labels__unref(l, a.own);
+    return found ? ERR_OK : err_set(e, ERR_BUSY, "no lower priority to preempt would help");
+}
+
+/* ---- gangs ---- */
+
+static uint64_t size_of(const struct request *r)
+{
+    return (uint64_t)r->exclusive_cpus * 1000 + r->shared_milli + (r->memory_bytes >> 20) +
+           100000ull * r->devices_count;
+}
+
+enum err_code ledger_place_gang(struct ledger *l, const struct request *members, uint32_t count,
+                                uint64_t *out_holds, uint32_t *out_failed, struct err *e)
+{
+    if (count == 0 || count > REQUEST_GANG_MAX)
+        return err_set(e, ERR_LIMIT, "a gang has 1 to %u members", REQUEST_GANG_MAX);
+    uint32_t order[REQUEST_GANG_MAX], placed = 0;
+    uint64_t holds[REQUEST_GANG_MAX];
+    for (uint32_t i = 0; i < count; i++) { /* Stable: equals keep the caller's order. */
+        uint32_t k = i;
+        for (; k > 0 && size_of(&members[order[k - 1]]) < size_of(&members[i]); k--)
+            order[k] = order[k - 1];
+        order[k] = i;
+    }
+    enum err_code rc = ERR_OK;
+    for (; placed < count && rc == ERR_OK; placed += rc == ERR_OK)
+        rc = ledger_place(l, &members[order[placed]], &holds[order[placed]], NULL, e);
+    if (rc == ERR_OK) {
+        memcpy(out_holds, holds, count * sizeof *holds);
+        return ERR_OK;
+    }
+    *out_failed = order[placed];
+    while (placed > 0)
+        ledger_undo(l, holds[order[--placed]]);
+    return rc;
+}
+
+/* ---- plans ---- */
+
+static void plan_one(struct ledger *l, const struct request *r, struct plan_step *s, uint64_t *hold)
+{
+    struct placement rows;
+    s->to = LEDGER_NODE_NONE;
+    s->preempted = (struct preempt_result){.node = LEDGER_NODE_NONE};
+    *hold = 0;
+    if (ledger_place(l, r, hold, &rows, NULL) == ERR_OK) {
+        s->to = rows.node;
+        return;
+    }
+    struct preempt_result *x = mem_alloc(sizeof *x);
+    if (ledger_preempt(l, r, NULL, 0, x, NULL) == ERR_OK)
+        s->preempted = *x;
+    mem_free(x);
+}
+
+enum err_code ledger_plan_place(struct ledger *l, const struct request *requests, uint32_t count,
+                                struct plan_step *out, struct err *e)
+{
+    if (count > REQUEST_GANG_MAX)
+        return err_set(e, ERR_LIMIT, "a plan has at most %u requests", REQUEST_GANG_MAX);
+    uint64_t holds[REQUEST_GANG_MAX];
+    l->is_question = true;
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = (struct plan_step){.index = i, .from = LEDGER_NODE_NONE};
+        plan_one(l, &requests[i], &out[i], &holds[i]);
+    }
+    for (uint32_t i = count; i-- > 0;)
+        ledger_undo(l, holds[i]);
+    l->is_question = false;
+    return ERR_OK;
+}
+
+uint32_t ledger_plan_drain(struct ledger *l, uint32_t node, struct plan_step *out, uint32_t size)
+{
+    struct node *n = ledger__node(l, node);
+    if (n == NULL)
+        return 0;
+    uint32_t total = n->holds_count, count = min_u32(total, size), filled = 0;
+    uint32_t *order = mem_alloc((total + 1) * sizeof *order);
+    uint64_t *holds = mem_alloc((count + 1) * sizeof *holds);
+    bool was_ready = n->ready;
+
+    for (uint32_t i = n->hold_first; i != HOLD_NONE; i = ledger__hold(l, i)->next) {
+        uint32_t k = filled++;
+        for (; k > 0 && more_important(l, i, order[k - 1]); k--)
+            order[k] = order[k - 1];
+        order[k] = i;
+    }
+    ledger_node_set_ready(l, node, false);
+    l->is_question = true;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct hold *h = ledger__hold(l, order[i]);
+        const struct labels *who = ledger__labels(l, h->labels_id);
+        struct request r = ledger__class(l, h->class_id)->r;
+        r.namespace_name = who->namespace_name;
+        r.labels = who->labels;
+        r.labels_count = who->labels_count;
+        out[i] = (struct plan_step){
+            .hold = ledger__hold_name(l, order[i]), .from = node, .to = LEDGER_NODE_NONE};
+        holds[i] = 0;
+        if (r.node_name == 0) /* What is pinned here has nowhere to go. */
+            plan_one(l, &r, &out[i], &holds[i]);
+    }
+    for (uint32_t i = count; i-- > 0;)
+        ledger_undo(l, holds[i]);
+    l->is_question = false;
+    ledger_node_set_ready(l, node, was_ready);
+    mem_free(order);
+    mem_free(holds);
+    return total;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scheduler/ledger_priv.h"
+#include "scheduler/preempt.h"
+#include "tests/testlib/test.h"
+#include "tests/unit/scheduler/world.h"
+#include <stdio.h>
+
+static struct preempt_result result;
+
+static uint64_t state_of(const struct ledger *l)
+{
+    uint64_t h = 0;
+    for (uint32_t i = 0; i < l->nodes.count; i++)
+        h = hash__mix(h, ledger__node(l, i)->tie);
+    return h;
+}
+
+TEST(preempt, the_least_important_and_no_more_than_needed)
+{
+    struct ledger *l = ledger_new(NULL);
+    put(l, "n1", 1, 1, 1, 9, 1, 16);
+    struct request low = {.exclusive_cpus = 4, .priority = 1, .started = 10};
+    struct request high = {.exclusive_cpus = 4, .priority = 5, .started = 20};
+    struct request urgent = {.exclusive_cpus = 3, .priority = 9};
+    uint64_t first = place_ok(l, &low, &(struct placement){0});
+    place_ok(l, &high, &(struct placement){0});
+
+    uint64_t before = state_of(l);
+    cr_assert_eq(ledger_preempt(l, &urgent, NULL, 0, &result, NULL), ERR_OK);
+    cr_assert_eq(result.victims_count, 1);
+    cr_assert_eq(result.victims[0], first);
+    cr_assert_eq(state_of(l), before, "asking changes nothing");
+    verify(l);
+
+    urgent.priority = 1;
+    cr_assert_eq(ledger_preempt(l, &urgent, NULL, 0, &result, NULL), ERR_BUSY);
+    urgent.priority = 9;
+    urgent.never_preempts = true;
+    cr_assert_eq(ledger_preempt(l, &urgent, NULL, 0, &result, NULL), ERR_BUSY);
+    ledger_free(l);
+}
+
+/* Enough cores on the whole after either victim, but in one NUMA node only after the right one. */
+TEST(preempt, numa_is_looked_at_again)
+{
+    struct ledger *l = ledger_new(NULL);
+    put(l, "n1", 2, 1, 1, 8, 1, 16);
+    struct request small = {.exclusive_cpus = 2, .numa_policy = NUMA_SINGLE, .priority = 1};
+    struct request big = {.exclusive_cpus = 6, .numa_policy = NUMA_SINGLE, .priority = 2};
+    struct placement rows;
+    place_ok(l, &big, &rows);
+    uint32_t big_numa = rows.numa_mask;
+    uint64_t smalls[4], count = 0;
+    while (ledger_place(l, &small, &smalls[count], NULL, NULL) == ERR_OK)
+        count++;
+    struct request urgent = {.exclusive_cpus = 6, .numa_policy = NUMA_SINGLE, .priority = 9};
+    cr_assert_eq(ledger_preempt(l, &urgent, NULL, 0, &result, NULL), ERR_OK);
+    for (uint32_t i = 0; i < result.victims_count; i++)
+        ledger_release(l, result.victims[i]);
+    place_ok(l, &urgent, &rows);
+    cr_assert_eq(__builtin_popcount(rows.numa_mask), 1);
+    cr_assert_neq(rows.numa_mask, 0);
+    (void)big_numa;
+    ledger_free(l);
+}
+
+TEST(preempt, budgets_come_first)
+{
+    struct ledger *l = ledger_new(NULL);
+    put(l, "n1", 1, 1, 1, 5, 1, 16);
+    put(l, "n2", 1, 1, 1, 5, 1, 16);
+    uint32_t space = name_of(l, "default");
+    struct topology_label guarded = {name_of(l, "app"), name_of(l, "db")};
+    struct request_expression is_db = {guarded.key, OP_IN, &guarded.value, 1};
+    struct preempt_budget budget = {space, {&is_db, 1}, 0};
+    struct request db = {.namespace_name = space,
+                         .labels = &guarded,
+                         .labels_count = 1,
+                         .exclusive_cpus = 4,
+                         .priority = 0};
+    struct request web = {.namespace_name = space, .exclusive_cpus = 4, .priority = 3};
+    struct request urgent = {.namespace_name = space, .exclusive_cpus = 4, .priority = 9};
+    place_ok(l, &db, &(struct placement){0});
+    uint64_t other = place_ok(l, &web, &(struct placement){0});
+    cr_assert_eq(ledger_preempt(l, &urgent, &budget, 1, &result, NULL), ERR_OK);
+    cr_assert_eq(result.victims_count, 1);
+    cr_assert_eq(result.victims[0], other, "a higher priority goes before a budget is broken");
+    cr_assert_eq(result.violations, 0);
+    cr_assert_eq(ledger_preempt(l, &urgent, NULL, 0, &result, NULL), ERR_OK);
+    cr_assert_neq(result.victims[0], other);
+    ledger_free(l);
+}
+
+TEST(gang, all_members_or_none)
+{
+    struct ledger *l = ledger_new(NULL);
+    put(l, "n1", 1, 1, 1, 5, 1, 16);
+    put(l, "n2", 1, 1, 1, 5, 1, 16);
+    struct request members[3] = {
+        {.exclusive_cpus = 1}, {.exclusive_cpus = 4}, {.exclusive_cpus = 3}};
+    uint64_t holds[3], before = state_of(l);
+    uint32_t failed = 9;
+    /* One after the other the small one would take the big one's place. */
+    cr_assert_eq(ledger_place_gang(l, members, 3, holds, &failed, NULL), ERR_OK);
+    verify(l);
+    for (uint32_t i = 0; i < 3; i++)
+        ledger_undo(l, holds[i]);
+    cr_assert_eq(state_of(l), before);
+    members[0].exclusive_cpus = 2;
+    cr_assert_eq(ledger_place_gang(l, members, 3, holds, &failed, NULL), ERR_BUSY);
+    cr_assert_eq(failed, 0);
+    cr_assert_eq(state_of(l), before);
+    cr_assert_eq(ledger_holds_count(l), 0);
+    ledger_free(l);
+}
+
+TEST(plan, a_drain_says_where_everything_would_go)
+{
+    struct ledger *l = ledger_new(NULL);
+    uint32_t n1 = put(l, "n1", 1, 1, 1, 9, 1, 16);
+    put(l, "n2", 1, 1, 1, 5, 1, 16);
+    struct request r = {.exclusive_cpus = 3, .priority = 1};
+    struct request important = {.exclusive_cpus = 3, .priority = 7};
+    struct plan_step steps[4];
+    r.node_selector = &(struct topology_label){0};
+    place_ok(l, &r, &(struct placement){0});
+    uint64_t hold = place_ok(l, &important, &(struct placement){0});
+    struct ledger_hold_info info;
+    cr_assert(ledger_hold_info(l, hold, &info));
+    uint64_t before = state_of(l);
+    uint32_t count = ledger_plan_drain(l, info.node, steps, 4);
+    cr_assert_geq(count, 1);
+    cr_assert_eq(steps[0].hold, hold);
+    cr_assert_neq(steps[0].to, info.node);
+    cr_assert_eq(state_of(l), before);
+    verify(l);
+
+    struct request many[5] = {{.exclusive_cpus = 3},
+                              {.exclusive_cpus = 3},
+                              {.exclusive_cpus = 3},
+                              {.exclusive_cpus = 3},
+                              {.exclusive_cpus = 3}};
+    struct plan_step plan[5];
+    cr_assert_eq(ledger_plan_place(l, many, 5, plan, NULL), ERR_OK);
+    uint32_t fitting = 0;
+    for (uint32_t i = 0; i < 5; i++)
+        fitting += plan[i].to != LEDGER_NODE_NONE;
+    cr_assert_eq(fitting, 1);
+    cr_assert_eq(state_of(l), before);
+    (void)n1;
+    ledger_free(l);
+}
