@@ -382,14 +382,16 @@ static void settled(struct core *c, uint64_t hold, bool durable)
     (void)durable;
 }
 
-/* The agent says that nothing is left: the Placement goes, and with it the object that was leaving. */
+/* The agent says that nothing is left: the Placement goes, and with it the object that was leaving. The
+ * same for what a forgotten node held, as Kubernetes' pod garbage collector does: should the node come
+ * back, its resync names none of it, and it stops what still runs. */
 static enum reconcile gone(struct core *c, struct held *h)
 {
     struct meta meta;
     struct cow_entry *workload = workload_of(c, h, &meta);
     if (core_is_busy(c, str_of(h->key)) || core_is_busy(c, str_of(h->workload_key)))
         return RECONCILE_LATER;
-    if (workload != NULL && meta.is_deleting &&
+    if (workload != NULL && (meta.is_deleting || h->node->forgotten) &&
         !core_delete(c, str_of(h->workload_key), str_of(h->workload_uid), 0, ""))
         return RECONCILE_LATER;
     struct stage *s = stage_begin(c);
@@ -438,10 +440,12 @@ enum reconcile agents_reconcile(struct core *c, struct str key)
 {
     struct held *h = cluster_held(c, key);
     struct meta meta;
+    if (h != NULL && !cluster_has_room(c))
+        return RECONCILE_LATER;
+    if (h != NULL && h->node != NULL && h->node->forgotten)
+        return gone(c, h);
     if (h == NULL || h->report == NULL)
         return RECONCILE_DONE;
-    if (!cluster_has_room(c))
-        return RECONCILE_LATER;
     if (core_is_busy(c, str_of(h->key)) || core_is_busy(c, str_of(h->workload_key)))
         return RECONCILE_LATER;
     ProtobufCAllocator allocator = objects_allocator(&c->turn);

@@ -30,6 +30,7 @@ struct node_state {
     const Baton__NodeHardwareSpec *spec;
     struct instant lease_until; /* NotReady from here on. */
     bool ready;
+    bool forgotten;  /* Its Node was deleted while it was out of reach: what it held is nobody's. */
     char subnet[32]; /* Its part of the pod network. */
     uint32_t subnet_index;
     char marked[192];   /* A stored row and the description contradict each other. */

@@ -334,7 +334,10 @@ static enum reconcile forget(struct core *c, struct node_state *n)
     if (n->index != LEDGER_NODE_NONE)
         ledger_node_remove(c->cluster->ledger, n->index);
     n->index = LEDGER_NODE_NONE;
+    n->forgotten = true;
     cluster_set_hardware(n, NULL);
+    for (struct held *h = n->first; h != NULL; h = h->next)
+        core_mark(c, CONTROL_AGENTS, str_of(h->key));
     bool deleted = core_find(c, key) == NULL || core_delete(c, key, STR(""), 0, "");
     return deleted ? RECONCILE_DONE : RECONCILE_LATER;
 }
@@ -374,8 +377,10 @@ enum reconcile nodes_reconcile(struct core *c, struct str key)
     if (alive && n->lease_until.ns != 0)
         core_mark_at(c, CONTROL_NODES, key, n->lease_until);
     struct cow_entry *e = core_find(c, node);
-    if (n->reported != NULL)
+    if (n->reported != NULL) {
         cluster_set_hardware(n, n->reported);
+        n->forgotten = false;
+    }
     const Baton__NodeHardwareSpec *hw = n->spec;
     if (hw == NULL)
         return RECONCILE_DONE; /* Its agent has not said what it has. */

@@ -114,8 +114,9 @@ static void show_node(struct sim *s, const struct history_change *c, struct str 
         typed_open(&s->control->core->turn, &core__node__descriptor, blob_str(c->now->value));
     for (size_t i = 0; node != NULL && node->status != NULL && i < node->status->n_conditions; i++)
         if (str_is(str_of(node->status->conditions[i]->type), "Ready"))
-            sim_trace(s, "api node " STR_FMT " Ready=%s", STR_ARG(name),
-                      node->status->conditions[i]->status);
+            sim_trace(s, "api node " STR_FMT " %s%s", STR_ARG(name),
+                      c->deleted ? "deleted" : "Ready=",
+                      c->deleted ? "" : node->status->conditions[i]->status);
 }
 
 /* What every watcher would see, once it is durable. */

@@ -248,6 +248,37 @@ TEST(story, a_node_out_of_reach)
     sim_free(s);
 }
 
+/* An administrator gives a dead node up: what it held is gone from the API, and it stops it when it
+ * comes back after all. */
+TEST(story, a_node_given_up)
+{
+    struct sim *s = story_new(1, 2);
+    story_pod(s, "web", "1", "Always", "");
+    sim_run(s, SPAN_S(2));
+    buf_clear(&s->story);
+    sim_cut(s, 0, true);
+    sim_run(s, SPAN_S(20));
+    sim_delete(s, "Node", "n0", -1);
+    sim_run(s, SPAN_S(5));
+    sim_cut(s, 0, false);
+    sim_run(s, SPAN_S(5));
+    story_is(s, "[   3000ms] n0 cut off\n"
+                "[  10005ms] api node n0 Ready=Unknown\n"
+                "[  23000ms] api node n0 deleted\n"
+                "[  23000ms] api pod web deleted\n"
+                "[  28000ms] n0 within reach\n"
+                "[  28259ms] n0 web STOPPING\n"
+                "[  28259ms] n0 web/a KILLING\n"
+                "[  28260ms] n0 web/a SAVING\n"
+                "[  28260ms] api node n0 Ready=True\n"
+                "[  28261ms] n0 web/a CLEARING\n"
+                "[  28271ms] n0 web/a ENDED\n"
+                "[  28271ms] n0 web CLEANING\n"
+                "[  28273ms] n0 web FORGETTING\n"
+                "[  28274ms] n0 web GONE\n");
+    sim_free(s);
+}
+
 /* The first report of "Running" is lost: it is repeated after ten seconds. */
 TEST(story, a_lost_report)
 {
