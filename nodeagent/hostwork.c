@@ -264,6 +264,8 @@ static void on_event(struct loop_client *self, const struct io_event *ev)
         tables_done(h, j);
     else
         answer(h, ev->mail.op, j);
+    if (!j->tables && (j->type == FX_NETWORK || j->type == FX_CLEAN))
+        want_tables(h); /* After the answer: the start that waits for it comes first. */
     job_free(j);
 }
 
@@ -345,15 +347,11 @@ void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
     } else if (fx->type == FX_NETWORK) {
         j->machine = fx->network.machine;
         j->code = attach(h, fx, j, &j->err);
-        want_tables(h);
     } else if (fx->type == FX_VOLUMES) {
         copy_volumes(j, fx);
     } else {
         j->net = h->clean_net;
-        if (map_find(&h->attached, fx->uid) != NULL) {
-            detach(h, fx->uid);
-            want_tables(h);
-        }
+        detach(h, fx->uid);
         j->logs = fx->bytes.len > 0 ? arena_dup(&j->arena, fx->bytes) : NULL;
     }
     submit(h, fx->op, j);
