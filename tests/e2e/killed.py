@@ -5,6 +5,7 @@
 Clients create and delete objects, batond is killed (-9) under them and started again. After each round: every answer that was
 given is true, nothing deleted is back, and a watcher who was there before goes on from where he was without listing again.
 """
+import atexit
 import http.client
 import json
 import os
@@ -37,6 +38,7 @@ class Server:
             self.process = subprocess.Popen(
                 [BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(self.port), "--io-threads", "2"],
                 stdout=log, stderr=subprocess.STDOUT)
+        atexit.register(self.process.kill)
         until = time.time() + 20
         while not self.is_ready():
             if self.process.poll() is not None or time.time() > until:
