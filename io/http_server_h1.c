@@ -190,8 +190,8 @@ size_t h1__produce(struct conn *c, char *out, size_t size, struct instant now)
         memcpy(out, text, sizeof text - 1);
         return sizeof text - 1;
     }
-    if (st == NULL || !st->started)
-        return 0;
+    if (st == NULL || !st->started || st->end_written)
+        return 0; /* Ended ones stay until their owner was told: the last chunk goes out once. */
     c->continue_due = false;
     used = h1_reply(st, out, size, now);
     if (!st->ended || st->pieces.count > 0 || st->head_out.len > 0)

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { ROW_ARENA_MAX = 32 << 20 }; /* One object as tree and as struct. */
+
 static const struct schema_message *meta_message(const char *name)
 {
     char full[96];
@@ -167,8 +169,11 @@ static enum err_code whole_json(struct call *c, struct str raw, uint64_t revisio
 MUST_USE enum err_code row_json(struct call *c, struct str raw, uint64_t revision, struct buf *out,
                                 struct err *e)
 {
+    struct arena row; /* Not the request's: a list has many rows, and a watch never ends. */
+    arena_init(&row, ROW_ARENA_MAX);
     buf_add(out, STR("{\"cells\":"));
-    enum err_code rc = table_cells(c->kind, raw, rest_wall(c->r), &c->r->arena, out, e);
+    enum err_code rc = table_cells(c->kind, raw, rest_wall(c->r), &row, out, e);
+    arena_free(&row);
     buf_add(out, STR(",\"object\":"));
     if (rc != ERR_OK)
         return rc;

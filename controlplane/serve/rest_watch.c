@@ -271,10 +271,12 @@ static bool watch_batch(struct call *c, bool *out_more)
         watch_expired(c);
         return false;
     }
-    for (uint32_t i = 0; i < batch.count; i++)
-        change_send(c, &batch.at[i]);
-    w->seen = batch.seen;
-    *out_more = batch.more;
+    uint32_t sent = 0;
+    for (; sent < batch.count && (sent == 0 || rest_room(c->r) > 0); sent++)
+        change_send(c, &batch.at[sent]);
+    bool is_whole = sent == batch.count; /* Otherwise the next read begins behind what was sent. */
+    w->seen = is_whole ? batch.seen : batch.at[sent - 1].revision;
+    *out_more = batch.more || !is_whole;
     history_batch_free(&batch);
     return true;
 }
