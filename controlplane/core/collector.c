@@ -114,22 +114,39 @@ static void mark_owners(struct core *c, const struct core_change *change, const 
     }
 }
 
+static bool same_owners(const struct meta *a, const struct meta *b)
+{
+    struct meta_owner one, other;
+    struct wire_reader ra = wire_read(a->raw), rb = wire_read(b->raw);
+    if (a->owners_count != b->owners_count)
+        return false;
+    while (meta_next_owner(&ra, &one) && meta_next_owner(&rb, &other))
+        if (!str_eq(one.uid, other.uid))
+            return false;
+    return true;
+}
+
+/* Most changes are of status and change nothing here. */
 void collector_changed(struct core *c, const struct core_change *change)
 {
     const struct meta *now = &change->now, *before = &change->before;
     struct str key = cow_entry_key(change->is.now);
+    bool is_new = change->is.before == NULL;
+    bool moved = is_new || change->is.deleted || !same_owners(before, now);
 
-    if (before->owners_count > 0) {
+    if (moved && !is_new) {
         index_owners(c, before, key, false);
-        if (change->is.deleted || now->owners_count < before->owners_count || now->is_deleting)
-            mark_owners(c, change, before);
+        mark_owners(c, change, before);
+    } else if (now->is_deleting && now->owners_count > 0) {
+        mark_owners(c, change, now); /* One that waits for us may stop: see blocks(). */
     }
     if (change->is.deleted) {
         mark_dependents(c, now->uid);
         return;
     }
-    index_owners(c, now, key, true);
-    if (now->owners_count > 0 || (now->is_deleting && now->finalizers_count > 0))
+    if (moved)
+        index_owners(c, now, key, true);
+    if ((moved && now->owners_count > 0) || (now->is_deleting && now->finalizers_count > 0))
         core_mark(c, CONTROL_COLLECTOR, key);
     if (now->is_deleting && meta_has_finalizer(now, FOREGROUND))
         mark_dependents(c, now->uid);
@@ -150,8 +167,8 @@ static struct owners look_at_owners(struct core *c, const struct meta *m, struct
     while (meta_next_owner(&r, &owner)) {
         struct str key = owner_key(c, &owner, namespace);
         struct cow_entry *e = key.at == NULL ? NULL : core_find(c, key);
-        if (key.at == NULL || (e == NULL && core_is_busy(c, key)))
-            found.solid++; /* Unknown, or just being made. */
+        if (key.at == NULL)
+            found.solid++; /* Of a kind nobody here can look for. */
         else if (e == NULL || meta_read(blob_str(e->value), &is, NULL) != ERR_OK ||
                  !str_eq(is.uid, owner.uid))
             found.absent++;

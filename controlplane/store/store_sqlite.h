@@ -11,8 +11,9 @@
  * FAILS  Opening: ERR_CORRUPT: damaged, not a database, or another program's; ERR_DENIED, ERR_NOT_FOUND
  *        as the system says; ERR_INVALID: written by a newer version; ERR_UNAVAILABLE: the rest.
  *        A commit is ERR_LIMIT when disk or limit_bytes is full: nothing is written, and it heals when
- *        there is room again; a load needs a little room, too, for its fence. It is ERR_UNAVAILABLE when writing or syncing failed. After that, load
- *        first moves everything to the database file, so that what it tells was truly written.
+ *        there is room again; a load needs a little room, too, for its fence. A commit is
+ *        ERR_UNAVAILABLE when writing or syncing failed. After that, load first moves everything to
+ *        the database file, so that what it tells was truly written.
  * FORM   log(rev, before, key, value): a change; before is the revision it superseded; value is NULL for
  *        a deletion, else value.h's form. state: one row: fence, compacted, head.
  */
