@@ -92,6 +92,7 @@ struct schema_kind {
     const struct str *short_names, *categories;
     uint32_t short_names_count, categories_count;
     bool namespaced, status; /* status: has a status subresource. */
+    bool read_only;          /* For clients. */
     const struct schema_message *message, *list;
     const struct schema_column *columns;
     uint32_t columns_count;

@@ -426,8 +426,10 @@ static void put_path(struct doc *d, const struct schema_kind *k, enum scope scop
                STR_ARG(k->plural), scope >= OBJECT ? "/{name}" : "",
                scope == STATUS ? "/status" : "");
     open_object(d, buf_str(&path));
-    for (size_t i = 0; i < COUNT_OF(verbs[0]) && verbs[scope][i].method != NULL; i++)
-        put_operation(d, k, scope, &verbs[scope][i]);
+    for (size_t i = 0; i < COUNT_OF(verbs[0]) && verbs[scope][i].method != NULL; i++) {
+        if (!k->read_only || strcmp(verbs[scope][i].method, "get") == 0)
+            put_operation(d, k, scope, &verbs[scope][i]);
+    }
     open_list(d, "parameters");
     if (k->namespaced && scope != ALL_NAMESPACES)
         put_parameter(d, "path", "namespace", "string", "Namespace of the object.");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/openapi.h"
+#include "api/kinds.h"
 #include "api/schema.h"
 #include "base/json.h"
 #include "base/wire.h"
@@ -58,11 +59,13 @@ static void check_kind(const struct schema_kind *k)
     (void)snprintf(path, sizeof path, "/%s/" STR_FMT "/%s" STR_FMT "/{name}",
                    k->group.len > 0 ? "apis" : "api", STR_ARG(k->api_version),
                    k->namespaced ? "namespaces/{namespace}/" : "", STR_ARG(k->plural));
-    const struct json *patch =
-        json_find(json_find(json_find(root, STR("paths")), str_of(path)), STR("patch"));
-    cr_assert_not_null(patch, "%s", path);
-    cr_expect(has_parameter(patch, "fieldValidation") && has_parameter(patch, "dryRun"));
-    const struct json *gvk = json_find(patch, STR("x-kubernetes-group-version-kind"));
+    const struct json *verbs = json_find(json_find(root, STR("paths")), str_of(path));
+    const struct json *get = json_find(verbs, STR("get")), *patch = json_find(verbs, STR("patch"));
+    cr_assert_not_null(get, "%s", path);
+    cr_expect_eq(patch == NULL, k->read_only, "%s", path);
+    if (patch != NULL)
+        cr_expect(has_parameter(patch, "fieldValidation") && has_parameter(patch, "dryRun"));
+    const struct json *gvk = json_find(get, STR("x-kubernetes-group-version-kind"));
     cr_expect(str_eq(json_text(json_find(gvk, STR("kind"))), k->kind));
     cr_expect(str_eq(json_text(json_find(gvk, STR("group"))), k->group));
 
@@ -80,6 +83,14 @@ TEST(openapi, describes_every_kind)
         arena_free(&arena);
     }
     cr_expect_null(openapi_find(STR("apis/nope/v1")));
+}
+
+/* What is said to be written by nobody is written by nobody. */
+TEST(openapi, read_only_kinds_are_the_ones_served_so)
+{
+    for (size_t i = 0; kinds[i] != NULL; i++)
+        cr_expect_eq(kind_schema(kinds[i])->read_only, (kinds[i]->flags & KIND_READ_ONLY) != 0,
+                     "%s", kinds[i]->plural);
 }
 
 TEST(openapi, the_index_names_every_document)
