@@ -52,7 +52,7 @@ k() { "$newest" "$@"; }
 field() { k get "$1" -o "jsonpath=$2"; }
 
 # --- cores: what the kernel says, not what we say -------------------------------------------------------------------
-qemu_pid=$(cat "$state"/agent/instances/*/qemu.pid 2>/dev/null | head -n 1)
+qemu_pid=$(cat "$state"/agent/run/*/qemu.pid 2>/dev/null | head -n 1)
 vmi_cpus=$(k get placement virtualmachineinstances.hello -o 'jsonpath={.spec.exclusive.cpus}' | tr -d '[]')
 pod_pid=$(pgrep -f 'hello from a container' | head -n 1)
 
