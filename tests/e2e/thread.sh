@@ -10,7 +10,7 @@ source_dir=$(cd "$here/../.." && pwd)
 
 [ "$(id -u)" = 0 ] || { skip "the thread: needs root" && finish && exit 77; }
 
-port=16443
+port=$((11000 + $$ % 9000))
 work=$(mktemp -d /tmp/baton-e2e.XXXXXX)
 state=$work/state
 cleanup() {
