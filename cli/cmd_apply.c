@@ -54,7 +54,7 @@ static enum err_code find_target(struct cli *c, struct json *object, struct targ
     return arena_status(&c->arena, e);
 }
 
-/* Create it; where it exists, merge what the manifest says into it (RFC 7396). */
+/* Create it; where it exists, merge what the manifest says into it: lists of named things by their names. */
 static enum err_code apply_one(struct cli *c, struct json *object, struct err *e)
 {
     struct target t;
@@ -72,12 +72,11 @@ static enum err_code apply_one(struct cli *c, struct json *object, struct err *e
                            &(struct client_request){.method = "POST", .path = all, .body = t.body},
                            &now, e);
     } else if (code == ERR_OK) {
-        code = client_json(c->client, &c->arena,
-                           &(struct client_request){.method = "PATCH",
-                                                    .path = one,
-                                                    .content_type = "application/merge-patch+json",
-                                                    .body = t.body},
-                           &now, e);
+        struct client_request patch = {.method = "PATCH",
+                                       .path = one,
+                                       .content_type = "application/strategic-merge-patch+json",
+                                       .body = t.body};
+        code = client_json(c->client, &c->arena, &patch, &now, e);
         if (code == ERR_OK)
             verb = str_eq(json_text(json_path(was, "metadata.resourceVersion")),
                           json_text(json_path(now, "metadata.resourceVersion")))
@@ -123,8 +122,9 @@ const struct cmd cmd_apply = {
     .name = "apply",
     .args = "-f FILE",
     .summary = "Create or update what a manifest says",
-    .help = "  -f FILE   YAML or JSON, several documents; - reads standard input\n\n"
-            "What exists is merged with the manifest (a JSON merge patch): lists are replaced.\n"
-            "kubectl apply keeps a three-way history; this does not.\n",
+    .help =
+        "  -f FILE   YAML or JSON, several documents; - reads standard input\n\n"
+        "What exists is merged with the manifest (a strategic merge patch). kubectl apply keeps a\n"
+        "three-way history and so can also remove; this does not.\n",
     .run = run,
 };

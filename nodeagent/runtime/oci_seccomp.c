@@ -7,7 +7,7 @@
  * what makes or enters namespaces and mounts, what reads other processes' memory layout or the
  * kernel's, and what has been a way out before (userfaultfd, io_uring, open_by_handle_at). A list of
  * what is denied compiles in 0.3 ms of crun's start and costs a syscall less; a list of what is
- * allowed costs 2.5 ms (docs/decisions/0032-seccomp-as-a-list-of-denials.md). A capability that was granted on purpose
+ * allowed costs 2.5 ms (docs/decisions/0036-seccomp-as-a-list-of-denials.md). A capability that was granted on purpose
  * opens what it is for. Names are libseccomp's; one that the host's does not know is skipped by crun
  * and runc alike.
  */

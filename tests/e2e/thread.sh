@@ -56,12 +56,12 @@ qemu_pid=$(cat "$state"/agent/run/*/qemu.pid 2>/dev/null | head -n 1)
 vmi_cpus=$(k get placement virtualmachineinstances.hello -o 'jsonpath={.spec.exclusive.cpus}' | tr -d '[]')
 pod_pid=$(pgrep -f 'hello from a container' | head -n 1)
 
-threads_on() { for t in /proc/"$1"/task/*/status; do awk '/^Name|^Cpus_allowed_list/ {printf "%s ", $2} END {print ""}' "$t"; done; }
+threads_on() { for t in /proc/"$1"/task/*/status; do awk -F '\t' '/^Name|^Cpus_allowed_list/ {printf "%s|", $2} END {print ""}' "$t"; done; }
 vcpus_are_exclusive() {
-    [ -n "$qemu_pid" ] && [ -n "$vmi_cpus" ] && threads_on "$qemu_pid" | grep -q "^CPU 0/.* $vmi_cpus *$"
+    [ -n "$qemu_pid" ] && [ -n "$vmi_cpus" ] && threads_on "$qemu_pid" | grep -q "^CPU 0/.*|$vmi_cpus|$"
 }
 pod_is_elsewhere() {
-    [ -n "$pod_pid" ] && ! threads_on "$pod_pid" | awk '{print $NF}' | grep -qx "$vmi_cpus"
+    [ -n "$pod_pid" ] && ! threads_on "$pod_pid" | grep -q "|$vmi_cpus|$"
 }
 check "QEMU's vCPU thread runs on the granted thread ($vmi_cpus)" vcpus_are_exclusive
 check "the shared pod's threads are all elsewhere" pod_is_elsewhere
@@ -132,7 +132,7 @@ for kubectl in $(kubectls); do
     check_says "kubectl $version watch" "$name" timeout 3 "$kubectl" get pods --watch
     check "kubectl $version logs" k logs "$name"
     check_says "kubectl $version names a misspelt field" "unknown field" \
-        k create --dry-run=client --validate=true -f - <<'Y'
+        k create --dry-run=server -f - <<'Y'
 {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "dta": {}}
 Y
     check "kubectl $version delete" k delete pod,configmap "$name" --timeout=30s
