@@ -20,14 +20,14 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
-host_before() {
+host_now() {
     ip -o link | sed 's/@.*//; s/^[0-9]*: //; s/:.*//' | sort
     nft list tables 2>/dev/null
     ip netns list
-    grep -c . /proc/self/mounts
+    grep -o ' [^ ]*baton[^ ]* ' /proc/self/mounts | sort
     find /sys/fs/cgroup -maxdepth 2 -type d -name 'baton*' | sort
 }
-host_before >"$work/before"
+host_now >"$work/before"
 
 git clone -q "$source_dir" "$work/clone" 2>/dev/null || cp -r "$source_dir" "$work/clone"
 if ! "$work/clone/deploy/up" --state "$state" --port "$port" >"$work/up.log" 2>&1; then
@@ -65,7 +65,8 @@ pod_is_elsewhere() {
 }
 check "QEMU's vCPU thread runs on the granted thread ($vmi_cpus)" vcpus_are_exclusive
 check "the shared pod's threads are all elsewhere" pod_is_elsewhere
-check_says "the VMI's console reached user space" "baton guest" "$baton" logs vmi/hello
+guest_is_up() { "$baton" logs vmi/hello | grep -q "baton guest"; }
+check "the VMI's guest reached user space" until_true 90 guest_is_up
 check_says "the pod's output" "hello from a container" "$baton" logs pod/hello
 
 # --- one core for two who want it ----------------------------------------------------------------------------------
@@ -140,6 +141,7 @@ done
 
 # --- nothing left --------------------------------------------------------------------------------------------------------
 check "deploy/down --purge" "$work/clone/deploy/down" --state "$state" --purge
-host_before >"$work/after"
-check "the host is as it was" diff "$work/before" "$work/after"
+host_now >"$work/after"
+nothing_added() { ! diff "$work/before" "$work/after" | grep '^>'; }
+check "nothing of it is left on the host" nothing_added
 finish
