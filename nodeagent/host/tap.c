@@ -6,7 +6,12 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/ioctl.h>
+
+/* Who made the tap has closed it, but a child that another thread forked meanwhile holds a copy until
+ * it has come to its exec(): a millisecond, more on a machine that is busy. */
+enum { FORKS_MS = 100 };
 
 enum err_code tap_open(struct str name, int *out_fd, struct err *e)
 {
@@ -20,7 +25,12 @@ enum err_code tap_open(struct str name, int *out_fd, struct err *e)
     CLEANUP(fs_close) int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return err_set(e, ERR_UNAVAILABLE, "open /dev/net/tun: %m");
-    if (ioctl(fd, TUNSETIFF, &request) != 0)
+    int rc = ioctl(fd, TUNSETIFF, &request);
+    for (int i = 0; rc != 0 && errno == EBUSY && i < FORKS_MS; i++) {
+        poll(NULL, 0, 1);
+        rc = ioctl(fd, TUNSETIFF, &request);
+    }
+    if (rc != 0)
         return err_set(e, errno == EBUSY ? ERR_BUSY : ERR_UNAVAILABLE, "tap %s: %m",
                        request.ifr_name);
     *out_fd = fd;

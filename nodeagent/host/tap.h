@@ -3,7 +3,8 @@
  * tap.h -- a descriptor of a tap that host/net.h made.
  *
  * WHAT   Opened by the agent and handed to QEMU, which then needs no right to open any.
- * FAILS  ERR_NOT_FOUND: there is no such interface. ERR_BUSY: another process has it open.
+ * FAILS  ERR_NOT_FOUND: there is no such interface. ERR_BUSY: another process has it open, after waiting 100 ms
+ *        for children on their way to exec().
  */
 #ifndef NODEAGENT_HOST_TAP_H
 #define NODEAGENT_HOST_TAP_H
