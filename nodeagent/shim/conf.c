@@ -35,6 +35,7 @@ static void take_pair(struct shim_conf *c, const char *key, const char *value)
 enum err_code shim_conf_read(const char *directory, struct shim_conf *out, struct err *e)
 {
     char path[SHIM_PATH_MAX];
+    memset(out, 0, sizeof *out);
     snprintf(path, sizeof path, "%s/shim.conf", directory);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
