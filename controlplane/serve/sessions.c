@@ -240,12 +240,11 @@ static void begin_call(struct sessions *s, const struct http_request *q, enum ca
 /* ---- consoles ---- */
 
 static void session_pump(struct session *x);
+static void session_queue(struct session *x, struct blob *frame);
 
 static void console_data(void *owner, struct str bytes)
 {
-    struct session *x = owner;
-    pieces_push(&x->queue, grpc_frame(bytes));
-    session_pump(x);
+    session_queue(owner, grpc_frame(bytes));
 }
 
 static void console_ended(void *owner, uint32_t code, struct str text)
@@ -441,6 +440,18 @@ static void session_pump(struct session *x)
         relay_ack(x->console);
 }
 
+/* Straight to the stream while it has room, which is nearly always. */
+static void session_queue(struct session *x, struct blob *frame)
+{
+    struct http_server *server = x->all->front->server;
+
+    if (x->queue.queued_bytes == 0 && http_server_room(server, x->http) > 0)
+        http_server_chunk(server, x->http, frame);
+    else
+        pieces_push(&x->queue, frame);
+    session_pump(x);
+}
+
 void sessions_writable(struct sessions *s, void *tag)
 {
     (void)s;
@@ -491,8 +502,7 @@ void sessions_send(struct sessions *s, uint64_t name, struct str bytes)
         session_end(x, GRPC_RESOURCE_EXHAUSTED, STR("the agent does not read"));
         return;
     }
-    pieces_push(&x->queue, grpc_frame(bytes));
-    session_pump(x);
+    session_queue(x, grpc_frame(bytes));
 }
 
 void sessions_close(struct sessions *s, uint64_t name, struct str why)
