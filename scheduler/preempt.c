@@ -6,6 +6,8 @@
 #include "scheduler/preempt.h"
 #include "scheduler/shortlist.h"
 
+enum { PREEMPT_TRIES = 64 };
+
 /* A hold that was taken off for a question. */
 struct lifted {
     uint32_t index;
@@ -186,59 +188,91 @@ static bool better(const struct grade *a, const struct grade *b)
     return a->tie < b->tie;
 }
 
-/* Would the node do if all lower holds were gone? Sums only, to pass over most nodes quickly. */
-static bool worth_trying(const struct attempt *a, const struct node *n)
+/* How the node would be graded if sums alone counted: the least important go until enough is free.
+ * False: not even without all lower holds. */
+static bool estimate(const struct attempt *a, const struct node *n, uint64_t *out_key)
 {
-    uint32_t name;
-    uint64_t cpu = 0, memory = 0;
+    uint32_t name, holds[PREEMPT_VICTIMS_MAX], count, k;
     struct fit f;
     if (n == NULL || n->removed || rules__node(a->l, n, a->r, &name) != EXPLAIN_FITS ||
         fit__node(n, a->r, true, &f) != EXPLAIN_FITS)
         return false;
+    uint64_t pool = 1000ull * n->pool_threads, held = n->system_cpu_milli + n->shared_held;
+    uint64_t memory = 0, cpu = pool > held ? pool - held : 0;
+    uint64_t cpu_wanted = a->r->shared_milli + 1000ull * a->r->exclusive_cpus;
     for (uint32_t i = 0; i < n->shape->numa_count; i++)
         memory += n->numa[i].memory_free;
-    uint64_t pool = 1000ull * n->pool_threads, held = n->system_cpu_milli + n->shared_held;
-    cpu = pool > held ? pool - held : 0;
-    bool lower = false;
-    for (uint32_t i = n->hold_first; i != HOLD_NONE; i = ledger__hold(a->l, i)->next) {
-        const struct request *r = &ledger__class(a->l, ledger__hold(a->l, i)->class_id)->r;
-        if (r->priority >= a->r->priority)
-            continue;
-        lower = true;
+    count = k = candidates(a, n, holds);
+    while (k > 0 && (cpu < cpu_wanted || memory < a->r->memory_bytes + a->r->overhead_bytes)) {
+        const struct request *r = &ledger__class(a->l, ledger__hold(a->l, holds[--k])->class_id)->r;
+        uint32_t cores = r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(n->shape, r);
         memory += r->memory_bytes + r->overhead_bytes;
-        cpu += r->shared_milli + 1000ull * n->shape->core_threads_max *
-                                     (r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(n->shape, r));
+        cpu += r->shared_milli + 1000ull * n->shape->core_threads_max * cores;
     }
-    uint64_t wanted = a->r->shared_milli + 1000ull * a->r->exclusive_cpus;
-    return lower && memory >= a->r->memory_bytes + a->r->overhead_bytes && cpu >= wanted;
+    uint64_t highest =
+        k < count ? (uint64_t)((int64_t)priority_of(a->l, holds[k]) + (1ll << 31)) : 0;
+    *out_key = highest << 16 | (count - k);
+    return count > 0 && cpu >= cpu_wanted && memory >= a->r->memory_bytes + a->r->overhead_bytes;
 }
 
-/* Every node is changed and changed back, and hears of it once, at the end. */
-static void tell(struct ledger *l, const struct node *n)
+struct promising {
+    uint32_t count, node[PREEMPT_TRIES];
+    uint64_t key[PREEMPT_TRIES];
+};
+
+static void promising_add(const struct ledger *l, struct promising *p, uint32_t node, uint64_t key)
 {
-    ledger__node_changed(l, n->index, false);
+    uint32_t k = p->count;
+    uint64_t tie = ledger__node(l, node)->tie;
+    if (k == PREEMPT_TRIES && key >= p->key[k - 1])
+        return;
+    if (k < PREEMPT_TRIES)
+        p->count++;
+    else
+        k--;
+    for (; k > 0 && (key < p->key[k - 1] ||
+                     (key == p->key[k - 1] && tie < ledger__node(l, p->node[k - 1])->tie));
+         k--) {
+        p->key[k] = p->key[k - 1];
+        p->node[k] = p->node[k - 1];
+    }
+    p->key[k] = key;
+    p->node[k] = node;
 }
 
+static bool try_better(const struct attempt *a, uint32_t node, struct preempt_result *scratch,
+                       struct preempt_result *out, struct grade *best, bool found)
+{
+    if (!try_node(a, ledger__node(a->l, node), scratch))
+        return found;
+    struct grade g = grade_of(a->l, scratch);
+    if (!found || better(&g, best)) {
+        *best = g;
+        *out = *scratch;
+    }
+    return true;
+}
+
+/* The most promising nodes are tried and compared. When none of them will do, all are. */
 static bool search_victims(const struct attempt *a, struct preempt_result *out)
 {
     struct grade best = {0};
-    struct preempt_result *x = mem_alloc(sizeof *x);
+    struct promising p = {0};
+    struct preempt_result *scratch = mem_alloc(sizeof *scratch);
     bool found = false;
-    for (uint32_t i = 0; i < a->l->nodes.count; i++) {
-        struct node *n = ledger__node(a->l, i);
-        if (!worth_trying(a, n))
-            continue;
-        if (try_node(a, n, x)) {
-            struct grade g = grade_of(a->l, x);
-            if (!found || better(&g, &best)) {
-                best = g;
-                *out = *x;
-                found = true;
-            }
-        }
-        tell(a->l, n);
-    }
-    mem_free(x);
+    uint64_t key;
+
+    bool guarded = a->budgets_count > 0; /* Sums know nothing of budgets: every node is tried. */
+    for (uint32_t i = 0; i < a->l->nodes.count && !guarded; i++)
+        if (estimate(a, ledger__node(a->l, i), &key))
+            promising_add(a->l, &p, i, key);
+    for (uint32_t i = 0; i < p.count; i++)
+        found = try_better(a, p.node[i], scratch, out, &best, found);
+    bool rest = guarded || (!found && p.count == PREEMPT_TRIES);
+    for (uint32_t i = 0; i < a->l->nodes.count && rest && (guarded || !found); i++)
+        if (estimate(a, ledger__node(a->l, i), &key))
+            found = try_better(a, i, scratch, out, &best, found);
+    mem_free(scratch);
     return found;
 }
 

@@ -35,6 +35,8 @@ struct preempt_result {
 
 /* Kubernetes' order of preference between nodes: fewest budget violations, lowest highest priority
  * of a victim, lowest sum of priorities, fewest victims, latest start of the most important victim.
+ * The 64 nodes that look best by sums are compared so; when none of them will do, the first that does;
+ * with budgets, every node is.
  * Nothing is removed: the caller ends the victims and places again when they are gone. */
 MUST_USE enum err_code ledger_preempt(struct ledger *l, const struct request *r,
                                       const struct preempt_budget *budgets, uint32_t budgets_count,
