@@ -46,10 +46,7 @@ static void config_map_unchanged(struct kind_call *c, const Core__ConfigMap *m,
 
 static bool config_map_in_both(const Core__ConfigMap *m, const char *key)
 {
-    for (size_t i = 0; i < m->n_binary_data; i++)
-        if (is_text(m->binary_data[i]->key, key))
-            return true;
-    return false;
+    return entry_find(m->binary_data, m->n_binary_data, key) < m->n_binary_data;
 }
 
 static void config_map_validate(struct kind_call *c, const ProtobufCMessage *object,
@@ -101,14 +98,14 @@ const struct kind kind_config_map = {
 static void secret_take_strings(struct kind_call *c, Core__Secret *s)
 {
     Core__Secret__DataEntry **data = kind_grow(c->arena, s->data, s->n_data, s->n_string_data);
+    size_t sorted = s->n_data;
     if (data == NULL)
         return;
     for (size_t i = 0; i < s->n_string_data; i++) {
         struct str key = kind_str(s->string_data[i]->key);
         struct str value = kind_str(s->string_data[i]->value);
-        size_t at = 0;
-        while (at < s->n_data && !is_text(data[at]->key, key.at))
-            at++;
+        size_t at = entry_find(data, sorted, key.at);
+        at = at < sorted ? at : s->n_data; /* Behind the others: packing sorts them. */
         Core__Secret__DataEntry *entry = kind_new(c->arena, &core__secret__data_entry__descriptor);
         if (entry == NULL)
             return;

@@ -148,12 +148,46 @@ void meta_validate(const struct kind *k, struct kind_call *c, const Meta__Object
         struct field version = field_name(&f, "resourceVersion");
         causes_add(&c->causes, CAUSE_INVALID, &version, "0x0: must be specified for an update");
     }
+    struct field finalizers = field_name(&f, "finalizers");
+    if (!check_count(c, &finalizers, m->n_finalizers))
+        return;
     if (old != NULL && old->deletion_timestamp != NULL)
         no_new_finalizers(c, m, old, &f);
     labels_validate(c, m, &f);
     annotations_validate(c, m, &f);
     owners_validate(c, m, &f);
     finalizers_validate(c, m, &f);
+}
+
+bool check_count(struct kind_call *c, const struct field *f, size_t count)
+{
+    if (count > KIND_LIST_MAX)
+        causes_add(&c->causes, CAUSE_TOO_MANY, f, "%zu: must have at most %d items", count,
+                   KIND_LIST_MAX);
+    return count <= KIND_LIST_MAX;
+}
+
+/* What every entry that protobuf-c makes of a map begins with. */
+struct entry {
+    ProtobufCMessage base;
+    char *key;
+};
+
+size_t entry_find(const void *entries, size_t count, const char *key)
+{
+    const struct entry *const *at = entries;
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(kind_str(at[middle]->key).at, key);
+        if (order == 0)
+            return middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return count;
 }
 
 void check_one_of(struct kind_call *c, const struct field *f, const char *text,

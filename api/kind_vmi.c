@@ -288,6 +288,11 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     }
     if (was != NULL || v->spec->domain == NULL || m == NULL)
         return;
+    struct field volumes = field_name(&spec, "volumes"), devices = field_name(&domain, "devices");
+    const Kubevirt__Devices *d = v->spec->domain->devices;
+    if (!check_count(c, &volumes, v->spec->n_volumes + v->spec->n_networks) ||
+        (d != NULL && !check_count(c, &devices, d->n_disks + d->n_interfaces)))
+        return;
     not_honoured(c, m, kind_bytes(&v->spec->base, c->arena), &spec);
     cpu_validate(c, v->spec->domain, &domain);
     memory_validate(c, v->spec->domain, &domain);

@@ -32,6 +32,16 @@ static inline bool is_text(const char *text, const char *value)
     return text != NULL && strcmp(text, value) == 0;
 }
 
+/* Rules that compare the elements of a list with each other are quadratic, and a client chooses how
+ * many there are: more are refused before anything is compared. */
+enum { KIND_LIST_MAX = 2048 };
+
+/* False, with a cause at f, when there are more than KIND_LIST_MAX. */
+bool check_count(struct kind_call *c, const struct field *f, size_t count);
+
+/* A map's entry in a decoded message, whose maps are sorted by key; count: it is not there. */
+size_t entry_find(const void *entries, size_t count, const char *key);
+
 /* causes_unsupported() unless text is one of values (NULL at the end). */
 void check_one_of(struct kind_call *c, const struct field *f, const char *text,
                   const char *const *values);

@@ -36,14 +36,15 @@ static int64_t index_of(const struct json *array, struct str part)
     return (int64_t)at;
 }
 
-static struct json *child_of(const struct json *node, struct str part)
+static struct json *child_of(const struct json *node, struct str part, uint64_t *steps)
 {
     if (node->type == JSON_OBJECT)
         return json_find(node, part);
     if (node->type != JSON_ARRAY)
         return NULL;
     int64_t at = index_of(node, part);
-    return at < 0 ? NULL : json_at(node, (uint32_t)at);
+    *steps += at < 0 ? 0 : (uint64_t)at;
+    return at < 0 || *steps > PATCH_STEPS_MAX ? NULL : json_at(node, (uint32_t)at);
 }
 
 /* Where a pointer leads: the container, and the name or index in it. parent NULL: the document. */
@@ -52,7 +53,8 @@ struct place {
     struct str part;
 };
 
-static bool place_find(struct arena *a, struct json *root, struct str pointer, struct place *out)
+static bool place_find(struct arena *a, struct json *root, struct str pointer, uint64_t *steps,
+                       struct place *out)
 {
     struct str rest = pointer, part;
     *out = (struct place){.value = root};
@@ -63,7 +65,7 @@ static bool place_find(struct arena *a, struct json *root, struct str pointer, s
             return false;
         out->parent = out->value;
         out->part = part;
-        out->value = child_of(out->parent, part);
+        out->value = child_of(out->parent, part, steps);
     }
     return rest.len == 0;
 }
@@ -75,7 +77,13 @@ struct operation {
     struct json **root;
     struct str path, from;
     struct json *value; /* NULL: none was given. */
+    uint64_t steps;
 };
+
+static bool find(struct operation *op, struct str pointer, struct place *out)
+{
+    return place_find(op->a, *op->root, pointer, &op->steps, out);
+}
 
 static bool put(struct operation *op, struct place *at, struct json *value, bool is_replace)
 {
@@ -99,22 +107,20 @@ static bool put(struct operation *op, struct place *at, struct json *value, bool
 static bool do_add(struct operation *op)
 {
     struct place at;
-    return op->value != NULL && place_find(op->a, *op->root, op->path, &at) &&
-           put(op, &at, op->value, false);
+    return op->value != NULL && find(op, op->path, &at) && put(op, &at, op->value, false);
 }
 
 /* Of a member that is not there: set, as Kubernetes' library does; RFC 6902 4.3 would refuse. */
 static bool do_replace(struct operation *op)
 {
     struct place at;
-    return op->value != NULL && place_find(op->a, *op->root, op->path, &at) &&
-           put(op, &at, op->value, true);
+    return op->value != NULL && find(op, op->path, &at) && put(op, &at, op->value, true);
 }
 
 static bool do_remove(struct operation *op)
 {
     struct place at;
-    if (!place_find(op->a, *op->root, op->path, &at) || at.parent == NULL || at.value == NULL)
+    if (!find(op, op->path, &at) || at.parent == NULL || at.value == NULL)
         return false;
     json_remove(at.value);
     return true;
@@ -126,28 +132,28 @@ static bool do_move(struct operation *op)
     struct str below = op->path.len > op->from.len ? str_slice(op->path, 0, op->from.len + 1)
                                                    : (struct str){NULL, 0};
     bool into_itself = str_starts(below, op->from) && str_ends(below, STR("/"));
-    if (!place_find(op->a, *op->root, op->from, &from) || from.value == NULL || into_itself)
+    if (!find(op, op->from, &from) || from.value == NULL || into_itself)
         return false;
     if (from.parent == NULL)
         return op->path.len == 0;
     json_remove(from.value);
-    return place_find(op->a, *op->root, op->path, &to) && put(op, &to, from.value, false);
+    return find(op, op->path, &to) && put(op, &to, from.value, false);
 }
 
 static bool do_copy(struct operation *op)
 {
     struct place from, to;
-    if (!place_find(op->a, *op->root, op->from, &from) || from.value == NULL)
+    if (!find(op, op->from, &from) || from.value == NULL)
         return false;
     struct json *copy = json_copy(op->a, from.value);
-    return copy != NULL && place_find(op->a, *op->root, op->path, &to) && put(op, &to, copy, false);
+    return copy != NULL && find(op, op->path, &to) && put(op, &to, copy, false);
 }
 
 /* A missing member equals null (the library's reading again). */
 static bool do_test(struct operation *op)
 {
     struct place at;
-    if (!place_find(op->a, *op->root, op->path, &at))
+    if (!find(op, op->path, &at))
         return false;
     bool wants_null = op->value == NULL || op->value->type == JSON_NULL;
     if (at.value == NULL || at.value->type == JSON_NULL)
@@ -192,6 +198,9 @@ MUST_USE enum err_code patch_json(struct arena *a, struct json **target, struct 
         return err_set(e, ERR_LIMIT, "more than %d operations", PATCH_OPERATIONS_MAX);
     for (struct json *step = patch->first; step != NULL; step = step->next) {
         enum err_code rc = operation_run(&op, step, number++, e);
+        if (op.steps > PATCH_STEPS_MAX)
+            rc = err_set(e, ERR_LIMIT, "the patch walks past more than %d elements",
+                         PATCH_STEPS_MAX);
         if (rc == ERR_OK)
             rc = arena_status(a, e);
         if (rc != ERR_OK)

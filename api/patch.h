@@ -16,7 +16,11 @@
 #include "api/schema.h"
 #include "base/json.h"
 
-enum { PATCH_OPERATIONS_MAX = 10000 }; /* Of one JSON patch, as Kubernetes. */
+enum {
+    PATCH_OPERATIONS_MAX = 10000, /* Of one JSON patch, as Kubernetes. */
+    PATCH_STEPS_MAX = 50000000,   /* Array elements that its indices walk past, all together. */
+    PATCH_ELEMENTS_MAX = 4096,    /* Of a list that is merged element by element, both sides. */
+};
 
 /* *target may become another node: a patch can replace the whole document. */
 MUST_USE enum err_code patch_json(struct arena *a, struct json **target, struct json *patch,

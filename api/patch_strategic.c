@@ -195,6 +195,11 @@ static enum err_code merge_elements(struct strategic *s, const struct schema_fie
     return ERR_OK;
 }
 
+static uint64_t count_of(const struct json *list)
+{
+    return list == NULL ? 0 : list->count;
+}
+
 /* patch, order and drop may each be NULL. */
 static enum err_code merge_list(struct strategic *s, const struct schema_field *f,
                                 struct json *list, struct json *patch, const struct json *order,
@@ -202,7 +207,11 @@ static enum err_code merge_list(struct strategic *s, const struct schema_field *
 {
     struct str key = f->merge_key;
     enum err_code rc = ERR_OK;
-    struct json *server = json_copy(s->a, list), *named = NULL;
+    struct json *server, *named = NULL;
+    if (count_of(list) + count_of(patch) + count_of(order) + count_of(drop) > PATCH_ELEMENTS_MAX)
+        return err_set(s->e, ERR_LIMIT, "more than %d elements of " STR_FMT " to merge",
+                       PATCH_ELEMENTS_MAX, STR_ARG(f->json));
+    server = json_copy(s->a, list);
     if (order != NULL && !order_holds(patch, order, key))
         return err_set(s->e, ERR_INVALID,
                        "the order in patch list " STR_FMT

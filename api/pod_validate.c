@@ -198,11 +198,42 @@ static void subdomain_if_given(struct kind_call *c, const struct field *spec, co
         names_check(&c->causes, &f, kind_str(value), name_subdomain(kind_str(value)));
 }
 
+static bool container_counts_fit(struct kind_call *c, const Core__Container *k,
+                                 const struct field *at)
+{
+    struct field ports = field_name(at, "ports"), env = field_name(at, "env");
+    struct field mounts = field_name(at, "volumeMounts"), resources = field_name(at, "resources");
+    size_t amounts = k->resources == NULL ? 0 : k->resources->n_limits + k->resources->n_requests;
+    return check_count(c, &ports, k->n_ports) && check_count(c, &env, k->n_env) &&
+           check_count(c, &mounts, k->n_volume_mounts) && check_count(c, &resources, amounts);
+}
+
+static bool counts_fit(struct kind_call *c, const Core__PodSpec *s, const struct field *spec)
+{
+    struct field list = field_name(spec, "containers"), volumes = field_name(spec, "volumes");
+    struct field init = field_name(spec, "initContainers");
+    struct field tolerations = field_name(spec, "tolerations");
+    size_t containers = s->n_containers + s->n_init_containers + s->n_ephemeral_containers;
+    bool fits = check_count(c, &list, containers) && check_count(c, &volumes, s->n_volumes) &&
+                check_count(c, &tolerations, s->n_tolerations);
+    for (size_t i = 0; fits && i < s->n_containers; i++) {
+        struct field at = field_index(&list, i);
+        fits = container_counts_fit(c, s->containers[i], &at);
+    }
+    for (size_t i = 0; fits && i < s->n_init_containers; i++) {
+        struct field at = field_index(&init, i);
+        fits = container_counts_fit(c, s->init_containers[i], &at);
+    }
+    return fits;
+}
+
 void pod_spec_validate(struct kind_call *c, const Core__PodSpec *s, const struct field *at)
 {
     struct field restart = field_name(at, "restartPolicy"), dns = field_name(at, "dnsPolicy");
     struct field deadline = field_name(at, "activeDeadlineSeconds");
     size_t names = s->n_containers + s->n_init_containers + s->n_ephemeral_containers;
+    if (!counts_fit(c, s, at))
+        return;
     struct names_seen seen = {arena_zalloc(c->arena, names + 1, sizeof(char *)), 0};
     if (seen.at == NULL)
         return;
