@@ -252,6 +252,7 @@ static void hello(struct core *c, struct node_state *n, const Agent__Hello *h)
         r.node_uid = arena_dup(&c->turn, meta.uid);
     cluster.id = objects_text(&c->turn, c->config.cluster_id);
     cluster.pod_network = objects_text(&c->turn, c->config.pod_network);
+    cluster_give_subnet(c, n);
     cluster.node_subnet = n->subnet;
     r.has_protocol = r.has_lease_ns = r.has_renew_ns = true;
     r.protocol = PROTOCOL;

@@ -58,22 +58,28 @@ struct node_state *cluster_node(struct core *c, struct str name)
     return map_find(&c->cluster->nodes, name);
 }
 
-/* The lowest part of the pod network that no node has. */
-static void give_subnet(struct core *c, struct node_state *n)
+static bool is_given(struct core *c, const char *subnet)
+{
+    const struct map_entry *e;
+    for (uint32_t at = 0; (e = map_next(&c->cluster->nodes, &at)) != NULL;)
+        if (strcmp(((struct node_state *)e->value)->subnet, subnet) == 0)
+            return true;
+    return false;
+}
+
+/* The lowest part of the pod network that no node has. A node that was loaded has its own already. */
+void cluster_give_subnet(struct core *c, struct node_state *n)
 {
     struct cluster *k = c->cluster;
     uint32_t parts = k->network_prefix >= NODE_PREFIX ? 1 : 1u << (NODE_PREFIX - k->network_prefix);
-    for (uint32_t i = 0; i < parts; i++) {
-        const struct map_entry *e;
-        bool taken = false;
-        for (uint32_t at = 0; !taken && (e = map_next(&k->nodes, &at)) != NULL;)
-            taken = e->value != n && ((struct node_state *)e->value)->subnet_index == i;
-        if (taken)
-            continue;
+    for (uint32_t i = 0; n->subnet[0] == '\0' && i < parts; i++) {
+        char subnet[sizeof n->subnet];
         uint32_t ip = k->network + i * (1u << (32 - NODE_PREFIX));
-        n->subnet_index = i;
-        snprintf(n->subnet, sizeof n->subnet, "%u.%u.%u.%u/%u", ip >> 24, ip >> 16 & 255,
-                 ip >> 8 & 255, ip & 255, (unsigned)NODE_PREFIX);
+        snprintf(subnet, sizeof subnet, "%u.%u.%u.%u/%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255,
+                 ip & 255, (unsigned)NODE_PREFIX);
+        if (is_given(c, subnet))
+            continue;
+        memcpy(n->subnet, subnet, sizeof subnet);
         return;
     }
 }
@@ -87,12 +93,10 @@ struct node_state *cluster_node_make(struct core *c, struct str name)
     snprintf(n->name, sizeof n->name, STR_FMT, STR_ARG(name));
     n->index = LEDGER_NODE_NONE;
     arena_init(&n->spec_arena, SPEC_BYTES_MAX);
-    n->subnet_index = UINT32_MAX;
     if (map_put(&c->cluster->nodes, str_of(n->name), n) != ERR_OK) {
         mem_free(n);
         return NULL;
     }
-    give_subnet(c, n);
     return n;
 }
 

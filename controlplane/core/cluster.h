@@ -32,7 +32,6 @@ struct node_state {
     bool ready;
     bool forgotten;  /* Its Node was deleted while it was out of reach: what it held is nobody's. */
     char subnet[32]; /* Its part of the pod network. */
-    uint32_t subnet_index;
     char marked[192];   /* A stored row and the description contradict each other. */
     struct held *first; /* Its placements. */
 };
@@ -69,6 +68,7 @@ void cluster_free(struct cluster *k);
 
 struct node_state *cluster_node(struct core *c, struct str name); /* NULL: never heard of. */
 struct node_state *cluster_node_make(struct core *c, struct str name);
+void cluster_give_subnet(struct core *c, struct node_state *n); /* Unless it has one. */
 struct held *cluster_held(struct core *c, struct str placement_key);
 struct held *cluster_held_uid(struct core *c, struct str placement_uid);
 struct held *cluster_held_hold(struct core *c, uint64_t hold);

@@ -413,32 +413,41 @@ static bool was_ready(const Core__Node *node)
     return false;
 }
 
-/* Everything that is placed stands on these rows: they come before the Placements. */
+static void load(struct core *c, struct cow_entry *e)
+{
+    struct index_key at;
+    Baton__NodeHardware *hw =
+        typed_open(&c->turn, &baton__node_hardware__descriptor, blob_str(e->value));
+    if (hw == NULL || hw->spec == NULL || !index_key_parse(cow_entry_key(e), &at))
+        return;
+    struct node_state *n = cluster_node_make(c, at.name);
+    if (n == NULL)
+        return;
+    if (hw->spec->pod_network != NULL && hw->spec->pod_network->subnet != NULL)
+        snprintf(n->subnet, sizeof n->subnet, "%s", hw->spec->pod_network->subnet);
+    struct blob *bytes = blob_new(objects_pack(&c->turn, &hw->spec->base));
+    cluster_set_hardware(n, bytes);
+    blob_unref(bytes);
+    struct cow_entry *object = core_find(c, node_key(c, n));
+    Core__Node *node = node_of(c, object);
+    n->ready = was_ready(node);
+    n->lease_until = instant_add(c->now, LEASE); /* One whole lease before any is called dead. */
+    core_mark_at(c, CONTROL_NODES, node_key(c, n), n->lease_until);
+    describe(c, n, hw->spec, object == NULL ? NULL : node);
+}
+
+/* Everything that is placed stands on these rows: they come before the Placements. Each with memory of its
+ * own: together they may be more than a turn's. */
 void nodes_loaded(struct core *c)
 {
+    struct arena turn = c->turn;
     struct index_range r;
     struct cow_entry *e;
     core_range(c, &r, STR("baton.dev/nodehardware/"));
     while ((e = index_range_next(&r)) != NULL) {
-        struct index_key at;
-        Baton__NodeHardware *hw =
-            typed_open(&c->turn, &baton__node_hardware__descriptor, blob_str(e->value));
-        if (hw == NULL || hw->spec == NULL || !index_key_parse(cow_entry_key(e), &at))
-            continue;
-        struct node_state *n = cluster_node_make(c, at.name);
-        if (n == NULL)
-            continue;
-        if (hw->spec->pod_network != NULL && hw->spec->pod_network->subnet != NULL)
-            snprintf(n->subnet, sizeof n->subnet, "%s", hw->spec->pod_network->subnet);
-        struct blob *bytes = blob_new(objects_pack(&c->turn, &hw->spec->base));
-        cluster_set_hardware(n, bytes);
-        blob_unref(bytes);
-        struct cow_entry *object = core_find(c, node_key(c, n));
-        Core__Node *node = node_of(c, object);
-        n->ready = was_ready(node);
-        n->lease_until =
-            instant_add(c->now, LEASE); /* One whole lease before any is called dead. */
-        core_mark_at(c, CONTROL_NODES, node_key(c, n), n->lease_until);
-        describe(c, n, hw->spec, object == NULL ? NULL : node);
+        arena_init(&c->turn, turn.limit);
+        load(c, e);
+        arena_free(&c->turn);
     }
+    c->turn = turn;
 }

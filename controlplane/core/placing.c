@@ -493,6 +493,25 @@ enum reconcile placing_reconcile(struct core *c, struct str key)
 
 /* ---- at start ---- */
 
+/* What the rows stand for: the workload's own words, for the rules between workloads; its amounts as they
+ * were decided. A workload that is gone, or is another by now, leaves only the amounts. */
+static void restored_request(struct core *c, struct str key, const Baton__PlacementSpec *spec,
+                             struct request *out)
+{
+    struct candidate w;
+    struct index_key at;
+    struct cow_entry *e = core_find(c, key);
+    *out = (struct request){0};
+    if (e != NULL && index_key_parse(key, &at) &&
+        open_candidate(c, &w, key, &at, blob_str(e->value)) && translate(c, &w, NULL) == ERR_OK)
+        *out = w.request;
+    out->memory_bytes = spec->memory_bytes;
+    out->overhead_bytes = spec->overhead_bytes;
+    out->shared_milli = spec->shared_millis;
+    out->exclusive_cpus = spec->exclusive == NULL ? 0 : (uint32_t)spec->exclusive->n_cpus;
+    out->address_wanted = out->mac_wanted = spec->n_addresses > 0;
+}
+
 static void restore(struct core *c, struct cow_entry *e)
 {
     struct cluster *k = c->cluster;
@@ -517,13 +536,10 @@ static void restore(struct core *c, struct cow_entry *e)
     CHECK(map_put(&k->by_uid, str_of(h->uid), h) == ERR_OK);
     const Baton__NodeHardwareSpec *hw = n->spec;
     struct placement *rows = arena_alloc(&c->turn, sizeof *rows);
-    struct request r = {.memory_bytes = p->spec->memory_bytes,
-                        .overhead_bytes = p->spec->overhead_bytes,
-                        .shared_milli = p->spec->shared_millis};
+    struct request r;
     if (h->released || hw == NULL || rows == NULL)
         return;
-    r.exclusive_cpus = p->spec->exclusive == NULL ? 0 : (uint32_t)p->spec->exclusive->n_cpus;
-    r.address_wanted = r.mac_wanted = p->spec->n_addresses > 0;
+    restored_request(c, workload, p->spec, &r);
     enum err_code code = sched_view_stored(ledger_names(k->ledger), p->spec, hw, rows, &err);
     r.ports = rows->ports;
     r.ports_count = rows->ports_count;
@@ -535,11 +551,17 @@ static void restore(struct core *c, struct cow_entry *e)
         snprintf(n->marked, sizeof n->marked, "%s: %s", h->key, err.text);
 }
 
+/* Each with memory of its own: together they may be more than a turn's. */
 void placing_loaded(struct core *c)
 {
+    struct arena turn = c->turn;
     struct index_range r;
     struct cow_entry *e;
     core_range(c, &r, STR("baton.dev/placements/"));
-    while ((e = index_range_next(&r)) != NULL)
+    while ((e = index_range_next(&r)) != NULL) {
+        arena_init(&c->turn, turn.limit);
         restore(c, e);
+        arena_free(&c->turn);
+    }
+    c->turn = turn;
 }

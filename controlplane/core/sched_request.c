@@ -324,18 +324,16 @@ MUST_USE static enum err_code node_affinity(struct names *n, struct arena *a,
     return ERR_OK;
 }
 
-/* Rules between workloads are the ledger's already, and not translated yet: what is not honoured is
- * said, not dropped. */
-MUST_USE static enum err_code affinity(struct names *n, struct arena *a, const Core__Affinity *from,
-                                       size_t spreads, struct request *out, struct err *e)
+/* Rules about nodes here, rules between workloads in sched_affinity.c. */
+MUST_USE static enum err_code affinity(struct names *n, struct arena *a,
+                                       const Meta__ObjectMeta *meta, const Core__Affinity *from,
+                                       Core__TopologySpreadConstraint **spreads,
+                                       size_t spreads_count, struct request *out, struct err *e)
 {
-    if (spreads > 0)
-        return err_set(e, ERR_INVALID, "topologySpreadConstraints are not supported yet");
-    if (from == NULL)
-        return ERR_OK;
-    if (from->pod_affinity != NULL || from->pod_anti_affinity != NULL)
-        return err_set(e, ERR_INVALID, "podAffinity and podAntiAffinity are not supported yet");
-    return from->node_affinity == NULL ? ERR_OK : node_affinity(n, a, from->node_affinity, out, e);
+    enum err_code code = sched_view_affinity(n, a, meta, from, spreads, spreads_count, out, e);
+    if (code == ERR_OK && from != NULL && from->node_affinity != NULL)
+        code = node_affinity(n, a, from->node_affinity, out, e);
+    return code;
 }
 
 MUST_USE static enum err_code common(struct names *n, struct arena *a, const Meta__ObjectMeta *meta,
@@ -374,7 +372,8 @@ enum err_code sched_view_pod(struct names *n, struct arena *a, const Core__Pod *
     if (code == ERR_OK)
         code = tolerations(n, a, spec->n_tolerations, spec->tolerations, out, e);
     if (code == ERR_OK)
-        code = affinity(n, a, spec->affinity, spec->n_topology_spread_constraints, out, e);
+        code = affinity(n, a, pod->metadata, spec->affinity, spec->topology_spread_constraints,
+                        spec->n_topology_spread_constraints, out, e);
     if (code == ERR_OK)
         code = names_intern(n, str_of(spec->node_name), &out->node_name, e);
     return code;
@@ -433,6 +432,7 @@ enum err_code sched_view_machine(struct names *n, struct arena *a,
     if (code == ERR_OK)
         code = tolerations(n, a, spec->n_tolerations, spec->tolerations, out, e);
     if (code == ERR_OK)
-        code = affinity(n, a, spec->affinity, spec->n_topology_spread_constraints, out, e);
+        code = affinity(n, a, vm->metadata, spec->affinity, spec->topology_spread_constraints,
+                        spec->n_topology_spread_constraints, out, e);
     return code;
 }

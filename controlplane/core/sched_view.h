@@ -32,6 +32,12 @@ MUST_USE enum err_code sched_view_machine(struct names *n, struct arena *a,
                                           const struct sched_overhead *overhead,
                                           struct request *out, struct err *e);
 
+/* Pod affinity, anti-affinity and spread into out; sched_view_pod() and _machine() call it. */
+MUST_USE enum err_code sched_view_affinity(struct names *n, struct arena *a,
+                                           const Meta__ObjectMeta *meta, const Core__Affinity *from,
+                                           Core__TopologySpreadConstraint **constraints,
+                                           size_t count, struct request *out, struct err *e);
+
 /* Guaranteed, Burstable or BestEffort (Kubernetes: PodStatus.qosClass). */
 const char *sched_view_qos(const Core__PodSpec *spec);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/story/story.h"
 
+#include <stdio.h>
+
 /* Two durable writes for the start: "Pending" with its Placement, "Running". */
 TEST(story, a_pod_from_create_to_delete)
 {
@@ -384,5 +386,39 @@ TEST(story, init_containers)
                 "[   1134ms] n0 web/a RUNNING\n"
                 "[   1134ms] n0 web/b RUNNING\n"
                 "[   1135ms] api pod web Running\n");
+    sim_free(s);
+}
+
+static void apart(struct sim *s, const char *name)
+{
+    char json[640];
+    snprintf(json, sizeof json,
+             "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\",\"labels\":{\"app\":\"x\"}},"
+             "\"spec\":{\"affinity\":{\"podAntiAffinity\":{"
+             "\"requiredDuringSchedulingIgnoredDuringExecution\":[{\"labelSelector\":{"
+             "\"matchLabels\":{\"app\":\"x\"}},\"topologyKey\":\"kubernetes.io/hostname\"}]}},"
+             "\"containers\":[{\"name\":\"a\",\"image\":\"x\"}]}}",
+             name);
+    sim_create(s, "Pod", json);
+}
+
+/* Rules between workloads hold across the control plane's own restart. */
+TEST(story, apart_from_each_other)
+{
+    struct sim *s = story_new(2, 2);
+    apart(s, "one");
+    sim_run(s, SPAN_S(1));
+    sim_control_crash(s);
+    sim_run(s, SPAN_S(5));
+    apart(s, "two");
+    sim_run(s, SPAN_S(1));
+    buf_clear(&s->story);
+    apart(s, "three");
+    sim_run(s, SPAN_S(1));
+    story_is(s, "[   8000ms] api pod three Pending: 0 of 2 nodes fit: 2 node(s) didn't match pod "
+                "anti-affinity rules\n");
+    cr_assert_not(str_eq(sim_field(s, "Pod", "one", "spec.nodeName"), STR("")));
+    cr_assert(str_is(sim_field(s, "Pod", "one", "spec.nodeName"), "n0") !=
+              str_is(sim_field(s, "Pod", "two", "spec.nodeName"), "n0"));
     sim_free(s);
 }
