@@ -4,13 +4,12 @@
  *
  * WHAT   Opens TCP and TLS with the CA pinned, then carries unary requests and streams both ways. The
  *        agent's session and its further streams, joins, and the CLI.
- * WHY    The server is always batond, which always offers h2: a client without HTTP/1.1 is half the
  * WHY    One connection is what works behind NAT. The server is always batond, which always offers h2,
  *        so HTTP/1.1 is not spoken here.
  * OWNS   Options are copied, the tls_config is borrowed and outlives the client. Event bytes are borrowed
  *        until event() returns.
  * ASYNC  HTTP_CLIENT_OPEN or HTTP_CLIENT_CLOSED answers the opening. Each request ends with exactly one
- *        HTTP_CLIENT_END or HTTP_CLIENT_FAILED, at close too. Nothing comes from inside a call, and
+ *        HTTP_CLIENT_END or HTTP_CLIENT_FAILED, also when the connection ends. Nothing comes from inside a call, and
  *        nothing after http_client_close().
  * FAILS  HTTP_CLIENT_CLOSED carries the reason: ERR_DENIED (TLS), ERR_UNAVAILABLE. The caller opens a
  *        new one after its own back-off.

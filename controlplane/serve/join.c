@@ -19,8 +19,9 @@ struct join {
     struct front *front;
     char address[64];
     struct arena arena;
-    struct str request; /* As it came. */
-    bool taken;
+    struct str renewing; /* The caller's own node name, by a certificate that is good; or empty. */
+    struct str request;  /* As it came. */
+    bool taken, renews;
     struct slot_id write;
     join_answer *answer;
     void *owner;
@@ -30,13 +31,20 @@ struct join {
     char fingerprint[PKI_FINGERPRINT_LEN + 1];
 };
 
-struct join *join_new(struct front *f, const char *address)
+static const char node_prefix[] = "system:node:";
+
+struct join *join_new(struct front *f, const struct http_request *q)
 {
     struct join *j = mem_zalloc(1, sizeof *j);
+    const struct http_peer *peer = q->peer;
+    bool good = peer->state == HTTP_PEER_TRUSTED && peer->id.not_after.ns > clock_wall().ns;
+    struct str name = good ? str_of(pki_common_name(&peer->id)) : STR("");
 
     j->front = f;
-    snprintf(j->address, sizeof j->address, "%s", address);
+    snprintf(j->address, sizeof j->address, "%s", q->address);
     arena_init(&j->arena, JOIN_ARENA_MAX);
+    if (str_starts(name, str_of(node_prefix)))
+        j->renewing = arena_str(&j->arena, str_slice(name, sizeof node_prefix - 1, name.len));
     return j;
 }
 
@@ -100,14 +108,18 @@ static bool check(struct join *j, enum grpc_status *out_status, const char **out
         return false;
 
     struct index_snapshot objects = index_snapshot(shared->index);
-    enum err_code code =
-        token_check(&objects, shared->seal, j->request, clock_wall(), &j->arena, &j->token, &e);
     struct str bound = node_key_find(&objects, j->node);
-    bool other = bound.len > 0 && !str_is(bound, j->fingerprint);
+    bool ours = bound.len > 0 && str_is(bound, j->fingerprint);
+    bool other = bound.len > 0 && !ours;
+    j->renews = ours && j->request.len == 0 && str_eq(j->renewing, j->node);
+    enum err_code code = ERR_OK;
+    if (!j->renews)
+        code =
+            token_check(&objects, shared->seal, j->request, clock_wall(), &j->arena, &j->token, &e);
     index_snapshot_free(&objects);
     *out_status = GRPC_PERMISSION_DENIED;
     *out_why = "the token is not known, used up or expired";
-    if (code != ERR_OK || !j->token.join)
+    if (code != ERR_OK || (!j->renews && !j->token.join))
         return false;
     *out_status = GRPC_ALREADY_EXISTS;
     *out_why =
@@ -142,7 +154,7 @@ static void sign(struct join *j)
     struct err e = {0};
     struct buf certificate;
 
-    snprintf(name, sizeof name, "system:node:" STR_FMT, STR_ARG(j->node));
+    snprintf(name, sizeof name, "%s" STR_FMT, node_prefix, STR_ARG(j->node));
     buf_init(&certificate, PKI_PEM_MAX);
     if (pki_request_sign(j->front->shared->authority->ca, j->csr, &subject, clock_wall(),
                          SPAN_S(CERTIFICATE_DAYS * 86400LL), &certificate, &e) != ERR_OK) {
@@ -150,8 +162,8 @@ static void sign(struct join *j)
         fail(j, GRPC_INTERNAL, e.text);
         return;
     }
-    log_event(LOG_INFO, "node.joined", "node=%s from=%s key=%.16s", log_quote(j->node).text,
-              j->address, j->fingerprint);
+    log_event(LOG_INFO, j->renews ? "node.renewed" : "node.joined", "node=%s from=%s key=%.16s",
+              log_quote(j->node).text, j->address, j->fingerprint);
     struct blob *reply = reply_of(j, buf_str(&certificate));
     buf_free(&certificate);
     j->answer(j->owner, GRPC_OK, STR(""), reply);
@@ -214,6 +226,10 @@ void join_begin(struct join *j, join_answer *answer, void *owner)
     j->owner = owner;
     if (!check(j, &status, &why)) {
         fail(j, status, why);
+        return;
+    }
+    if (j->renews) {
+        sign(j);
         return;
     }
     struct write_request w = {

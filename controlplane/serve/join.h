@@ -3,7 +3,8 @@
  * join.h -- one machine's Join: a token and a certificate request against a certificate.
  *
  * WHAT   Checks the token and the request, uses the token up (deletes its Secret under its uid, so that
- *        of two who present it one wins), binds the name to the key, signs.
+ *        of two who present it one wins), binds the name to the key, signs. A node that presents its own
+ *        certificate needs no token: it renews, for the same name and the same key.
  * FAILS  PERMISSION_DENIED for a token that is not good, without saying why; ALREADY_EXISTS when the name
  *        is bound to another key; INVALID_ARGUMENT for the request; UNAVAILABLE to try again. A control
  *        plane that dies between the steps leaves a used token: the machine needs another.
@@ -19,7 +20,7 @@ struct join;
 /* reply: a JoinReply, one reference for the receiver; NULL with any status but OK. */
 typedef void join_answer(void *owner, enum grpc_status status, struct str text, struct blob *reply);
 
-struct join *join_new(struct front *f, const char *address);
+struct join *join_new(struct front *f, const struct http_request *q);
 bool join_message(struct join *j, struct str bytes); /* False: one was enough. */
 void join_begin(struct join *j, join_answer *answer, void *owner);
 void join_free(struct join *j); /* NULL is allowed; answers that are on their way are forgotten. */

@@ -316,7 +316,7 @@ void sessions_request(struct sessions *s, const struct http_request *q)
     else if (str_is(q->head.path, path_stream))
         begin_call(s, q, CALL_STREAM);
     else if (str_is(q->head.path, path_join))
-        session_open(s, q, CALL_JOIN)->join = join_new(s->front, q->address);
+        session_open(s, q, CALL_JOIN)->join = join_new(s->front, q);
     else if (str_starts(q->head.path, STR("/apis/")))
         begin_console(s, q);
     else

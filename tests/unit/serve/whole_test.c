@@ -107,23 +107,21 @@ static void node_free(struct node *n)
     buf_free(&n->cert);
 }
 
-/* As an agent does: the server is believed by the fingerprint in the token. */
-static enum grpc_status join(struct whole *w, struct node *n)
+/* The request with a token, over a connection that presents tls' certificate, if any. */
+static enum grpc_status join_over(struct whole *w, struct node *n, const char *token,
+                                  const struct tls_config *tls)
 {
     Agent__JoinRequest q = AGENT__JOIN_REQUEST__INIT;
-    struct tls_config *pinned = NULL;
     struct err e = {0};
-    struct tls_client_options o = {.ca_fingerprint = strrchr(n->token, '.') + 1};
     struct caller c = {.grpc = true};
     uint8_t packed[PKI_PEM_MAX];
-    cr_assert_eq(tls_client_config(&o, &pinned, &e), ERR_OK, "%s", e.text);
     buf_add_char(&n->request, '\0');
-    q.token = n->token;
+    q.token = (char *)(uintptr_t)token;
     q.node_name = n->name;
     q.csr_pem = n->request.at;
     struct blob *frame = grpc_frame(str_from(packed, agent__join_request__pack(&q, packed)));
     n->request.len--;
-    whole_ask(&c, w, pinned, "POST", "/baton.agent.v1.Agent/Join", blob_str(frame));
+    whole_ask(&c, w, tls, "POST", "/baton.agent.v1.Agent/Join", blob_str(frame));
     blob_unref(frame);
     cr_assert_not(c.failed);
     enum grpc_status status = c.grpc_status;
@@ -136,11 +134,25 @@ static enum grpc_status join(struct whole *w, struct node *n)
         cr_assert_str_eq(r->cluster->id, w->authority.cluster_id);
         struct tls_client_options mine = {
             .ca = str_of(r->ca_pem), .cert = buf_str(&n->cert), .key = buf_str(&n->key)};
-        tls_config_free(n->tls);
+        struct tls_config *before = n->tls;
         cr_assert_eq(tls_client_config(&mine, &n->tls, &e), ERR_OK, "%s", e.text);
         agent__join_reply__free_unpacked(r, NULL);
+        caller_close(&c);
+        tls_config_free(before); /* It may be the one this connection used. */
+        return status;
     }
     caller_close(&c);
+    return status;
+}
+
+/* As an agent does: the server is believed by the fingerprint in the token. */
+static enum grpc_status join(struct whole *w, struct node *n)
+{
+    struct tls_config *pinned = NULL;
+    struct err e = {0};
+    struct tls_client_options o = {.ca_fingerprint = strrchr(n->token, '.') + 1};
+    cr_assert_eq(tls_client_config(&o, &pinned, &e), ERR_OK, "%s", e.text);
+    enum grpc_status status = join_over(w, n, n->token, pinned);
     tls_config_free(pinned);
     return status;
 }
@@ -168,6 +180,13 @@ TEST(whole, a_token_joins_one_machine_under_one_key)
     cr_assert_eq(join(&w, &b), GRPC_OK, "a refused join does not use the token up");
     token_for(&w, &a);
     cr_assert_eq(join(&w, &a), GRPC_OK, "the same key may join again");
+
+    /* Renewing needs no token, but the node's own certificate, name and key. */
+    cr_assert_eq(join_over(&w, &a, "", a.tls), GRPC_OK);
+    cr_assert_eq(join_over(&w, &b, "", a.tls), GRPC_PERMISSION_DENIED);
+    snprintf(b.name, sizeof b.name, "n1");
+    cr_assert_neq(join_over(&w, &b, "", b.tls), GRPC_OK);
+    cr_assert_neq(join_over(&w, &a, "", w.admin_tls), GRPC_OK);
 
     cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/namespaces/kube-system/secrets"), 403);
     cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/nodes/n2"), 403);
