@@ -39,12 +39,13 @@ static bool plan(struct workload *w, char *text, size_t size)
                false;
     for (uint32_t n = 0; n < count; n++) {
         const Core__Container *c = container_of(w, n);
-        if (c->name == NULL || strlen(c->name) >= INSTANCE_NAME_MAX || strchr(c->name, '.') != NULL)
+        if (c->name == NULL || strlen(c->name) >= INSTANCE_NAME_MAX ||
+            strpbrk(c->name, "./") != NULL)
             return snprintf(text, size, "container %u has no usable name", n), false;
     }
     for (size_t i = 0; i < spec->n_volumes; i++)
-        if (spec->volumes[i]->name == NULL)
-            return snprintf(text, size, "volume %zu has no name", i), false;
+        if (spec->volumes[i]->name == NULL || strpbrk(spec->volumes[i]->name, "./") != NULL)
+            return snprintf(text, size, "volume %zu has no usable name", i), false;
     w->instances = mem_zalloc(count, sizeof *w->instances);
     w->instances_count = (uint32_t)count;
     for (uint32_t n = 0; n < count; n++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeagent/core/workload.h"
+#include "api/meta.h"
 #include "nodeagent/core/agent_priv.h"
 
 #include <stdio.h>
@@ -171,7 +172,8 @@ static void stop_all(struct agent *a, struct agent_turn *t, struct workload *w)
 
 static void clean(struct agent *a, struct agent_turn *t, struct workload *w)
 {
-    w->holds = false; /* The last thread on these rows is gone: everything is destroyed. */
+    CHECK(w->uid[0] != '\0'); /* It names the directory that goes. */
+    w->holds = false;         /* The last thread on these rows is gone: everything is destroyed. */
     if (w->state != WORKLOAD_CLEANING)
         move(t, w, WORKLOAD_CLEANING);
     struct agent_effect *fx = ask(a, t, w, FX_CLEAN);
@@ -299,6 +301,9 @@ static void tick_down(struct agent *a, struct agent_turn *t, struct workload *w)
             clean(a, t, w);
     } else if (w->state == WORKLOAD_CLEANING && due) {
         clean(a, t, w);
+    } else if (w->state == WORKLOAD_ENDED && w->unwanted && w->uid[0] == '\0') {
+        move(t, w, WORKLOAD_GONE); /* Never understood: nothing was made under any name. */
+        workload_say(t, w);
     } else if (w->state == WORKLOAD_ENDED && w->unwanted) {
         clean(a, t, w);
     } else if (w->state == WORKLOAD_FORGETTING && due) {
@@ -393,6 +398,11 @@ void workload_assign(struct agent *a, struct agent_turn *t, const Agent__Assign 
         return;
     }
     char text[200];
+    struct meta meta;
+    if (w->state != WORKLOAD_GONE && w->assign == NULL && assign->has_workload &&
+        meta_read(str_from(assign->workload.data, assign->workload.len), &meta, NULL) == ERR_OK &&
+        meta.is_deleting)
+        workload_unwant(a, t, w, (struct span){0});
     if (w->state != WORKLOAD_GONE && w->assign != NULL && assign->revision != w->assign->revision &&
         workload_load(a, w, assign, text, sizeof text) && is_leaving(w))
         workload_unwant(a, t, w, grace_of(w));

@@ -33,7 +33,7 @@
     S(RUNNING,    TO(STOPPING))                        /* the last instance to end               */ \
     S(STOPPING,   TO(CLEANING))                        /* the instances to end                   */ \
     S(CLEANING,   TO(ENDED) | TO(FORGETTING))          /* network, roots, volumes to be gone     */ \
-    S(ENDED,      TO(CLEANING))                        /* to be unwanted; it holds no rows       */ \
+    S(ENDED,      TO(CLEANING) | TO(GONE))              /* to be unwanted; it holds no rows       */ \
     S(FORGETTING, TO(GONE))                            /* the record to be off the disk          */ \
     S(GONE,       0)                                   /* the control plane to have heard of it  */
 /* clang-format on */

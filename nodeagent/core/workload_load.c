@@ -33,10 +33,13 @@ static struct str bytes_of(const ProtobufCBinaryData *b)
     return str_from(b->data, b->len);
 }
 
+/* They become parts of paths. */
 static bool metadata_ok(const Meta__ObjectMeta *m)
 {
     return m != NULL && m->name != NULL && m->namespace_ != NULL && m->uid != NULL &&
-           m->uid[0] != '\0' && strlen(m->uid) < WORKLOAD_UID_MAX && strchr(m->uid, '.') == NULL;
+           m->uid[0] != '\0' && strlen(m->uid) < WORKLOAD_UID_MAX &&
+           strpbrk(m->uid, "./") == NULL && strchr(m->name, '/') == NULL &&
+           strchr(m->namespace_, '/') == NULL;
 }
 
 /* The granted threads, and all threads of their cores: a left-over sibling stays idle. */

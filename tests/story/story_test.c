@@ -422,3 +422,24 @@ TEST(story, apart_from_each_other)
               str_is(sim_field(s, "Pod", "two", "spec.nodeName"), "n0"));
     sim_free(s);
 }
+
+/* What a node cannot make sense of has failed, with the reason, and holds nothing. */
+TEST(story, a_pod_nobody_understands)
+{
+    struct sim *s = story_new(1, 2);
+    sim_create(
+        s, "Pod",
+        "{\"metadata\":{\"name\":\"odd\",\"namespace\":\"default\"},\"spec\":{\"containers\":[{"
+        "\"name\":\"a.b\",\"image\":\"x\"}]}}");
+    sim_run(s, SPAN_S(15));
+    story_is(s, "[   1000ms] api pod odd Pending\n"
+                "[   1002ms] api pod odd Failed\n");
+    cr_assert(str_is(sim_field(s, "Pod", "odd", "status.reason"), "NotUnderstood"));
+    cr_assert(str_is(sim_field(s, "Placement", "pods.odd", "status.phase"), "Released"));
+    sim_delete(s, "Pod", "odd", -1);
+    sim_run(s, SPAN_S(5));
+    story_is(s, "[  16000ms] api pod odd Failed leaving\n"
+                "[  16001ms] n0  GONE\n"
+                "[  16002ms] api pod odd deleted\n");
+    sim_free(s);
+}
