@@ -36,7 +36,7 @@ static void show_places(struct cli *c)
     printf("places\n");
     place("kubeconfig", dir, slash + 1);
     place("programs", dir, "bin");
-    place("store", dir, "control/baton.db");
+    place("store", dir, "control/store.db");
     place("authority", dir, "control/pki");
     place("agent", dir, "agent");
     place("images", dir, "images");
