@@ -22,7 +22,7 @@ struct deletion {
     bool is_collection;
     int64_t limit, deleted;
     struct buf items;
-    bool has_more;
+    struct str next; /* metadata.continue of what the limit left over. */
 };
 
 /* ------------------------------------------------------------------ options */
@@ -288,12 +288,14 @@ static void collection_reply(struct call *c)
     struct deletion *d = c->own;
     struct buf out;
     struct str kind = c->schema->kind, api = c->schema->api_version;
+    struct str next = d->next.len == 0 ? STR("")
+                                       : arena_printf(&c->r->arena, ",\"continue\":\"" STR_FMT "\"",
+                                                      STR_ARG(d->next));
     buf_init(&out, 2 * (size_t)REST_REPLY_MAX);
     buf_printf(&out,
                "{\"kind\":\"" STR_FMT "List\",\"apiVersion\":\"" STR_FMT
-               "\",\"metadata\":{\"resourceVersion\":\"%llu\"%s},\"items\":[",
-               STR_ARG(kind), STR_ARG(api), (unsigned long long)d->past.revision,
-               d->has_more ? ",\"continue\":\"more\"" : "");
+               "\",\"metadata\":{\"resourceVersion\":\"%llu\"" STR_FMT "},\"items\":[",
+               STR_ARG(kind), STR_ARG(api), (unsigned long long)d->past.revision, STR_ARG(next));
     if (d->items.len > 0)
         buf_add(&out, buf_str(&d->items));
     buf_add(&out, STR("]}\n"));
@@ -315,8 +317,10 @@ static void collection_step(struct call *c)
     struct deletion *d = c->own;
     struct cow_entry *e = collection_next(d);
     struct index_key key;
-    d->has_more = e != NULL && d->limit > 0 && d->deleted >= d->limit;
-    if (e == NULL || d->has_more || !index_key_parse(cow_entry_key(e), &key)) {
+    bool has_more = e != NULL && d->limit > 0 && d->deleted >= d->limit;
+    if (has_more)
+        d->next = page_token(&c->r->arena, d->past.prefix, cow_entry_key(e), d->past.revision);
+    if (e == NULL || has_more || !index_key_parse(cow_entry_key(e), &key)) {
         collection_reply(c);
         return;
     }

@@ -52,10 +52,9 @@ static struct str url_text(struct arena *a, struct str plain, bool to_url)
 }
 
 /* {"v":"meta.k8s.io/v1","rv":N,"start":"NAMESPACE/NAME"}: what Kubernetes' own clients show. */
-static struct str token_print(struct list *l, struct str key, uint64_t revision)
+struct str page_token(struct arena *a, struct str prefix, struct str key, uint64_t revision)
 {
-    struct arena *a = &l->c->r->arena;
-    struct str start = str_slice(key, l->past.prefix.len, key.len);
+    struct str start = str_slice(key, prefix.len, key.len);
     struct buf json, out;
     buf_init(&json, 4096);
     buf_init(&out, 8192);
@@ -184,7 +183,7 @@ static struct str page_next(struct list *l, uint64_t *out_remaining)
         return (struct str){NULL, 0};
     struct str key = cow_entry_key(e);
     *out_remaining = select_is_all(&l->select) ? past_count(&l->past, key) : 0;
-    return token_print(l, key, l->past.revision);
+    return page_token(&l->c->r->arena, l->past.prefix, key, l->past.revision);
 }
 
 static void meta_json(struct list *l)
@@ -377,7 +376,7 @@ static void list_expired(struct list *l, bool is_page)
                          "the first chunk was returned and now may show up in the list."
                        : "The resourceVersion for the provided list is too old.");
     if (is_page)
-        c->status.next = token_print(l, l->from, 0);
+        c->status.next = page_token(&c->r->arena, l->past.prefix, l->from, 0);
     reply_status(c);
 }
 

@@ -44,6 +44,9 @@ struct past_cursor {
 
 void past_seek(struct past_cursor *at, const struct past *p, struct str from); /* Key >= from. */
 struct cow_entry *past_next(struct past_cursor *at, const struct past *p);     /* NULL: the end. */
+/* metadata.continue: the page that begins with key, of the state at revision (0: of the present). */
+struct str page_token(struct arena *a, struct str prefix, struct str key, uint64_t revision);
+
 uint64_t past_count(const struct past *p, struct str from);
 
 #endif /* CONTROLPLANE_SERVE_REST_READ_H */
