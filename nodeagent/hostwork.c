@@ -17,6 +17,7 @@ enum {
     BOX_CLEAN,
     BOX_TABLES,
     DNS_LEASE_MTU = 1500,
+    TABLES_DELAY_MS = 250,
     TABLES_RETRY_S = 2
 };
 
@@ -37,6 +38,7 @@ struct hostwork {
     /* One for each worker that has to do with it; NULL until the first network. */
     struct net *net, *clean_net, *tables_net;
     bool tables_running, tables_stale; /* A pass is on its way; another is due after it. */
+    bool tables_urgent;                /* Host ports changed: the next pass does not wait. */
     char netns[FS_PATH_MAX];
     struct map attached; /* By uid. */
     struct dhcp_table leases;
@@ -121,6 +123,7 @@ static void want_tables(struct hostwork *h)
     h->tables_stale = h->tables_running;
     if (h->tables_running)
         return;
+    h->tables_urgent = false;
     struct hostjob *j = mem_zalloc(1, sizeof *j);
     arena_init(&j->arena, HOSTJOB_MEMORY_MAX);
     j->worker = (struct worker_job){.run = run_tables, .drop = job_drop};
@@ -129,6 +132,17 @@ static void want_tables(struct hostwork *h)
     copy_wish(h, j);
     h->tables_running = worker_run(h->tables_worker, 0, &j->worker) == ERR_OK;
     CHECK(h->tables_running); /* Its queue holds one job. */
+}
+
+/* A host port that leads to an address somebody else may get soon is urgent; who may speak with which
+ * address is not, and a pass costs as much as a container's start. */
+static void want_tables_soon(struct hostwork *h)
+{
+    struct instant at = instant_add(loop_now(h->o.loop), SPAN_MS(TABLES_DELAY_MS));
+    if (h->tables_urgent)
+        want_tables(h);
+    else if (h->tables_net != NULL)
+        loop_set_deadline(&h->client, instant_earlier(h->client.deadline, at));
 }
 
 static void tables_done(struct hostwork *h, const struct hostjob *j)
@@ -149,6 +163,7 @@ static void detach(struct hostwork *h, struct str uid)
         return;
     if (one->machine)
         dhcp_remove(&h->leases, one->link.mac);
+    h->tables_urgent |= one->ports_count > 0;
     mem_free(one->ports);
     mem_free(one);
 }
@@ -226,6 +241,7 @@ static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, s
     one->machine = n->machine;
     one->ports = mem_zalloc(n->ports_count, sizeof *one->ports);
     one->ports_count = n->ports_count;
+    h->tables_urgent |= n->ports_count > 0;
     if (n->machine) {
         net_tap_name(h->net, fx->uid, one->link.name);
         memcpy(one->link.mac, n->mac, 6);
@@ -265,7 +281,7 @@ static void on_event(struct loop_client *self, const struct io_event *ev)
     else
         answer(h, ev->mail.op, j);
     if (!j->tables && (j->type == FX_NETWORK || j->type == FX_CLEAN))
-        want_tables(h); /* After the answer: the start that waits for it comes first. */
+        want_tables_soon(h); /* After the answer: the start that waits for it comes first. */
     job_free(j);
 }
 

@@ -107,6 +107,9 @@ struct net_wish {
 void net_nft_text(struct buf *out, struct str cluster, const char *bridge,
                   struct net_address gateway, const struct net_wish *wish);
 
+/* The same elements for tables that are there: one transaction without touching a chain. Pure. */
+void net_nft_elements_text(struct buf *out, struct str cluster, const struct net_wish *wish);
+
 /* Level-triggered: applies the whole wish; nothing is run when it is the one applied before. */
 MUST_USE enum err_code net_apply(struct net *n, const struct net_wish *wish, struct err *e);
 

@@ -34,9 +34,10 @@ static void add_network(struct buf *out, struct net_address a)
 
 /* Elements of the map of one protocol, for ports at every address or at one. Of two ports that are
  * the same the first counts; the ledger never hands out two. */
-static void add_ports(struct buf *out, const struct net_wish *w, uint32_t proto, bool at_one)
+static void add_ports(struct buf *out, const struct net_wish *w, uint32_t proto, bool at_one,
+                      const char *begin)
 {
-    const char *comma = "\t\telements = { ";
+    const char *comma = begin;
     for (uint32_t i = 0; i < w->ports_count; i++) {
         const struct net_port *p = &w->ports[i];
         if ((uint32_t)p->proto != proto || is_any(p->host_ip) == at_one)
@@ -51,7 +52,7 @@ static void add_ports(struct buf *out, const struct net_wish *w, uint32_t proto,
         buf_printf(out, " . %u", p->port);
         comma = ", ";
     }
-    if (comma[0] == ',')
+    if (comma != begin)
         buf_add(out, STR(" }\n"));
 }
 
@@ -60,12 +61,12 @@ static void add_maps(struct buf *out, const struct net_wish *w)
     for (uint32_t p = 0; p < COUNT_OF(protos); p++) {
         buf_printf(out, "\tmap ports_%s {\n\t\ttype inet_service : ipv4_addr . inet_service\n",
                    protos[p]);
-        add_ports(out, w, p, false);
+        add_ports(out, w, p, false, "\t\telements = { ");
         buf_printf(out,
                    "\t}\n\tmap ports_%s_at {\n\t\ttype ipv4_addr . inet_service : ipv4_addr . "
                    "inet_service\n",
                    protos[p]);
-        add_ports(out, w, p, true);
+        add_ports(out, w, p, true, "\t\telements = { ");
         buf_add(out, STR("\t}\n"));
     }
 }
@@ -159,6 +160,43 @@ static void add_bridge_table(struct buf *out, struct str cluster, const struct n
                 "@addresses drop\n\t}\n}\n"));
 }
 
+static void refill_map(struct buf *out, struct str cluster, const struct net_wish *w,
+                       uint32_t proto, bool at_one)
+{
+    char begin[NET_CLUSTER_MAX + 64];
+    const char *end = at_one ? "_at" : "";
+    snprintf(begin, sizeof begin, "add element ip baton-" STR_FMT " ports_%s%s { ",
+             STR_ARG(cluster), protos[proto], end);
+    buf_printf(out, "flush map ip baton-" STR_FMT " ports_%s%s\n", STR_ARG(cluster), protos[proto],
+               end);
+    add_ports(out, w, proto, at_one, begin);
+}
+
+static void refill_set(struct buf *out, struct str cluster, const struct net_wish *w,
+                       const char *name, void (*element)(struct buf *out, const struct net_link *l))
+{
+    buf_printf(out, "flush set bridge baton-" STR_FMT " %s\n", STR_ARG(cluster), name);
+    if (w->links_count == 0)
+        return;
+    buf_printf(out, "add element bridge baton-" STR_FMT " %s { ", STR_ARG(cluster), name);
+    for (uint32_t i = 0; i < w->links_count; i++) {
+        buf_add(out, i == 0 ? STR("") : STR(", "));
+        element(out, &w->links[i]);
+    }
+    buf_add(out, STR(" }\n"));
+}
+
+void net_nft_elements_text(struct buf *out, struct str cluster, const struct net_wish *wish)
+{
+    for (uint32_t p = 0; p < COUNT_OF(protos); p++) {
+        refill_map(out, cluster, wish, p, false);
+        refill_map(out, cluster, wish, p, true);
+    }
+    refill_set(out, cluster, wish, "guarded", name_element);
+    refill_set(out, cluster, wish, "macs", mac_element);
+    refill_set(out, cluster, wish, "addresses", ip_element);
+}
+
 void net_nft_text(struct buf *out, struct str cluster, const char *bridge,
                   struct net_address gateway, const struct net_wish *wish)
 {
@@ -202,6 +240,25 @@ static enum err_code run_nft(struct str program, struct err *e)
     return code;
 }
 
+/* Chains that stay cost nothing: taking a hook out and putting it back makes the kernel wait, and with
+ * it whatever starts meanwhile. So once the tables are ours only their elements are replaced; when
+ * that fails (somebody flushed the ruleset), all of it is. */
+static enum err_code run_program(struct net *n, const struct net_wish *wish, struct str whole,
+                                 struct err *e)
+{
+    struct buf elements;
+    enum err_code code = ERR_NOT_FOUND;
+    if (n->applied.len > 0) {
+        buf_init(&elements, NFT_TEXT_MAX);
+        net_nft_elements_text(&elements, str_of(n->cluster), wish);
+        code = buf_status(&elements, e);
+        if (code == ERR_OK)
+            code = run_nft(buf_str(&elements), e);
+        buf_free(&elements);
+    }
+    return code == ERR_OK ? ERR_OK : run_nft(whole, e);
+}
+
 enum err_code net_apply(struct net *n, const struct net_wish *wish, struct err *e)
 {
     struct buf program;
@@ -212,7 +269,7 @@ enum err_code net_apply(struct net *n, const struct net_wish *wish, struct err *
     net_nft_text(&program, str_of(n->cluster), n->bridge, n->config.gateway, wish);
     enum err_code code = buf_status(&program, e);
     if (code == ERR_OK && !str_eq(buf_str(&program), buf_str(&n->applied)))
-        code = run_nft(buf_str(&program), e);
+        code = run_program(n, wish, buf_str(&program), e);
     if (code == ERR_OK) {
         buf_clear(&n->applied);
         buf_add(&n->applied, buf_str(&program));
