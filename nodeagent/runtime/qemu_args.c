@@ -204,6 +204,8 @@ static void add_machine(struct args *a, const struct qemu_plan *p)
         add_printf(a, "-uuid", STR_FMT, STR_ARG(vm->uuid));
 }
 
+/* Anonymous memory: a private mapping of a memfd would hold, and be charged for, every page that the
+ * guest writes twice. */
 static void add_memory(struct args *a, const struct qemu_plan *p)
 {
     const struct runtime_cpu *cpu = &p->spec->cpu;
@@ -214,8 +216,8 @@ static void add_memory(struct args *a, const struct qemu_plan *p)
             (size_t)snprintf(nodes + len, sizeof nodes - len, ",host-nodes=%u", cpu->numa_nodes[i]);
     unsigned long long mib = qemu_memory_mib(&p->spec->vm);
     add_printf(a, "-m", "size=%lluM", mib);
-    add_printf(a, "-object", "memory-backend-memfd,id=ram,size=%lluM,share=off,prealloc=%s%s%s",
-               mib, p->spec->vm.prealloc ? "on" : "off", len > 0 ? ",policy=bind" : "", nodes);
+    add_printf(a, "-object", "memory-backend-ram,id=ram,size=%lluM,prealloc=%s%s%s", mib,
+               p->spec->vm.prealloc ? "on" : "off", len > 0 ? ",policy=bind" : "", nodes);
 }
 
 static void add_boot(struct args *a, const struct qemu_plan *p)

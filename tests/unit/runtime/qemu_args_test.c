@@ -57,7 +57,7 @@ TEST(qemu_args, a_kernel_on_q35)
         "-machine q35,memory-backend=ram,usb=off,vmport=off,dump-guest-core=off "
         "-accel tcg,thread=multi,tb-size=32 -cpu max "
         "-smp cpus=2,maxcpus=2,sockets=1,cores=2,threads=1 -m size=256M "
-        "-object memory-backend-memfd,id=ram,size=256M,share=off,prealloc=off "
+        "-object memory-backend-ram,id=ram,size=256M,prealloc=off "
         "-kernel /proc/self/fd/4 -initrd /proc/self/fd/5 -append console=ttyS0 a,b=c "
         "-bios qboot.rom -action shutdown=pause,reboot=reset -add-fd fd=3,set=3 "
         "-chardev socket,id=serial,fd=7,server=on,wait=off,logfile=/dev/fdset/3,"
@@ -126,7 +126,7 @@ TEST(qemu_args, memory_is_bound_where_there_are_several_nodes)
     spec.vm.prealloc = true;
     cr_assert_null(strstr(line_of(&p), "host-nodes"));
     p.numa = true;
-    assert_has(line_of(&p), "-m size=96M -object memory-backend-memfd,id=ram,size=96M,share=off,"
+    assert_has(line_of(&p), "-m size=96M -object memory-backend-ram,id=ram,size=96M,"
                             "prealloc=on,policy=bind,host-nodes=1,host-nodes=3 ");
 }
 
