@@ -358,6 +358,37 @@ TEST(whole, a_log_comes_through_the_agents_stream)
     whole_close(&w);
 }
 
+/* An agent that sends its window as frames of one byte ends its own stream at worst. */
+TEST(whole, an_agents_tiny_frames_crowd_nobody_out)
+{
+    struct whole w;
+    struct node n;
+    struct agent a = {0};
+    struct caller session, stream = {.grpc = true}, logs = {0};
+    whole_open(&w);
+    node_make(&n, "n1");
+    token_for(&w, &n);
+    cr_assert_eq(join(&w, &n), GRPC_OK);
+    session_open(&session, &w, &n, &a);
+    place_pod(&w);
+    caller_connect(&logs, &w, w.admin_tls);
+    caller_start(&logs, "GET", "/api/v1/namespaces/default/pods/web/log", STR(""), false);
+    whole_until(&w, &a.asked);
+    caller_connect(&stream, &w, n.tls);
+    caller_start(&stream, "POST", "/baton.agent.v1.Agent/Stream", STR(""), true);
+    for (int i = 0; i < 150000; i++)
+        stream_frame(&stream, i == 0 ? a.stream : 0, STR("x"));
+    http_client_finish(stream.http, stream.call);
+    for (int i = 0; i < 20; i++) /* Others are served meanwhile. */
+        cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/api/v1/namespaces/default/pods/web"), 200);
+    whole_until(&w, &logs.ended);
+    caller_close(&stream);
+    caller_close(&logs);
+    caller_close(&session);
+    node_free(&n);
+    whole_close(&w);
+}
+
 /* What an agent refuses is the answer's status; another node's agent cannot answer for it. */
 TEST(whole, a_stream_is_refused_or_answered_by_its_own_node_only)
 {
