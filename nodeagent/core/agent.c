@@ -20,7 +20,7 @@ struct agent_effects agent_step(struct agent *a, const struct agent_event *ev)
 
     dispatch(a, t, ev);
     if (a->up) {
-        for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++)
+        for (uint32_t i = 0; i < a->workloads_end; i++)
             if (a->workloads[i] != NULL)
                 workload_tick(a, t, a->workloads[i]);
         pool_reconcile(a, t);
@@ -45,7 +45,7 @@ static void catch_up(struct agent *a, struct agent_turn *t)
     if (a->list_op[RUNTIME_CONTAINER] != 0 || a->list_op[RUNTIME_VM] != 0)
         return;
     a->up = true;
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++)
+    for (uint32_t i = 0; i < a->workloads_end; i++)
         if (a->workloads[i] != NULL)
             workload_catchup(a, t, a->workloads[i]);
 }
@@ -168,7 +168,7 @@ struct str agent_trace(const struct agent *a)
 
 struct workload *agent_find(const struct agent *a, struct str placement_uid)
 {
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++)
+    for (uint32_t i = 0; i < a->workloads_end; i++)
         if (a->workloads[i] != NULL && str_is(placement_uid, a->workloads[i]->placement_uid))
             return a->workloads[i];
     return NULL;
@@ -176,7 +176,7 @@ struct workload *agent_find(const struct agent *a, struct str placement_uid)
 
 struct workload *agent_find_uid(const struct agent *a, struct str workload_uid)
 {
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++)
+    for (uint32_t i = 0; i < a->workloads_end; i++)
         if (a->workloads[i] != NULL && str_is(workload_uid, a->workloads[i]->uid))
             return a->workloads[i];
     return NULL;
@@ -192,6 +192,7 @@ struct workload *agent_take(struct agent *a)
     w->kind = &workload_pod;
     arena_init(&w->arena, 4 * AGENT_MESSAGE_MAX);
     a->workloads[id.slot] = w;
+    a->workloads_end = max_u32(a->workloads_end, id.slot + 1);
     a->named[id.slot] = false;
     return w;
 }
@@ -214,7 +215,7 @@ struct instant agent_deadline(const struct agent *a)
     struct instant at = session_deadline(a);
     if (a->pool_op == 0)
         at = instant_earlier(at, a->pool_retry_at);
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++)
+    for (uint32_t i = 0; i < a->workloads_end; i++)
         if (a->workloads[i] != NULL) {
             at = instant_earlier(at, workload_deadline(a->workloads[i]));
             at = instant_earlier(at, report_deadline(a, a->workloads[i]));
@@ -247,7 +248,7 @@ void agent_free(struct agent *a)
 {
     if (a == NULL)
         return;
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++)
+    for (uint32_t i = 0; i < a->workloads_end; i++)
         if (a->workloads[i] != NULL)
             agent_give(a, a->workloads[i]);
     slots_fini(&a->slots);
@@ -260,7 +261,7 @@ void agent_free(struct agent *a)
 /* Two holders of one core, or an instance that runs on another's: what must never be. */
 static bool alone(const struct agent *a, const struct workload *w, const char **out_why)
 {
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++) {
+    for (uint32_t i = 0; i < a->workloads_end; i++) {
         const struct workload *other = a->workloads[i];
         if (other == NULL || other == w)
             continue;
@@ -276,7 +277,7 @@ static bool alone(const struct agent *a, const struct workload *w, const char **
 
 bool agent_invariant(const struct agent *a, const char **out_why)
 {
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++) {
+    for (uint32_t i = 0; i < a->workloads_end; i++) {
         const struct workload *w = a->workloads[i];
         if (w == NULL)
             continue;

@@ -68,6 +68,7 @@ struct agent {
     struct session session;
     struct slots slots;
     struct workload *workloads[AGENT_WORKLOADS_MAX]; /* By slot; NULL: free. */
+    uint32_t workloads_end;                          /* No slot from here on was ever used. */
     bool named[AGENT_WORKLOADS_MAX];                 /* This resync mentioned it. */
     uint64_t ops;
     uint64_t list_op[2];      /* By enum runtime_kind; 0: answered. */

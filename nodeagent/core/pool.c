@@ -9,7 +9,7 @@ static const struct span RETRY = SPAN_S(1);
 void pool_now(const struct agent *a, struct cpuset *out)
 {
     *out = a->config.cpus;
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++)
+    for (uint32_t i = 0; i < a->workloads_end; i++)
         if (a->workloads[i] != NULL && a->workloads[i]->holds)
             cpus_drop(out, &a->workloads[i]->exclusive);
 }
@@ -66,7 +66,7 @@ void pool_reconcile(struct agent *a, struct agent_turn *t)
         fx->op = a->pool_op;
         fx->pool = told;
     }
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++)
+    for (uint32_t i = 0; i < a->workloads_end; i++)
         if (a->workloads[i] != NULL && a->workloads[i]->kind == &workload_vm)
             machine_reconcile(a, t, a->workloads[i], &pool);
 }
@@ -89,7 +89,7 @@ void pool_done(struct agent *a, struct agent_turn *t, const struct agent_host_do
 bool pool_take(struct agent *a, struct workload *w)
 {
     struct cpuset pool;
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++) {
+    for (uint32_t i = 0; i < a->workloads_end; i++) {
         const struct workload *other = a->workloads[i];
         if (other == NULL || other == w || !other->holds ||
             !cpus_meets(&other->exclusive, &w->exclusive))
@@ -129,7 +129,7 @@ bool pool_is_clear(const struct agent *a, struct workload *w)
                  a->pool_text[0] == '\0' ? "" : ": ", a->pool_text);
         return false;
     }
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++) {
+    for (uint32_t i = 0; i < a->workloads_end; i++) {
         const struct workload *other = a->workloads[i];
         if (other == NULL || other == w || machine_is_off(other, &w->exclusive))
             continue;

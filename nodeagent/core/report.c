@@ -218,7 +218,7 @@ void report_flush(struct agent *a, struct agent_turn *t)
 {
     if (a->session.state != SESSION_UP)
         return;
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++) {
+    for (uint32_t i = 0; i < a->workloads_end; i++) {
         struct workload *w = a->workloads[i];
         if (w == NULL)
             continue;
@@ -232,7 +232,7 @@ void report_flush(struct agent *a, struct agent_turn *t)
 uint32_t report_all(struct agent *a, struct agent_turn *t)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++) {
+    for (uint32_t i = 0; i < a->workloads_end; i++) {
         if (a->workloads[i] == NULL)
             continue;
         send(t, a->workloads[i]);

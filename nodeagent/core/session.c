@@ -124,7 +124,7 @@ static void greeted(struct agent *a, struct agent_turn *t, const Agent__HelloRep
 static void resynced(struct agent *a, struct agent_turn *t)
 {
     a->session.resyncing = false;
-    for (uint32_t i = 0; i < AGENT_WORKLOADS_MAX; i++) {
+    for (uint32_t i = 0; i < a->workloads_end; i++) {
         struct workload *w = a->workloads[i];
         if (w == NULL || a->named[i])
             continue;

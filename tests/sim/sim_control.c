@@ -16,7 +16,8 @@ struct sim_control {
     struct store *store;
     struct store_mem_disk *disk;
     struct instant restart_at;
-    bool dirty; /* A turn was begun and not flushed. */
+    bool dirty;   /* A turn was begun and not flushed. */
+    bool checked; /* The ledger adds up as it is. */
     uint64_t ops, seen;
     uint64_t session_node[4096]; /* Session id modulo: node + 1. */
     struct arena scratch;
@@ -187,7 +188,7 @@ static void perform(struct sim *s, const struct core_effect *fx)
 static void flush(struct sim *s)
 {
     struct sim_control *k = s->control;
-    k->dirty = false;
+    k->dirty = k->checked = false;
     struct core_effects fx = core_flush(k->core, s->now, s->wall);
     bool crash = false;
     for (uint32_t i = 0; i < fx.count && !crash; i++) {
@@ -339,8 +340,9 @@ bool sim_is_quiet(struct sim *s)
 void sim_control_check(struct sim *s)
 {
     struct err e = {0};
-    if (s->control->core == NULL)
+    if (s->control->core == NULL || s->control->checked)
         return;
+    s->control->checked = true;
     if (ledger_verify(s->control->core->cluster->ledger, &e) != ERR_OK) {
         fprintf(stderr, "%.*s\nledger: %s (seed %llu)\n", STR_ARG(buf_str(&s->story)), e.text,
                 (unsigned long long)s->options.seed);
