@@ -6,12 +6,14 @@
 #include <immintrin.h>
 #endif
 
-void columns_init(struct columns *c)
+void columns_init(struct columns *c, uint32_t nodes_max)
 {
-    *c = (struct columns){.filter = columns_filter_fast()};
+    *c = (struct columns){.filter = columns_filter_fast(), .log_size = COLUMNS_LOG_LEAST};
+    while (c->log_size < nodes_max && c->log_size < COLUMNS_LOG_MOST)
+        c->log_size *= 2;
     for (uint32_t i = 0; i < COLUMN__COUNT; i++)
-        c->log[i] = mem_zalloc(COLUMNS_LOG + COLUMNS_LANES, sizeof(uint16_t));
-    c->log_node = mem_zalloc(COLUMNS_LOG, sizeof *c->log_node);
+        c->log[i] = mem_zalloc(c->log_size + COLUMNS_LANES, sizeof(uint16_t));
+    c->log_node = mem_zalloc(c->log_size, sizeof *c->log_node);
 }
 
 void columns_fini(struct columns *c)
@@ -56,10 +58,10 @@ void columns_put(struct columns *c, uint32_t node, const struct columns_row *row
         c->size = size;
     }
     uint64_t before = c->log_at[node];
-    if (before > 0 && c->log_end - (before - 1) < COLUMNS_LOG)
-        c->log[COLUMN_OPEN][(before - 1) % COLUMNS_LOG] = 0;
+    if (before > 0 && c->log_end - (before - 1) < c->log_size)
+        c->log[COLUMN_OPEN][(before - 1) % c->log_size] = 0;
 
-    uint32_t at = (uint32_t)(c->log_end % COLUMNS_LOG);
+    uint32_t at = (uint32_t)(c->log_end % c->log_size);
     for (uint32_t i = 0; i < COLUMN__COUNT; i++)
         c->node[i][node] = c->log[i][at] = row->at[i];
     c->log_node[at] = node;
@@ -73,7 +75,7 @@ size_t columns_bytes(const struct columns *c)
 {
     size_t node = COLUMN__COUNT * sizeof(uint16_t) + sizeof(struct columns_hot) + sizeof(uint64_t);
     size_t log = COLUMN__COUNT * sizeof(uint16_t) + sizeof(uint32_t);
-    return c->size * node + COLUMNS_LOG * log;
+    return c->size * node + c->log_size * log;
 }
 
 /* ---- the filter ---- */

@@ -9,7 +9,7 @@
  * WHY    Sixteen nodes are compared by one instruction, and a class of requests that was not asked
  *        for a while learns what changed by reading the log from end to end, without touching nodes.
  * OWNS   Its arrays. A cursor into the log is a count of entries ever written: who is further behind
- *        than COLUMNS_LOG has to look at all nodes again.
+ *        than log_size has to look at all nodes again.
  * SEAM   columns_filter_scalar() and columns_filter_avx2() give the same answer; which one is used
  *        is decided at run time, and a test compares them.
  */
@@ -38,7 +38,8 @@ enum column {
     COLUMN__COUNT,
 };
 
-enum { COLUMNS_LOG = 1 << 14, COLUMNS_LANES = 16, COLUMN_MAX = UINT16_MAX, COLUMN_LEFT_SHIFT = 6 };
+enum { COLUMNS_LOG_LEAST = 1 << 14, COLUMNS_LOG_MOST = 1 << 16 }; /* Entries; as many as nodes. */
+enum { COLUMNS_LANES = 16, COLUMN_MAX = UINT16_MAX, COLUMN_LEFT_SHIFT = 6 };
 enum { COLUMN_MEMORY_SHIFT = 26 };
 
 /* A node in one cache line: what decides for most nodes that pass the filter. */
@@ -75,13 +76,13 @@ struct columns {
     uint32_t *log_node;
     struct columns_hot *hot; /* By node; aligned inside hot_block. */
     void *hot_block;
-    uint64_t *log_at; /* By node: its last entry + 1. */
-    uint32_t size;    /* Nodes there is room for. */
-    uint64_t log_end; /* Entries ever written. */
+    uint64_t *log_at;        /* By node: its last entry + 1. */
+    uint32_t size, log_size; /* Nodes and entries there is room for. */
+    uint64_t log_end;        /* Entries ever written. */
     columns_filter *filter;
 };
 
-void columns_init(struct columns *c);
+void columns_init(struct columns *c, uint32_t nodes_max);
 void columns_fini(struct columns *c);
 void columns_put(struct columns *c, uint32_t node, const struct columns_row *row);
 size_t columns_bytes(const struct columns *c);

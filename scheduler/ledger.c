@@ -39,9 +39,10 @@ struct ledger *ledger_new(const struct ledger_limits *limits)
     map_init(&l->labels_map, to->holds_max);
     l->holds = mem_zalloc((to->holds_max + HOLD_CHUNK - 1) / HOLD_CHUNK, sizeof(struct hold *));
     l->hold_free = HOLD_NONE;
-    columns_init(&l->columns);
+    columns_init(&l->columns, to->nodes_max);
     l->facts_log = mem_zalloc(FACTS_LOG, sizeof *l->facts_log);
     l->terms_serial = 1;
+    l->list_keep = SHORTLIST_KEEP;
     l->mix.next = 1;
     l->mix.seen = mem_alloc(MIX_SHAPES_MAX * sizeof *l->mix.seen);
     l->mix.shapes = mem_alloc(MIX_USUAL_MAX * sizeof *l->mix.shapes);
@@ -247,7 +248,7 @@ static enum err_code hold_new(struct ledger *l, struct node *n, const struct req
                               struct class *c, struct labels *own, const struct fit *f,
                               uint32_t *out_index, struct err *e)
 {
-    uint32_t index;
+    uint32_t index = 0;
     enum err_code rc = hold_take_slot(l, &index, e);
     if (rc != ERR_OK)
         return rc;

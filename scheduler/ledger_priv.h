@@ -113,6 +113,7 @@ struct ledger {
     uint64_t facts_end;                          /* entries ever written. */
     uint32_t prefer_nodes;                       /* Nodes with a taint PreferNoSchedule. */
     struct shortlist *list_newest, *list_oldest; /* By last use. */
+    uint32_t list_keep;                          /* Nodes on a shortlist; tests make it small. */
     uint64_t cache_bytes, builds;
     struct mix mix;
     bool has_devices; /* Some node has, or had. */

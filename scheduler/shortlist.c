@@ -225,7 +225,7 @@ static bool request_has_node_rules(const struct request *r)
 }
 
 /* One group per combination of the coarse keys' domains. */
-static void list_groups(struct shortlist *sl)
+static void list_groups(const struct ledger *l, struct shortlist *sl)
 {
     uint64_t groups = 1;
     sl->topos_count = 0;
@@ -251,7 +251,7 @@ static void list_groups(struct shortlist *sl)
     for (uint32_t i = 0; i < sl->rules_count && sl->is_single; i++)
         sl->rules[i].coarse = false;
     sl->groups_count = (uint32_t)groups;
-    sl->keep = groups <= 4 ? SHORTLIST_KEEP : SHORTLIST_KEEP / 4;
+    sl->keep = groups <= 4 ? l->list_keep : (l->list_keep + 3) / 4;
 }
 
 static void list_shape(struct ledger *l, struct shortlist *sl, const struct profile *p)
@@ -268,7 +268,7 @@ static void list_shape(struct ledger *l, struct shortlist *sl, const struct prof
     if (sl->rules_count > 0)
         memcpy(sl->rules, now, sl->rules_count * sizeof *now);
     sl->gain_most = r->choice == CHOICE_SPREAD ? 0 : mix__gain_most(l, r);
-    list_groups(sl);
+    list_groups(l, sl);
     for (uint32_t i = 0; i < sl->rules_count; i++)
         sl->has_costs |= !sl->rules[i].coarse &&
                          (sl->rules[i].role == ROLE_SPREAD_SOFT ||
@@ -562,16 +562,16 @@ static void list_catch_up(struct ledger *l, struct shortlist *sl)
     const struct columns *c = &l->columns;
     uint32_t hits[BLOCK];
 
-    if (c->log_end - sl->cursor > COLUMNS_LOG / 2) {
+    if (c->log_end - sl->cursor > c->log_size - c->log_size / 8) {
         list_build(l, sl);
         return;
     }
     list_allowed(l, sl);
     struct columns_want want = want_now(sl);
     while (sl->cursor < c->log_end) {
-        uint32_t from = (uint32_t)(sl->cursor % COLUMNS_LOG);
+        uint32_t from = (uint32_t)(sl->cursor % c->log_size);
         uint64_t more = min_u64(c->log_end - sl->cursor, BLOCK);
-        uint32_t to = (uint32_t)min_u64(from + more, COLUMNS_LOG);
+        uint32_t to = (uint32_t)min_u64(from + more, c->log_size);
         uint32_t count = c->filter(c->log, &want, from, to, hits);
         for (uint32_t i = 0; i < count; i++)
             __builtin_prefetch(&c->hot[c->log_node[hits[i]]]);

@@ -343,6 +343,8 @@ static void history_run(uint64_t seed, uint32_t nodes, uint32_t steps, bool rule
     h.plain = ledger_new(NULL);
     if (seed % 2 == 0) /* Every other history without vector instructions. */
         h.fast->columns.filter = columns_filter_scalar;
+    if (seed % 3 != 0) /* Lists so short that they overflow and run dry. */
+        h.fast->list_keep = 2 * (uint32_t)(seed % 3);
     h.nodes_count = nodes;
     memset(h.ready, true, sizeof h.ready);
     for (uint32_t i = 0; i < nodes; i++)
