@@ -106,7 +106,9 @@ static void was_answered(struct runtime_qemu *r, struct machine *m, const struct
             machine__fail(r, m, e.code, e.text);
         return;
     case QMP_QUERY_STATUS:
-        m->paused_for_good = str_is(str_of(ev->reason), "shutdown");
+        /* prelaunch: the guest reset the machine right behind its power-off, and QEMU did both. */
+        m->paused_for_good = m->was_running && (str_is(str_of(ev->reason), "shutdown") ||
+                                                str_is(str_of(ev->reason), "prelaunch"));
         return;
     case QMP_CONT:
         if (m->state == MACHINE_STARTING && ev->code == ERR_OK)
