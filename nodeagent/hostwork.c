@@ -134,7 +134,7 @@ static void want_tables(struct hostwork *h)
 }
 
 /* A host port that leads to an address somebody else may get soon is urgent; who may speak with which
- * address is not: a pass makes the kernel wait, and with it what starts meanwhile (30 ms were measured). */
+ * address is not: a pass makes the kernel wait some 20 ms. */
 static void want_tables_soon(struct hostwork *h)
 {
     struct instant at = instant_add(loop_now(h->o.loop), SPAN_MS(TABLES_DELAY_MS));

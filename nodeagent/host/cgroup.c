@@ -336,6 +336,19 @@ enum err_code cgroup_join(struct cgroup_tree *t, struct str id, int32_t pid, str
     return code;
 }
 
+enum err_code cgroup_set_weight(struct cgroup_tree *t, struct str id, uint32_t milli, struct err *e)
+{
+    char path[CGROUP_FILE_MAX], text[24];
+    bool in_pool, v2 = t->layout.unified;
+    enum err_code code = find_group(t, id, &in_pool, e);
+    if (code != ERR_OK)
+        return code;
+    group_path(t, CGROUP_CPU, id, in_pool, path);
+    int len = snprintf(text, sizeof text, "%llu",
+                       (unsigned long long)(v2 ? cgroup_weight(milli) : cgroup_shares(milli)));
+    return cgroup__put(path, v2 ? "cpu.weight" : "cpu.shares", str_from(text, (size_t)len), e);
+}
+
 enum err_code cgroup_get_cpus(struct cgroup_tree *t, struct str id, struct cpuset *out,
                               struct err *e)
 {

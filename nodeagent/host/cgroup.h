@@ -110,6 +110,10 @@ MUST_USE enum err_code cgroup_procs_files(struct cgroup_tree *t, struct str id, 
 MUST_USE enum err_code cgroup_join(struct cgroup_tree *t, struct str id, int32_t pid,
                                    struct err *e);
 
+/* The weight alone, as limits.weight_milli. */
+MUST_USE enum err_code cgroup_set_weight(struct cgroup_tree *t, struct str id, uint32_t milli,
+                                         struct err *e);
+
 MUST_USE enum err_code cgroup_get_cpus(struct cgroup_tree *t, struct str id, struct cpuset *out,
                                        struct err *e);
 MUST_USE enum err_code cgroup_get_stats(struct cgroup_tree *t, struct str id,

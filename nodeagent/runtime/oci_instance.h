@@ -14,6 +14,9 @@ enum {
     PENDING_MAX = 4 * RUNTIME_INSTANCES_MAX, /* Answers that wait for the loop. */
     START_LIMIT_S = 60,                      /* Of the shim's launch. */
     DESTROY_LIMIT_S = 30,                    /* Then destroy answers ERR_BUSY. */
+    /* While the runtime's own command works in the group, which it is in from its first instruction: a
+     * pod that asked for nothing would else be set up with the least share of a busy machine. */
+    START_WEIGHT_MILLI = 1000,
     RETRY_FIRST_MS = 1,
     RETRY_MAX_MS = 100,
     IO_START = 1, /* What an io op of an instance is about, in its low byte. */

@@ -33,8 +33,10 @@ static void recognise(struct oci *o, struct instance *i)
         bool alive = proc_start_time(i->shim.shim_pid) == i->shim.shim_start;
         oci__move(i, alive ? OCI_RUNNING : OCI_STOPPED);
         i->owes_exit = true;
-        if (alive)
+        if (alive) {
+            (void)!cgroup_set_weight(o->cgroups, str_of(i->id), i->record.weight_milli, NULL);
             oci__watch_shim(o, i);
+        }
     } else {
         int32_t pid = lock_holder(i);
         if (pid > 1)

@@ -20,6 +20,7 @@ struct oci_record {
     bool exclusive;
     struct cpuset cpus;
     int stop_signal;
+    uint32_t weight_milli; /* Set once it runs: see START_WEIGHT_MILLI. */
 };
 
 void oci_conf_print(struct buf *out, const struct runtime_spec *spec, const char *command,

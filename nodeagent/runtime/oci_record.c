@@ -20,7 +20,8 @@ void oci_conf_print(struct buf *out, const struct runtime_spec *spec, const char
     while (str_split(&cgroup_files, '\n', &file))
         if (file.len > 0)
             buf_printf(out, "cgroup=" STR_FMT "\n", STR_ARG(file));
-    buf_printf(out, "exclusive=%d\nstop=%d\ncpus=", record->exclusive, record->stop_signal);
+    buf_printf(out, "exclusive=%d\nstop=%d\nweight=%u\ncpus=", record->exclusive,
+               record->stop_signal, record->weight_milli);
     cpuset_print(&record->cpus, out);
     buf_add_char(out, '\n');
 }
@@ -40,6 +41,8 @@ enum err_code oci_conf_parse(struct str text, struct oci_record *out)
             r.exclusive = str_is(value, "1");
         else if (str_is(key, "stop") && str_parse_u64(value, &number) == ERR_OK && number < 65)
             r.stop_signal = (int)number;
+        else if (str_is(key, "weight") && str_parse_u64(value, &number) == ERR_OK)
+            r.weight_milli = (uint32_t)number;
         else if (str_is(key, "cpus"))
             complete = cpuset_parse(value, &r.cpus) == ERR_OK; /* The last line. */
     }

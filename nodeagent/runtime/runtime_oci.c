@@ -98,7 +98,10 @@ static enum err_code make(struct oci *o, struct instance *i, const struct runtim
     const struct runtime_container *c = &spec->container;
     struct cgroup_limits limits = limits_of(o, spec);
 
-    i->record = (struct oci_record){.exclusive = spec->cpu.exclusive, .cpus = spec->cpu.cpus};
+    i->record = (struct oci_record){.exclusive = spec->cpu.exclusive,
+                                    .cpus = spec->cpu.cpus,
+                                    .weight_milli = limits.weight_milli};
+    limits.weight_milli = max_u32(limits.weight_milli, START_WEIGHT_MILLI);
     if (c->args_count == 0)
         return err_set(e, ERR_INVALID, "neither the image nor the container names a command");
     if (oci_signal_parse(c->stop_signal, &i->record.stop_signal) != ERR_OK)
@@ -223,7 +226,9 @@ static void start_succeeded(struct oci *o, struct instance *i)
     oci__watch_shim(o, i);
     if (i->state == OCI_STARTING)
         oci__move(i, OCI_RUNNING);
-    ev.code = oci__read_back(o, i, &ev.cpus, &e);
+    ev.code = cgroup_set_weight(o->cgroups, str_of(i->id), i->record.weight_milli, &e);
+    if (ev.code == ERR_OK)
+        ev.code = oci__read_back(o, i, &ev.cpus, &e);
     ev.pid = i->shim.pid;
     ev.started = i->shim.started;
     if (ev.code != ERR_OK) {

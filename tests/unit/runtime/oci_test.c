@@ -148,7 +148,7 @@ TEST(oci, signals_by_name)
 TEST(oci, the_record_is_read_as_it_was_written)
 {
     struct runtime_spec spec = spec_of();
-    struct oci_record was = {.exclusive = true, .stop_signal = SIGQUIT}, is;
+    struct oci_record was = {.exclusive = true, .stop_signal = SIGQUIT, .weight_milli = 250}, is;
     struct buf out;
     cpuset_add(&was.cpus, 2);
     cpuset_add(&was.cpus, 3);
@@ -156,7 +156,8 @@ TEST(oci, the_record_is_read_as_it_was_written)
     oci_conf_print(&out, &spec, "/usr/bin/crun", "/sys/fs/cgroup/unified",
                    STR("/cg/a/tasks\n/cg/b/tasks\n"), &was);
     cr_assert_eq(oci_conf_parse(buf_str(&out), &is), ERR_OK);
-    cr_assert(is.exclusive && is.stop_signal == SIGQUIT && cpuset_eq(&is.cpus, &was.cpus));
+    cr_assert(is.exclusive && is.stop_signal == SIGQUIT && is.weight_milli == 250 &&
+              cpuset_eq(&is.cpus, &was.cpus));
     struct str cut =
         str_slice(buf_str(&out), 0, out.len / 2); /* A power cut while it was written. */
     cr_assert_eq(oci_conf_parse(cut, &is), ERR_CORRUPT);
