@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/paths.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* RFC 3986 2.1. A NUL is never meant. */
 MUST_USE static enum err_code unescape(struct str in, bool is_query, struct arena *a,
                                        struct str *out, struct err *e)
@@ -21,8 +12,8 @@ MUST_USE static enum err_code unescape(struct str in, bool is_query, struct aren
     for (size_t i = 0; i < in.len; i++) {
         char c = in.at[i];
         if (c == '%') {
-            int high = i + 2 < in.len ? hex_digit(in.at[i + 1]) : -1;
-            int low = i + 2 < in.len ? hex_digit(in.at[i + 2]) : -1;
+            int high = i + 2 < in.len ? str_hex_digit(in.at[i + 1]) : -1;
+            int low = i + 2 < in.len ? str_hex_digit(in.at[i + 2]) : -1;
             if (high < 0 || low < 0 || high + low == 0)
                 return err_set(e, ERR_INVALID, "invalid URL escape");
             c = (char)(high * 16 + low);

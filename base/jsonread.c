@@ -136,21 +136,12 @@ static inline const char *scan_plain(const char *at, const char *end)
     return at;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Four hexadecimal digits; at stands behind "\u". */
 static bool read_unit(struct json_reader *r, const char *at, uint32_t *out)
 {
     *out = 0;
     for (int i = 0; i < 4; i++, at++) {
-        int digit = at < r->end ? hex_digit(*at) : -1;
+        int digit = at < r->end ? str_hex_digit(*at) : -1;
         if (digit < 0)
             return read_fail_at(r, at, "in \\u hexadecimal character escape");
         *out = *out << 4 | (uint32_t)digit;

@@ -59,6 +59,16 @@ struct str str_slice(struct str s, size_t begin, size_t end);
 
 /* Bytes compared as unsigned; a prefix sorts first. <0, 0, >0. */
 int str_cmp(struct str a, struct str b);
+/* The value of a hexadecimal digit, -1 for any other character. */
+static inline int str_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 bool str_eq_nocase(struct str a, struct str b); /* ASCII only. */
 
 /* Index of the first c at or after from; s.len when there is none. */

@@ -208,15 +208,6 @@ void h1_reader_init(struct h1_reader *r, const struct h1_request *q)
                                                             : H1_R_DONE;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* One byte of "size[;extension] CRLF" (RFC 9112 7.1). Extensions are skipped, as the RFC wants. */
 static bool size_byte(struct h1_reader *r, char c)
 {
@@ -242,7 +233,7 @@ static bool size_byte(struct h1_reader *r, char c)
         r->in_extension = true;
         return r->digits > 0;
     }
-    int digit = hex_digit(c);
+    int digit = str_hex_digit(c);
     if (digit < 0 || ++r->digits > CHUNK_DIGITS_MAX)
         return false;
     r->left = r->left * 16 + (uint64_t)digit;

@@ -19,15 +19,6 @@ void http_head_target(struct http_head *head, struct str target)
         mark == target.len ? (struct str){NULL, 0} : str_slice(target, mark + 1, target.len);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool http_unescape(struct str in, bool query, char *out, size_t *out_len)
 {
     size_t len = 0;
@@ -35,8 +26,8 @@ bool http_unescape(struct str in, bool query, char *out, size_t *out_len)
     for (size_t i = 0; i < in.len; i++) {
         char c = in.at[i];
         if (c == '%') {
-            int high = i + 2 < in.len ? hex_digit(in.at[i + 1]) : -1;
-            int low = i + 2 < in.len ? hex_digit(in.at[i + 2]) : -1;
+            int high = i + 2 < in.len ? str_hex_digit(in.at[i + 1]) : -1;
+            int low = i + 2 < in.len ? str_hex_digit(in.at[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return false;
             c = (char)(high * 16 + low);

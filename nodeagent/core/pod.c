@@ -3,6 +3,7 @@
  * created with. Rules are Kubernetes' (PodSpec.restartPolicy, initContainers, securityContext). */
 #include "api/quantity.h"
 #include "base/mem.h"
+#include "base/capability.h"
 #include "nodeagent/core/agent_priv.h"
 
 #include <stdio.h>
@@ -127,72 +128,19 @@ static bool image(struct agent_turn *t, const struct workload *w, uint32_t n, ui
 
 /* ---- security ---- */
 
-/* linux/capability.h, by number. */
-static const char *const capabilities[] = {"CHOWN",
-                                           "DAC_OVERRIDE",
-                                           "DAC_READ_SEARCH",
-                                           "FOWNER",
-                                           "FSETID",
-                                           "KILL",
-                                           "SETGID",
-                                           "SETUID",
-                                           "SETPCAP",
-                                           "LINUX_IMMUTABLE",
-                                           "NET_BIND_SERVICE",
-                                           "NET_BROADCAST",
-                                           "NET_ADMIN",
-                                           "NET_RAW",
-                                           "IPC_LOCK",
-                                           "IPC_OWNER",
-                                           "SYS_MODULE",
-                                           "SYS_RAWIO",
-                                           "SYS_CHROOT",
-                                           "SYS_PTRACE",
-                                           "SYS_PACCT",
-                                           "SYS_ADMIN",
-                                           "SYS_BOOT",
-                                           "SYS_NICE",
-                                           "SYS_RESOURCE",
-                                           "SYS_TIME",
-                                           "SYS_TTY_CONFIG",
-                                           "MKNOD",
-                                           "LEASE",
-                                           "AUDIT_WRITE",
-                                           "AUDIT_CONTROL",
-                                           "SETFCAP",
-                                           "MAC_OVERRIDE",
-                                           "MAC_ADMIN",
-                                           "SYSLOG",
-                                           "WAKE_ALARM",
-                                           "BLOCK_SUSPEND",
-                                           "AUDIT_READ",
-                                           "PERFMON",
-                                           "BPF",
-                                           "CHECKPOINT_RESTORE"};
-
-#define CAP(n) (1ull << (n))
-/* What container engines grant where nobody says otherwise. */
-static const uint64_t CAPS_DEFAULT = CAP(0) | CAP(1) | CAP(3) | CAP(4) | CAP(5) | CAP(6) | CAP(7) |
-                                     CAP(8) | CAP(10) | CAP(13) | CAP(18) | CAP(27) | CAP(29) |
-                                     CAP(31);
-static const uint64_t CAPS_ALL = CAP(41) - 1;
+static const uint64_t CAPS_ALL = CAPABILITY_BIT(CAPABILITY_COUNT) - 1;
 
 static uint64_t capability(const char *name)
 {
-    struct str s = str_of(name);
-    if (str_eq_nocase(s, STR("ALL")))
+    uint32_t number;
+    if (str_eq_nocase(str_of(name), STR("ALL")))
         return CAPS_ALL;
-    if (str_starts(s, STR("CAP_")))
-        s = str_slice(s, 4, s.len);
-    for (uint32_t i = 0; i < COUNT_OF(capabilities); i++)
-        if (str_eq_nocase(s, str_of(capabilities[i])))
-            return CAP(i);
-    return 0;
+    return capability_find(str_of(name), &number) ? CAPABILITY_BIT(number) : 0;
 }
 
 static uint64_t capabilities_of(const Core__SecurityContext *s)
 {
-    uint64_t caps = CAPS_DEFAULT;
+    uint64_t caps = capability_default();
     if (s == NULL || s->capabilities == NULL)
         return caps;
     const Core__Capabilities *c = s->capabilities;

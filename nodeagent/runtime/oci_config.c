@@ -2,79 +2,14 @@
 /*
  * config.json as a function of a spec: OCI runtime-spec 1.0, config.md and config-linux.md. What a
  * container gets beyond its spec is what Kubernetes' runtimes agree on, less CAP_MKNOD (see
- * oci_default_capabilities()).
+ * capability_default()).
  */
 #include "base/json.h"
 #include "nodeagent/runtime/oci_priv.h"
+
+#include "base/capability.h"
 #include <linux/capability.h>
 #include <stdio.h>
-
-/* By number, as linux/capability.h has them. */
-static const char *const capability_names[] = {"CHOWN",
-                                               "DAC_OVERRIDE",
-                                               "DAC_READ_SEARCH",
-                                               "FOWNER",
-                                               "FSETID",
-                                               "KILL",
-                                               "SETGID",
-                                               "SETUID",
-                                               "SETPCAP",
-                                               "LINUX_IMMUTABLE",
-                                               "NET_BIND_SERVICE",
-                                               "NET_BROADCAST",
-                                               "NET_ADMIN",
-                                               "NET_RAW",
-                                               "IPC_LOCK",
-                                               "IPC_OWNER",
-                                               "SYS_MODULE",
-                                               "SYS_RAWIO",
-                                               "SYS_CHROOT",
-                                               "SYS_PTRACE",
-                                               "SYS_PACCT",
-                                               "SYS_ADMIN",
-                                               "SYS_BOOT",
-                                               "SYS_NICE",
-                                               "SYS_RESOURCE",
-                                               "SYS_TIME",
-                                               "SYS_TTY_CONFIG",
-                                               "MKNOD",
-                                               "LEASE",
-                                               "AUDIT_WRITE",
-                                               "AUDIT_CONTROL",
-                                               "SETFCAP",
-                                               "MAC_OVERRIDE",
-                                               "MAC_ADMIN",
-                                               "SYSLOG",
-                                               "WAKE_ALARM",
-                                               "BLOCK_SUSPEND",
-                                               "AUDIT_READ",
-                                               "PERFMON",
-                                               "BPF",
-                                               "CHECKPOINT_RESTORE"};
-
-#define BIT(number) ((uint64_t)1 << (number))
-
-uint64_t oci_default_capabilities(void)
-{
-    /* Docker's and containerd's fourteen less MKNOD: no cgroup filters devices here, so a node made
-     * by the container would be the host's disk. CRI-O and Podman leave it out too. */
-    return BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FSETID) | BIT(CAP_FOWNER) |
-           BIT(CAP_NET_RAW) | BIT(CAP_SETGID) | BIT(CAP_SETUID) | BIT(CAP_SETFCAP) |
-           BIT(CAP_SETPCAP) | BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SYS_CHROOT) | BIT(CAP_KILL) |
-           BIT(CAP_AUDIT_WRITE);
-}
-
-bool oci_capability_find(struct str name, uint32_t *out_number)
-{
-    if (str_starts(name, STR("CAP_")))
-        name = str_slice(name, 4, name.len);
-    for (uint32_t i = 0; i < COUNT_OF(capability_names); i++)
-        if (str_is(name, capability_names[i])) {
-            *out_number = i;
-            return true;
-        }
-    return false;
-}
 
 static void strings(struct buf *out, const struct str *at, uint32_t count)
 {
@@ -94,10 +29,10 @@ static void capabilities(struct buf *out, uint64_t set)
     for (uint32_t k = 0; k < COUNT_OF(kinds); k++) {
         const char *comma = "";
         buf_printf(out, "%s\"%s\":[", k > 0 ? "," : "", kinds[k]);
-        for (uint32_t i = 0; i < COUNT_OF(capability_names); i++) {
-            if ((set & BIT(i)) == 0)
+        for (uint32_t i = 0; i < (uint32_t)CAPABILITY_COUNT; i++) {
+            if ((set & CAPABILITY_BIT(i)) == 0)
                 continue;
-            buf_printf(out, "%s\"CAP_%s\"", comma, capability_names[i]);
+            buf_printf(out, "%s\"CAP_%s\"", comma, capability_name(i));
             comma = ",";
         }
         buf_add_char(out, ']');
@@ -109,7 +44,7 @@ static uint64_t granted(const struct runtime_container *c, const struct oci_host
 {
     if (c->privileged)
         return host->capabilities;
-    return c->capabilities & host->capabilities & ~BIT(CAP_MKNOD);
+    return c->capabilities & host->capabilities & ~CAPABILITY_BIT(CAP_MKNOD);
 }
 
 static void process(struct buf *out, const struct runtime_spec *spec, const struct oci_host *host)

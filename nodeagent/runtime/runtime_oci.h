@@ -47,10 +47,4 @@ struct oci_host {
 void oci_config_print(struct buf *out, const struct runtime_spec *spec,
                       const struct oci_host *host);
 
-/* What Kubernetes and Docker give a container by default, as bits of capability numbers. */
-uint64_t oci_default_capabilities(void);
-
-/* "NET_ADMIN" or "CAP_NET_ADMIN", as a container's securityContext has it. */
-bool oci_capability_find(struct str name, uint32_t *out_number);
-
 #endif /* NODEAGENT_RUNTIME_RUNTIME_OCI_H */

@@ -6,6 +6,7 @@
  *
  *   container-start METRIC VALUE ms
  */
+#include "base/capability.h"
 #include "base/attr.h"
 #include "base/check.h"
 #include "io/clock.h"
@@ -132,7 +133,7 @@ static struct runtime_spec spec_of(struct bench *b, const char *id, const char *
                                               .env_count = 1,
                                               .hostname = STR("bench"),
                                               .no_new_privs = true,
-                                              .capabilities = oci_default_capabilities(),
+                                              .capabilities = capability_default(),
                                               .log_path = str_of(log),
                                               .log_max_bytes = 1 << 20,
                                               .log_files = 2}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The real thing: crun, the shim, this machine's cgroups. Needs root; without it, or without crun, it
  * says so and passes. */
+#include "base/capability.h"
 #include "io/clock.h"
 #include "io/fs.h"
 #include "io/loop.h"
@@ -117,7 +118,7 @@ static void oci_fill(struct rig *r, struct runtime_spec *spec, const char *id, e
                                                 .env_count = 1,
                                                 .hostname = STR("web"),
                                                 .no_new_privs = true,
-                                                .capabilities = oci_default_capabilities(),
+                                                .capabilities = capability_default(),
                                                 .log_path = str_of(own.log),
                                                 .log_max_bytes = 1 << 20,
                                                 .log_files = 3}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config.json and the small files of an instance, as text. What crun makes of them is asked in
  * tests/conformance/runtime. */
+#include "base/capability.h"
 #include "base/json.h"
 #include "nodeagent/host/cpuset.h"
 #include "nodeagent/runtime/oci_priv.h"
@@ -28,7 +29,7 @@ static struct runtime_spec spec_of(void)
                       .gid = 34,
                       .mounts = &volume,
                       .mounts_count = 1,
-                      .capabilities = oci_default_capabilities() | 1ull << CAP_MKNOD,
+                      .capabilities = capability_default() | 1ull << CAP_MKNOD,
                       .no_new_privs = true,
                       .log_path = STR("/log/0.log"),
                       .log_max_bytes = 1000,
@@ -126,10 +127,9 @@ TEST(oci, config_too_long_is_a_limit)
 TEST(oci, capabilities_by_name)
 {
     uint32_t n;
-    cr_assert(oci_capability_find(STR("NET_ADMIN"), &n) && n == CAP_NET_ADMIN);
-    cr_assert(oci_capability_find(STR("CAP_CHECKPOINT_RESTORE"), &n) &&
-              n == CAP_CHECKPOINT_RESTORE);
-    cr_assert_not(oci_capability_find(STR("ALL_OF_THEM"), &n));
+    cr_assert(capability_find(STR("NET_ADMIN"), &n) && n == CAP_NET_ADMIN);
+    cr_assert(capability_find(STR("CAP_CHECKPOINT_RESTORE"), &n) && n == CAP_CHECKPOINT_RESTORE);
+    cr_assert_not(capability_find(STR("ALL_OF_THEM"), &n));
 }
 
 TEST(oci, signals_by_name)
