@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * plain.h -- as much of Criterion as the suites use, in one process: ThreadSanitizer cannot start under
- * Criterion's sandbox. plain.c runs every test of the binary one after another.
+ * Criterion's sandbox. plain.c runs every test of the binary one after another, each in a child of its own.
  */
 #ifndef TESTLIB_PLAIN_H
 #define TESTLIB_PLAIN_H
