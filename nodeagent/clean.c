@@ -76,7 +76,7 @@ static void clean_network(struct cleaning *c)
 
     if (!fs_join(netns, c->o->state, "netns"))
         return;
-    if (net_open(&(struct net_config){.cluster = str_of(c->name),
+    if (net_open(&(struct net_config){.cluster = str_of(c->name + sizeof "baton-" - 1),
                                       .netns_directory = str_of(netns),
                                       .gateway = gateway},
                  &net, &e) != ERR_OK) {

@@ -149,13 +149,14 @@ static enum err_code open_core(struct program *p, struct err *e)
         .loop = p->loop, .state = p->options.state, .agent = p->agent, .cgroups = p->cgroups});
     if (p->options.fake)
         return ERR_OK;
-    enum err_code code = hostwork_new(&(struct hostwork_options){.loop = p->loop,
-                                                                 .state = p->options.state,
-                                                                 .import = p->options.import,
-                                                                 .cluster = p->cgroup,
-                                                                 .done = shell_on_hostwork,
-                                                                 .owner = p->shell},
-                                      &p->hostwork, e);
+    enum err_code code =
+        hostwork_new(&(struct hostwork_options){.loop = p->loop,
+                                                .state = p->options.state,
+                                                .import = p->options.import,
+                                                .cluster = p->cgroup + sizeof "baton-" - 1,
+                                                .done = shell_on_hostwork,
+                                                .owner = p->shell},
+                     &p->hostwork, e);
     shell_set_hostwork(p->shell, p->hostwork);
     return code;
 }

@@ -80,7 +80,7 @@ static void add_address(struct discover *d, const struct ifaddrs *i)
         d->addresses_count++;
 }
 
-/* IPv4 addresses of interfaces that are up, loopback and our own bridges (bt-) left out; without any,
+/* IPv4 addresses of interfaces that are up, loopback and bridges of clusters (btXXXXXXXX) left out; without any,
  * loopback: a machine without a network is its own cluster. */
 static void read_addresses(struct discover *d)
 {
@@ -97,7 +97,7 @@ static void read_addresses(struct discover *d)
                 continue;
             bool loopback = (i->ifa_flags & IFF_LOOPBACK) != 0;
             bool first = strcmp(i->ifa_name, preferred) == 0;
-            bool ours = strncmp(i->ifa_name, "bt-", 3) == 0;
+            bool ours = strncmp(i->ifa_name, "bt", 2) == 0 && strlen(i->ifa_name) == 10;
             if ((pass == 0 && first) || (pass == 1 && !first && !loopback && !ours) ||
                 (pass == 2 && loopback && d->addresses_count == 0))
                 add_address(d, i);
