@@ -20,15 +20,6 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
-host_now() {
-    ip -o link | sed 's/@.*//; s/^[0-9]*: //; s/:.*//' | sort
-    nft list tables 2>/dev/null
-    ip netns list
-    grep -o ' [^ ]*baton[^ ]* ' /proc/self/mounts | sort
-    find /sys/fs/cgroup -maxdepth 2 -type d -name 'baton*' | sort
-}
-host_now >"$work/before"
-
 git clone -q "$source_dir" "$work/clone" 2>/dev/null || cp -r "$source_dir" "$work/clone"
 if ! "$work/clone/deploy/up" --state "$state" --port "$port" >"$work/up.log" 2>&1; then
     tail -n 40 "$work/up.log"
@@ -140,8 +131,20 @@ Y
 done
 
 # --- nothing left --------------------------------------------------------------------------------------------------------
+# What carries the cluster's digits, its bridge, or lies below its folder; other clusters on this machine are not ours.
+cluster=$(cat "$state/control/cluster")
+table=$(nft list tables | awk -v id="$cluster" '$2 == "ip" && index($3, id) {print $3}')
+bridge=$(nft list table ip "$table" | grep -o 'bt[0-9a-f]\{8\}' | head -n 1)
+check "it has a bridge ($bridge) and a table ($table)" test -n "$bridge" -a -n "$table"
 check "deploy/down --purge" "$work/clone/deploy/down" --state "$state" --purge
-host_now >"$work/after"
-nothing_added() { ! diff "$work/before" "$work/after" | grep '^>'; }
-check "nothing of it is left on the host" nothing_added
+left_over() {
+    find /sys/fs/cgroup -maxdepth 2 -type d -name "*$cluster*"
+    nft list tables | grep "$cluster"
+    ip -o link | grep "$bridge"
+    grep "$state" /proc/self/mounts
+    pgrep -af "$state/"
+    ls -d "$state" 2>/dev/null
+}
+nothing_left() { [ -z "$(left_over | tee /dev/stderr)" ]; }
+check "nothing of it is left on the host" nothing_left
 finish
