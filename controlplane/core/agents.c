@@ -31,17 +31,6 @@ static void close_session(struct core *c, uint64_t session, const char *why)
     core_emit(c, &(struct core_effect){.type = FX_AGENT_CLOSE, .session = session, .text = why});
 }
 
-static struct node_state *by_session(struct core *c, uint64_t session)
-{
-    const struct map_entry *e;
-    for (uint32_t at = 0; (e = map_next(&c->cluster->nodes, &at)) != NULL;) {
-        struct node_state *n = e->value;
-        if (n->session == session)
-            return n;
-    }
-    return NULL;
-}
-
 /* ---- what a workload mentions ---- */
 
 struct mentions {
@@ -244,7 +233,7 @@ static void hello(struct core *c, struct node_state *n, const Agent__Hello *h)
     struct meta meta;
     if (h->protocol_min > PROTOCOL || h->protocol_max < PROTOCOL) {
         close_session(c, n->session, "this control plane speaks protocol version 1");
-        n->session = 0;
+        cluster_set_session(c, n, 0);
         return;
     }
     struct cow_entry *e = core_find(c, core_key(c, "", "nodes", STR(""), str_of(n->name)));
@@ -317,8 +306,7 @@ static void dispatch(struct core *c, struct node_state *n, const Agent__AgentMes
 {
     if (m == NULL || (!n->greeted && m->message_case != AGENT__AGENT_MESSAGE__MESSAGE_HELLO)) {
         close_session(c, n->session, "a message that does not decode, or no Hello first");
-        n->session = 0;
-        n->greeted = false;
+        cluster_set_session(c, n, 0);
         return;
     }
     switch (m->message_case) {
@@ -356,19 +344,16 @@ void agents_event(struct core *c, const struct core_event *ev)
         }
         if (n->session != 0)
             close_session(c, n->session, "the node opened another session");
-        n->session = ev->agent.session;
-        n->greeted = false;
+        cluster_set_session(c, n, ev->agent.session);
         return;
     }
-    n = by_session(c, ev->agent.session);
+    n = cluster_node_session(c, ev->agent.session);
     if (n == NULL)
         return;
-    if (ev->type == EV_AGENT_MESSAGE) {
+    if (ev->type == EV_AGENT_MESSAGE)
         up(c, n, ev->agent.bytes);
-    } else {
-        n->session = 0;
-        n->greeted = false;
-    }
+    else
+        cluster_set_session(c, n, 0);
 }
 
 /* ---- reports become durable ---- */

@@ -5,7 +5,12 @@
 
 #include <stdio.h>
 
-enum { HELD_MAX = 1000000, NODE_PREFIX = 24, SPEC_BYTES_MAX = 4 << 20 };
+enum {
+    HELD_MAX = 1000000,
+    NODE_PREFIX = 24, /* Of the part of the pod network that a node gets. */
+    NODE_ADDRESSES = (1 << (32 - NODE_PREFIX)) - 1,
+    SPEC_BYTES_MAX = 4 << 20
+};
 
 struct cluster *cluster_new(const struct core_config *config)
 {
@@ -13,12 +18,15 @@ struct cluster *cluster_new(const struct core_config *config)
     struct str network = config->pod_network.len > 0 ? config->pod_network : STR("10.128.0.0/14");
     k->ledger = ledger_new(NULL);
     map_init(&k->nodes, CLUSTER_NODES_MAX);
+    map_init(&k->by_session, CLUSTER_NODES_MAX);
     map_init(&k->held, HELD_MAX);
     map_init(&k->by_uid, HELD_MAX);
     map_init(&k->by_hold, HELD_MAX);
     map_init(&k->waiting, HELD_MAX);
     if (sched_view_subnet(network, &k->network, &k->network_prefix) != ERR_OK)
         CHECK(sched_view_subnet(STR("10.128.0.0/14"), &k->network, &k->network_prefix) == ERR_OK);
+    k->parts = k->network_prefix >= NODE_PREFIX ? 1 : 1u << (NODE_PREFIX - k->network_prefix);
+    k->parts = min_u32(k->parts, CLUSTER_PARTS_MAX);
     return k;
 }
 
@@ -45,6 +53,7 @@ void cluster_free(struct cluster *k)
         mem_free(n);
     }
     map_fini(&k->nodes);
+    map_fini(&k->by_session);
     map_fini(&k->held);
     map_fini(&k->by_uid);
     map_fini(&k->by_hold);
@@ -58,29 +67,61 @@ struct node_state *cluster_node(struct core *c, struct str name)
     return map_find(&c->cluster->nodes, name);
 }
 
-static bool is_given(struct core *c, const char *subnet)
+/* Maps by a number have its bytes as key. */
+static struct str number_key(const uint64_t *number)
 {
-    const struct map_entry *e;
-    for (uint32_t at = 0; (e = map_next(&c->cluster->nodes, &at)) != NULL;)
-        if (strcmp(((struct node_state *)e->value)->subnet, subnet) == 0)
-            return true;
-    return false;
+    return str_from(number, sizeof *number);
 }
 
-/* The lowest part of the pod network that no node has. A node that was loaded has its own already. */
+struct node_state *cluster_node_session(struct core *c, uint64_t session)
+{
+    return map_find(&c->cluster->by_session, number_key(&session));
+}
+
+void cluster_set_session(struct core *c, struct node_state *n, uint64_t session)
+{
+    struct map *m = &c->cluster->by_session;
+    if (n->session != 0 && map_find(m, number_key(&n->session)) == n)
+        map_remove(m, number_key(&n->session));
+    n->session = session;
+    n->greeted = false;
+    if (session != 0) /* As many as nodes at most: it fits. */
+        CHECK(map_put(m, number_key(&n->session), n) == ERR_OK);
+}
+
+static uint64_t *given_word(struct cluster *k, uint32_t part)
+{
+    return &k->given[part / 64];
+}
+
+/* All parts of the pod network that lie in [first, first + count). */
+static void give_range(struct cluster *k, uint64_t first, uint64_t count)
+{
+    uint64_t end = (uint64_t)k->network + ((uint64_t)k->parts << (32 - NODE_PREFIX));
+    uint64_t from = max_u64(first, k->network), to = min_u64(first + count, end);
+    for (uint64_t ip = from; ip < to; ip = (ip | NODE_ADDRESSES) + 1) {
+        uint32_t part = (uint32_t)((ip - k->network) >> (32 - NODE_PREFIX));
+        *given_word(k, part) |= 1ull << part % 64;
+    }
+}
+
+void cluster_set_subnet(struct core *c, struct node_state *n, struct str subnet)
+{
+    uint32_t first, prefix;
+    snprintf(n->subnet, sizeof n->subnet, STR_FMT, STR_ARG(subnet));
+    if (sched_view_subnet(subnet, &first, &prefix) == ERR_OK)
+        give_range(c->cluster, first, 1ull << (32 - prefix));
+}
+
 void cluster_give_subnet(struct core *c, struct node_state *n)
 {
     struct cluster *k = c->cluster;
-    uint32_t parts = k->network_prefix >= NODE_PREFIX ? 1 : 1u << (NODE_PREFIX - k->network_prefix);
-    for (uint32_t i = 0; n->subnet[0] == '\0' && i < parts; i++) {
-        char subnet[sizeof n->subnet];
-        uint32_t ip = k->network + i * (1u << (32 - NODE_PREFIX));
-        snprintf(subnet, sizeof subnet, "%u.%u.%u.%u/%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255,
-                 ip & 255, (unsigned)NODE_PREFIX);
-        if (is_given(c, subnet))
+    for (; n->subnet[0] == '\0' && k->next_part < k->parts; k->next_part++) {
+        uint32_t part = k->next_part, ip = k->network + (part << (32 - NODE_PREFIX));
+        if (*given_word(k, part) >> part % 64 & 1)
             continue;
-        memcpy(n->subnet, subnet, sizeof subnet);
-        return;
+        snprintf(n->subnet, sizeof n->subnet, "%u.%u.%u.%u/%u", ip >> 24, ip >> 16 & 255,
+                 ip >> 8 & 255, ip & 255, (unsigned)NODE_PREFIX);
     }
 }
 
@@ -110,14 +151,9 @@ struct held *cluster_held_uid(struct core *c, struct str placement_uid)
     return map_find(&c->cluster->by_uid, placement_uid);
 }
 
-static struct str hold_name(const uint64_t *hold)
-{
-    return str_from(hold, sizeof *hold);
-}
-
 struct held *cluster_held_hold(struct core *c, uint64_t hold)
 {
-    return map_find(&c->cluster->by_hold, hold_name(&hold));
+    return map_find(&c->cluster->by_hold, number_key(&hold));
 }
 
 struct held *cluster_hold(struct core *c, struct str key, struct str workload_key,
@@ -149,7 +185,7 @@ void cluster_unhold(struct core *c, struct held *h)
     if (cluster_held_uid(c, str_of(h->uid)) == h)
         map_remove(&c->cluster->by_uid, str_of(h->uid));
     if (h->hold != 0) {
-        map_remove(&c->cluster->by_hold, hold_name(&h->hold));
+        map_remove(&c->cluster->by_hold, number_key(&h->hold));
         ledger_release(c->cluster->ledger, h->hold);
     }
     if (h->link != NULL) {

@@ -15,14 +15,19 @@
 #include "controlplane/core/core_priv.h"
 #include "controlplane/core/sched_view.h"
 
-enum { CLUSTER_NAME_MAX = 254, CLUSTER_UID_MAX = 64, CLUSTER_NODES_MAX = 50000 };
+enum {
+    CLUSTER_NAME_MAX = 254,
+    CLUSTER_UID_MAX = 64,
+    CLUSTER_NODES_MAX = 50000,
+    CLUSTER_PARTS_MAX = 1 << 16
+};
 
 struct held;
 
 struct node_state {
     char name[CLUSTER_NAME_MAX];
     uint32_t index;          /* In the ledger; LEDGER_NODE_NONE: not there yet. */
-    uint64_t session;        /* 0: none. */
+    uint64_t session;        /* 0: none. Changed by cluster_set_session(). */
     bool greeted;            /* Its Hello was answered: it may be sent things. */
     struct blob *reported;   /* NodeHardwareSpec as this session's agent sent it; NULL: not. */
     struct blob *hardware;   /* As stored; NULL: the node was never here. */
@@ -56,11 +61,14 @@ struct held {
 
 struct cluster {
     struct ledger *ledger;
-    struct map nodes;                 /* Name -> node_state. */
+    struct map nodes, by_session;     /* Name, the session's 8 bytes -> node_state. */
     struct map held, by_uid, by_hold; /* Placement's key, its uid, the hold's 8 bytes. */
     struct map waiting;               /* Key of a workload without a Placement -> its own copy. */
     struct sched_overhead overhead;   /* The most any node published. */
     uint32_t network, network_prefix; /* The whole pod network. */
+    uint32_t parts, next_part;        /* Of it, for a node each; none below next_part is free. */
+    uint64_t
+        given[CLUSTER_PARTS_MAX / 64]; /* A bit per part: a node has it, or had since the start. */
 };
 
 struct cluster *cluster_new(const struct core_config *config);
@@ -68,7 +76,12 @@ void cluster_free(struct cluster *k);
 
 struct node_state *cluster_node(struct core *c, struct str name); /* NULL: never heard of. */
 struct node_state *cluster_node_make(struct core *c, struct str name);
-void cluster_give_subnet(struct core *c, struct node_state *n); /* Unless it has one. */
+struct node_state *cluster_node_session(struct core *c, uint64_t session); /* NULL: nobody's. */
+/* A session that begins, or ends with 0, was not greeted. */
+void cluster_set_session(struct core *c, struct node_state *n, uint64_t session);
+void cluster_set_subnet(struct core *c, struct node_state *n, struct str subnet);
+/* The lowest part of the pod network that no node was given, unless it has one. */
+void cluster_give_subnet(struct core *c, struct node_state *n);
 struct held *cluster_held(struct core *c, struct str placement_key);
 struct held *cluster_held_uid(struct core *c, struct str placement_uid);
 struct held *cluster_held_hold(struct core *c, uint64_t hold);

@@ -61,7 +61,7 @@ void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardw
     if (network.subnet == NULL || network.subnet[0] == '\0')
         network.subnet = n->subnet;
     else
-        snprintf(n->subnet, sizeof n->subnet, "%s", network.subnet);
+        cluster_set_subnet(c, n, str_of(network.subnet));
     whole.pod_network = &network;
     struct str bytes = objects_pack(&c->turn, &whole.base);
     if (bytes.at == NULL)
@@ -424,7 +424,7 @@ static void load(struct core *c, struct cow_entry *e)
     if (n == NULL)
         return;
     if (hw->spec->pod_network != NULL && hw->spec->pod_network->subnet != NULL)
-        snprintf(n->subnet, sizeof n->subnet, "%s", hw->spec->pod_network->subnet);
+        cluster_set_subnet(c, n, str_of(hw->spec->pod_network->subnet));
     struct blob *bytes = blob_new(objects_pack(&c->turn, &hw->spec->base));
     cluster_set_hardware(n, bytes);
     blob_unref(bytes);

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Agents' sessions: whose message is whose, and which subnet a node is told. */
+#include "proto/baton/agent/v1.pb-c.h"
+#include "tests/testlib/test.h"
+#include "tests/unit/controlplane/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void session_event(struct world *w, enum core_event_type type, uint64_t session,
+                          const char *node, struct str bytes)
+{
+    struct core_event ev = {.type = type,
+                            .now = w->now,
+                            .wall = w->wall,
+                            .agent = {.session = session, .node = str_of(node), .bytes = bytes}};
+    core_step(w->core, &ev);
+}
+
+static void session_says(struct world *w, uint64_t session, Agent__AgentMessage *m)
+{
+    size_t len = agent__agent_message__get_packed_size(m);
+    uint8_t *bytes = malloc(len + 1);
+    agent__agent_message__pack(m, bytes);
+    session_event(w, EV_AGENT_MESSAGE, session, "", str_from(bytes, len));
+    free(bytes);
+}
+
+static void session_hello(struct world *w, uint64_t session, const char *node)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__Hello h = AGENT__HELLO__INIT;
+    session_event(w, EV_AGENT_OPENED, session, node, STR(""));
+    h.has_protocol_min = h.has_protocol_max = true;
+    h.protocol_min = h.protocol_max = 1;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HELLO;
+    m.hello = &h;
+    session_says(w, session, &m);
+}
+
+static void session_renew(struct world *w, uint64_t session)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__LeaseRenew r = AGENT__LEASE_RENEW__INIT;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_LEASE_RENEW;
+    m.lease_renew = &r;
+    session_says(w, session, &m);
+}
+
+/* How many messages the turn sends down the session; the subnet in its HelloReply, if there is one. */
+static uint32_t told(struct world *w, uint64_t session, char subnet[32])
+{
+    uint32_t count = 0;
+    struct core_effects fx = core_flush(w->core, w->now, w->wall);
+    for (uint32_t i = 0; i < fx.count; i++) {
+        const struct core_effect *x = &fx.at[i];
+        if (x->type != FX_AGENT_SEND || x->session != session)
+            continue;
+        Agent__ServerMessage *m =
+            agent__server_message__unpack(NULL, x->bytes.len, (const uint8_t *)x->bytes.at);
+        cr_assert_not_null(m);
+        if (m->message_case == AGENT__SERVER_MESSAGE__MESSAGE_HELLO_REPLY)
+            snprintf(subnet, 32, "%s", m->hello_reply->cluster->node_subnet);
+        agent__server_message__free_unpacked(m, NULL);
+        count++;
+    }
+    return count;
+}
+
+TEST(agents, a_message_is_its_sessions_nodes_and_nobody_elses_after_the_end)
+{
+    char subnet[32] = "";
+    struct world *w = world_new();
+    session_hello(w, 11, "a");
+    session_hello(w, 12, "b");
+    told(w, 12, subnet);
+    session_renew(w, 12);
+    cr_assert_eq(told(w, 12, subnet), 1);
+    session_event(w, EV_AGENT_CLOSED, 11, "a", STR(""));
+    session_renew(w, 11);
+    session_renew(w, 12);
+    cr_assert_eq(told(w, 12, subnet), 1);
+    session_hello(w, 13, "b"); /* Takes the place of 12, whose end comes late. */
+    session_event(w, EV_AGENT_CLOSED, 12, "b", STR(""));
+    session_renew(w, 13);
+    cr_assert_gt(told(w, 13, subnet), 1);
+    session_renew(w, 12);
+    cr_assert_eq(told(w, 12, subnet), 0);
+    world_free(w);
+}
+
+TEST(agents, a_subnet_is_given_once_and_not_where_a_node_brought_its_own)
+{
+    char subnet[32] = "";
+    struct world *w = world_new();
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__Hardware hw = AGENT__HARDWARE__INIT;
+    Baton__NodeHardwareSpec spec = BATON__NODE_HARDWARE_SPEC__INIT;
+    Baton__PodNetwork network = BATON__POD_NETWORK__INIT;
+    session_hello(w, 11, "a");
+    told(w, 11, subnet);
+    cr_assert_str_eq(subnet, "10.128.0.0/24");
+    network.subnet =
+        (char *)"10.128.1.0/23"; /* Parts 0 and 1: its first address is rounded down. */
+    spec.pod_network = &network;
+    hw.spec = &spec;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
+    m.hardware = &hw;
+    session_says(w, 11, &m);
+    session_hello(w, 12, "b");
+    told(w, 12, subnet);
+    cr_assert_str_eq(subnet, "10.128.2.0/24");
+    session_hello(w, 13, "b"); /* Another session of the same node. */
+    told(w, 13, subnet);
+    cr_assert_str_eq(subnet, "10.128.2.0/24");
+    world_free(w);
+}
