@@ -113,30 +113,53 @@ static void meta_bytes(struct meta *m, const struct wire_field *f)
     }
 }
 
+/* False: the encoding is broken. */
+static bool meta_scan(struct str object, struct meta *m)
+{
+    struct wire_field f;
+    m->raw = wire_find_bytes(object, OBJECT_METADATA);
+    struct wire_reader r = wire_read(m->raw);
+    while (wire_next(&r, &f)) {
+        if (f.type == WIRE_BYTES) {
+            meta_bytes(m, &f);
+        } else if (f.type == WIRE_VARINT && f.number == META_GENERATION) {
+            m->generation = (int64_t)f.value;
+        } else if (f.type == WIRE_VARINT && f.number == META_GRACE) {
+            m->has_grace = true;
+            m->grace_s = (int64_t)f.value;
+        }
+    }
+    return !r.broken;
+}
+
 enum err_code meta_read(struct str envelope, struct meta *out, struct err *e)
 {
     struct meta_type type;
     struct meta m = {0};
-    struct wire_field f;
     enum err_code code = meta_type(envelope, &type, e);
     if (code != ERR_OK)
         return code;
-    m.raw = wire_find_bytes(type.raw, OBJECT_METADATA);
-    struct wire_reader r = wire_read(m.raw);
-    while (wire_next(&r, &f)) {
-        if (f.type == WIRE_BYTES) {
-            meta_bytes(&m, &f);
-        } else if (f.type == WIRE_VARINT && f.number == META_GENERATION) {
-            m.generation = (int64_t)f.value;
-        } else if (f.type == WIRE_VARINT && f.number == META_GRACE) {
-            m.has_grace = true;
-            m.grace_s = (int64_t)f.value;
-        }
-    }
-    if (r.broken)
+    if (!meta_scan(type.raw, &m))
         return broken(e);
     *out = m;
     return ERR_OK;
+}
+
+struct meta meta_of(struct str object)
+{
+    struct meta m = {0};
+    (void)meta_scan(object, &m);
+    return m;
+}
+
+void meta_partial(struct str object, struct buf *out)
+{
+    wire_put_bytes(out, OBJECT_METADATA, wire_find_bytes(object, OBJECT_METADATA));
+}
+
+size_t meta_partial_len(struct str object)
+{
+    return wire_bytes_len(OBJECT_METADATA, wire_find_bytes(object, OBJECT_METADATA).len);
 }
 
 static bool next_bytes(struct wire_reader *at, uint32_t number, struct str *out)

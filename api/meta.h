@@ -31,7 +31,20 @@ struct meta {
 
 MUST_USE enum err_code meta_read(struct str envelope, struct meta *out, struct err *e);
 
-/* One after the other; start with *at = wire_read(m->raw). False at the end. */
+/* The same of an object's own message, without its envelope. Where the encoding breaks, the rest is as
+ * if it were not there. */
+struct meta meta_of(struct str object);
+
+/* The bytes of a PartialObjectMetadata: of the object's message nothing but its metadata. */
+void meta_partial(struct str object, struct buf *out);
+size_t meta_partial_len(struct str object);
+
+/* One after the other, from meta_walk() on. False at the end. */
+static inline struct wire_reader meta_walk(const struct meta *m)
+{
+    return wire_read(m->raw);
+}
+
 bool meta_next_finalizer(struct wire_reader *at, struct str *out);
 
 struct meta_owner {

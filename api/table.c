@@ -107,3 +107,17 @@ MUST_USE enum err_code table_cells(const struct kind *k, struct str raw, struct 
     buf_add_char(out, ']');
     return buf_status(out, e);
 }
+
+enum err_code table_row_begin(const struct kind *k, struct str raw, struct wall now,
+                              struct arena *a, struct buf *out, struct err *e)
+{
+    buf_add(out, STR("{\"cells\":"));
+    enum err_code rc = table_cells(k, raw, now, a, out, e);
+    buf_add(out, STR(",\"object\":"));
+    return rc;
+}
+
+void table_row_end(struct buf *out)
+{
+    buf_add_char(out, '}');
+}

@@ -19,6 +19,11 @@ void table_columns(const struct kind *k, struct buf *out);
 MUST_USE enum err_code table_cells(const struct kind *k, struct str raw, struct wall now,
                                    struct arena *a, struct buf *out, struct err *e);
 
+/* {"cells":[...],"object": ; the object's JSON (or null) and table_row_end() follow. */
+MUST_USE enum err_code table_row_begin(const struct kind *k, struct str raw, struct wall now,
+                                       struct arena *a, struct buf *out, struct err *e);
+void table_row_end(struct buf *out);
+
 /* How long ago, in Kubernetes' short form: 5s, 3m20s, 4d. seconds 0: "<unknown>". */
 struct str table_age(int64_t seconds, struct wall now, struct arena *a);
 

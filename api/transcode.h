@@ -74,6 +74,11 @@ MUST_USE enum err_code transcode_open(struct str bytes, struct transcode_envelop
                                       struct err *e);
 void transcode_wrap(const struct transcode_envelope *from, struct buf *out);
 
+/* The same around raw bytes of that length which the caller appends in between. */
+void transcode_wrap_begin(const struct transcode_head *head, size_t raw_len, struct buf *out);
+void transcode_wrap_end(struct buf *out);
+size_t transcode_wrap_len(const struct transcode_head *head, size_t raw_len);
+
 /* Canonical bytes of an object with metadata.resourceVersion set to revision (0: without one):
  * what goes to a client that asks for protobuf, and back. */
 MUST_USE enum err_code transcode_set_version(const struct schema_message *m, struct str bytes,

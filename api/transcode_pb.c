@@ -334,7 +334,8 @@ enum err_code transcode_from_protobuf(const struct schema_message *m, struct str
 
 static const struct str magic = {"k8s\0", 4};
 
-enum { UNKNOWN_TYPE_META = 1, UNKNOWN_RAW = 2, TYPE_META_API_VERSION = 1, TYPE_META_KIND = 2 };
+enum { UNKNOWN_TYPE_META = 1, UNKNOWN_RAW = 2, UNKNOWN_ENCODING = 3, UNKNOWN_CONTENT_TYPE = 4 };
+enum { TYPE_META_API_VERSION = 1, TYPE_META_KIND = 2 };
 
 enum err_code transcode_open(struct str bytes, struct transcode_envelope *out, struct err *e)
 {
@@ -363,17 +364,38 @@ enum err_code transcode_open(struct str bytes, struct transcode_envelope *out, s
     return ERR_OK;
 }
 
-void transcode_wrap(const struct transcode_envelope *from, struct buf *out)
+void transcode_wrap_begin(const struct transcode_head *head, size_t raw_len, struct buf *out)
 {
     buf_add(out, magic);
     size_t begin = wire_begin(out, UNKNOWN_TYPE_META);
-    wire_put_bytes(out, TYPE_META_API_VERSION, from->head.api_version);
-    wire_put_bytes(out, TYPE_META_KIND, from->head.kind);
+    wire_put_bytes(out, TYPE_META_API_VERSION, head->api_version);
+    wire_put_bytes(out, TYPE_META_KIND, head->kind);
     wire_end(out, begin);
-    wire_put_bytes(out, UNKNOWN_RAW, from->raw);
-    /* contentEncoding and contentType, which Kubernetes writes empty. */
-    wire_put_bytes(out, 3, STR(""));
-    wire_put_bytes(out, 4, STR(""));
+    wire_put_tag(out, UNKNOWN_RAW, WIRE_BYTES);
+    wire_put_varint(out, raw_len);
+}
+
+/* contentEncoding and contentType, which Kubernetes writes empty. */
+void transcode_wrap_end(struct buf *out)
+{
+    wire_put_bytes(out, UNKNOWN_ENCODING, STR(""));
+    wire_put_bytes(out, UNKNOWN_CONTENT_TYPE, STR(""));
+}
+
+size_t transcode_wrap_len(const struct transcode_head *head, size_t raw_len)
+{
+    size_t type = wire_bytes_len(TYPE_META_API_VERSION, head->api_version.len) +
+                  wire_bytes_len(TYPE_META_KIND, head->kind.len);
+    return magic.len + wire_bytes_len(UNKNOWN_TYPE_META, type) +
+           wire_bytes_len(UNKNOWN_RAW, raw_len) + wire_bytes_len(UNKNOWN_ENCODING, 0) +
+           wire_bytes_len(UNKNOWN_CONTENT_TYPE, 0);
+}
+
+void transcode_wrap(const struct transcode_envelope *from, struct buf *out)
+{
+    transcode_wrap_begin(&from->head, from->raw.len, out);
+    buf_add(out, from->raw);
+    transcode_wrap_end(out);
 }
 
 /* resourceVersion */

@@ -88,4 +88,8 @@ void json_print_string(struct buf *out, struct str text); /* With the quotes. */
 /* The same document with a line for each value and two blanks a level. text must be valid. */
 void json_indent(struct buf *out, struct str text);
 
+/* The same of a document that comes in parts, *depth 0 before the first. A part may end behind any value,
+ * but not inside of one that is no container, nor right behind an opening bracket. */
+void json_indent_more(struct buf *out, struct str text, uint32_t *depth);
+
 #endif /* BASE_JSON_H */

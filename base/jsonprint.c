@@ -161,6 +161,11 @@ static bool is_blank(char c)
 void json_indent(struct buf *out, struct str text)
 {
     uint32_t depth = 0;
+    json_indent_more(out, text, &depth);
+}
+
+void json_indent_more(struct buf *out, struct str text, uint32_t *depth)
+{
     for (size_t at = 0; at < text.len;) {
         char c = text.at[at];
         if (c == '"') {
@@ -181,12 +186,12 @@ void json_indent(struct buf *out, struct str text)
             continue;
         }
         if (c == '}' || c == ']')
-            indent_line(out, depth = depth == 0 ? 0 : depth - 1);
+            indent_line(out, *depth = *depth == 0 ? 0 : *depth - 1);
         buf_add_char(out, c);
         if (c == '{' || c == '[')
-            indent_line(out, ++depth);
+            indent_line(out, ++*depth);
         else if (c == ',')
-            indent_line(out, depth);
+            indent_line(out, *depth);
         else if (c == ':')
             buf_add_char(out, ' ');
     }

@@ -55,6 +55,12 @@ static inline uint32_t wire_varint_len(uint64_t value)
     return (uint32_t)((63 - __builtin_clzll(value | 1)) * 9 + 73) / 64;
 }
 
+/* Bytes that wire_put_bytes() appends for len bytes under that number. */
+static inline size_t wire_bytes_len(uint32_t number, size_t len)
+{
+    return wire_varint_len((uint64_t)number << 3) + wire_varint_len(len) + len;
+}
+
 /* A message whose length is not known yet: begin, append its fields to out, end. begin returns
  * where its length goes; end may move what was appended by a few bytes. */
 size_t wire_begin(struct buf *out, uint32_t number);

@@ -8,6 +8,7 @@ function row_of(path,    p) {
 }
 function allowed(path, row, inc,    n, i, w, own) {
     n = split(uses[row], w, /[ \t]+/)
+    for (i = 1; i <= n; i++) if (w[i] == "!" inc) return 0
     for (i = 1; i <= n; i++) if (w[i] != "" && (inc == w[i] || index(inc, w[i] "/") == 1)) return 1
     own = path; sub(/\/[^\/]*$/, "", own)
     if (index(inc, own "/") == 1 || index(inc, row "/") == 1) return 1

@@ -36,7 +36,7 @@ static void index_owners(struct core *c, const struct meta *m, struct str key, b
 {
     char text[DEPENDENT_MAX];
     struct meta_owner owner;
-    struct wire_reader r = wire_read(m->raw);
+    struct wire_reader r = meta_walk(m);
     if (m->owners_count == 0)
         return;
     while (meta_next_owner(&r, &owner)) {
@@ -106,7 +106,7 @@ static void mark_dependents(struct core *c, struct str uid)
 static void mark_owners(struct core *c, const struct core_change *change, const struct meta *m)
 {
     struct meta_owner owner;
-    struct wire_reader r = wire_read(m->raw);
+    struct wire_reader r = meta_walk(m);
     while (meta_next_owner(&r, &owner)) {
         struct str key = owner_key(c, &owner, change->at.namespace);
         if (key.at != NULL)
@@ -117,7 +117,7 @@ static void mark_owners(struct core *c, const struct core_change *change, const 
 static bool same_owners(const struct meta *a, const struct meta *b)
 {
     struct meta_owner one, other;
-    struct wire_reader ra = wire_read(a->raw), rb = wire_read(b->raw);
+    struct wire_reader ra = meta_walk(a), rb = meta_walk(b);
     if (a->owners_count != b->owners_count)
         return false;
     while (meta_next_owner(&ra, &one) && meta_next_owner(&rb, &other))
@@ -163,7 +163,7 @@ static struct owners look_at_owners(struct core *c, const struct meta *m, struct
     struct owners found = {0};
     struct meta_owner owner;
     struct meta is;
-    struct wire_reader r = wire_read(m->raw);
+    struct wire_reader r = meta_walk(m);
     while (meta_next_owner(&r, &owner)) {
         struct str key = owner_key(c, &owner, namespace);
         struct cow_entry *e = key.at == NULL ? NULL : core_find(c, key);
@@ -205,7 +205,7 @@ static bool is_owned_by(struct core *c, const struct meta *m, struct str uid, st
 {
     struct meta_owner owner;
     struct meta is;
-    struct wire_reader r = wire_read(m->raw);
+    struct wire_reader r = meta_walk(m);
     while (depth < CHAIN_MAX && meta_next_owner(&r, &owner)) {
         if (str_eq(owner.uid, uid))
             return true;
@@ -222,7 +222,7 @@ static bool blocks(struct core *c, const struct meta *owner, struct str namespac
                    const struct meta *dependent)
 {
     struct meta_owner reference;
-    struct wire_reader r = wire_read(dependent->raw);
+    struct wire_reader r = meta_walk(dependent);
     while (meta_next_owner(&r, &reference))
         if (str_eq(reference.uid, owner->uid) && reference.blocks)
             return !(dependent->is_deleting && meta_has_finalizer(dependent, FOREGROUND) &&

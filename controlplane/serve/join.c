@@ -108,7 +108,7 @@ static bool check(struct join *j, enum grpc_status *out_status, const char **out
         return false;
 
     struct index_snapshot objects = index_snapshot(shared->index);
-    struct str bound = node_key_find(&objects, j->node);
+    struct str bound = node_key_find(&objects, j->node, &j->arena);
     bool ours = bound.len > 0 && str_is(bound, j->fingerprint);
     bool other = bound.len > 0 && !ours;
     j->renews = ours && j->request.len == 0 && str_eq(j->renewing, j->node);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/serve/logs.h"
 
-#include "api/meta.h"
-#include "base/wire.h"
+#include "api/kinds.h"
+#include "api/typed.h"
 #include "controlplane/serve/front_priv.h"
 #include "io/clock.h"
 #include "io/pieces.h"
+#include "proto/baton/v1.pb-c.h"
 
-/* Field numbers of baton.dev/v1: Placement, PlacementSpec. */
-enum { PLACEMENT_SPEC = 2, SPEC_NODE = 2 };
 enum { PIECE = 64 << 10 };
 
 struct log {
@@ -29,15 +28,13 @@ static struct cow_entry *find(const struct index_snapshot *objects, struct index
 
 static bool read_placement(const struct cow_entry *entry, struct arena *a, struct relay_wish *out)
 {
-    struct meta_type type;
-    struct meta meta;
-    struct err e;
-    struct str value = blob_str(entry->value);
+    const Baton__Placement *p =
+        typed_open(a, &baton__placement__descriptor, blob_str(entry->value));
 
-    if (meta_type(value, &type, &e) != ERR_OK || meta_read(value, &meta, &e) != ERR_OK)
+    if (p == NULL || p->spec == NULL || p->metadata == NULL)
         return false;
-    out->node = arena_str(a, wire_find_bytes(wire_find_bytes(type.raw, PLACEMENT_SPEC), SPEC_NODE));
-    out->placement_uid = arena_str(a, meta.uid);
+    out->node = kind_str(p->spec->node);
+    out->stream.placement_uid = kind_str(p->metadata->uid);
     return out->node.len > 0;
 }
 
@@ -160,7 +157,7 @@ static bool read_i64(const struct rest_request *r, const char *name, int64_t lea
     return text.len == 0 || (str_parse_i64(text, out) == ERR_OK && *out >= least);
 }
 
-static bool read_wish(const struct rest_request *r, struct relay_wish *w)
+static bool read_wish(const struct rest_request *r, struct stream_wish *w)
 {
     int64_t since_s = 0;
     struct wall since = {0};
@@ -195,7 +192,7 @@ bool logs_serve(struct rest_request *r)
 
     if (!is_log(r))
         return false;
-    if (!read_wish(r, &wish)) {
+    if (!read_wish(r, &wish.stream)) {
         rest_refuse(r, 400, STR("a query parameter of the log is not a valid number or time"), 0);
         return true;
     }

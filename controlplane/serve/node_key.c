@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/serve/node_key.h"
 
-#include "api/meta.h"
-#include "api/names.h"
-#include "base/wire.h"
+#include "api/kinds.h"
+#include "api/typed.h"
+#include "proto/k8s/core_v1.pb-c.h"
 
-/* Field numbers of k8s.io/api/core/v1 Secret and its map entries, ObjectMeta and runtime.Unknown. */
-enum { SECRET_META = 1, SECRET_DATA = 2, SECRET_TYPE = 3, ENTRY_KEY = 1, ENTRY_VALUE = 2 };
-enum { META_NAME = 1, META_NAMESPACE = 3, UNKNOWN_TYPE = 1, UNKNOWN_RAW = 2 };
-enum { TYPE_API_VERSION = 1, TYPE_KIND = 2, SECRET_SIZE_MAX = 4 << 10 };
+enum { SECRET_ARENA_MAX = 4 << 20 };
 
 static const char prefix[] = "node-key-";
 static const char type_name[] = "baton.dev/node-key";
+static const char entry_name[] = "fingerprint";
 
 static struct str secret_name(struct str node, char out[sizeof prefix + NODE_NAME_MAX])
 {
@@ -34,48 +32,58 @@ bool node_key_print(struct str node, char out[INDEX_KEY_MAX + 1], size_t *out_le
     return *out_len > 0;
 }
 
-struct str node_key_find(const struct index_snapshot *objects, struct str node)
+static struct str fingerprint_of(const Core__Secret *secret)
+{
+    for (size_t i = 0; i < secret->n_data; i++)
+        if (str_is(kind_str(secret->data[i]->key), entry_name))
+            return str_from(secret->data[i]->value.data, secret->data[i]->value.len);
+    return (struct str){NULL, 0};
+}
+
+struct str node_key_find(const struct index_snapshot *objects, struct str node, struct arena *a)
 {
     char key[INDEX_KEY_MAX + 1];
-    struct meta_type type;
-    struct err e;
     size_t len;
     struct cow_entry *entry =
         node_key_print(node, key, &len) ? index_find(objects, str_from(key, len)) : NULL;
+    const Core__Secret *secret =
+        entry == NULL ? NULL : typed_open(a, &core__secret__descriptor, blob_str(entry->value));
 
-    if (entry == NULL || meta_type(blob_str(entry->value), &type, &e) != ERR_OK ||
-        !str_is(wire_find_bytes(type.raw, SECRET_TYPE), type_name))
+    if (secret == NULL || !str_is(kind_str(secret->type), type_name))
         return (struct str){NULL, 0};
-    return wire_find_bytes(wire_find_bytes(type.raw, SECRET_DATA), ENTRY_VALUE);
+    return fingerprint_of(secret);
 }
 
 bool node_key_is(const struct index_snapshot *objects, struct str node, struct str fingerprint)
 {
-    struct str bound = node_key_find(objects, node);
-    return bound.len > 0 && str_eq(bound, fingerprint);
+    struct arena arena;
+
+    arena_init(&arena, SECRET_ARENA_MAX);
+    struct str bound = node_key_find(objects, node, &arena);
+    bool same = bound.len > 0 && str_eq(bound, fingerprint);
+    arena_free(&arena);
+    return same;
 }
 
 struct blob *node_key_object(struct str node, struct str fingerprint)
 {
     char name[sizeof prefix + NODE_NAME_MAX];
-    struct buf b;
+    Core__Secret secret = CORE__SECRET__INIT;
+    Core__Secret__DataEntry entry = CORE__SECRET__DATA_ENTRY__INIT, *entries = &entry;
+    Meta__ObjectMeta meta = META__OBJECT_META__INIT;
+    struct arena arena;
 
-    buf_init(&b, SECRET_SIZE_MAX);
-    buf_add(&b, str_from("k8s\0", 4));
-    size_t type = wire_begin(&b, UNKNOWN_TYPE);
-    wire_put_bytes(&b, TYPE_API_VERSION, STR("v1"));
-    wire_put_bytes(&b, TYPE_KIND, STR("Secret"));
-    wire_end(&b, type);
-    size_t raw = wire_begin(&b, UNKNOWN_RAW);
-    size_t meta = wire_begin(&b, SECRET_META);
-    wire_put_bytes(&b, META_NAME, secret_name(node, name));
-    wire_put_bytes(&b, META_NAMESPACE, STR("kube-system"));
-    wire_end(&b, meta);
-    size_t entry = wire_begin(&b, SECRET_DATA);
-    wire_put_bytes(&b, ENTRY_KEY, STR("fingerprint"));
-    wire_put_bytes(&b, ENTRY_VALUE, fingerprint);
-    wire_end(&b, entry);
-    wire_put_bytes(&b, SECRET_TYPE, str_of(type_name));
-    wire_end(&b, raw);
-    return buf_blob(&b);
+    arena_init(&arena, SECRET_ARENA_MAX);
+    meta.name = arena_dup(&arena, secret_name(node, name));
+    meta.namespace_ = (char *)(uintptr_t) "kube-system";
+    entry.key = (char *)(uintptr_t)entry_name;
+    entry.has_value = true;
+    entry.value = (ProtobufCBinaryData){fingerprint.len, (uint8_t *)(uintptr_t)fingerprint.at};
+    secret.metadata = &meta;
+    secret.data = &entries;
+    secret.n_data = 1;
+    secret.type = (char *)(uintptr_t)type_name;
+    struct blob *object = blob_new(typed_wrap(&arena, "v1", "Secret", &secret));
+    arena_free(&arena);
+    return object;
 }

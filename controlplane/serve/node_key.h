@@ -9,6 +9,7 @@
 #ifndef CONTROLPLANE_SERVE_NODE_KEY_H
 #define CONTROLPLANE_SERVE_NODE_KEY_H
 
+#include "base/arena.h"
 #include "controlplane/core/index.h"
 
 enum { NODE_NAME_MAX = 200 };
@@ -16,8 +17,8 @@ enum { NODE_NAME_MAX = 200 };
 /* The index's key of the binding; false: node is no name a node may have. */
 bool node_key_print(struct str node, char out[INDEX_KEY_MAX + 1], size_t *out_len);
 
-/* {NULL, 0}: the name is not bound. Borrowed from the snapshot. */
-struct str node_key_find(const struct index_snapshot *objects, struct str node);
+/* The fingerprint, in the arena; {NULL, 0}: the name is not bound. */
+struct str node_key_find(const struct index_snapshot *objects, struct str node, struct arena *a);
 bool node_key_is(const struct index_snapshot *objects, struct str node, struct str fingerprint);
 
 /* The Secret's envelope: one reference. */

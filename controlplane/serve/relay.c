@@ -2,16 +2,10 @@
 #include "controlplane/serve/relay.h"
 
 #include "base/mem.h"
-#include "base/wire.h"
 #include "controlplane/serve/directory.h"
 #include "controlplane/serve/front_priv.h"
 
-/* Field numbers of baton.agent.v1: ServerMessage, OpenStream, LogArgs, StreamFrame. */
-enum { SERVER_OPEN_STREAM = 6 };
-enum { OPEN_ID = 1, OPEN_KIND = 2, OPEN_PLACEMENT = 3, OPEN_CONTAINER = 4, OPEN_LOGS = 5 };
-enum { LOGS_FOLLOW = 1, LOGS_PREVIOUS, LOGS_TIMESTAMPS, LOGS_TAIL, LOGS_LIMIT, LOGS_SINCE };
-enum { FRAME_CHANNEL = 2, FRAME_DATA = 3, FRAME_EOF = 4 };
-enum { KIND_LOGS = 1, KIND_CONSOLE = 2, CHANNEL_ERROR = 3, MESSAGE_MAX = 64 << 10 };
+enum { MESSAGE_MAX = 64 << 10 };
 
 struct relay {
     struct relays *all;
@@ -60,30 +54,6 @@ static struct relay *find(struct relays *s, uint64_t name)
 
 /* ---- asking ---- */
 
-static void put_wish(struct buf *out, uint64_t id, const struct relay_wish *w)
-{
-    size_t open = wire_begin(out, SERVER_OPEN_STREAM);
-
-    wire_put_u64(out, OPEN_ID, id);
-    wire_put_u64(out, OPEN_KIND, w->console ? KIND_CONSOLE : KIND_LOGS);
-    wire_put_bytes(out, OPEN_PLACEMENT, w->placement_uid);
-    wire_put_bytes(out, OPEN_CONTAINER, w->container);
-    if (!w->console) {
-        size_t logs = wire_begin(out, OPEN_LOGS);
-        wire_put_u64(out, LOGS_FOLLOW, w->follow);
-        wire_put_u64(out, LOGS_PREVIOUS, w->previous);
-        wire_put_u64(out, LOGS_TIMESTAMPS, w->timestamps);
-        if (w->tail_lines >= 0)
-            wire_put_u64(out, LOGS_TAIL, (uint64_t)w->tail_lines);
-        if (w->limit_bytes > 0)
-            wire_put_u64(out, LOGS_LIMIT, (uint64_t)w->limit_bytes);
-        if (w->since_ns > 0)
-            wire_put_u64(out, LOGS_SINCE, (uint64_t)w->since_ns);
-        wire_end(out, logs);
-    }
-    wire_end(out, open);
-}
-
 /* True: the agent's thread has the letter. Otherwise the time limit ends it at once. */
 static bool ask_agent(struct relay *r, const struct relay_wish *w)
 {
@@ -94,7 +64,7 @@ static bool ask_agent(struct relay *r, const struct relay_wish *w)
     if (session == 0)
         return false;
     buf_init(&message, MESSAGE_MAX);
-    put_wish(&message, name_of(r), w);
+    stream_open_put(&message, name_of(r), &w->stream);
     bool sent = !message.overflow &&
                 front_tell(f, session, LETTER_AGENT_SEND,
                            letter_agent(session, (struct str){NULL, 0}, buf_str(&message)));
@@ -168,22 +138,14 @@ static void end(struct relay *r, uint32_t code, struct str text)
 
 static void frame_came(struct relay *r, const struct letter *l)
 {
-    struct wire_reader reader = wire_read(l->agent.bytes);
-    struct wire_field field;
-    struct str data = {NULL, 0};
-    uint64_t channel = 1;
+    struct stream_frame f;
 
-    while (wire_next(&reader, &field)) {
-        if (field.number == FRAME_CHANNEL && field.type == WIRE_VARINT)
-            channel = field.value;
-        else if (field.number == FRAME_DATA && field.type == WIRE_BYTES)
-            data = field.bytes;
-    }
+    stream_frame_read(l->agent.bytes, &f);
     r->unacked += (size_t)l->agent.number;
-    if (channel == CHANNEL_ERROR)
-        end(r, 500, data);
-    else if (data.len > 0)
-        r->user->data(r->owner, data);
+    if (f.channel == STREAM_ERROR)
+        end(r, 500, f.data);
+    else if (f.data.len > 0)
+        r->user->data(r->owner, f.data);
     else
         relay_ack(r);
 }

@@ -15,6 +15,7 @@
 #ifndef CONTROLPLANE_SERVE_RELAY_H
 #define CONTROLPLANE_SERVE_RELAY_H
 
+#include "api/stream.h"
 #include "controlplane/serve/letters.h"
 
 struct front;
@@ -29,10 +30,8 @@ struct relay_user {
 };
 
 struct relay_wish {
-    struct str node, placement_uid, container;
-    bool console; /* Otherwise logs: */
-    bool follow, previous, timestamps;
-    int64_t tail_lines, limit_bytes, since_ns; /* -1, 0, 0: not asked for. */
+    struct str node;
+    struct stream_wish stream;
 };
 
 struct relays *relays_new(struct front *f);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/serve/rest_priv.h"
 #include "api/paths.h"
-#include "base/wire.h"
 
 /* ?watch on one object's URL means nothing: it is read (Kubernetes does the same). */
 static void watch_or_get(struct call *c)

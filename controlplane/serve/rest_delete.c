@@ -4,7 +4,8 @@
  * the core's business; here are the options (body, then query) and the answer: Kubernetes gives
  * the object where it is still there or the kind does so, a Status otherwise.
  */
-#include "base/wire.h"
+#include "api/list.h"
+#include "api/meta.h"
 #include "controlplane/serve/rest_read.h"
 #include "controlplane/serve/rest_write.h"
 #include "proto/k8s/meta_v1.pb-c.h"
@@ -143,7 +144,7 @@ static bool precondition(struct call *c, struct deletion *d, const struct rest_w
 {
     struct str kind = c->schema->kind, name = d->name;
     struct cow_entry *e = call_find(c, name);
-    struct str uid = e == NULL ? STR("") : wire_find_bytes(wire_find_bytes(entry_raw(e), 1), 5);
+    struct str uid = e == NULL ? STR("") : meta_of(entry_raw(e)).uid;
     if (w->result == WRITE_OTHER_UID)
         status_set(&c->status, &c->r->arena, STATUS_CONFLICT,
                    "Operation cannot be fulfilled on " STR_FMT " \"" STR_FMT
@@ -202,7 +203,7 @@ static void delete_written(struct call *c, const struct rest_written *w)
         reply_object(c, 200, blob_str(w->object));
         return;
     }
-    struct str uid = has_object ? wire_find_bytes(wire_find_bytes(env.raw, 1), 5) : STR("");
+    struct str uid = has_object ? meta_of(env.raw).uid : STR("");
     status_set(&c->status, &c->r->arena, STATUS_SUCCESS, "%s", "");
     if (d->is_eviction) {
         c->status.code = 201;
@@ -287,18 +288,17 @@ static void collection_reply(struct call *c)
 {
     struct deletion *d = c->own;
     struct buf out;
-    struct str kind = c->schema->kind, api = c->schema->api_version;
-    struct str next = d->next.len == 0 ? STR("")
-                                       : arena_printf(&c->r->arena, ",\"continue\":\"" STR_FMT "\"",
-                                                      STR_ARG(d->next));
+    struct str kind = c->schema->kind;
+    struct list_head head = {.api_version = c->schema->api_version,
+                             .kind = arena_printf(&c->r->arena, STR_FMT "List", STR_ARG(kind)),
+                             .revision = d->past.revision,
+                             .next = d->next};
     buf_init(&out, 2 * (size_t)REST_REPLY_MAX);
-    buf_printf(&out,
-               "{\"kind\":\"" STR_FMT "List\",\"apiVersion\":\"" STR_FMT
-               "\",\"metadata\":{\"resourceVersion\":\"%llu\"" STR_FMT "},\"items\":[",
-               STR_ARG(kind), STR_ARG(api), (unsigned long long)d->past.revision, STR_ARG(next));
+    list_json_begin(&out, &head);
     if (d->items.len > 0)
         buf_add(&out, buf_str(&d->items));
-    buf_add(&out, STR("]}\n"));
+    list_json_end(&out);
+    buf_add_char(&out, '\n');
     c->form = (struct form){.type = FORM_JSON, .pretty = c->form.pretty};
     reply_json(c, 200, &out);
 }

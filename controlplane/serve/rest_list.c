@@ -9,13 +9,13 @@
  *
  * A long list is made in chunks as the client reads: nothing grows with the number of objects.
  */
+#include "api/list.h"
+#include "api/yaml.h"
 #include "base/base64.h"
 #include "base/json.h"
-#include "base/wire.h"
 #include "controlplane/serve/rest_read.h"
-#include "api/table.h"
 
-enum { LIST_CHUNK = 256 << 10 };
+enum { LIST_CHUNK = 256 << 10, ITEM_ARENA_MAX = 32 << 20 };
 
 struct list {
     struct call *c;
@@ -27,7 +27,9 @@ struct list {
     struct str from;         /* First key; "": the prefix's first. */
     int64_t limit;           /* 0: none. */
     uint64_t written;
-    struct buf out;
+    struct buf out;  /* The chunk in the making. */
+    struct str tail; /* YAML: what stands behind the items. */
+    uint32_t depth;  /* Pretty JSON: of what was written so far. */
     bool is_open;
 };
 
@@ -160,7 +162,7 @@ static bool list_options(struct list *l, uint64_t *out_least)
     return true;
 }
 
-/* ------------------------------------------------------------------ the list's text */
+/* ------------------------------------------------------------------ the page */
 
 static struct cow_entry *next_match(struct list *l)
 {
@@ -171,103 +173,155 @@ static struct cow_entry *next_match(struct list *l)
     return NULL;
 }
 
-/* The list's own metadata must stand in front, so the page's last key is looked for first. */
-static struct str page_next(struct list *l, uint64_t *out_remaining)
+/* What the next page begins with, and what protobuf says of this one's length, stand in front of the
+ * items: the page is walked over first. JSON without a limit has neither. */
+static void page_look(struct list *l, struct list_head *h, size_t *out_items_len)
 {
     struct past_cursor saved = l->cursor;
     struct cow_entry *e = l->ahead;
-    for (int64_t i = 0; i < l->limit && e != NULL; i++)
+    bool is_protobuf = l->c->form.type == FORM_PROTOBUF, partial = l->c->form.as != AS_OBJECT;
+    *out_items_len = 0;
+    if (l->limit == 0 && !is_protobuf)
+        return;
+    for (int64_t i = 0; (l->limit == 0 || i < l->limit) && e != NULL; i++) {
+        if (is_protobuf)
+            *out_items_len += list_item_len(entry_raw(e), partial);
         e = next_match(l);
-    l->cursor = saved;
-    if (l->limit == 0 || e == NULL)
-        return (struct str){NULL, 0};
-    struct str key = cow_entry_key(e);
-    *out_remaining = select_is_all(&l->select) ? past_count(&l->past, key) : 0;
-    return page_token(&l->c->r->arena, l->past.prefix, key, l->past.revision);
-}
-
-static void meta_json(struct list *l)
-{
-    uint64_t remaining = 0;
-    struct str next = page_next(l, &remaining);
-    buf_printf(&l->out, "\"metadata\":{\"resourceVersion\":\"%llu\"",
-               (unsigned long long)l->past.revision);
-    if (next.len > 0)
-        buf_printf(&l->out, ",\"continue\":\"" STR_FMT "\"", STR_ARG(next));
-    if (remaining > 0)
-        buf_printf(&l->out, ",\"remainingItemCount\":%llu", (unsigned long long)remaining);
-    buf_add_char(&l->out, '}');
-}
-
-static void meta_protobuf(struct list *l)
-{
-    uint64_t remaining = 0;
-    struct str next = page_next(l, &remaining);
-    struct buf number;
-    buf_init(&number, 24);
-    buf_add_u64(&number, l->past.revision);
-    size_t at = wire_begin(&l->out, 1);
-    wire_put_bytes(&l->out, 2, buf_str(&number));
-    if (next.len > 0)
-        wire_put_bytes(&l->out, 3, next);
-    if (remaining > 0)
-        wire_put_u64(&l->out, 4, remaining);
-    wire_end(&l->out, at);
-    buf_free(&number);
-}
-
-static void head_json(struct list *l)
-{
-    struct call *c = l->c;
-    const char *version = c->form.beta ? "v1beta1" : "v1";
-    struct str api = c->schema->api_version, kind = c->schema->kind;
-    if (c->form.as == AS_TABLE)
-        buf_printf(&l->out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/%s\",", version);
-    else if (c->form.as != AS_OBJECT)
-        buf_printf(&l->out,
-                   "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\",",
-                   version);
-    else
-        buf_printf(&l->out, "{\"kind\":\"" STR_FMT "List\",\"apiVersion\":\"" STR_FMT "\",",
-                   STR_ARG(kind), STR_ARG(api));
-    meta_json(l);
-    if (c->form.as == AS_TABLE) {
-        buf_add(&l->out, STR(",\"columnDefinitions\":"));
-        table_columns(c->kind, &l->out);
     }
-    buf_add(&l->out, c->form.as == AS_TABLE ? STR(",\"rows\":[") : STR(",\"items\":["));
+    l->cursor = saved;
+    if (e == NULL)
+        return;
+    struct str key = cow_entry_key(e);
+    h->remaining = select_is_all(&l->select) ? past_count(&l->past, key) : 0;
+    h->next = page_token(&l->c->r->arena, l->past.prefix, key, l->past.revision);
 }
 
-static enum err_code item_json(struct list *l, struct str raw, struct err *e)
+static struct list_head head_of(struct list *l, size_t *out_items_len)
 {
     struct call *c = l->c;
-    if (l->written > 0)
-        buf_add_char(&l->out, ',');
+    bool is_table = c->form.as == AS_TABLE, is_whole = c->form.as == AS_OBJECT;
+    struct str kind = is_whole ? c->schema->kind : STR("PartialObjectMetadata");
+    struct list_head h = {.revision = l->past.revision, .table = is_table ? c->kind : NULL};
+    page_look(l, &h, out_items_len);
+    h.api_version = is_whole       ? c->schema->api_version
+                    : c->form.beta ? STR("meta.k8s.io/v1beta1")
+                                   : STR("meta.k8s.io/v1");
+    h.kind = is_table ? STR("Table") : arena_printf(&c->r->arena, STR_FMT "List", STR_ARG(kind));
+    return h;
+}
+
+/* ------------------------------------------------------------------ its ends */
+
+static enum err_code begin_yaml(struct list *l, const struct list_head *h, struct err *e)
+{
+    struct arena *a = &l->c->r->arena;
+    struct buf json, tail;
+    struct json *tree;
+    buf_init(&json, LIST_CHUNK);
+    buf_init(&tail, LIST_CHUNK);
+    list_json_begin(&json, h);
+    list_json_end(&json);
+    struct str text = arena_str(a, buf_str(&json));
+    enum err_code rc = buf_status(&json, e);
+    if (rc == ERR_OK)
+        rc = json_parse(a, text, &tree, e);
+    if (rc == ERR_OK) {
+        yaml_split(tree, h->table == NULL ? STR("items") : STR("rows"), l->ahead == NULL, a,
+                   &l->out, &tail);
+        l->tail = arena_str(a, buf_str(&tail));
+    }
+    buf_free(&json);
+    buf_free(&tail);
+    return rc;
+}
+
+static enum err_code page_begin(struct list *l, struct err *e)
+{
+    size_t items_len;
+    struct list_head h = head_of(l, &items_len);
+    switch (l->c->form.type) {
+    case FORM_PROTOBUF:
+        list_protobuf_begin(&l->out, &h, items_len);
+        return ERR_OK;
+    case FORM_YAML:
+        return begin_yaml(l, &h, e);
+    case FORM_JSON:
+        list_json_begin(&l->out, &h);
+        return ERR_OK;
+    }
+    return ERR_OK;
+}
+
+static void page_end(struct list *l)
+{
+    switch (l->c->form.type) {
+    case FORM_PROTOBUF:
+        list_protobuf_end(&l->out);
+        break;
+    case FORM_YAML:
+        buf_add(&l->out, l->tail);
+        break;
+    case FORM_JSON:
+        list_json_end(&l->out);
+        if (!l->c->form.pretty)
+            buf_add_char(&l->out, '\n');
+        break;
+    }
+}
+
+/* ------------------------------------------------------------------ its items */
+
+static enum err_code item_json(struct list *l, struct str raw, struct buf *out, struct err *e)
+{
+    struct call *c = l->c;
     if (c->form.as == AS_TABLE)
-        return row_json(c, raw, 0, &l->out, e);
+        return row_json(c, raw, 0, out, e);
     if (c->form.as != AS_OBJECT)
-        return object_json(c, raw, 0, false, &l->out, e);
-    return transcode_to_json(c->schema->message, raw, NULL, &l->out, e);
+        return object_json(c, raw, 0, false, out, e);
+    return transcode_to_json(c->schema->message, raw, NULL, out, e);
+}
+
+/* A sequence of one element is written as the element stands in a longer one. */
+static enum err_code item_yaml(struct list *l, struct str raw, struct err *e)
+{
+    struct buf json;
+    struct arena item;
+    struct json *tree;
+    arena_init(&item, ITEM_ARENA_MAX);
+    buf_init(&json, REST_REPLY_MAX);
+    buf_add_char(&json, '[');
+    enum err_code rc = item_json(l, raw, &json, e);
+    buf_add_char(&json, ']');
+    if (rc == ERR_OK)
+        rc = buf_status(&json, e);
+    if (rc == ERR_OK)
+        rc = json_parse(&item, buf_str(&json), &tree, e);
+    if (rc == ERR_OK) {
+        members_sort(tree->first, &item, true);
+        yaml_print(&l->out, tree);
+        rc = arena_status(&item, e);
+    }
+    buf_free(&json);
+    arena_free(&item);
+    return rc;
 }
 
 static enum err_code item_add(struct list *l, struct err *e)
 {
     struct str raw = entry_raw(l->ahead);
-    enum err_code rc = ERR_OK;
-    if (l->c->form.type != FORM_PROTOBUF) {
-        struct arena *a = &l->c->r->arena;
-        rc = item_json(l, raw, e);
-        if (rc == ERR_OK)
-            rc = arena_status(a, e);
-    } else if (l->c->form.as == AS_OBJECT) {
-        wire_put_bytes(&l->out, 2, raw);
-    } else {
-        size_t at = wire_begin(&l->out, 2);
-        wire_put_bytes(&l->out, 1, wire_find_bytes(raw, 1));
-        wire_end(&l->out, at);
+    bool is_first = l->written++ == 0;
+    switch (l->c->form.type) {
+    case FORM_PROTOBUF:
+        list_item(&l->out, raw, l->c->form.as != AS_OBJECT);
+        return ERR_OK;
+    case FORM_YAML:
+        return item_yaml(l, raw, e);
+    case FORM_JSON:
+        if (!is_first)
+            buf_add_char(&l->out, ',');
+        return item_json(l, raw, &l->out, e);
     }
-    l->written++;
-    return rc;
+    return ERR_OK;
 }
 
 /* ------------------------------------------------------------------ one answer, or many chunks */
@@ -285,15 +339,34 @@ static void list_end(struct call *c)
     buf_free(&l->out);
 }
 
-static enum err_code list_fill(struct list *l, size_t enough, struct err *e)
+static struct blob *chunk_pretty(struct list *l)
 {
-    while (!list_done(l) && l->out.len < enough) {
-        enum err_code rc = item_add(l, e);
-        if (rc != ERR_OK)
-            return rc;
+    struct buf out;
+    buf_init(&out, REST_REPLY_MAX);
+    json_indent_more(&out, buf_str(&l->out), &l->depth);
+    buf_free(&l->out);
+    return buf_blob(&out);
+}
+
+/* The next bytes, about enough of them. NULL: an object does not decode, or is over a limit. */
+static struct blob *list_chunk(struct list *l, size_t enough, struct err *e)
+{
+    enum err_code rc = ERR_OK;
+    while (rc == ERR_OK && !list_done(l) && l->out.len < enough) {
+        rc = item_add(l, e);
         l->ahead = next_match(l);
     }
-    return buf_status(&l->out, e);
+    if (rc == ERR_OK)
+        rc = arena_status(&l->c->r->arena, e);
+    if (rc != ERR_OK)
+        return NULL;
+    if (list_done(l))
+        page_end(l);
+    bool is_pretty = l->c->form.pretty && l->c->form.type == FORM_JSON;
+    struct blob *chunk = is_pretty ? chunk_pretty(l) : buf_blob(&l->out);
+    if (chunk == NULL)
+        (void)err_set(e, ERR_LIMIT, "a part of the list is over %d bytes", REST_REPLY_MAX);
+    return chunk;
 }
 
 static void list_more(struct call *c)
@@ -301,65 +374,33 @@ static void list_more(struct call *c)
     struct list *l = c->own;
     struct err e;
     while (rest_room(c->r) > 0) {
-        if (list_fill(l, LIST_CHUNK, &e) != ERR_OK) {
+        struct blob *chunk = list_chunk(l, LIST_CHUNK, &e);
+        if (chunk == NULL) {
             rest_cut(c->r);
             return;
         }
-        bool is_last = list_done(l);
-        if (is_last)
-            buf_add(&l->out, STR("]}\n"));
-        (void)rest_chunk(c->r, buf_blob(&l->out));
-        if (is_last) {
+        (void)rest_chunk(c->r, chunk);
+        if (list_done(l)) {
             rest_finish(c->r);
             return;
         }
     }
 }
 
-static void list_reply_protobuf(struct list *l)
-{
-    struct call *c = l->c;
-    struct buf bytes;
-    struct err e;
-    meta_protobuf(l);
-    enum err_code rc = list_fill(l, SIZE_MAX, &e);
-    if (rc != ERR_OK) {
-        reply_err(c, &e);
-        return;
-    }
-    bool partial = c->form.as != AS_OBJECT;
-    struct str kind = partial ? STR("PartialObjectMetadata") : c->schema->kind;
-    struct str api = partial ? STR("meta.k8s.io/v1") : c->schema->api_version;
-    struct transcode_envelope env = {
-        {api, arena_printf(&c->r->arena, STR_FMT "List", STR_ARG(kind))}, buf_str(&l->out)};
-    buf_init(&bytes, 4 * (size_t)REST_REPLY_MAX);
-    transcode_wrap(&env, &bytes);
-    if (buf_status(&bytes, &e) == ERR_OK)
-        rest_reply(c->r, 200, form_content_type(&c->form, false), buf_blob(&bytes));
-    else
-        reply_err(c, &e);
-    buf_free(&bytes);
-}
-
 static void list_reply(struct list *l)
 {
     struct call *c = l->c;
     struct err e;
-    if (c->form.type == FORM_PROTOBUF) {
-        list_reply_protobuf(l);
-        return;
-    }
-    head_json(l);
-    bool whole = c->form.pretty || c->form.type == FORM_YAML;
-    enum err_code rc = list_fill(l, whole ? SIZE_MAX : 4 * (size_t)LIST_CHUNK, &e);
-    if (rc != ERR_OK) {
+    enum err_code rc = page_begin(l, &e);
+    struct blob *first = rc == ERR_OK ? list_chunk(l, 4 * (size_t)LIST_CHUNK, &e) : NULL;
+    if (first == NULL) {
         reply_err(c, &e);
     } else if (list_done(l)) {
-        buf_add(&l->out, STR("]}\n"));
-        reply_json(c, 200, &l->out);
+        rest_reply(c->r, 200, form_content_type(&c->form, false), first);
     } else {
         c->more = list_more;
         rest_stream(c->r, 200, form_content_type(&c->form, false));
+        (void)rest_chunk(c->r, first);
         list_more(c);
     }
 }

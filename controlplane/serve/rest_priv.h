@@ -76,6 +76,10 @@ void reply_text(struct call *c, uint32_t code, const char *content_type, struct 
 /* An object's members by name. */
 void members_sort(struct json *value, struct arena *a, bool deep);
 
+/* A document with one long list in it, as YAML around the list's elements. */
+void yaml_split(struct json *tree, struct str list, bool is_empty, struct arena *a,
+                struct buf *before, struct buf *after);
+
 /* Takes the buffer's bytes: JSON text, made pretty or YAML where that is wanted. */
 void reply_json(struct call *c, uint32_t code, struct buf *json);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers: an object in the form the client wants, or a Status that says why not. */
+#include "api/list.h"
+#include "api/meta.h"
 #include "api/table.h"
 #include "api/yaml.h"
-#include "base/wire.h"
 #include "controlplane/serve/rest_priv.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,6 +70,26 @@ static void yaml_from_json(struct call *c, struct str json, struct buf *out)
         return;
     members_sort(tree, &c->r->arena, true);
     yaml_print(out, tree);
+}
+
+void yaml_split(struct json *tree, struct str list, bool is_empty, struct arena *a,
+                struct buf *before, struct buf *after)
+{
+    struct json *behind = json_new(a, JSON_OBJECT), *i, *next;
+    members_sort(tree, a, true);
+    struct json *at = json_find(tree, list);
+    if (at == NULL || behind == NULL)
+        return; /* The arena is full, and says so. */
+    for (i = at->next; i != NULL; i = next) {
+        next = i->next;
+        json_remove(i);
+        json_set(a, behind, i->key, i);
+    }
+    json_remove(at);
+    yaml_print(before, tree);
+    buf_printf(before, STR_FMT ":%s\n", STR_ARG(list), is_empty ? " []" : "");
+    if (behind->first != NULL)
+        yaml_print(after, behind);
 }
 
 void reply_json(struct call *c, uint32_t code, struct buf *json)
@@ -140,19 +161,13 @@ static struct str meta_version(const struct call *c)
     return c->form.beta ? STR("meta.k8s.io/v1beta1") : STR("meta.k8s.io/v1");
 }
 
-/* The object's metadata alone, as a PartialObjectMetadata's bytes. */
-static void partial_bytes(struct str raw, struct buf *out)
-{
-    wire_put_bytes(out, 1, wire_find_bytes(raw, 1));
-}
-
 static enum err_code partial_json(struct call *c, struct str raw, uint64_t revision,
                                   struct buf *out, struct err *e)
 {
     struct transcode_json how = {meta_version(c), STR("PartialObjectMetadata"), revision};
     struct buf bytes;
     buf_init(&bytes, REST_REPLY_MAX);
-    partial_bytes(raw, &bytes);
+    meta_partial(raw, &bytes);
     enum err_code rc =
         transcode_to_json(meta_message("PartialObjectMetadata"), buf_str(&bytes), &how, out, e);
     buf_free(&bytes);
@@ -171,10 +186,8 @@ MUST_USE enum err_code row_json(struct call *c, struct str raw, uint64_t revisio
 {
     struct arena row; /* Not the request's: a list has many rows, and a watch never ends. */
     arena_init(&row, ROW_ARENA_MAX);
-    buf_add(out, STR("{\"cells\":"));
-    enum err_code rc = table_cells(c->kind, raw, rest_wall(c->r), &row, out, e);
+    enum err_code rc = table_row_begin(c->kind, raw, rest_wall(c->r), &row, out, e);
     arena_free(&row);
-    buf_add(out, STR(",\"object\":"));
     if (rc != ERR_OK)
         return rc;
     if (c->form.include == INCLUDE_NONE)
@@ -183,15 +196,8 @@ MUST_USE enum err_code row_json(struct call *c, struct str raw, uint64_t revisio
         rc = whole_json(c, raw, revision, out, e);
     else
         rc = partial_json(c, raw, revision, out, e);
-    buf_add_char(out, '}');
+    table_row_end(out);
     return rc;
-}
-
-static uint64_t raw_version(struct str raw)
-{
-    uint64_t version = 0;
-    struct str text = wire_find_bytes(wire_find_bytes(raw, 1), 6);
-    return str_parse_u64(text, &version) == ERR_OK ? version : 0;
 }
 
 MUST_USE enum err_code object_json(struct call *c, struct str raw, uint64_t revision,
@@ -201,18 +207,14 @@ MUST_USE enum err_code object_json(struct call *c, struct str raw, uint64_t revi
         return whole_json(c, raw, revision, out, e);
     if (c->form.as != AS_TABLE)
         return partial_json(c, raw, revision, out, e);
-    struct str version = meta_version(c);
-    buf_printf(out,
-               "{\"kind\":\"Table\",\"apiVersion\":\"" STR_FMT
-               "\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"columnDefinitions\":",
-               STR_ARG(version), (unsigned long long)(revision != 0 ? revision : raw_version(raw)));
-    if (with_columns)
-        table_columns(c->kind, out);
-    else
-        buf_add(out, STR("null"));
-    buf_add(out, STR(",\"rows\":["));
+    struct list_head head = {.api_version = meta_version(c),
+                             .kind = STR("Table"),
+                             .revision = revision != 0 ? revision : meta_of(raw).revision,
+                             .table = c->kind,
+                             .no_columns = !with_columns};
+    list_json_begin(out, &head);
     enum err_code rc = row_json(c, raw, revision, out, e);
-    buf_add(out, STR("]}"));
+    list_json_end(out);
     return rc;
 }
 
@@ -223,7 +225,7 @@ static void reply_protobuf(struct call *c, uint32_t code, struct str envelope, s
     buf_init(&bytes, REST_REPLY_MAX);
     buf_init(&part, REST_REPLY_MAX);
     if (c->form.as == AS_PARTIAL) {
-        partial_bytes(raw, &part);
+        meta_partial(raw, &part);
         struct transcode_envelope env = {{meta_version(c), STR("PartialObjectMetadata")},
                                          buf_str(&part)};
         transcode_wrap(&env, &bytes);
@@ -307,8 +309,7 @@ static bool refused_exists(struct call *c, struct str name)
 {
     struct str what = resource_text(c);
     struct cow_entry *e = call_find(c, name);
-    /* deletionTimestamp is field 9 of ObjectMeta, which is field 1 of every object. */
-    bool leaving = e != NULL && wire_find_bytes(wire_find_bytes(entry_raw(e), 1), 9).at != NULL;
+    bool leaving = e != NULL && meta_of(entry_raw(e)).is_deleting;
     status_set(&c->status, &c->r->arena, STATUS_EXISTS,
                "%s" STR_FMT " \"" STR_FMT "\" already exists",
                leaving ? "object is being deleted: " : "", STR_ARG(what), STR_ARG(name));

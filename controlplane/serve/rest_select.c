@@ -1,67 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Label and field selectors on stored bytes: nothing is unpacked, nothing allocated. */
-#include "base/wire.h"
+#include "api/peek.h"
 #include "controlplane/serve/rest_priv.h"
-
-enum { META_LABELS = 11, MAP_KEY = 1, MAP_VALUE = 2 };
-
-/* ObjectMeta is field 1 of every object, labels field 11 of it, a map of texts. */
-static bool label_lookup(const void *object, struct str key, struct str *out)
-{
-    const struct str *raw = object;
-    struct wire_reader meta = wire_read(wire_find_bytes(*raw, 1));
-    struct wire_field f;
-    while (wire_next(&meta, &f)) {
-        if (f.number != META_LABELS || f.type != WIRE_BYTES)
-            continue;
-        if (str_eq(wire_find_bytes(f.bytes, MAP_KEY), key)) {
-            *out = wire_find_bytes(f.bytes, MAP_VALUE);
-            return true;
-        }
-    }
-    return false;
-}
-
-struct field_place {
-    struct str raw;
-    const struct schema_message *message;
-};
-
-/* A scalar as a selector sees it: absent is "", and false for a flag. */
-static struct str scalar(const struct schema_field *field, struct str raw)
-{
-    struct wire_reader r = wire_read(raw);
-    struct wire_field f;
-    if (field->type == SCHEMA_STRING) {
-        struct str text = wire_find_bytes(raw, field->number);
-        return text.at == NULL ? STR("") : text;
-    }
-    while (wire_next(&r, &f))
-        if (f.number == field->number && f.type == WIRE_VARINT && f.value != 0)
-            return STR("true");
-    return STR("false");
-}
-
-static bool field_lookup(const void *object, struct str key, struct str *out)
-{
-    const struct field_place *place = object;
-    const struct schema_message *m = place->message;
-    struct str raw = place->raw, rest = key, part;
-    while (str_split(&rest, '.', &part)) {
-        const struct schema_field *f = schema_find(m, part, NULL);
-        if (f == NULL || f->repeated || f->map)
-            return false;
-        if (f->type != SCHEMA_MESSAGE) {
-            *out = scalar(f, raw);
-            return rest.at == NULL;
-        }
-        raw = wire_find_bytes(raw, f->number);
-        if (raw.at == NULL)
-            raw = STR("");
-        m = f->message;
-    }
-    return false;
-}
 
 /* A field's path where its name is not one. */
 static struct str field_path(struct str key)
@@ -108,7 +48,7 @@ bool select_parse(struct call *c, struct select *out)
 
 bool select_matches(const struct select *s, struct str raw)
 {
-    struct field_place place = {raw, s->schema->message};
-    return selector_matches(&s->labels, label_lookup, &raw) &&
-           selector_matches(&s->fields, field_lookup, &place);
+    struct peek object = {s->schema->message, raw};
+    return selector_matches(&s->labels, peek_label, &object) &&
+           selector_matches(&s->fields, peek_field, &object);
 }

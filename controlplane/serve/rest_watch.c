@@ -10,8 +10,9 @@
  * A watcher without selectors gets the same bytes as every other one in its form: a frame is made
  * once per connection thread and form, and shared (frames below).
  */
+#include "api/meta.h"
+#include "api/watch.h"
 #include "base/mem.h"
-#include "base/wire.h"
 #include "controlplane/serve/rest_read.h"
 #include <stdlib.h>
 
@@ -19,11 +20,8 @@ enum {
     WATCH_TIMEOUT_MIN_S = 1800, /* Without timeoutSeconds: this, up to twice as long. */
     BOOKMARK_S = 60,
     FRAMES_MAX = 512, /* Shared frames a thread keeps: a power of two. */
+    ERROR_MAX = 4096,
 };
-
-enum event { EVENT_ADDED, EVENT_MODIFIED, EVENT_DELETED, EVENT_BOOKMARK, EVENT_ERROR };
-
-static const char *const event_names[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"};
 
 struct watch {
     struct select select;
@@ -70,7 +68,7 @@ static struct frame *frame_slot(struct call *c, uint64_t revision)
     return frames == NULL ? NULL : &frames->at[(revision * 12 + form) % FRAMES_MAX];
 }
 
-static bool frame_is(const struct frame *f, const struct call *c, enum event event,
+static bool frame_is(const struct frame *f, const struct call *c, enum watch_type event,
                      uint64_t revision)
 {
     return f->bytes != NULL && f->revision == revision && f->kind == c->kind && f->event == event &&
@@ -78,70 +76,58 @@ static bool frame_is(const struct frame *f, const struct call *c, enum event eve
            f->beta == c->form.beta;
 }
 
-static struct blob *frame_json(struct call *c, enum event event, struct str raw, uint64_t revision,
-                               bool with_columns)
+static struct blob *frame_json(struct call *c, enum watch_type event, struct str raw,
+                               uint64_t revision, bool with_columns)
 {
     struct buf out;
     struct err e;
     buf_init(&out, REST_REPLY_MAX);
-    buf_printf(&out, "{\"type\":\"%s\",\"object\":", event_names[event]);
+    watch_json_begin(&out, event);
     enum err_code rc = object_json(c, raw, revision, with_columns, &out, &e);
-    buf_add(&out, STR("}\n"));
+    watch_json_end(&out);
     struct blob *frame = rc == ERR_OK ? buf_blob(&out) : NULL;
     buf_free(&out);
     return frame;
 }
 
-/* Length, then WatchEvent{type, object{raw}}; raw is an envelope of its own. */
-static struct blob *frame_protobuf(struct call *c, enum event event, struct str raw,
+static struct blob *frame_protobuf(struct call *c, enum watch_type event, struct str raw,
                                    uint64_t revision)
 {
-    struct buf body, object, envelope, out;
+    struct buf object, part, out;
     struct err e;
-    bool partial = c->form.as != AS_OBJECT;
-    buf_init(&body, REST_REPLY_MAX);
-    buf_init(&object, REST_REPLY_MAX);
-    buf_init(&envelope, REST_REPLY_MAX);
-    buf_init(&out, REST_REPLY_MAX);
+    bool is_whole = c->form.as == AS_OBJECT;
+    struct transcode_envelope env = {{is_whole ? c->schema->api_version : STR("meta.k8s.io/v1"),
+                                      is_whole ? c->schema->kind : STR("PartialObjectMetadata")},
+                                     raw};
     enum err_code rc = ERR_OK;
-    if (revision != 0)
+    buf_init(&object, REST_REPLY_MAX);
+    buf_init(&part, REST_REPLY_MAX);
+    buf_init(&out, REST_REPLY_MAX);
+    if (revision != 0) {
         rc = transcode_set_version(c->schema->message, raw, revision, &object, &e);
-    else
-        buf_add(&object, raw);
-    if (partial) {
-        wire_put_bytes(&body, 1, wire_find_bytes(buf_str(&object), 1));
-        buf_clear(&object);
-        buf_add(&object, buf_str(&body));
-        buf_clear(&body);
+        env.raw = buf_str(&object);
     }
-    struct transcode_envelope env = {{partial ? STR("meta.k8s.io/v1") : c->schema->api_version,
-                                      partial ? STR("PartialObjectMetadata") : c->schema->kind},
-                                     buf_str(&object)};
-    transcode_wrap(&env, &envelope);
-    wire_put_bytes(&body, 1, str_of(event_names[event]));
-    size_t at = wire_begin(&body, 2);
-    wire_put_bytes(&body, 1, buf_str(&envelope));
-    wire_end(&body, at);
-    for (int shift = 24; shift >= 0; shift -= 8)
-        buf_add_char(&out, (char)(body.len >> shift));
-    buf_add(&out, buf_str(&body));
+    if (!is_whole) {
+        meta_partial(env.raw, &part);
+        env.raw = buf_str(&part);
+    }
+    watch_protobuf(&out, event, &env);
     struct blob *frame = rc == ERR_OK ? buf_blob(&out) : NULL;
-    buf_free(&body);
     buf_free(&object);
-    buf_free(&envelope);
+    buf_free(&part);
     buf_free(&out);
     return frame;
 }
 
-static struct blob *frame_make(struct call *c, enum event event, struct str raw, uint64_t revision,
-                               bool with_columns)
+static struct blob *frame_make(struct call *c, enum watch_type event, struct str raw,
+                               uint64_t revision, bool with_columns)
 {
     return c->form.type == FORM_PROTOBUF ? frame_protobuf(c, event, raw, revision)
                                          : frame_json(c, event, raw, revision, with_columns);
 }
 
 /* A reference. NULL: the object does not decode; it is left out. */
-static struct blob *frame_get(struct call *c, enum event event, const struct cow_entry *entry)
+static struct blob *frame_get(struct call *c, enum watch_type event, const struct cow_entry *entry)
 {
     struct watch *w = c->own;
     bool first_table = c->form.as == AS_TABLE && !w->has_columns;
@@ -180,14 +166,14 @@ static void change_send(struct call *c, const struct history_change *change)
     bool was = wanted(w, change->before);
     bool is = !change->deleted && wanted(w, change->now);
     if (change->deleted && was)
-        send(c, frame_get(c, EVENT_DELETED, change->now));
+        send(c, frame_get(c, WATCH_DELETED, change->now));
     else if (is)
-        send(c, frame_get(c, was ? EVENT_MODIFIED : EVENT_ADDED, change->now));
+        send(c, frame_get(c, was ? WATCH_MODIFIED : WATCH_ADDED, change->now));
     else if (was) {
         /* It stopped matching: as it last matched, with the revision of the change. */
         bool first_table = c->form.as == AS_TABLE && !w->has_columns;
         w->has_columns = true;
-        send(c, frame_make(c, EVENT_DELETED, entry_raw(change->before), change->revision,
+        send(c, frame_make(c, WATCH_DELETED, entry_raw(change->before), change->revision,
                            first_table));
     }
 }
@@ -195,61 +181,49 @@ static void change_send(struct call *c, const struct history_change *change)
 static void bookmark_send(struct call *c)
 {
     struct watch *w = c->own;
-    struct buf raw, number;
+    struct buf raw;
     buf_init(&raw, 256);
-    buf_init(&number, 24);
-    buf_add_u64(&number, w->seen);
-    size_t at = wire_begin(&raw, 1);
-    wire_put_bytes(&raw, 6, buf_str(&number));
-    wire_end(&raw, at);
-    send(c, frame_make(c, EVENT_BOOKMARK, buf_str(&raw), 0, false));
-    buf_free(&number);
+    watch_bookmark(w->seen, &raw);
+    send(c, frame_make(c, WATCH_BOOKMARK, buf_str(&raw), 0, false));
     buf_free(&raw);
 }
 
 /* ------------------------------------------------------------------ the end */
 
+/* The client lists again whatever it reads here. */
+static void error_protobuf(struct call *c, struct str json, struct buf *out)
+{
+    const struct schema_message *m =
+        schema_message(STR("k8s.io.apimachinery.pkg.apis.meta.v1.Status"));
+    struct buf raw;
+    struct err e;
+    buf_init(&raw, ERROR_MAX);
+    if (m != NULL && transcode_from_json(m, json, &c->r->arena, NULL, NULL, &raw, &e) == ERR_OK) {
+        struct transcode_envelope env = {{STR("v1"), STR("Status")}, buf_str(&raw)};
+        watch_protobuf(out, WATCH_ERROR, &env);
+    }
+    buf_free(&raw);
+}
+
 static void watch_expired(struct call *c)
 {
     struct watch *w = c->own;
-    struct buf out;
+    struct buf out, status;
     struct history_bounds b = history_bounds(rest_history(c->r));
     status_set(&c->status, &c->r->arena, STATUS_EXPIRED, "too old resource version: %llu (%llu)",
                (unsigned long long)w->seen, (unsigned long long)b.oldest);
-    buf_init(&out, 4096);
+    buf_init(&status, ERROR_MAX);
+    buf_init(&out, 2 * ERROR_MAX);
+    status_json(&c->status, &status);
     if (c->form.type == FORM_PROTOBUF) {
-        /* WatchEvent{ERROR, Status}: the client lists again whatever it reads here. */
-        struct buf status, raw, body;
-        struct err e;
-        const struct schema_message *m =
-            schema_message(STR("k8s.io.apimachinery.pkg.apis.meta.v1.Status"));
-        buf_init(&status, 4096);
-        buf_init(&raw, 4096);
-        buf_init(&body, 8192);
-        status_json(&c->status, &status);
-        if (m != NULL && transcode_from_json(m, buf_str(&status), &c->r->arena, NULL, NULL, &raw,
-                                             &e) == ERR_OK) {
-            struct transcode_envelope env = {{STR("v1"), STR("Status")}, buf_str(&raw)};
-            buf_clear(&status);
-            transcode_wrap(&env, &status);
-            wire_put_bytes(&body, 1, STR("ERROR"));
-            size_t at = wire_begin(&body, 2);
-            wire_put_bytes(&body, 1, buf_str(&status));
-            wire_end(&body, at);
-            for (int shift = 24; shift >= 0; shift -= 8)
-                buf_add_char(&out, (char)(body.len >> shift));
-            buf_add(&out, buf_str(&body));
-        }
-        buf_free(&status);
-        buf_free(&raw);
-        buf_free(&body);
+        error_protobuf(c, buf_str(&status), &out);
     } else {
-        buf_add(&out, STR("{\"type\":\"ERROR\",\"object\":"));
-        status_json(&c->status, &out);
-        out.len -= out.len > 0 && out.at[out.len - 1] == '\n';
-        buf_add(&out, STR("}\n"));
+        watch_json_begin(&out, WATCH_ERROR);
+        buf_add(&out, str_trim(buf_str(&status)));
+        watch_json_end(&out);
     }
     send(c, buf_blob(&out));
+    buf_free(&status);
     buf_free(&out);
     rest_finish(c->r);
 }
@@ -289,7 +263,7 @@ static void watch_more(struct call *c)
     while (w->initial_at < w->initial_count) {
         if (rest_room(c->r) == 0)
             return;
-        send(c, frame_get(c, EVENT_ADDED, w->initial[w->initial_at++]));
+        send(c, frame_get(c, WATCH_ADDED, w->initial[w->initial_at++]));
     }
     while (more) {
         if (rest_room(c->r) == 0)

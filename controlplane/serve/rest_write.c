@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/serve/rest_write.h"
 #include "api/meta.h"
-#include "base/wire.h"
 #include "proto/k8s/core_v1.pb-c.h"
 
 /* ------------------------------------------------------------------ options */
@@ -382,7 +381,7 @@ void create_begin(struct call *c)
 static bool raw_name_fits(struct call *c, struct str raw)
 {
     Meta__ObjectMeta m = META__OBJECT_META__INIT;
-    m.name = arena_dup(&c->r->arena, wire_find_bytes(wire_find_bytes(raw, 1), 1));
+    m.name = arena_dup(&c->r->arena, meta_of(raw).name);
     return name_fits(c, &m);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/serve/sessions.h"
 
+#include "api/stream.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/wire.h"
 #include "controlplane/serve/directory.h"
 #include "controlplane/serve/front_priv.h"
 #include "controlplane/serve/join.h"
@@ -16,7 +16,6 @@
 
 #include <stdio.h>
 
-enum { AGENT_STREAM_ERROR = 8, FRAME_DATA = 3 }; /* baton.agent.v1: AgentMessage, StreamFrame. */
 enum { CONSOLE_ARENA_MAX = 64 << 10 };
 
 static const char path_join[] = "/baton.agent.v1.Agent/Join";
@@ -263,7 +262,7 @@ static void begin_console(struct sessions *s, const struct http_request *q)
 {
     struct front *f = s->front;
     struct http_reply ok = {.status = 200, .content_type = "application/grpc"};
-    struct relay_wish wish = {.console = true};
+    struct relay_wish wish = {.stream = {.console = true}};
     struct arena arena;
     struct rest_path at;
     struct str why = STR("no such method");
@@ -328,21 +327,13 @@ void sessions_request(struct sessions *s, const struct http_request *q)
 /* An agent that refuses a stream says so on its session; that is a relay's business, not the core's. */
 static bool stream_refused(struct session *x, struct str bytes)
 {
-    struct wire_reader message = wire_read(wire_find_bytes(bytes, AGENT_STREAM_ERROR));
-    struct wire_field field;
-    uint64_t relay = 0, code = 500;
-    struct str text = {NULL, 0};
+    struct stream_refusal refusal;
 
-    if (bytes.len == 0 || bytes.at[0] != (AGENT_STREAM_ERROR << 3 | WIRE_BYTES))
+    if (!stream_refusal_read(bytes, &refusal))
         return false;
-    while (wire_next(&message, &field)) {
-        relay = field.number == 1 && field.type == WIRE_VARINT ? field.value : relay;
-        code = field.number == 2 && field.type == WIRE_VARINT ? field.value : code;
-        text = field.number == 3 && field.type == WIRE_BYTES ? field.bytes : text;
-    }
-    struct letter *l = letter_agent(relay, str_of(x->node), text);
-    l->agent.number = code >= 400 && code <= 599 ? code : 500;
-    front_tell(x->all->front, relay, LETTER_STREAM_ERROR, l);
+    struct letter *l = letter_agent(refusal.id, str_of(x->node), refusal.text);
+    l->agent.number = refusal.code;
+    front_tell(x->all->front, refusal.id, LETTER_STREAM_ERROR, l);
     return true;
 }
 
@@ -359,13 +350,11 @@ static bool session_message(struct session *x, struct str bytes)
 static bool stream_message(struct session *x, struct str bytes)
 {
     struct front *f = x->all->front;
-    struct wire_reader frame = wire_read(bytes);
-    struct wire_field field;
+    struct stream_frame frame;
 
     if (x->relay == 0) {
-        while (x->relay == 0 && wire_next(&frame, &field))
-            if (field.number == 1 && field.type == WIRE_VARINT)
-                x->relay = field.value;
+        stream_frame_read(bytes, &frame);
+        x->relay = frame.id;
         struct letter *opened = letter_agent(x->relay, str_of(x->node), (struct str){NULL, 0});
         opened->agent.from = name_of(x);
         x->lost = x->relay == 0 || !front_tell(f, x->relay, LETTER_STREAM_OPENED, opened);
@@ -486,7 +475,7 @@ void sessions_letter(struct sessions *s, enum letter_type type, const struct let
         session_end(x, GRPC_CANCELLED, STR("the client went away"));
     } else {
         buf_init(&frame, l->agent.bytes.len + 32);
-        wire_put_bytes(&frame, FRAME_DATA, l->agent.bytes);
+        stream_data_put(&frame, l->agent.bytes);
         sessions_send(s, l->agent.session, buf_str(&frame));
         buf_free(&frame);
     }

@@ -40,11 +40,11 @@ TEST(meta, reads_what_an_object_says_of_itself)
     cr_assert(!m.is_created && !m.is_deleting && m.revision == 0);
     cr_assert(str_is(meta_label(&m, STR("app")), "x"));
     cr_assert_null(meta_label(&m, STR("ap")).at);
-    struct wire_reader r = wire_read(m.raw);
+    struct wire_reader r = meta_walk(&m);
     cr_assert(meta_next_owner(&r, &owner));
     cr_assert(str_is(owner.uid, "u-2") && str_is(owner.kind, "ReplicaSet") && owner.blocks);
     cr_assert(!meta_next_owner(&r, &owner));
-    r = wire_read(m.raw);
+    r = meta_walk(&m);
     cr_assert(meta_next_finalizer(&r, &finalizer) && str_is(finalizer, "example.com/hold"));
     cr_assert(meta_has_finalizer(&m, STR("example.com/hold")));
     blob_unref(b);

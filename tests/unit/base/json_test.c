@@ -185,6 +185,27 @@ TEST(json, indents)
     buf_free(&out);
 }
 
+TEST(json, indents_in_parts)
+{
+    static const char *const parts[] = {"{\"items\":[{\"a\":1}", ",{\"a\":[]}", ",{}",
+                                        "],\"b\":0}"};
+    struct buf once, whole, out;
+    uint32_t depth = 0;
+    buf_init(&once, 1 << 20);
+    buf_init(&whole, 1 << 20);
+    buf_init(&out, 1 << 20);
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        buf_add(&whole, str_of(parts[i]));
+        json_indent_more(&out, str_of(parts[i]), &depth);
+    }
+    json_indent(&once, buf_str(&whole));
+    cr_expect(str_eq(buf_str(&once), buf_str(&out)), STR_FMT, STR_ARG(buf_str(&out)));
+    cr_expect_eq(depth, 0);
+    buf_free(&once);
+    buf_free(&whole);
+    buf_free(&out);
+}
+
 /* The same calls over text and over its tree give the same values. */
 TEST(json, reads_trees_like_text)
 {

@@ -154,7 +154,7 @@ struct http_client *caller_connect(struct caller *c, struct whole *w, const stru
                                     .owner = c};
     c->whole = w;
     c->grpc_status = GRPC_UNKNOWN;
-    buf_init(&c->body, 1 << 20);
+    buf_init(&c->body, 64 << 20);
     grpc_reader_init(&c->reader, 1 << 20);
     c->http = http_client_open(w->loop, &o);
     return c->http;
@@ -163,12 +163,13 @@ struct http_client *caller_connect(struct caller *c, struct whole *w, const stru
 void caller_start(struct caller *c, const char *method, const char *path, struct str body,
                   bool stream)
 {
-    struct http_header type = {STR("content-type"),
-                               c->grpc ? STR("application/grpc") : STR("application/json")};
+    struct http_header headers[] = {
+        {STR("content-type"), c->grpc ? STR("application/grpc") : STR("application/json")},
+        {STR("accept"), str_of(c->accept == NULL ? "" : c->accept)}};
     struct http_client_request q = {.method = method,
                                     .path = path,
-                                    .headers = &type,
-                                    .headers_count = 1,
+                                    .headers = headers,
+                                    .headers_count = c->accept == NULL ? 1 : 2,
                                     .body = body,
                                     .streaming = stream};
     c->call = http_client_start(c->http, 0, &q);

@@ -34,6 +34,7 @@ struct caller {
     struct slot_id call;
     uint32_t status;
     bool open, closed, ended, failed, grpc;
+    const char *accept; /* NULL: nothing said. */
     enum grpc_status grpc_status;
     struct buf body; /* Whole, or the latest message with grpc. */
     struct grpc_reader reader;

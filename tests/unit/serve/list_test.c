@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lists longer than one answer that is made whole: every form of them comes in parts and says the same. */
+#include "tests/unit/serve/whole.h"
+
+#include "api/transcode.h"
+#include "api/yaml.h"
+#include "proto/k8s/core_v1.pb-c.h"
+#include "tests/testlib/test.h"
+
+enum { OBJECTS = 5, VALUE_LEN = 700 << 10 };
+
+#define PATH "/api/v1/namespaces/default/configmaps"
+
+static void create(struct whole *w, uint32_t number)
+{
+    struct caller c = {0};
+    struct buf body;
+
+    buf_init(&body, 4 << 20);
+    buf_printf(&body, "{\"metadata\":{\"name\":\"m%u\"},\"data\":{\"a\":\"x: [y]\",\"z\":\"",
+               number);
+    for (uint32_t i = 0; i < VALUE_LEN; i++)
+        buf_add_char(&body, (char)('a' + (i + number) % 26));
+    buf_add(&body, STR("\"}}"));
+    whole_ask(&c, w, w->admin_tls, "POST", PATH, buf_str(&body));
+    cr_assert_eq(c.status, 201, STR_FMT, STR_ARG(str_slice(buf_str(&c.body), 0, 400)));
+    caller_close(&c);
+    buf_free(&body);
+}
+
+/* The body lives until caller_close(). */
+static struct str list(struct caller *c, struct whole *w, const char *accept, const char *path)
+{
+    *c = (struct caller){.accept = accept};
+    whole_ask(c, w, w->admin_tls, "GET", path, STR(""));
+    cr_assert_eq(c->status, 200, STR_FMT, STR_ARG(str_slice(buf_str(&c->body), 0, 400)));
+    cr_assert(!c->failed);
+    return buf_str(&c->body);
+}
+
+static void check_pretty(struct whole *w, struct str compact)
+{
+    struct caller c;
+    struct buf want;
+
+    buf_init(&want, 64 << 20);
+    json_indent(&want, str_trim(compact));
+    cr_assert(str_eq(list(&c, w, "application/json", PATH "?pretty=true"), buf_str(&want)));
+    caller_close(&c);
+    buf_free(&want);
+}
+
+static void check_yaml(struct whole *w, const char *path)
+{
+    struct caller json, yaml;
+    struct json *want, *documents[YAML_DOCUMENTS_MAX];
+    struct arena a;
+    struct err e;
+    uint32_t count;
+
+    arena_init(&a, 256 << 20);
+    struct str text = list(&json, w, NULL, path);
+    cr_assert_eq(json_parse(&a, text, &want, &e), ERR_OK, "%s", e.text);
+    text = list(&yaml, w, "application/yaml", path);
+    cr_assert(str_starts(text, STR("apiVersion: v1\nitems:")));
+    cr_assert_eq(yaml_parse(&a, text, documents, &count, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(count, 1);
+    cr_assert(json_equal(documents[0], want));
+    caller_close(&json);
+    caller_close(&yaml);
+    arena_free(&a);
+}
+
+static void check_protobuf(struct whole *w)
+{
+    struct caller c;
+    struct transcode_envelope env;
+    struct str bytes = list(&c, w, "application/vnd.kubernetes.protobuf", PATH);
+
+    cr_assert_eq(transcode_open(bytes, &env, NULL), ERR_OK);
+    Core__ConfigMapList *l =
+        core__config_map_list__unpack(NULL, env.raw.len, (const uint8_t *)env.raw.at);
+    cr_assert_not_null(l);
+    cr_assert_eq(l->n_items, OBJECTS);
+    cr_assert_str_eq(l->items[OBJECTS - 1]->metadata->name, "m4");
+    cr_assert_eq(strlen(l->items[0]->data[1]->value), VALUE_LEN);
+    core__config_map_list__free_unpacked(l, NULL);
+    caller_close(&c);
+}
+
+TEST(list, long_ones_come_in_parts_in_every_form)
+{
+    struct whole w;
+    struct caller c;
+
+    whole_open(&w);
+    check_yaml(&w, "/api/v1/namespaces/default/pods"); /* An empty one. */
+    for (uint32_t i = 0; i < OBJECTS; i++)
+        create(&w, i);
+    struct str compact = list(&c, &w, NULL, PATH);
+    cr_assert_gt(compact.len, OBJECTS * VALUE_LEN);
+    check_pretty(&w, compact);
+    caller_close(&c);
+    check_yaml(&w, PATH);
+    check_yaml(&w, PATH "?limit=2");
+    check_protobuf(&w);
+    whole_close(&w);
+}
