@@ -7,31 +7,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-/* ---- images ---- */
-
-void hostjob_image(struct hostjob *j)
-{
-    enum image_policy policy = j->image.always  ? IMAGE_ALWAYS
-                               : j->image.never ? IMAGE_NEVER
-                                                : IMAGE_IF_NOT_PRESENT;
-    const char *root = j->image.root.at;
-    char rootfs[FS_PATH_MAX];
-
-    j->code = image_ensure(j->images, j->image.reference, policy, STR(""), &j->arena, &j->config,
-                           &j->err);
-    /* A restarted container begins with a fresh root; what runs is never given another one. */
-    if (j->code == ERR_OK && fs_exists(root))
-        j->code = image_unmount(root, &j->err);
-    if (j->code == ERR_OK)
-        j->code = fs_mkdir(root, 0755, &j->err);
-    if (j->code == ERR_OK)
-        j->code = image_mount(j->images, &j->config, root, &j->err);
-    if (j->code == ERR_OK && !fs_join(rootfs, root, "rootfs"))
-        j->code = err_set(&j->err, ERR_LIMIT, "the path of the root is too long");
-    if (j->code == ERR_OK && j->config.user.len > 0)
-        j->code = image_user_find(rootfs, j->config.user, &j->user, &j->err);
-}
-
 /* ---- networks ---- */
 
 void hostjob_network(struct hostjob *j)

@@ -3,7 +3,7 @@
  * hostjobs.h -- what hostwork.c has done on a worker: plain synchronous functions.
  *
  * WHAT   One struct per wish with copies of everything it needs, and a function that does it. No state of
- *        the loop's thread is touched; a struct net and the struct images are each used by one worker alone.
+ *        the loop's thread is touched; a struct net is used by one worker alone.
  */
 #ifndef NODEAGENT_HOSTJOBS_H
 #define NODEAGENT_HOSTJOBS_H
@@ -24,11 +24,6 @@ struct hostjob {
     char uid[64];
     enum err_code code;
     struct err err;
-    /* FX_IMAGE */
-    struct images *images;
-    struct agent_fx_image image;
-    struct image_config config;
-    struct image_user user;
     /* FX_NETWORK, FX_CLEAN, and the tables, which answer no wish of the core's */
     bool tables;
     struct net *net;
@@ -43,7 +38,6 @@ struct hostjob {
     const char *logs; /* Directory to remove too; NULL: none. */
 };
 
-void hostjob_image(struct hostjob *j);
 void hostjob_network(struct hostjob *j);
 void hostjob_volumes(struct hostjob *j);
 void hostjob_clean(struct hostjob *j);

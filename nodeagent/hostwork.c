@@ -7,13 +7,13 @@
 #include "base/mem.h"
 #include "io/fs.h"
 #include "nodeagent/host/dhcp_server.h"
+#include "nodeagent/hostimages.h"
 #include "nodeagent/hostjobs.h"
 
 #include <stdio.h>
 
 enum {
-    BOX_IMAGES = 1,
-    BOX_NETWORK,
+    BOX_NETWORK = 1,
     BOX_CLEAN,
     BOX_TABLES,
     DNS_LEASE_MTU = 1500,
@@ -33,8 +33,8 @@ struct attached {
 struct hostwork {
     struct hostwork_options o;
     struct loop_client client;
-    struct worker *images_worker, *network_worker, *clean_worker, *tables_worker;
-    struct images *images;
+    struct worker *network_worker, *clean_worker, *tables_worker;
+    struct hostimages *images;
     /* One for each worker that has to do with it; NULL until the first network. */
     struct net *net, *clean_net, *tables_net;
     bool tables_running, tables_stale; /* A pass is on its way; another is due after it. */
@@ -67,20 +67,6 @@ static void answer(struct hostwork *h, uint64_t op, struct hostjob *j)
 {
     struct agent_host_done done = {.code = j->code, .text = j->err.text};
 
-    if (j->code == ERR_OK && j->type == FX_IMAGE)
-        done.image = (struct agent_image){.id = arena_printf(&j->arena, STR_FMT "@" STR_FMT,
-                                                             STR_ARG(j->config.name),
-                                                             STR_ARG(j->config.digest)),
-                                          .entrypoint = j->config.entrypoint,
-                                          .entrypoint_count = j->config.entrypoint_count,
-                                          .cmd = j->config.cmd,
-                                          .cmd_count = j->config.cmd_count,
-                                          .env = j->config.env,
-                                          .env_count = j->config.env_count,
-                                          .cwd = j->config.cwd,
-                                          .stop_signal = j->config.stop_signal,
-                                          .uid = j->user.uid,
-                                          .gid = j->user.gid};
     if (j->code == ERR_OK && j->type == FX_NETWORK)
         done.network = str_of(j->path);
     h->o.done(h->o.owner, op, &done);
@@ -286,11 +272,6 @@ static void on_event(struct loop_client *self, const struct io_event *ev)
 
 /* ---- wishes ---- */
 
-static void run_image(struct worker_job *w)
-{
-    hostjob_image(CONTAINER_OF(w, struct hostjob, worker));
-}
-
 static void run_other(struct worker_job *w)
 {
     struct hostjob *j = CONTAINER_OF(w, struct hostjob, worker);
@@ -314,9 +295,7 @@ static void submit(struct hostwork *h, uint64_t op, struct hostjob *j)
         j->code = arena_status(&j->arena, &j->err);
     if (j->code != ERR_OK)
         j->worker.run = run_refused;
-    struct worker *to = j->type == FX_IMAGE   ? h->images_worker
-                        : j->type == FX_CLEAN ? h->clean_worker
-                                              : h->network_worker;
+    struct worker *to = j->type == FX_CLEAN ? h->clean_worker : h->network_worker;
     if (worker_run(to, op, &j->worker) == ERR_OK)
         return;
     /* The queue holds more jobs than the node may have workloads: our own bug. */
@@ -345,21 +324,18 @@ static void copy_volumes(struct hostjob *j, const struct agent_effect *fx)
 
 void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
 {
+    if (fx->type == FX_IMAGE) {
+        hostimages_do(h->images, fx);
+        return;
+    }
     struct hostjob *j = mem_zalloc(1, sizeof *j);
-
     arena_init(&j->arena, HOSTJOB_MEMORY_MAX);
-    j->worker.run = fx->type == FX_IMAGE ? run_image : run_other;
-    j->worker.drop = job_drop;
+    j->worker = (struct worker_job){.run = run_other, .drop = job_drop};
     j->type = fx->type;
     j->state = h->o.state;
-    j->images = h->images;
     j->net = h->net;
     snprintf(j->uid, sizeof j->uid, STR_FMT, STR_ARG(fx->uid));
-    if (fx->type == FX_IMAGE) {
-        j->image = fx->image;
-        j->image.reference = arena_str(&j->arena, fx->image.reference);
-        j->image.root = arena_str(&j->arena, fx->image.root);
-    } else if (fx->type == FX_NETWORK) {
+    if (fx->type == FX_NETWORK) {
         j->machine = fx->network.machine;
         j->code = attach(h, fx, j, &j->err);
     } else if (fx->type == FX_VOLUMES) {
@@ -379,9 +355,10 @@ static enum err_code open_images(struct hostwork *h, struct err *e)
     char directory[FS_PATH_MAX];
     if (!fs_join(directory, h->o.state, "images"))
         return err_set(e, ERR_LIMIT, "the path of the images is too long");
-    return images_open(
-        &(struct images_options){.directory = str_of(directory), .import = str_of(h->o.import)},
-        &h->images, e);
+    struct hostimages_options o = {
+        .loop = h->o.loop, .store = h->o.images, .done = h->o.done, .owner = h->o.owner};
+    o.store.directory = str_of(directory);
+    return hostimages_new(&o, &h->images, e);
 }
 
 enum err_code hostwork_new(const struct hostwork_options *o, struct hostwork **out, struct err *e)
@@ -400,7 +377,6 @@ enum err_code hostwork_new(const struct hostwork_options *o, struct hostwork **o
         hostwork_free(h);
         return code;
     }
-    h->images_worker = worker_start(&h->client, BOX_IMAGES, "images");
     h->network_worker = worker_start(&h->client, BOX_NETWORK, "network");
     h->clean_worker = worker_start(&h->client, BOX_CLEAN, "clean");
     h->tables_worker = worker_start(&h->client, BOX_TABLES, "tables");
@@ -414,14 +390,13 @@ void hostwork_free(struct hostwork *h)
 
     if (h == NULL)
         return;
-    worker_stop(h->images_worker);
+    hostimages_free(h->images);
     worker_stop(h->network_worker);
     worker_stop(h->clean_worker);
     worker_stop(h->tables_worker);
     dhcp_server_close(h->dhcp);
     close_nets(h);
     loop_leave(&h->client);
-    images_close(h->images);
     for (const struct map_entry *e; (e = map_next(&h->attached, &at)) != NULL;) {
         mem_free(((struct attached *)e->value)->ports);
         mem_free(e->value);

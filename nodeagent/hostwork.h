@@ -16,14 +16,16 @@
 
 #include "io/loop.h"
 #include "nodeagent/core/agent.h"
+#include "nodeagent/host/image.h"
 #include "nodeagent/host/net.h"
 
 struct hostwork;
 
 struct hostwork_options {
     struct loop *loop;
-    const char *state, *import; /* STATE; where images are that need no registry. */
-    const char *cluster;        /* Names bridge and tables (net_config.cluster). */
+    const char *state;
+    const char *cluster;          /* Names bridge and tables (net_config.cluster). */
+    struct images_options images; /* directory is ours to say. */
     void (*done)(void *owner, uint64_t op, const struct agent_host_done *done);
     void *owner;
 };

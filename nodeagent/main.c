@@ -149,11 +149,16 @@ static enum err_code open_core(struct program *p, struct err *e)
         .loop = p->loop, .state = p->options.state, .agent = p->agent, .cgroups = p->cgroups});
     if (p->options.fake)
         return ERR_OK;
+    const struct images_options images = {
+        .import = str_of(p->options.import),
+        .limits = {.stall = {(int64_t)p->options.pull_stall_s * SPAN_S(1).ns}},
+        .insecure = p->options.insecure,
+        .insecure_count = p->options.insecure_count};
     enum err_code code =
         hostwork_new(&(struct hostwork_options){.loop = p->loop,
                                                 .state = p->options.state,
-                                                .import = p->options.import,
                                                 .cluster = p->cgroup + sizeof "baton-" - 1,
+                                                .images = images,
                                                 .done = shell_on_hostwork,
                                                 .owner = p->shell},
                      &p->hostwork, e);

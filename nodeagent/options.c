@@ -12,6 +12,10 @@ const char options_help[] =
     "  --node-name NAME     default: this host's name and the cluster's\n"
     "  --share DIR          where baton-shim and pvh.elf are (default: the program's own folder)\n"
     "  --import DIR         images that are here already (default: STATE/import)\n"
+    "  --insecure-registry HOST[:PORT]\n"
+    "                       a registry whose certificate is not checked, or without TLS; up to 16\n"
+    "  --pull-stall S       give a pull up when its registry sends nothing for so long (default "
+    "60)\n"
     "  --shared-cores N     cores that no workload gets alone (default 1)\n"
     "  --system-cpu M       millicores of the pool kept for the system (default 250)\n"
     "  --system-memory MIB  memory kept for the system (default 512)\n"
@@ -66,7 +70,8 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
     struct number numbers[] = {{"--shared-cores", 1, 1024, 1},
                                {"--system-cpu", 0, 64000, 250},
                                {"--system-memory", 0, 1 << 20, 512},
-                               {"--workloads", 1, 1024, 250}};
+                               {"--workloads", 1, 1024, 250},
+                               {"--pull-stall", 1, 3600, 60}};
     struct {
         const char *name;
         bool *to;
@@ -84,6 +89,13 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
             if ((known = strcmp(argv[i], numbers[k].name) == 0 && i + 1 < argc) &&
                 read_number(&numbers[k], argv[++i], e) != ERR_OK)
                 return ERR_INVALID;
+        if (!known && strcmp(argv[i], "--insecure-registry") == 0 && i + 1 < argc) {
+            if (o.insecure_count == OPTIONS_INSECURE_MAX)
+                return err_set(e, ERR_LIMIT, "--insecure-registry: at most %d",
+                               OPTIONS_INSECURE_MAX);
+            o.insecure[o.insecure_count++] = argv[++i];
+            known = true;
+        }
         if (!known)
             return err_set(e, ERR_INVALID, "%s: no such option, or its value is missing", argv[i]);
     }
@@ -94,6 +106,7 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
     o.system_cpu_millis = (uint32_t)numbers[1].value;
     o.system_memory_bytes = numbers[2].value << 20;
     o.workloads_max = (uint32_t)numbers[3].value;
+    o.pull_stall_s = (uint32_t)numbers[4].value;
     enum err_code code = check(&o, e);
     if (code == ERR_OK)
         *out = o;

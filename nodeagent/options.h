@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { OPTIONS_INSECURE_MAX = 16 };
+
 struct options {
     const char *state;      /* --state DIR: everything the agent keeps. */
     const char *share;      /* --share DIR: baton-shim, pvh.elf. */
@@ -18,10 +20,12 @@ struct options {
     const char *node_name;  /* --node-name NAME; NULL: host name and cluster. */
     const char *topology;   /* --topology TEXT|FILE.xml: with --runtime fake only. */
     const char *command;    /* --oci-runtime PATH; NULL: crun, then runc. */
-    bool fake;              /* --runtime fake */
-    bool clean;             /* --clean: end everything, take everything away, and exit. */
+    const char *insecure[OPTIONS_INSECURE_MAX]; /* --insecure-registry HOST[:PORT], each. */
+    uint32_t insecure_count;
+    bool fake;  /* --runtime fake */
+    bool clean; /* --clean: end everything, take everything away, and exit. */
     bool help, version;
-    uint32_t shared_cores, system_cpu_millis, workloads_max;
+    uint32_t shared_cores, system_cpu_millis, workloads_max, pull_stall_s;
     uint64_t system_memory_bytes;
 };
 

@@ -2,12 +2,12 @@
 /* Fetching, unpacking, mounting. Whatever is half done has a temporary name: a rename makes it true. */
 #include "nodeagent/host/image.h"
 #include "base/mem.h"
-#include "io/proc.h"
 #include "nodeagent/host/image_priv.h"
 #include "nodeagent/host/unpack.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -30,7 +30,8 @@ enum err_code images_open(const struct images_options *opt, struct images **out,
     enum err_code code = ERR_OK;
 
     s->limits = opt->limits;
-    s->plain_http = opt->plain_http;
+    s->insecure = opt->insecure;
+    s->insecure_count = opt->insecure_count;
     if (s->limits.layer_bytes == 0)
         s->limits.layer_bytes = (uint64_t)16 << 30;
     if (s->limits.layer_entries == 0)
@@ -39,6 +40,8 @@ enum err_code images_open(const struct images_options *opt, struct images **out,
         s->limits.path_bytes = FS_PATH_MAX - 1;
     if (s->limits.pull.ns == 0)
         s->limits.pull = SPAN_S(30 * 60);
+    if (s->limits.stall.ns == 0)
+        s->limits.stall = SPAN_S(60);
     if (opt->directory.len >= sizeof s->directory || opt->import.len >= sizeof s->import)
         code = err_set(e, ERR_LIMIT, "the directory of images has too long a name");
     else {
@@ -65,81 +68,10 @@ void images_close(struct images *s)
     mem_free(s);
 }
 
-/* --- fetching --- */
-
-/* skopeo's last line, without its "time=... level=fatal msg=". */
-static void set_reason(struct str said, struct str name, struct err *e)
+void image__temporary(struct images *s, const char *folder, char out[FS_PATH_MAX])
 {
-    struct str rest = str_trim(said), line, last = {"", 0};
-    while (rest.at != NULL && str_split(&rest, '\n', &line))
-        last = line;
-    for (size_t i = 0; i + 5 < last.len; i++)
-        if (memcmp(last.at + i, "msg=\"", 5) == 0) {
-            last = str_slice(last, i + 5, last.len - 1);
-            break;
-        }
-    bool denied = memmem(said.at, said.len, "unauthorized", 12) != NULL ||
-                  memmem(said.at, said.len, "denied", 6) != NULL;
-    bool unknown = memmem(said.at, said.len, "manifest unknown", 16) != NULL ||
-                   memmem(said.at, said.len, "no such file", 12) != NULL;
-    enum err_code code = unknown ? ERR_NOT_FOUND : denied ? ERR_DENIED : ERR_UNAVAILABLE;
-    err_set(e, code, "pull " STR_FMT ": " STR_FMT, STR_ARG(name), STR_ARG(last));
-}
-
-static enum err_code run_skopeo(const struct images *s, const struct image_place *p,
-                                const char *destination, struct str auth_file, struct arena *a,
-                                struct err *e)
-{
-    const char *argv[16];
-    uint32_t n = 0;
-    struct buf said;
-    int status = 0;
-
-    argv[n++] = "skopeo";
-    argv[n++] = "--insecure-policy"; /* Digests are checked by us; signatures come with a policy. */
-    argv[n++] = "copy";
-    argv[n++] = "--quiet";
-    argv[n++] = "--dest-shared-blob-dir";
-    argv[n++] = p->blobs;
-    if (s->plain_http)
-        argv[n++] = "--src-tls-verify=false";
-    if (auth_file.len > 0) {
-        argv[n++] = "--src-authfile";
-        argv[n++] = arena_dup(a, auth_file);
-    }
-    argv[n++] = arena_dup(a, p->source);
-    argv[n++] = arena_printf(a, "oci:%s", destination).at;
-    argv[n] = NULL;
-    if (arena_status(a, e) != ERR_OK)
-        return ERR_LIMIT;
-    struct proc_request r = {.argv = argv, .timeout = s->limits.pull};
-    buf_init(&said, PROC_CAPTURE_DEFAULT);
-    enum err_code code = proc_run_wait(&r, NULL, &said, &status, e);
-    if (code == ERR_OK && status != 0) {
-        set_reason(buf_str(&said), p->full, e);
-        code = e->code;
-    }
-    buf_free(&said);
-    return code;
-}
-
-static enum err_code fetch(struct images *s, const struct image_place *p, struct str auth_file,
-                           struct arena *a, struct err *e)
-{
-    char temporary[FS_PATH_MAX];
-    struct err unused;
-    if (e == NULL)
-        e = &unused;
-    snprintf(temporary, sizeof temporary, "%s/refs/tmp-%llu", s->directory,
-             (unsigned long long)++s->serial);
-    enum err_code code = run_skopeo(s, p, temporary, auth_file, a, e);
-    if (code == ERR_OK)
-        code = fs_remove_tree(p->layout, e);
-    if (code == ERR_OK && rename(temporary, p->layout) != 0)
-        code = err_set(e, ERR_UNAVAILABLE, "rename %s: %m", temporary);
-    if (code != ERR_OK)
-        (void)!fs_remove_tree(temporary, NULL);
-    return code;
+    snprintf(out, FS_PATH_MAX, "%s/%s/tmp-%llu", s->directory, folder,
+             (unsigned long long)atomic_fetch_add(&s->serial, 1));
 }
 
 /* --- layers --- */
@@ -168,13 +100,14 @@ static enum err_code ensure_layer(struct images *s, const struct image_place *p,
     if (fs_exists(path))
         return ERR_OK;
     snprintf(blob, sizeof blob, "%s/sha256/%.64s", p->blobs, digest.at + 7);
-    snprintf(temporary, sizeof temporary, "%s/layers/tmp-%llu", s->directory,
-             (unsigned long long)++s->serial);
+    image__temporary(s, "layers", temporary);
     enum err_code code = unpack_into(s, blob, temporary, digest, e);
-    if (code == ERR_OK && rename(temporary, path) != 0)
+    if (code == ERR_OK && rename(temporary, path) == 0)
+        return ERR_OK;
+    /* Another thread may have been faster: it made the same, for the name is the content's. */
+    if (code == ERR_OK && !fs_exists(path))
         code = err_set(e, ERR_UNAVAILABLE, "rename %s: %m", temporary);
-    if (code != ERR_OK)
-        (void)!fs_remove_tree(temporary, NULL);
+    (void)!fs_remove_tree(temporary, NULL);
     return code;
 }
 
@@ -184,6 +117,22 @@ enum err_code image_find(struct images *s, struct str name, struct arena *a,
     struct image_place p;
     enum err_code code = image__place(s, name, a, &p, e);
     return code != ERR_OK ? code : image__read(&p, a, out, e);
+}
+
+enum err_code image_is_here(struct images *s, struct str name, enum image_policy policy,
+                            bool *out_here, struct err *e)
+{
+    struct image_place p;
+    struct image_config c;
+    struct arena a;
+    arena_init(&a, IMAGE_JSON_MAX * 4);
+    enum err_code code = image__place(s, name, &a, &p, e);
+    if (code == ERR_OK)
+        *out_here =
+            p.transport == IMAGE_LAYOUT || policy == IMAGE_NEVER ||
+            (policy == IMAGE_IF_NOT_PRESENT && image__read(&p, &a, &c, NULL) != ERR_NOT_FOUND);
+    arena_free(&a);
+    return code;
 }
 
 enum err_code image_ensure(struct images *s, struct str name, enum image_policy policy,
@@ -197,24 +146,20 @@ enum err_code image_ensure(struct images *s, struct str name, enum image_policy 
         return code;
     bool local = p.transport == IMAGE_LAYOUT;
     if (policy == IMAGE_ALWAYS && !local)
-        code = fetch(s, &p, auth_file, a, e);
+        code = image__pull(s, &p, auth_file, a, e);
     if (code == ERR_OK)
         code = image__read(&p, a, &c, e);
     if (code == ERR_NOT_FOUND && policy == IMAGE_IF_NOT_PRESENT && !local) {
-        code = fetch(s, &p, auth_file, a, e);
+        code = image__pull(s, &p, auth_file, a, e);
         if (code == ERR_OK)
             code = image__read(&p, a, &c, e);
     } else if (code == ERR_NOT_FOUND && policy == IMAGE_NEVER)
-        err_set(e, ERR_NOT_FOUND, "image " STR_FMT " is not on this node and may not be pulled",
-                STR_ARG(p.full));
+        err_set(e, ERR_NOT_FOUND, "the image is not on this node and may not be pulled");
     for (uint32_t i = 0; code == ERR_OK && i < c.layers_count; i++)
         code = ensure_layer(s, &p, c.layers[i], e);
-    if (code != ERR_OK) {
-        err_wrap(e, "image " STR_FMT, STR_ARG(name));
-        return code;
-    }
-    *out = c;
-    return ERR_OK;
+    if (code == ERR_OK)
+        *out = c;
+    return code;
 }
 
 /* --- mounting --- */

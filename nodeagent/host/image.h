@@ -10,14 +10,22 @@
  *        the host's mount namespace so that it outlives the agent.
  * WHY    A layer is hostile input: what may come out of it is decided here (unpack.h), not by the tar.
  * OWNS   struct image lives in the arena it was read into. Mounts belong to who asked.
- * ASYNC  Synchronous, up to minutes: call on a worker (host/worker.h), one image store per thread.
+ * ASYNC  Synchronous, up to minutes: call on workers (host/worker.h). Several threads may share a store:
+ *        what they make has names of its own until a rename makes it true. One thread at a time per
+ *        image name for image_ensure(); images_collect() while nobody else calls anything.
  * FAILS  ERR_NOT_FOUND (policy Never and not here; the registry does not know it), ERR_INVALID (the
  *        name), ERR_CORRUPT (digest differs, not an image), ERR_LIMIT (bombs, too many layers),
- *        ERR_DENIED (a path outside the import directory, a registry's refusal), ERR_UNAVAILABLE.
+ *        ERR_DENIED (a path outside the import directory, a registry's refusal), ERR_UNAVAILABLE (the
+ *        registry cannot be reached, sends nothing for limits.stall, or takes longer than limits.pull).
  *
  * Names: "[HOST/]PATH[:TAG][@sha256:...]" from a registry (docker.io/library is added like docker
  * does); "oci:NAME[:TAG]", "oci-archive:NAME", "docker-archive:NAME" from DIR/import, never from
- * elsewhere: who may create pods may not read the node's files.
+ * elsewhere: who may create pods may not read the node's files. With tag and digest the digest counts.
+ *
+ * A registry is spoken to by TLS, and its certificate checked, unless the administrator of this node
+ * names it as insecure: then its certificate is not checked, and plain HTTP will do. Loopback is no
+ * exception as it is with Docker: any user of a machine may listen there. What the host says in
+ * registries.conf(5) and certs.d holds as well, for skopeo reads it.
  * Source: OCI image-spec 1.0 (layout, manifest, config, layer).
  */
 #ifndef NODEAGENT_HOST_IMAGE_H
@@ -43,6 +51,7 @@ struct image_limits {
     uint64_t layer_entries; /* Default 1,000,000. */
     uint64_t path_bytes;    /* Default 4095. */
     struct span pull;       /* Default 30 min. */
+    struct span stall;      /* Without a byte from the registry; default 60 s. */
 };
 
 struct image_config {
@@ -63,7 +72,9 @@ struct images_options {
     struct str directory;       /* DIR/images, made if missing. */
     struct str import;          /* DIR/import */
     struct image_limits limits; /* Zeroes: the defaults. */
-    bool plain_http;            /* Registries without TLS: tests only. */
+    const char *const
+        *insecure; /* HOST[:PORT] as in image names; the caller's, as long as the store. */
+    uint32_t insecure_count;
 };
 
 MUST_USE enum err_code images_open(const struct images_options *opt, struct images **out,
@@ -75,6 +86,10 @@ void images_close(struct images *s);
 MUST_USE enum err_code image_ensure(struct images *s, struct str name, enum image_policy policy,
                                     struct str auth_file, struct arena *a, struct image_config *out,
                                     struct err *e);
+
+/* Would image_ensure() do without the network? The caller lets others go first otherwise. */
+MUST_USE enum err_code image_is_here(struct images *s, struct str name, enum image_policy policy,
+                                     bool *out_here, struct err *e);
 
 /* What is here already, without the network. */
 MUST_USE enum err_code image_find(struct images *s, struct str name, struct arena *a,

@@ -54,6 +54,11 @@ static uint64_t tree_bytes(int parent, const char *name, uint32_t depth)
     return bytes;
 }
 
+uint64_t image__tree_bytes(const char *path)
+{
+    return tree_bytes(AT_FDCWD, path, 0);
+}
+
 static bool is_kept_digest(const struct collection *c, const char *hex)
 {
     for (uint32_t i = 0; i < c->digests_count; i++)
@@ -73,7 +78,7 @@ static bool visit_thing(void *arg, const char *name)
         mem_free(t);
         return true;
     }
-    t->bytes = tree_bytes(AT_FDCWD, t->path, 0);
+    t->bytes = image__tree_bytes(t->path);
     t->age = st.st_ctim.tv_sec;
     t->kept = c->wanted(c, name);
     c->things[c->count++] = t;

@@ -131,6 +131,17 @@ static void place_in_store(const struct images *s, struct image_place *p)
     snprintf(p->blobs, sizeof p->blobs, "%s/blobs", s->directory);
 }
 
+/* "HOST/PATH:TAG@DIGEST" as "HOST/PATH@DIGEST": skopeo takes one of them, and the digest says more. */
+static struct str without_tag(struct str name, struct arena *a)
+{
+    size_t at = str_find(name, '@', 0), slash = find_last(str_slice(name, 0, at), '/');
+    size_t colon = str_find(name, ':', slash < at ? slash : 0);
+    if (at == name.len || colon >= at)
+        return name;
+    return arena_printf(a, STR_FMT STR_FMT, (int)colon, name.at, (int)(name.len - at),
+                        name.at + at);
+}
+
 enum err_code image__place(const struct images *s, struct str name, struct arena *a,
                            struct image_place *out, struct err *e)
 {
@@ -147,7 +158,7 @@ enum err_code image__place(const struct images *s, struct str name, struct arena
     if (takes(&rest, STR("docker-archive:")))
         return place_archive(s, rest, "docker-archive", a, out, e);
     out->transport = IMAGE_REGISTRY;
-    out->source = arena_printf(a, "docker://" STR_FMT, STR_ARG(rest));
+    out->source = arena_printf(a, "docker://" STR_FMT, STR_ARG(without_tag(rest, a)));
     return arena_status(a, e);
 }
 

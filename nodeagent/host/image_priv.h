@@ -10,8 +10,9 @@
 struct images {
     char directory[2048], import[2048]; /* Short enough that what is below fits FS_PATH_MAX. */
     struct image_limits limits;
-    bool plain_http;
-    uint64_t serial; /* Of temporary names. */
+    const char *const *insecure;
+    uint32_t insecure_count;
+    _Atomic uint64_t serial; /* Of temporary names. */
 };
 
 /* Where a name's layout is, and who brings it. */
@@ -32,6 +33,16 @@ MUST_USE enum err_code image__place(const struct images *s, struct str name, str
 /* index.json, manifest, config; each but the first verified. ERR_NOT_FOUND: no layout there. */
 MUST_USE enum err_code image__read(const struct image_place *p, struct arena *a,
                                    struct image_config *out, struct err *e);
+
+/* From where the place says into its layout; the whole of it or nothing. */
+MUST_USE enum err_code image__pull(struct images *s, const struct image_place *p,
+                                   struct str auth_file, struct arena *a, struct err *e);
+
+/* A path in folder that nobody else has; left over after a crash, images_open() removes it. */
+void image__temporary(struct images *s, const char *folder, char out[FS_PATH_MAX]);
+
+/* What the files below path take on the disk; 0 when there are none. */
+uint64_t image__tree_bytes(const char *path);
 
 /* The name below layers/: half of the digest, because 64 of them must fit one page. */
 enum { IMAGE_LAYER_NAME_LEN = 32 };

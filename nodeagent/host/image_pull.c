@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a registry or an archive into the store, by skopeo. It says nothing while it works, so whether a
+ * registry still sends is read from the size of what it writes: a pull may be slow, not silent.
+ */
+#include "base/mem.h"
+#include "io/proc.h"
+#include "nodeagent/host/image_priv.h"
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { ARGUMENTS_MAX = 24, LOOK_MS = 250, REASON_MAX = 110 };
+
+/* --- what it said --- */
+
+static bool says(struct str said, const char *text)
+{
+    return memmem(said.at, said.len, text, strlen(text)) != NULL;
+}
+
+/* The words of skopeo 1.9 and of registries (distribution-spec, "Error Codes"). */
+static enum err_code code_of(struct str said)
+{
+    static const struct {
+        const char *text;
+        enum err_code code;
+    } rows[] = {{"manifest unknown", ERR_NOT_FOUND},
+                {"name unknown", ERR_NOT_FOUND},
+                {"no such file", ERR_NOT_FOUND},
+                {"does not match", ERR_CORRUPT}, /* A manifest's digest, */
+                {"did not match", ERR_CORRUPT},  /* a blob's. */
+                {"unauthorized", ERR_DENIED},
+                {"authentication required", ERR_DENIED},
+                {"denied", ERR_DENIED}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (says(said, rows[i].text))
+            return rows[i].code;
+    return ERR_UNAVAILABLE;
+}
+
+/* skopeo's last line, without its "time=... level=fatal msg=" and the steps that led there: what went
+ * wrong stands at its end, and must not be what a status message has no room for. */
+static struct str reason_of(struct str said)
+{
+    struct str rest = str_trim(said), line, last = {"", 0};
+    while (rest.at != NULL && str_split(&rest, '\n', &line))
+        last = line;
+    for (size_t i = 0; i + 5 < last.len; i++)
+        if (memcmp(last.at + i, "msg=\"", 5) == 0) {
+            last = str_slice(last, i + 5, last.len - 1);
+            break;
+        }
+    for (size_t i = 0; last.len > REASON_MAX && i + 2 < last.len; i++)
+        if (last.at[i] == ':' && last.at[i + 1] == ' ') {
+            last = str_slice(last, i + 2, last.len);
+            i = 0;
+        }
+    return last;
+}
+
+static enum err_code set_reason(struct str said, struct err *e)
+{
+    bool plain = says(said, "server gave HTTP response to HTTPS client") ||
+                 says(said, "does not look like a TLS handshake");
+    struct str reason = reason_of(said);
+    char text[sizeof e->text];
+    size_t len = 0;
+    for (size_t i = 0; i < reason.len && len + 1 < sizeof text; i++)
+        if (reason.at[i] != '\\') /* Of \", since all of it stood in quotes. */
+            text[len++] = reason.at[i];
+    text[len] = '\0';
+    return err_set(e, code_of(said), "%s%s", text,
+                   plain ? "; without TLS it needs the agent's --insecure-registry" : "");
+}
+
+/* --- waiting for it --- */
+
+struct pull {
+    struct loop_client client;
+    const struct images *images;
+    struct proc *proc;
+    const char *writes; /* What grows while something comes. */
+    uint64_t bytes;
+    struct instant begun, grown_at;
+    const char *over; /* Why we ended it; NULL: we did not. */
+    bool done;
+    enum err_code code;
+    struct err err;
+};
+
+static void pull_done(struct pull *p, const struct io_event *ev)
+{
+    p->done = true;
+    p->proc = NULL;
+    if (p->over != NULL)
+        p->code = err_set(&p->err, ERR_UNAVAILABLE, "%s", p->over);
+    else if (!ev->proc.started)
+        p->code = err_set(&p->err, ERR_UNAVAILABLE, "%s", ev->err.text);
+    else if (ev->proc.status != 0)
+        p->code = set_reason(ev->proc.err, &p->err);
+}
+
+static void pull_look(struct pull *p, struct instant now)
+{
+    uint64_t bytes = image__tree_bytes(p->writes);
+    if (bytes != p->bytes)
+        p->grown_at = now;
+    p->bytes = bytes;
+    if (instant_sub(now, p->grown_at).ns > p->images->limits.stall.ns)
+        p->over = "the registry sends nothing";
+    else if (instant_sub(now, p->begun).ns > p->images->limits.pull.ns)
+        p->over = "it took longer than a pull may";
+    if (p->over != NULL && p->proc != NULL)
+        proc_kill(p->proc, SIGKILL);
+    else
+        loop_set_deadline(&p->client, instant_add(now, SPAN_MS(LOOK_MS)));
+}
+
+static void pull_event(struct loop_client *self, const struct io_event *ev)
+{
+    struct pull *p = CONTAINER_OF(self, struct pull, client);
+    if (ev->type == IO_PROC_DONE)
+        pull_done(p, ev);
+    else if (ev->type == IO_DEADLINE)
+        pull_look(p, ev->now);
+}
+
+static enum err_code watch(const struct images *s, const char *const *argv, const char *writes,
+                           struct err *e)
+{
+    struct loop *l = loop_new();
+    struct pull p = {.client = {.event = pull_event}, .images = s, .writes = writes};
+
+    p.begun = p.grown_at = loop_now(l);
+    loop_join(l, &p.client);
+    p.proc = proc_run(&p.client, 0, &(struct proc_request){.argv = argv});
+    loop_set_deadline(&p.client, instant_add(p.begun, SPAN_MS(LOOK_MS)));
+    while (!p.done)
+        loop_step(l, SPAN_S(60));
+    loop_leave(&p.client);
+    loop_free(l);
+    return p.code == ERR_OK ? ERR_OK : err_set(e, p.code, "%s", p.err.text);
+}
+
+/* --- asking it --- */
+
+/* HOST[:PORT] of "docker://HOST[:PORT]/PATH". */
+static bool is_insecure(const struct images *s, struct str source)
+{
+    struct str host = str_slice(source, sizeof "docker://" - 1, source.len);
+    host = str_slice(host, 0, str_find(host, '/', 0));
+    for (uint32_t i = 0; i < s->insecure_count; i++)
+        if (str_is(host, s->insecure[i]))
+            return true;
+    return false;
+}
+
+enum err_code image__pull(struct images *s, const struct image_place *p, struct str auth_file,
+                          struct arena *a, struct err *e)
+{
+    char temporary[FS_PATH_MAX];
+    const char *argv[ARGUMENTS_MAX];
+    uint32_t n = 0;
+    struct err unused;
+
+    e = e == NULL ? &unused : e;
+    image__temporary(s, "refs", temporary);
+    argv[n++] = "skopeo";
+    argv[n++] = "--insecure-policy"; /* Digests are checked by us; signatures come with a policy. */
+    argv[n++] = "copy";
+    argv[n++] = "--quiet";
+    argv[n++] = "--dest-oci-accept-uncompressed-layers"; /* Else the digest would be another one. */
+    argv[n++] = "--dest-shared-blob-dir";
+    argv[n++] = p->blobs;
+    if (p->transport == IMAGE_REGISTRY && is_insecure(s, p->source))
+        argv[n++] = "--src-tls-verify=false";
+    if (auth_file.len > 0) {
+        argv[n++] = "--src-authfile";
+        argv[n++] = arena_dup(a, auth_file);
+    }
+    argv[n++] = arena_dup(a, p->source);
+    argv[n++] = arena_printf(a, "oci:%s", temporary).at;
+    argv[n] = NULL;
+    if (arena_status(a, e) != ERR_OK)
+        return ERR_LIMIT;
+    enum err_code code = watch(s, argv, temporary, e);
+    if (code == ERR_OK)
+        code = fs_remove_tree(p->layout, e);
+    if (code == ERR_OK && rename(temporary, p->layout) != 0)
+        code = err_set(e, ERR_UNAVAILABLE, "rename %s: %m", temporary);
+    if (code != ERR_OK) {
+        (void)!fs_remove_tree(temporary, NULL);
+        err_wrap(e, "pull"); /* Whose image it is stands beside the message. */
+    }
+    return code;
+}

@@ -1,0 +1,127 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Images from a registry: by tag and by digest, by pull policy; a registry that lies, refuses, hangs or speaks no TLS.
+# usage: registry.sh BUILD_DIR
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/e2e/lib.sh
+. "$here/lib.sh"
+# shellcheck source=tests/testlib/cluster.sh
+. "$here/../testlib/cluster.sh"
+[ "$(id -u)" = 0 ] || { skip "images from a registry: needs root" && finish && exit 77; }
+command -v skopeo >/dev/null || { skip "images from a registry: no skopeo" && finish && exit 77; }
+
+work=$(mktemp -d /tmp/baton-registry.XXXXXX)
+registries=
+cleanup() {
+    cluster_stop
+    for one in $registries; do kill "$one" 2>/dev/null; done
+    rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+# registry NAME [CERT KEY]: leaves its port in $port.
+registry() {
+    registry_name=$1
+    shift
+    "$here/../testlib/registry.py" "$work/layouts" "$work/$registry_name.port" "$work/$registry_name.log" "$@" &
+    registries="$registries $!"
+    until_true 10 test -s "$work/$registry_name.port"
+    port=$(cat "$work/$registry_name.port")
+}
+
+# pod NAME IMAGE [POLICY]
+pod() {
+    cat >"$work/$1.yaml" <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: $1}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {name: main, image: "$2", imagePullPolicy: ${3:-IfNotPresent}, command: [/bin/sleep, "3600"]}
+Y
+    cluster_baton apply -f "$work/$1.yaml" >/dev/null
+}
+running() { cluster_baton wait "pod/$1" --for jsonpath=status.phase=Running --timeout "${2:-30}s"; }
+one_pod() { cluster_curl "$1" "/api/v1/namespaces/default/pods/$2"; }
+is_gone() { ! one_pod GET "$1"; }
+gone() { one_pod DELETE "$1" >/dev/null && until_true 10 is_gone "$1"; }
+# waits NAME REASON TEXT: the container waits for REASON, and its message holds TEXT.
+waits() { one_pod GET "$1" >"$work/seen" && grep -qE "\"reason\": *\"($2)\"" "$work/seen" && grep -qi "$3" "$work/seen"; }
+waits_for() {
+    check "$1: $2, \"$3\"" until_true "${4:-20}" waits "$1" "$2" "$3"
+    [ "$failed" -eq 0 ] || grep -A 2 '"reason": "[EI]' "$work/seen"
+}
+fails() { waits_for "$1" "ErrImagePull|ImagePullBackOff" "$2"; }
+asked() { grep -c "$1" "$work/$2.log"; }
+
+"$here/../../deploy/samples/make-busybox" "$work/layouts" >/dev/null || exit 1
+# Two more, because a layer that is here is not fetched again.
+# shellcheck source=deploy/samples/layout.sh
+. "$here/../../deploy/samples/layout.sh"
+for one in second third; do
+    mkdir -p "$work/root" && printf '%s\n' "$one" >"$work/root/file"
+    layout_write "$work/layouts/$one" latest "$work/root" '{"Cmd":["/bin/sh"]}'
+done
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/key" -out "$work/cert" -days 1 \
+    -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 >/dev/null 2>&1
+registry plain && plain=127.0.0.1:$port
+registry strict && strict=127.0.0.1:$port # Plain too, but nobody allowed that.
+registry tls "$work/cert" "$work/key" && tls=127.0.0.1:$port
+if ! cluster_start "$1" "$work/state" --insecure-registry "$plain" --pull-stall 3; then
+    fail "the cluster starts"
+    finish
+    exit 1
+fi
+digest=$(grep -o 'sha256:[0-9a-f]*' "$work/layouts/busybox/index.json" | head -n 1)
+
+# --- names -----------------------------------------------------------------------------------------------------------
+pod tag "$plain/good/busybox/busybox:latest"
+check "an image by its tag runs" running tag
+image_id() { cluster_baton get pod "$1" -o json | grep -q "\"imageID\": *\".*@$digest\""; }
+check "imageID names the registry's digest" until_true 5 image_id tag
+pod digest "$plain/good/box/busybox@$digest"
+check "an image by its digest runs" running digest
+pod both "$plain/good/both/busybox:latest@$digest"
+check "an image by tag and digest runs" running both
+pod wrong "$plain/good/busybox/busybox:v9"
+fails wrong "manifest unknown"
+waits_for wrong ImagePullBackOff "manifest unknown"
+
+# --- policy ----------------------------------------------------------------------------------------------------------
+before=$(asked good/busybox/busybox plain)
+pod again "$plain/good/busybox/busybox:latest"
+check "IfNotPresent runs what is here" running again
+check "and asks nobody" test "$(asked 'GET /v2/good/busybox/busybox/manifests/latest' plain)" = 1
+pod always "$plain/good/busybox/busybox:latest" Always
+check "Always runs" running always
+check "and asks again" test "$(asked good/busybox/busybox plain)" -gt "$before"
+pod never "$plain/good/never/busybox:latest" Never
+fails never "may not be pulled"
+check "Never asks nobody" test "$(asked good/never/busybox plain)" = 0
+
+# --- enemies ---------------------------------------------------------------------------------------------------------
+none=sha256:$(printf '%064d' 0)
+pod mismatch "$plain/good/other/busybox@$none"
+fails mismatch "does not match"
+pod liar "$plain/liar/x/second:latest"
+fails liar "did not match"
+pod locked "$plain/locked/busybox/busybox:latest"
+fails locked "unauthorized"
+pod hang "$plain/hang/busybox/busybox:latest"
+pod stuck "$plain/stuck/x/third:latest"
+pod local "oci:busybox:latest"
+check "what is here starts while a registry hangs" running local 3
+fails hang "sends nothing"
+fails stuck "sends nothing"
+pod strict "$strict/good/busybox/busybox:latest"
+fails strict "insecure-registry"
+pod tls "$tls/good/busybox/busybox:latest"
+fails tls "certificate"
+nothing_half() { ! find "$work/state/agent/images" -name 'tmp-*' | grep .; }
+for one in hang stuck mismatch liar wrong; do check "$one goes" gone "$one"; done
+check "nothing half pulled is left" until_true 10 nothing_half
+finish
