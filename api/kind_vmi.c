@@ -5,8 +5,7 @@
  * back. The schema says what we honour: a field of proto/kubevirt has a comment exactly then, so
  * the description that `kubectl explain` shows and this check cannot disagree.
  */
-#include "api/kinds_priv.h"
-#include "api/quantity.h"
+#include "api/pod.h"
 #include "base/wire.h"
 #include "proto/kubevirt/v1.pb-c.h"
 
@@ -289,6 +288,7 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     if (was != NULL || v->spec->domain == NULL || m == NULL)
         return;
     struct field volumes = field_name(&spec, "volumes"), devices = field_name(&domain, "devices");
+    struct field affinity = field_name(&spec, "affinity");
     const Kubevirt__Devices *d = v->spec->domain->devices;
     if (!check_count(c, &volumes, v->spec->n_volumes + v->spec->n_networks) ||
         (d != NULL && !check_count(c, &devices, d->n_disks + d->n_interfaces)))
@@ -299,6 +299,10 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     disks_validate(c, v->spec, &spec);
     volumes_validate(c, v->spec, &spec);
     interfaces_validate(c, v->spec, &spec);
+    pod_affinity_validate(c, v->spec->affinity, &affinity);
+    pod_spreads_validate(c, v->spec->topology_spread_constraints,
+                         v->spec->n_topology_spread_constraints, &spec);
+    pod_tolerations_validate(c, v->spec->tolerations, v->spec->n_tolerations, &spec);
 }
 
 /* ------------------------------------------------------------------ columns */

@@ -23,6 +23,12 @@ void pod_container_validate(struct kind_call *c, const Core__PodSpec *s, const C
 void pod_volumes_validate(struct kind_call *c, const Core__PodSpec *s, const struct field *at);
 void pod_resources_validate(struct kind_call *c, const Core__ResourceRequirements *r,
                             const struct field *at);
+/* Rules that machines have, too. at: spec.affinity; spec: what holds the list. */
+void pod_affinity_validate(struct kind_call *c, const Core__Affinity *a, const struct field *at);
+void pod_spreads_validate(struct kind_call *c, Core__TopologySpreadConstraint *const *list,
+                          size_t count, const struct field *spec);
+void pod_tolerations_validate(struct kind_call *c, Core__Toleration *const *list, size_t count,
+                              const struct field *spec);
 const char *pod_qos(const Core__PodSpec *s);
 struct kind_cell pod_cell(const ProtobufCMessage *object, struct str column, struct wall now,
                           struct arena *a);

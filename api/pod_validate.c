@@ -147,36 +147,23 @@ static void scheduling_validate(struct kind_call *c, const Core__PodSpec *s,
                                 const struct field *spec)
 {
     struct field gates = field_name(spec, "schedulingGates");
-    struct field spread = field_name(spec, "topologySpreadConstraints");
+    struct field affinity = field_name(spec, "affinity");
     for (size_t i = 0; i < s->n_scheduling_gates; i++) {
         struct field at = field_index(&gates, i), f = field_name(&at, "name");
         struct str name = kind_str(s->scheduling_gates[i]->name);
         names_check(&c->causes, &f, name, name_qualified(name));
     }
-    for (size_t i = 0; i < s->n_topology_spread_constraints; i++) {
-        static const char *const choices[] = {"DoNotSchedule", "ScheduleAnyway", NULL};
-        const Core__TopologySpreadConstraint *t = s->topology_spread_constraints[i];
-        struct field at = field_index(&spread, i), skew = field_name(&at, "maxSkew");
-        struct field key = field_name(&at, "topologyKey");
-        struct field when = field_name(&at, "whenUnsatisfiable");
-        struct field labels = field_name(&at, "labelSelector");
-        if (t->max_skew <= 0)
-            causes_invalid_i64(&c->causes, &skew, t->max_skew, "must be greater than zero");
-        if (is_empty(t->topology_key))
-            causes_add(&c->causes, CAUSE_REQUIRED, &key, "can not be empty");
-        check_one_of(c, &when, t->when_unsatisfiable, choices);
-        if (t->label_selector == NULL && c->write == KIND_CREATE)
-            kind_warn(c, &labels, "a null labelSelector results in matching no pod");
-    }
+    pod_affinity_validate(c, s->affinity, &affinity);
+    pod_spreads_validate(c, s->topology_spread_constraints, s->n_topology_spread_constraints, spec);
 }
 
-static void tolerations_validate(struct kind_call *c, const Core__PodSpec *s,
-                                 const struct field *spec)
+void pod_tolerations_validate(struct kind_call *c, Core__Toleration *const *list, size_t count,
+                              const struct field *spec)
 {
-    struct field list = field_name(spec, "tolerations");
-    for (size_t i = 0; i < s->n_tolerations; i++) {
-        struct field at = field_index(&list, i);
-        toleration_validate(c, s->tolerations[i], &at);
+    struct field at = field_name(spec, "tolerations");
+    for (size_t i = 0; i < count; i++) {
+        struct field one = field_index(&at, i);
+        toleration_validate(c, list[i], &one);
     }
 }
 
@@ -252,7 +239,7 @@ void pod_spec_validate(struct kind_call *c, const Core__PodSpec *s, const struct
                            "must be between 1 and 2147483647, inclusive");
     label_if_given(c, at, "hostname", s->hostname);
     label_if_given(c, at, "subdomain", s->subdomain);
-    tolerations_validate(c, s, at);
+    pod_tolerations_validate(c, s->tolerations, s->n_tolerations, at);
     subdomain_if_given(c, at, "priorityClassName", s->priority_class_name);
     images_validate(c, s, at);
 }

@@ -33,6 +33,7 @@ struct node_state {
     struct blob *hardware;   /* As stored; NULL: the node was never here. */
     struct arena spec_arena; /* The same as a struct: every placement looks into it. */
     const Baton__NodeHardwareSpec *spec;
+    uint64_t described;         /* Revision of the Node whose labels and taints the ledger has. */
     struct instant lease_until; /* NotReady from here on. */
     bool ready;
     bool forgotten;  /* Its Node was deleted while it was out of reach: what it held is nobody's. */

@@ -160,9 +160,22 @@ static uint64_t hugepages_of(const Baton__NodeHardwareSpec *hw, uint64_t page)
     return bytes;
 }
 
-/* Both lists are the same pair; allocatable is what is left of capacity. */
+static void *amount(struct core *c, const char *key, Resource__Quantity *value, bool allocatable)
+{
+    Core__NodeStatus__CapacityEntry *to =
+        message(c, sizeof *to,
+                allocatable ? &core__node_status__allocatable_entry__descriptor
+                            : &core__node_status__capacity_entry__descriptor);
+    to->key = (char *)key;
+    to->value = value;
+    return to;
+}
+
+/* Both lists are the same pair; allocatable is what is left of capacity. Extended resources of before,
+ * which somebody else advertises, stay. */
 static Core__NodeStatus__CapacityEntry **amounts(struct core *c, const Baton__NodeHardwareSpec *hw,
-                                                 bool allocatable, size_t *out_count)
+                                                 const Core__NodeStatus *before, bool allocatable,
+                                                 size_t *out_count)
 {
     uint64_t milli = 1000ull * hw->n_threads, memory = memory_of(hw);
     uint64_t small = hugepages_of(hw, 2ull << 20), large = hugepages_of(hw, 1ull << 30);
@@ -183,20 +196,25 @@ static Core__NodeStatus__CapacityEntry **amounts(struct core *c, const Baton__No
         {"pods", objects_milli(&c->turn, 1000ull * (hw->workloads_max ? hw->workloads_max : 110)),
          true},
     };
-    Core__NodeStatus__CapacityEntry **at = arena_zalloc(&c->turn, COUNT_OF(rows), sizeof *at);
+    size_t most = COUNT_OF(rows) + before->n_capacity, own = 0, count = 0;
+    Core__NodeStatus__CapacityEntry **at = arena_zalloc(&c->turn, most, sizeof *at);
     CHECK(at != NULL);
-    *out_count = 0;
-    for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
-        if (!rows[i].wanted)
-            continue;
-        Core__NodeStatus__CapacityEntry *to =
-            message(c, sizeof *to,
-                    allocatable ? &core__node_status__allocatable_entry__descriptor
-                                : &core__node_status__capacity_entry__descriptor);
-        to->key = (char *)rows[i].key;
-        to->value = rows[i].value;
-        at[(*out_count)++] = to;
+    for (size_t i = 0; i < before->n_capacity || own < COUNT_OF(rows);) { /* By rising key. */
+        struct str key = i < before->n_capacity ? str_of(before->capacity[i]->key) : STR("");
+        if (i < before->n_capacity && str_find(key, '/', 0) == key.len) {
+            i++; /* Ours, of before. */
+        } else if (i < before->n_capacity &&
+                   (own == COUNT_OF(rows) || str_cmp(key, str_of(rows[own].key)) < 0)) {
+            at[count++] =
+                amount(c, before->capacity[i]->key, before->capacity[i]->value, allocatable);
+            i++;
+        } else {
+            if (rows[own].wanted)
+                at[count++] = amount(c, rows[own].key, rows[own].value, allocatable);
+            own++;
+        }
     }
+    *out_count = count;
     return at;
 }
 
@@ -253,9 +271,9 @@ static void fill(struct core *c, const struct node_state *n, const Baton__NodeHa
     CHECK(node->spec->pod_cidrs != NULL);
     node->spec->pod_cidrs[0] = (char *)n->subnet;
     node->spec->n_pod_cidrs = 1;
-    st->capacity = amounts(c, hw, false, &st->n_capacity);
     st->allocatable =
-        (Core__NodeStatus__AllocatableEntry **)(void *)amounts(c, hw, true, &st->n_allocatable);
+        (Core__NodeStatus__AllocatableEntry **)(void *)amounts(c, hw, st, true, &st->n_allocatable);
+    st->capacity = amounts(c, hw, st, false, &st->n_capacity);
     addresses(c, hw, hostname, st);
     st->node_info = system_info(c, hw->system);
     const char *unknown = n->ready ? "False" : "Unknown";
@@ -347,7 +365,9 @@ static void write(struct core *c, struct node_state *n, const Baton__NodeHardwar
 {
     Core__Node *node = node_of(c, e);
     struct str before = typed_wrap(&c->turn, "v1", "Node", &node->base);
-    bool joins = n->index == LEDGER_NODE_NONE;
+    uint64_t revision = e == NULL ? 0 : e->stamp;
+    bool is_other = n->index == LEDGER_NODE_NONE || n->described != revision;
+    n->described = revision;
     describe(c, n, hw, e == NULL ? NULL : node);
     fill(c, n, hw, node);
     struct str after = typed_wrap(&c->turn, "v1", "Node", &node->base);
@@ -356,7 +376,8 @@ static void write(struct core *c, struct node_state *n, const Baton__NodeHardwar
     if (!str_eq(before, after))
         stage_put(s, node_key(c, n), after, NULL);
     stage_end(s);
-    if (joins || !str_eq(before, after))
+    if (is_other ||
+        !str_eq(before, after)) /* Joined, uncordoned, another label: some may fit now. */
         placing_room(c);
 }
 

@@ -103,34 +103,46 @@ MUST_USE static enum err_code pages(const Core__PodSpec *spec, struct request *o
     return ERR_OK;
 }
 
-/* Extended resources: a domain in the name, counted and without identity. */
+/* One container's extended resources: those with a domain in the name. Their amounts come later. */
+MUST_USE static enum err_code scalar_names(struct names *n, const Core__Container *c,
+                                           struct request_scalar *at, struct request *out,
+                                           struct err *e)
+{
+    struct amounts list = limits_of(c->resources);
+    for (size_t k = 0; k < list.count; k++) {
+        struct str name = str_of(list.at[k]->key);
+        uint32_t id, i = 0;
+        if (str_find(name, '/', 0) == name.len)
+            continue;
+        enum err_code code = names_intern(n, name, &id, e);
+        if (code != ERR_OK)
+            return code;
+        while (i < out->scalars_count && at[i].name != id)
+            i++;
+        if (i == REQUEST_LIST_MAX)
+            return err_set(e, ERR_LIMIT, "more than %d resources", REQUEST_LIST_MAX);
+        at[i].name = id;
+        out->scalars_count = max_u32(out->scalars_count, i + 1);
+    }
+    return ERR_OK;
+}
+
+/* Extended resources are counted, without identity (Kubernetes: nodes' status.capacity). */
 MUST_USE static enum err_code scalars(struct names *n, struct arena *a, const Core__PodSpec *spec,
                                       struct request *out, struct err *e)
 {
     struct request_scalar *at = arena_zalloc(a, REQUEST_LIST_MAX, sizeof *at);
+    enum err_code code = ERR_OK;
     if (at == NULL)
         return err_set(e, ERR_LIMIT, "the request is too large");
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        struct amounts list = limits_of(spec->containers[i]->resources);
-        for (size_t k = 0; k < list.count; k++) {
-            struct str name = str_of(list.at[k]->key);
-            uint32_t id, at_index = 0;
-            if (str_find(name, '/', 0) == name.len)
-                continue;
-            enum err_code code = names_intern(n, name, &id, e);
-            if (code != ERR_OK)
-                return code;
-            while (at_index < out->scalars_count && at[at_index].name != id)
-                at_index++;
-            if (at_index == REQUEST_LIST_MAX)
-                return err_set(e, ERR_LIMIT, "more than %d resources", REQUEST_LIST_MAX);
-            at[at_index].name = id;
-            at[at_index].amount += (uint64_t)objects_units(list.at[k]->value);
-            out->scalars_count = max_u32(out->scalars_count, at_index + 1);
-        }
-    }
+    for (size_t i = 0; code == ERR_OK && i < spec->n_init_containers; i++)
+        code = scalar_names(n, spec->init_containers[i], at, out, e);
+    for (size_t i = 0; code == ERR_OK && i < spec->n_containers; i++)
+        code = scalar_names(n, spec->containers[i], at, out, e);
+    for (uint32_t i = 0; i < out->scalars_count; i++)
+        at[i].amount = together(spec, names_text(n, at[i].name), false);
     out->scalars = at;
-    return ERR_OK;
+    return code;
 }
 
 static uint32_t address_of(const char *text)
@@ -346,11 +358,19 @@ MUST_USE static enum err_code common(struct names *n, struct arena *a, const Met
     return code;
 }
 
+/* Which of two victims is the younger: by creation, for a start may be told late. */
+static uint64_t created(const Meta__ObjectMeta *meta)
+{
+    return meta->creation_timestamp == NULL ? 0 : (uint64_t)meta->creation_timestamp->seconds;
+}
+
 enum err_code sched_view_pod(struct names *n, struct arena *a, const Core__Pod *pod,
                              struct request *out, struct err *e)
 {
     const Core__PodSpec *spec = pod->spec;
     *out = (struct request){.priority = spec->priority,
+                            .never_preempts = str_is(str_of(spec->preemption_policy), "Never"),
+                            .started = created(pod->metadata),
                             .memory_bytes = together(spec, STR("memory"), false),
                             .address_wanted = !spec->host_network,
                             .mac_wanted = !spec->host_network};
@@ -391,6 +411,18 @@ static const Resource__Quantity *vm_asked(const Kubevirt__ResourceRequirements *
     return q != NULL ? q : find(limits, name);
 }
 
+/* A guest goes where a VMM runs (NodeHardware: accelerator). */
+MUST_USE static enum err_code wants_vmm(struct names *n, struct arena *a, struct request *out,
+                                        struct err *e)
+{
+    uint32_t *at = arena_zalloc(a, 1, sizeof *at);
+    if (at == NULL)
+        return err_set(e, ERR_LIMIT, "the request is too large");
+    out->capabilities = at;
+    out->capabilities_count = 1;
+    return names_intern(n, STR("vm"), at, e);
+}
+
 static uint32_t vcpus_of(const Kubevirt__CPU *c)
 {
     if (c == NULL)
@@ -415,6 +447,7 @@ enum err_code sched_view_machine(struct names *n, struct arena *a,
     bool no_network = devices != NULL && devices->has_autoattach_pod_interface &&
                       !devices->autoattach_pod_interface && devices->n_interfaces == 0;
     *out = (struct request){.memory_bytes = (uint64_t)objects_units(memory),
+                            .started = created(vm->metadata),
                             .address_wanted = !no_network,
                             .mac_wanted = !no_network};
     out->overhead_bytes =
@@ -426,6 +459,8 @@ enum err_code sched_view_machine(struct names *n, struct arena *a,
         out->shared_milli = milli > 0 ? (uint32_t)milli : vcpus * 100; /* KubeVirt: a tenth each. */
     }
     enum err_code code = common(n, a, vm->metadata, out, e);
+    if (code == ERR_OK)
+        code = wants_vmm(n, a, out, e);
     if (code == ERR_OK)
         code = labels(n, a, spec->n_node_selector, vm_selector_at, spec->node_selector,
                       &out->node_selector, &out->node_selector_count, e);

@@ -126,6 +126,31 @@ MUST_USE static enum err_code capabilities(struct names *n, struct arena *a,
     return ERR_OK;
 }
 
+/* Extended resources that an administrator or a device plugin advertises (Kubernetes: a patch of the
+ * Node's status.capacity): a domain in the name, counted. */
+MUST_USE static enum err_code extended(struct names *n, struct arena *a,
+                                       const Core__NodeStatus *from, struct topology *out,
+                                       struct err *e)
+{
+    struct topology_scalar *at = arena_zalloc(a, TOPOLOGY_SCALARS_MAX, sizeof *at);
+    if (at == NULL)
+        return err_set(e, ERR_LIMIT, "the description is too large");
+    for (size_t i = 0; i < from->n_capacity; i++) {
+        struct str name = str_of(from->capacity[i]->key);
+        if (str_find(name, '/', 0) == name.len)
+            continue;
+        if (out->scalars_count == TOPOLOGY_SCALARS_MAX)
+            return err_set(e, ERR_LIMIT, "more than %d extended resources", TOPOLOGY_SCALARS_MAX);
+        struct topology_scalar *to = &at[out->scalars_count++];
+        enum err_code code = names_intern(n, name, &to->name, e);
+        if (code != ERR_OK)
+            return code;
+        to->amount = (uint64_t)objects_units(from->capacity[i]->value);
+    }
+    out->scalars = at;
+    return ERR_OK;
+}
+
 MUST_USE static enum err_code kubernetes_facts(struct names *n, struct arena *a,
                                                const Core__Node *node, struct topology *out,
                                                struct err *e)
@@ -157,7 +182,7 @@ MUST_USE static enum err_code kubernetes_facts(struct names *n, struct arena *a,
     out->taints = at;
     out->taints_count = (uint32_t)taints;
     out->unschedulable = node->spec != NULL && node->spec->unschedulable;
-    return code;
+    return code == ERR_OK && node->status != NULL ? extended(n, a, node->status, out, e) : code;
 }
 
 enum err_code sched_view_topology(struct names *n, struct arena *a, struct str name,

@@ -94,6 +94,8 @@ bool sim_fault(struct sim *s, enum sim_fault which);
 /* ---- what stories do; all by the control plane's own write path ---- */
 
 void sim_create(struct sim *s, const char *kind, const char *json); /* "Pod" */
+/* A merge patch (RFC 7396) of what is there. */
+void sim_patch(struct sim *s, const char *kind, const char *name, const char *json);
 void sim_delete(struct sim *s, const char *kind, const char *name, int64_t grace_s);
 void sim_agent_crash(struct sim *s, uint32_t node);
 void sim_control_crash(struct sim *s);

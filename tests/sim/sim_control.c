@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control plane: its core over the store that is memory. Requests come as JSON, as a client's. */
+#include "api/patch.h"
 #include "api/transcode.h"
 #include "api/typed.h"
 #include "base/check.h"
@@ -295,6 +296,35 @@ void sim_create(struct sim *s, const char *kind, const char *json)
     CHECK(meta_read(blob_str(object), &m, NULL) == ERR_OK);
     write(s, &(struct write_request){
                  .verb = WRITE_CREATE, .key = key_of(s, kind, m.name), .object = object});
+    blob_unref(object);
+    buf_free(&raw);
+    buf_free(&whole);
+    arena_free(&a);
+}
+
+void sim_patch(struct sim *s, const char *kind, const char *name, const char *json)
+{
+    const struct schema_kind *k = kind_of(kind);
+    struct cow_entry *e = core_find(s->control->core, key_of(s, kind, str_of(name)));
+    struct transcode_envelope open;
+    struct json *tree, *patch;
+    struct buf raw, whole;
+    struct arena a;
+    struct err err = {0};
+    arena_init(&a, 16 << 20);
+    buf_init(&raw, 4 << 20);
+    buf_init(&whole, 4 << 20);
+    CHECK(e != NULL && transcode_open(blob_str(e->value), &open, NULL) == ERR_OK);
+    CHECK(transcode_to_tree(k->message, open.raw, NULL, &a, &tree, &err) == ERR_OK);
+    CHECK(json_parse(&a, str_of(json), &patch, &err) == ERR_OK);
+    CHECK(patch_merge(&a, &tree, patch, &err) == ERR_OK);
+    CHECK(transcode_from_tree(k->message, tree, &a, NULL, NULL, &raw, &err) == ERR_OK);
+    transcode_wrap(
+        &(struct transcode_envelope){.head = {k->api_version, k->kind}, .raw = buf_str(&raw)},
+        &whole);
+    struct blob *object = buf_blob(&whole);
+    write(s, &(struct write_request){
+                 .verb = WRITE_REPLACE, .key = key_of(s, kind, str_of(name)), .object = object});
     blob_unref(object);
     buf_free(&raw);
     buf_free(&whole);

@@ -142,6 +142,54 @@ TEST(kinds, every_mistake_of_a_pod_is_told)
     arena_free(&w.a);
 }
 
+/* An operator nobody knows would be another rule than the one that was meant. */
+TEST(kinds, rules_of_placing_are_checked_for_pods_and_machines)
+{
+    static const char rules[] =
+        "\"affinity\":{\"nodeAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":{"
+        "\"nodeSelectorTerms\":[{\"matchExpressions\":[{\"key\":\"disk\",\"operator\":\"in\","
+        "\"values\":[\"a\"]},{\"key\":\"n\",\"operator\":\"Gt\",\"values\":[\"1\",\"2\"]}]}]}},"
+        "\"podAntiAffinity\":{\"preferredDuringSchedulingIgnoredDuringExecution\":[{\"weight\":101,"
+        "\"podAffinityTerm\":{\"labelSelector\":{\"matchExpressions\":[{\"key\":\"app\","
+        "\"operator\":\"Exists\",\"values\":[\"x\"]}]}}}]}},\"topologySpreadConstraints\":[{"
+        "\"maxSkew\":0,\"topologyKey\":\"zone\",\"whenUnsatisfiable\":\"ScheduleAnyway\","
+        "\"minDomains\":2,\"labelSelector\":{}}]";
+    static const char causes[] =
+        "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution."
+        "nodeSelectorTerms[0].matchExpressions[0].operator: Invalid value: \"in\": not a valid "
+        "selector operator\n"
+        "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution."
+        "nodeSelectorTerms[0].matchExpressions[1].values: Required value: must be specified single "
+        "value when `operator` is 'Lt' or 'Gt'\n"
+        "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: "
+        "Invalid value: 101: must be in the range 1-100\n"
+        "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0]."
+        "podAffinityTerm.topologyKey: Required value: can not be empty\n"
+        "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0]."
+        "podAffinityTerm.labelSelector.matchExpressions[0].values: Forbidden: may not be specified "
+        "when `operator` is 'Exists' or 'DoesNotExist'\n"
+        "spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero\n"
+        "spec.topologySpreadConstraints[0].minDomains: Invalid value: 2: can only use minDomains "
+        "if "
+        "whenUnsatisfiable=DoNotSchedule\n";
+    static const struct {
+        const char *group, *plural, *rest;
+    } kinds_with_rules[] = {
+        {"", "pods", "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]"},
+        {"kubevirt.io", "virtualmachineinstances",
+         "\"domain\":{\"devices\":{},\"memory\":{\"guest\":\"64Mi\"}}"},
+    };
+    for (size_t i = 0; i < COUNT_OF(kinds_with_rules); i++) {
+        struct world w;
+        world_init(&w, kinds_with_rules[i].group, kinds_with_rules[i].plural);
+        struct str json = arena_printf(&w.a, "{\"metadata\":{\"name\":\"p\"},\"spec\":{%s,%s}}",
+                                       rules, kinds_with_rules[i].rest);
+        cr_assert_not(prepare(&w, KIND_CREATE, parse(&w, json.at), NULL));
+        cr_expect_str_eq(causes_of(&w), causes, "%s", kinds_with_rules[i].plural);
+        arena_free(&w.a);
+    }
+}
+
 TEST(kinds, a_pod_keeps_what_it_runs_with)
 {
     struct world w;

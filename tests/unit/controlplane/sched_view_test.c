@@ -150,6 +150,75 @@ TEST(sched_view, a_machine_takes_its_vmm_too)
     arena_free(&a);
 }
 
+TEST(sched_view, a_machine_goes_where_a_vmm_runs)
+{
+    struct arena a;
+    const Baton__NodeHardwareSpec *hw;
+    struct request r;
+    struct err e = {0};
+    uint64_t hold;
+    const struct sched_overhead overhead = {0};
+    arena_init(&a, 16 << 20);
+    struct ledger *l = ledger_with(&a, &hw);
+    Kubevirt__VirtualMachineInstance *vm =
+        parse(&a, "kubevirt.io.v1.VirtualMachineInstance",
+              "{\"metadata\":{\"name\":\"v\",\"namespace\":\"default\"},\"spec\":{\"domain\":{"
+              "\"memory\":{\"guest\":\"64Mi\"},\"devices\":{}}}}");
+    cr_assert_eq(sched_view_machine(ledger_names(l), &a, vm, &overhead, &r, &e), ERR_OK);
+    cr_assert_eq(ledger_place(l, &r, &hold, NULL, &e), ERR_BUSY, "the node has no accelerator");
+    ledger_free(l);
+    arena_free(&a);
+}
+
+/* Kubernetes: advertise extended resources for a node. */
+TEST(sched_view, extended_resources_are_counted)
+{
+    struct arena a;
+    const Baton__NodeHardwareSpec *hw;
+    struct topology t;
+    struct request r;
+    struct err e = {0};
+    uint32_t index;
+    uint64_t hold;
+    arena_init(&a, 16 << 20);
+    struct ledger *l = ledger_with(&a, &hw);
+    Core__Node *node = parse(&a, "k8s.io.api.core.v1.Node",
+                             "{\"metadata\":{\"name\":\"n\"},\"status\":{\"capacity\":{"
+                             "\"cpu\":\"8\",\"example.com/dongle\":\"3\"}}}");
+    Core__Pod *p =
+        pod(&a, "{\"initContainers\":[{\"name\":\"i\",\"image\":\"x\",\"resources\":{\"limits\":{"
+                "\"example.com/dongle\":\"2\"}}}],\"containers\":[{\"name\":\"a\",\"image\":\"x\","
+                "\"resources\":{\"limits\":{\"example.com/dongle\":\"1\"}}}]}");
+    cr_assert_eq(sched_view_pod(ledger_names(l), &a, p, &r, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(r.scalars_count, 1);
+    cr_assert_eq(r.scalars[0].amount, 2, "an init container runs before the rest");
+    cr_assert_eq(ledger_place(l, &r, &hold, NULL, &e), ERR_BUSY);
+    cr_assert_eq(sched_view_topology(ledger_names(l), &a, STR("n"), hw, node, true, &t, &e),
+                 ERR_OK);
+    cr_assert_eq(t.scalars_count, 1, "cpu is not extended");
+    cr_assert_eq(ledger_node_put(l, &t, &index, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(ledger_place(l, &r, &hold, NULL, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(ledger_place(l, &r, &hold, NULL, &e), ERR_BUSY, "one is left");
+    ledger_free(l);
+    arena_free(&a);
+}
+
+TEST(sched_view, what_a_pod_says_of_preemption_arrives)
+{
+    struct arena a;
+    const Baton__NodeHardwareSpec *hw;
+    struct request r;
+    struct err e = {0};
+    arena_init(&a, 16 << 20);
+    struct ledger *l = ledger_with(&a, &hw);
+    Core__Pod *p = pod(&a, "{\"priority\":7,\"preemptionPolicy\":\"Never\",\"containers\":[]}");
+    cr_assert_eq(sched_view_pod(ledger_names(l), &a, p, &r, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(r.priority, 7);
+    cr_assert(r.never_preempts);
+    ledger_free(l);
+    arena_free(&a);
+}
+
 TEST(sched_view, subnets)
 {
     uint32_t first, prefix;
