@@ -34,7 +34,8 @@
     X(STATUS_TOO_MANY,       429, "TooManyRequests",       1)         \
     X(STATUS_INTERNAL,       500, "InternalError",         0)         \
     X(STATUS_UNAVAILABLE,    503, "ServiceUnavailable",    1)         \
-    X(STATUS_TIMEOUT,        504, "Timeout",               1)
+    X(STATUS_TIMEOUT,        504, "Timeout",               1)         \
+    X(STATUS_STORE_FULL,     507, "InsufficientStorage",   0)
 
 /*    cause                  reason                      first words of its message */
 #define CAUSE_TABLE(X)                                                        \

@@ -42,12 +42,20 @@ static enum err_code read_named(const char *state, const char *name, struct buf 
     return code == ERR_OK ? fs_read(path, out, e) : code;
 }
 
+/* What is there already is not written again: a start on a full disk must not fail for it. */
 static enum err_code write_named(const char *state, const char *name, const struct buf *content,
                                  struct err *e)
 {
     char path[FS_PATH_MAX];
+    struct buf was;
+    buf_init(&was, FILE_MAX);
     enum err_code code = path_of(path, state, name, e);
-    return code == ERR_OK ? fs_write(path, buf_str(content), 0600, e) : code;
+    if (code == ERR_OK &&
+        (fs_read(path, &was, e) != ERR_OK || !str_eq(buf_str(&was), buf_str(content))))
+        code = fs_write(path, buf_str(content), 0600, e);
+    seal_wipe(was.at, was.len);
+    buf_free(&was);
+    return code;
 }
 
 /* The six digits that keep the bridges and cgroups of several clusters on one host apart. */

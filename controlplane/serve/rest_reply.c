@@ -381,8 +381,11 @@ bool write_refused(struct call *c, struct str name, const struct rest_written *w
     case WRITE_BUSY:
         return status_set(&c->status, a, STATUS_TOO_MANY,
                           "too many writes are waiting, please try again later");
-    case WRITE_UNAVAILABLE:
     case WRITE_STORE_FULL:
+        return status_set(&c->status, a, STATUS_STORE_FULL,
+                          "nothing can be written until the store has room again: " STR_FMT,
+                          STR_ARG(w->text));
+    case WRITE_UNAVAILABLE:
         return status_set(&c->status, a, STATUS_UNAVAILABLE, "the store is unavailable: " STR_FMT,
                           STR_ARG(w->text));
     }

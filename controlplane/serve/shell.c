@@ -64,6 +64,10 @@ static void store_told(void *state, const struct store_event *told)
                                     .op = told->op,
                                     .store = told});
     }
+    if (told->type == STORE_DONE && told->code == ERR_OK && told->fence != 0)
+        log_event(LOG_INFO, "store.loaded", "revision=%llu oldest=%llu fence=%llu",
+                  (unsigned long long)told->revision, (unsigned long long)told->oldest,
+                  (unsigned long long)told->fence);
     if (told->type == STORE_DONE && told->code != ERR_OK)
         log_event(LOG_WARN, "store.failed", "op=%llu code=%s text=%s", (unsigned long long)told->op,
                   err_name(told->code), log_quote(str_of(told->err.text)).text);
@@ -269,6 +273,17 @@ static void shell_turn(struct loop_client *self, struct instant now)
         shell_wind_down(s, now);
 }
 
+static void say_how_opened(struct store_sqlite_stats stats)
+{
+    if (stats.recovered_pages > 0)
+        log_event(LOG_INFO, "store.recovered", "pages=%llu why=%s",
+                  (unsigned long long)stats.recovered_pages,
+                  "\"the last end was not an orderly one\"");
+    if (stats.alone)
+        log_event(LOG_WARN, "store.alone", "why=%s then=%s", "\"no room on the disk at the start\"",
+                  "\"commits wait for checkpoints until the next start\"");
+}
+
 static enum err_code store_open(struct shell *s, const struct shell_options *o, struct err *e)
 {
     struct store_sink sink = {.post = store_told, .state = s};
@@ -281,7 +296,10 @@ static enum err_code store_open(struct shell *s, const struct shell_options *o, 
     if (strcmp(o->store, "sqlite") != 0)
         return err_set(e, ERR_INVALID, "there is no store %s: sqlite or mem", o->store);
     struct store_sqlite_options sqlite = {.path = o->path, .seal = o->seal, .loop = s->client.loop};
-    return store_sqlite_open(&sqlite, &sink, &s->store, e);
+    enum err_code code = store_sqlite_open(&sqlite, &sink, &s->store, e);
+    if (code == ERR_OK)
+        say_how_opened(store_sqlite_stats(s->store));
+    return code;
 }
 
 enum err_code shell_open(struct loop *l, const struct shell_options *o, struct shell **out_shell,

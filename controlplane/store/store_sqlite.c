@@ -81,8 +81,9 @@ struct store_sqlite {
     bool has_held, closing, checkpointing, needs_proof, compacting;
     uint64_t compact_op, compact_before, close_op;
 
-    struct db *helper; /* The checkpointer's own. */
+    struct db *helper; /* The checkpointer's own; NULL: none, the writer moves pages itself. */
     struct counters counters;
+    uint64_t soft_pages, recovered_pages; /* Set at opening. */
 };
 
 static struct store_sqlite *sqlite_of(struct store *s)
@@ -342,7 +343,9 @@ static void mind_wal(struct store_sqlite *s)
     uint64_t pages = db_wal_pages(s->db);
     if (pages >= WAL_HARD_PAGES && !s->checkpointing) {
         move_pages(s, true);
-    } else if (pages >= WAL_SOFT_PAGES && !s->checkpointing) {
+    } else if (pages >= s->soft_pages && s->helper == NULL) {
+        move_pages(s, false);
+    } else if (pages >= s->soft_pages && !s->checkpointing) {
         s->checkpointing = true;
         post(&s->checks, ASK_CHECKPOINT, 0, NULL, NULL);
     }
@@ -407,6 +410,10 @@ static void load(struct store_sqlite *s, uint64_t op)
     if (code == ERR_OK) {
         s->needs_proof = false;
         code = db_take_fence(s->db, &head, &e);
+        if (code == ERR_LIMIT ||
+            code ==
+                ERR_UNAVAILABLE) /* What is stored can be served; commits will say what is wrong. */
+            code = db_owe_fence(s->db, &head, &e);
     }
     if (code == ERR_OK)
         code = send_rows(s, op, 0, &e);
@@ -515,10 +522,10 @@ static void writer_run(void *arg)
 enum err_code store_sqlite_open(const struct store_sqlite_options *o, const struct store_sink *sink,
                                 struct store **out, struct err *e)
 {
-    struct db *db, *helper;
-    enum err_code code = db_open(o->path, o->seal, o->limit_bytes, false, &db, e);
-    if (code == ERR_OK) {
-        code = db_open(o->path, o->seal, 0, true, &helper, e);
+    struct db *db, *helper = NULL;
+    enum err_code code = db_open(o->path, o->seal, o->limit_bytes, DB_MAIN, &db, e);
+    if (code == ERR_OK && !db_is_alone(db)) {
+        code = db_open(o->path, o->seal, 0, DB_HELPER, &helper, e);
         if (code != ERR_OK)
             db_close(db);
     }
@@ -530,6 +537,8 @@ enum err_code store_sqlite_open(const struct store_sqlite_options *o, const stru
     s->base = (struct store){.ops = &sqlite_ops, .sink = *sink};
     s->db = db;
     s->helper = helper;
+    s->soft_pages = o->checkpoint_pages == 0 ? WAL_SOFT_PAGES : o->checkpoint_pages;
+    s->recovered_pages = db_wal_pages(db);
     mailbox_init(&s->inbox, STORE_INFLIGHT_MAX + 8);
     mailbox_init(&s->outbox, STORE_INFLIGHT_MAX + CHUNKS_AHEAD + 8);
     mailbox_init(&s->credit, CHUNKS_AHEAD + 8);
@@ -545,11 +554,14 @@ enum err_code store_sqlite_open(const struct store_sqlite_options *o, const stru
 
 struct store_sqlite_stats store_sqlite_stats(struct store *base)
 {
-    struct counters *c = &sqlite_of(base)->counters;
+    const struct store_sqlite *s = sqlite_of(base);
+    const struct counters *c = &s->counters;
     return (struct store_sqlite_stats){.transactions = c->transactions,
                                        .commits = c->commits,
                                        .writes = c->writes,
                                        .bytes = c->bytes,
                                        .checkpoints = c->checkpoints,
-                                       .wal_pages = c->wal_pages};
+                                       .wal_pages = c->wal_pages,
+                                       .recovered_pages = s->recovered_pages,
+                                       .alone = s->helper == NULL};
 }

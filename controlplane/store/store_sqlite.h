@@ -11,9 +11,10 @@
  * FAILS  Opening: ERR_CORRUPT: damaged, not a database, or another program's; ERR_DENIED, ERR_NOT_FOUND
  *        as the system says; ERR_INVALID: written by a newer version; ERR_UNAVAILABLE: the rest.
  *        A commit is ERR_LIMIT when disk or limit_bytes is full: nothing is written, and it heals when
- *        there is room again; a load needs a little room, too, for its fence. A commit is
- *        ERR_UNAVAILABLE when writing or syncing failed. After that, load first moves everything to
- *        the database file, so that what it tells was truly written.
+ *        there is room again. A commit is ERR_UNAVAILABLE when writing or syncing failed; after that,
+ *        load first moves everything to the database file, so that what it tells was truly written.
+ *        On a disk that takes nothing the first load tells what is there all the same; its fence is
+ *        written by the first commit that gets through, provided that nobody wrote before it.
  * FORM   log(rev, before, key, value): a change; before is the revision it superseded; value is NULL for
  *        a deletion, else value.h's form. state: one row: fence, compacted, head.
  */
@@ -28,7 +29,8 @@ struct store_sqlite_options {
     const char *path; /* Made when it is not there. */
     const struct seal *seal;
     struct loop *loop;
-    uint64_t limit_bytes; /* Of the database file; 0: the disk's. */
+    uint64_t limit_bytes;      /* Of the database file; 0: the disk's. */
+    uint32_t checkpoint_pages; /* Of the WAL, from which the checkpointer works; 0: 1000. */
 };
 
 MUST_USE enum err_code store_sqlite_open(const struct store_sqlite_options *o,
@@ -39,6 +41,9 @@ MUST_USE enum err_code store_sqlite_open(const struct store_sqlite_options *o,
 struct store_sqlite_stats {
     uint64_t transactions, commits, writes, bytes; /* Group commit: commits of a transaction. */
     uint64_t checkpoints, wal_pages;               /* wal_pages: now. */
+    /* Found in the WAL at opening: the last end was not an orderly one. */
+    uint64_t recovered_pages;
+    bool alone; /* Opened on a full disk: commits wait for checkpoints until the next start. */
 };
 
 struct store_sqlite_stats store_sqlite_stats(struct store *s);

@@ -64,19 +64,24 @@ struct db {
     sqlite3_stmt *prepared[DO__COUNT];
     struct buf scratch;
     uint64_t wal_pages, fence; /* fence: of the transaction under way. */
+    uint64_t owed,
+        owed_head; /* A fence told but not written yet, and the head it was told at; 0. */
+    bool alone;    /* No room for what two connections share: ours is in memory. */
 };
 
 /* ---- Codes ---- */
 
-/* What SQLite says, as ours. Not written for certain: LIMIT. Perhaps written: UNAVAILABLE. */
+/* What SQLite says, as ours. Not written for certain: LIMIT. Perhaps written: UNAVAILABLE, which a sync that fails always
+ * is, whatever its reason: what was written before it may reach the disk yet. */
 static enum err_code failed(struct db *d, int rc, const char *what, struct err *e)
 {
     int system = d->sql == NULL ? 0 : sqlite3_system_errno(d->sql);
     const char *text = d->sql == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(d->sql);
     enum err_code code = ERR_UNAVAILABLE;
     int primary = rc & 0xff;
+    bool is_sync = d->sql != NULL && sqlite3_extended_errcode(d->sql) == SQLITE_IOERR_FSYNC;
     if (primary == SQLITE_FULL ||
-        (primary == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT)))
+        (primary == SQLITE_IOERR && !is_sync && (system == ENOSPC || system == EDQUOT)))
         return err_set(e, ERR_LIMIT, "%s: no room left for the store", what);
     if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB)
         code = ERR_CORRUPT;
@@ -133,9 +138,10 @@ static int configure(struct db *d, uint64_t limit_bytes)
 {
     char text[400];
     snprintf(text, sizeof text,
-             "PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;PRAGMA secure_delete=OFF;"
+             "PRAGMA locking_mode=%s;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;PRAGMA "
+             "secure_delete=OFF;"
              "PRAGMA temp_store=MEMORY;PRAGMA cache_size=-%d;PRAGMA journal_size_limit=%d;",
-             CACHE_KIB, WAL_KEEP);
+             d->alone ? "EXCLUSIVE" : "NORMAL", CACHE_KIB, WAL_KEEP);
     int rc = sqlite3_exec(d->sql, text, NULL, NULL, NULL);
     if (rc == SQLITE_OK && limit_bytes > 0) {
         snprintf(text, sizeof text, "PRAGMA max_page_count=%llu",
@@ -144,6 +150,14 @@ static int configure(struct db *d, uint64_t limit_bytes)
     }
     sqlite3_wal_hook(d->sql, count_pages, d);
     return rc;
+}
+
+/* What an end without order left in the WAL. Moving it at once is tried, and may fail: it stays there. */
+static uint64_t pages_found(struct db *d)
+{
+    int wal = 0, moved = 0;
+    sqlite3_wal_checkpoint_v2(d->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &wal, &moved);
+    return wal > 0 ? (uint64_t)wal : 0;
 }
 
 /* A file of ours, or an empty one that becomes ours. Anything else is left as it is. */
@@ -163,8 +177,10 @@ static enum err_code adopt(struct db *d, const char *path, struct err *e)
     if (tables > 0 && version != VERSION)
         return err_set(e, ERR_INVALID, "%s has format %lld, this program reads %d", path,
                        (long long)version, VERSION);
-    if (tables > 0)
+    if (tables > 0) {
+        d->wal_pages = pages_found(d);
         return ERR_OK;
+    }
     snprintf(text, sizeof text,
              "PRAGMA page_size=%d;PRAGMA journal_mode=WAL;BEGIN IMMEDIATE;%s"
              "PRAGMA application_id=%d;PRAGMA user_version=%d;COMMIT",
@@ -184,12 +200,13 @@ static enum err_code prepare_all(struct db *d, const char *path, struct err *e)
     return ERR_OK;
 }
 
-enum err_code db_open(const char *path, const struct seal *seal, uint64_t limit_bytes, bool helper,
-                      struct db **out, struct err *e)
+static enum err_code open_as(const char *path, const struct seal *seal, uint64_t limit_bytes,
+                             enum db_kind kind, struct db **out, struct err *e)
 {
     struct db *d = mem_zalloc(1, sizeof *d);
     struct db_head head;
     d->seal = seal;
+    d->alone = kind == DB_ALONE;
     buf_init(&d->scratch, STORE_VALUE_MAX + 4096);
     int rc = sqlite3_open_v2(
         path, &d->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -200,7 +217,7 @@ enum err_code db_open(const char *path, const struct seal *seal, uint64_t limit_
     }
     if (rc != SQLITE_OK)
         code = failed(d, rc, path, e);
-    if (code == ERR_OK && !helper) {
+    if (code == ERR_OK && kind != DB_HELPER) {
         code = adopt(d, path, e);
         if (code == ERR_OK)
             code = prepare_all(d, path, e);
@@ -213,6 +230,17 @@ enum err_code db_open(const char *path, const struct seal *seal, uint64_t limit_
     }
     *out = d;
     return ERR_OK;
+}
+
+/* The first look into the file needs 32 KiB on the disk for what connections share (the -shm file). Without that room
+ * the WAL's index is kept in memory, and there can be no second connection until the next start. */
+enum err_code db_open(const char *path, const struct seal *seal, uint64_t limit_bytes,
+                      enum db_kind kind, struct db **out, struct err *e)
+{
+    enum err_code code = open_as(path, seal, limit_bytes, kind, out, e);
+    if (kind == DB_MAIN && (code == ERR_LIMIT || code == ERR_UNAVAILABLE))
+        code = open_as(path, seal, limit_bytes, DB_ALONE, out, e);
+    return code;
 }
 
 void db_close(struct db *d)
@@ -228,6 +256,18 @@ void db_close(struct db *d)
 
 /* ---- Commits ---- */
 
+/* Nobody may have written since it was told: neither another that took the store, nor the one before us. */
+static enum err_code pay_fence(struct db *d, struct db_head *head, struct err *e)
+{
+    if (head->fence + 1 != d->owed || head->head != d->owed_head)
+        return err_set(e, ERR_CONFLICT, "another writer came before our fence was written");
+    int rc = run(d, DO_FENCE);
+    if (rc != SQLITE_OK)
+        return failed(d, rc, "take the fence", e);
+    head->fence = d->owed;
+    return ERR_OK;
+}
+
 enum err_code db_begin(struct db *d, struct err *e)
 {
     struct db_head head;
@@ -235,6 +275,8 @@ enum err_code db_begin(struct db *d, struct err *e)
     if (rc != SQLITE_OK)
         return failed(d, rc, "begin", e);
     enum err_code code = db_head(d, &head, e);
+    if (code == ERR_OK && d->owed != 0)
+        code = pay_fence(d, &head, e);
     if (code != ERR_OK)
         give_up(d);
     else
@@ -295,8 +337,10 @@ bool db_is_open(const struct db *d)
 enum err_code db_end(struct db *d, struct err *e)
 {
     int rc = run(d, DO_COMMIT);
-    if (rc == SQLITE_OK)
+    if (rc == SQLITE_OK) {
+        d->owed = 0;
         return ERR_OK;
+    }
     enum err_code code = failed(d, rc, "commit", e);
     give_up(d);
     return code;
@@ -332,7 +376,18 @@ enum err_code db_take_fence(struct db *d, struct db_head *out, struct err *e)
         give_up(d);
         return code;
     }
+    d->owed = 0;
     return db_head(d, out, e);
+}
+
+enum err_code db_owe_fence(struct db *d, struct db_head *out, struct err *e)
+{
+    enum err_code code = db_head(d, out, e);
+    if (code != ERR_OK)
+        return code;
+    d->owed = ++out->fence;
+    d->owed_head = out->head;
+    return ERR_OK;
 }
 
 static enum err_code row_read(struct db *d, sqlite3_stmt *st, struct db_row *row, struct err *e)
@@ -462,6 +517,11 @@ enum err_code db_checkpoint(struct db *d, bool whole, uint64_t *out_wal, uint64_
     if (whole)
         d->wal_pages = 0;
     return ERR_OK;
+}
+
+bool db_is_alone(const struct db *d)
+{
+    return d->alone;
 }
 
 uint64_t db_wal_pages(const struct db *d)

@@ -17,9 +17,15 @@ enum { DB_PAGE = 4096 };
 
 struct db; /* Opaque: a connection and its prepared statements. */
 
-/* helper: a second connection, for db_checkpoint() only. */
+enum db_kind {
+    DB_MAIN,
+    DB_ALONE,  /* Shares nothing on the disk: for a start where there is no room for it. */
+    DB_HELPER, /* A second connection beside DB_MAIN, for db_checkpoint() only. */
+};
+
+/* A DB_MAIN that finds no room becomes a DB_ALONE by itself. */
 MUST_USE enum err_code db_open(const char *path, const struct seal *seal, uint64_t limit_bytes,
-                               bool helper, struct db **out, struct err *e);
+                               enum db_kind kind, struct db **out, struct err *e);
 void db_close(struct db *d); /* NULL is allowed. */
 
 /* One transaction: begin, any number of adds, end. An add may fail with ERR_CONFLICT (fence, or a revision
@@ -36,6 +42,9 @@ struct db_head {
 
 /* Raises the fence. */
 MUST_USE enum err_code db_take_fence(struct db *d, struct db_head *out, struct err *e);
+/* For a disk that takes nothing now: the fence that the next transaction will write first, under the condition
+ * that nobody wrote anything before it. */
+MUST_USE enum err_code db_owe_fence(struct db *d, struct db_head *out, struct err *e);
 MUST_USE enum err_code db_head(struct db *d, struct db_head *out, struct err *e);
 
 /* Up to max changes behind after, by revision. Keys and values are references of the caller's. */
@@ -56,6 +65,7 @@ MUST_USE enum err_code db_compact(struct db *d, uint64_t before, uint32_t max, b
 MUST_USE enum err_code db_checkpoint(struct db *d, bool whole, uint64_t *out_wal,
                                      uint64_t *out_moved, struct err *e);
 
+bool db_is_alone(const struct db *d);      /* Opened without room: no helper can be opened. */
 uint64_t db_wal_pages(const struct db *d); /* After the last commit. */
 
 #endif /* CONTROLPLANE_STORE_STORE_SQLITE_DB_H */

@@ -89,8 +89,11 @@ static enum err_code sqlite_open(struct rig *r, struct err *e)
     struct store_sink sink;
     if (r->loop == NULL)
         r->loop = loop_new();
-    struct store_sqlite_options o = {
-        .path = r->path, .seal = r->seal, .loop = r->loop, .limit_bytes = r->limit_bytes};
+    struct store_sqlite_options o = {.path = r->path,
+                                     .seal = r->seal,
+                                     .loop = r->loop,
+                                     .limit_bytes = r->limit_bytes,
+                                     .checkpoint_pages = r->checkpoint_pages};
     return store_sqlite_open(&o, sink_of(r, &sink), &r->store, e);
 }
 

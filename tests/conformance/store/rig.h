@@ -9,7 +9,7 @@
 #ifndef CONFORMANCE_STORE_RIG_H
 #define CONFORMANCE_STORE_RIG_H
 
-#include "controlplane/store/store.h"
+#include "controlplane/store/store_sqlite.h"
 #include "io/seal.h"
 
 enum { RIG_OPS = 8192, RIG_ROWS = 8192 };
@@ -40,6 +40,7 @@ struct rig {
     char dir[64], path[96];
     int64_t now;
     uint64_t limit_bytes;
+    uint32_t checkpoint_pages;
 
     uint64_t op; /* The last one given. */
     bool inside; /* A call into the store is under way. */
