@@ -6,6 +6,7 @@
  */
 #include "base/check.h"
 #include "controlplane/core/cluster.h"
+#include "controlplane/core/events.h"
 
 #include <stdio.h>
 
@@ -15,6 +16,8 @@ enum {
     MESSAGE_BYTES_MAX = 8 << 20, /* One message, decoded. */
     REPORT_BYTES_MAX = 256 << 10,
     REPORT_CONTAINERS_MAX = 256,
+    REASON_MAX = 64,
+    MESSAGE_MAX = 1024,
 };
 
 static void send(struct core *c, struct node_state *n, Agent__ServerMessage *m)
@@ -270,6 +273,39 @@ static void renew(struct core *c, struct node_state *n, const Agent__LeaseRenew 
     send(c, n, &m);
 }
 
+/* Level-triggered reports carry news beside the state; each is told once. */
+static void news(struct core *c, struct held *h, const Agent__WorkloadStatus *s)
+{
+    struct index_key at;
+    if (!index_key_parse(str_of(h->workload_key), &at))
+        return;
+    for (size_t i = 0; i < s->n_happenings; i++) {
+        const Agent__Happening *from = s->happenings[i];
+        struct str reason = str_of(from->reason), container = str_of(from->container);
+        struct str text = str_slice(str_of(from->message), 0, MESSAGE_MAX);
+        if (from->at_ns <= h->happened_ns || reason.len == 0 || reason.len > REASON_MAX ||
+            container.len > CLUSTER_NAME_MAX || !str_is_utf8(reason) || !str_is_utf8(container) ||
+            !str_is_utf8(text))
+            continue; /* No agent of ours says that. */
+        h->happened_ns = from->at_ns;
+        struct event_note note = {.api_version = h->is_machine ? "kubevirt.io/v1" : "v1",
+                                  .kind = h->is_machine ? "VirtualMachineInstance" : "Pod",
+                                  .namespace = at.namespace,
+                                  .name = at.name,
+                                  .uid = str_of(h->workload_uid),
+                                  .reason = from->reason,
+                                  .warning = from->warning,
+                                  .message = text,
+                                  .node = str_of(h->node->name),
+                                  .at = {from->at_ns}};
+        if (container.len > 0)
+            note.field_path =
+                arena_printf(&c->turn, "spec.%s{" STR_FMT "}",
+                             from->init ? "initContainers" : "containers", STR_ARG(container));
+        events_tell(c, &note);
+    }
+}
+
 static void report(struct core *c, struct node_state *n, const Agent__WorkloadStatus *s)
 {
     if (s->n_containers > REPORT_CONTAINERS_MAX ||
@@ -281,6 +317,7 @@ static void report(struct core *c, struct node_state *n, const Agent__WorkloadSt
             ack(c, n, s->placement_uid, s->sequence);
         return;
     }
+    news(c, h, s);
     struct str bytes = objects_pack(&c->turn, &s->base);
     if (bytes.at == NULL)
         return;

@@ -52,6 +52,7 @@ struct held {
     struct held *next, **link;
     struct blob *report; /* The last WorkloadStatus; NULL: none, or all of it is durable. */
     uint64_t sequence;   /* Of it. */
+    int64_t happened_ns; /* The latest of the agent's news that was told. */
     bool is_machine, released;
 
     /* What the agent was told last, so that our own status writes are not sent back to it. */

@@ -231,11 +231,9 @@ static void release_keys(struct core *c, struct stage *s)
     }
 }
 
-/* Into the index and the history, and past the controllers. */
-static void apply(struct core *c, const struct stage_change *change)
+void commit_apply(struct core *c, struct cowtree *tree, struct history *h,
+                  const struct stage_change *change)
 {
-    struct core_writes *w = c->writes;
-    struct cowtree *tree = index_tree(c->index);
     struct cow_entry *before = change->deleted ? cowtree_remove(tree, cow_entry_key(change->now))
                                                : cowtree_put(tree, cow_entry_ref(change->now));
     CHECK(before == change->before); /* Nobody else wrote this key meanwhile. */
@@ -246,16 +244,17 @@ static void apply(struct core *c, const struct stage_change *change)
                                   .now = cow_entry_ref(change->now),
                                   .deleted = change->deleted,
                                   .topic = change->topic};
-    history_append(c->history, &told, c->now);
-    w->head = change->now->stamp;
-    w->moved = true;
+    history_append(h, &told, c->now);
     controllers_changed(c, &told);
 }
 
 static void settle_ok(struct core *c, struct stage *s)
 {
+    struct core_writes *w = c->writes;
     for (uint32_t i = 0; i < s->count; i++)
-        apply(c, &s->at[i]);
+        commit_apply(c, index_tree(c->index), c->history, &s->at[i]);
+    w->head = s->at[s->count - 1].now->stamp;
+    w->moved = true;
     release_keys(c, s);
     stage_settle(s, true);
     stage_answer(s, WRITE_OK, (struct str){NULL, 0});
@@ -319,7 +318,7 @@ static void row_first(struct core *c, const struct store_event *ev)
     struct cowtree *tree = index_tree(c->index);
     struct str key = blob_str(ev->key);
     struct cow_entry *before, *now;
-    if (!index_key_parse(key, &parts))
+    if (!index_key_parse(key, &parts) || memory_has(key))
         return; /* Not an object of ours; it stays in the store as it is. */
     if (ev->value == NULL) {
         before = cowtree_remove(tree, key);

@@ -9,11 +9,13 @@ void controllers_new(struct core *c)
 {
     c->controls = mem_zalloc(1, sizeof *c->controls);
     cowtree_init(&c->controls->dependents);
+    c->controls->events = events_new();
 }
 
 void controllers_free(struct core *c)
 {
     cowtree_fini(&c->controls->dependents);
+    events_free(c->controls->events);
     mem_free(c->controls);
 }
 
@@ -56,6 +58,7 @@ enum reconcile controllers_reconcile(struct core *c, enum core_control control, 
 /* Kinds that have a part of their own in a write. */
 static const struct core_rule core_rules[] = {
     {.group = "", .plural = "secrets", .sealed = true},
+    {.group = "", .plural = "events", .create = events_create},
     {.group = "",
      .plural = "namespaces",
      .create = namespace_create,

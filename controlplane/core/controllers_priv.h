@@ -3,11 +3,18 @@
 #ifndef CONTROLPLANE_CORE_CONTROLLERS_PRIV_H
 #define CONTROLPLANE_CORE_CONTROLLERS_PRIV_H
 
+#include "controlplane/core/events.h"
 #include "controlplane/core/writes_priv.h"
 
 struct core_control_state {
     struct cowtree dependents; /* collector.c: "owner's uid/dependent's key". */
+    struct events *events;     /* events.c: one record for each Event. */
 };
+
+/* events.c */
+struct events *events_new(void);
+void events_free(struct events *e);
+void events_create(struct core *c, struct stage *s, struct draft *d);
 
 /* namespaces.c */
 void namespace_create(struct core *c, struct stage *s, struct draft *d);

@@ -16,6 +16,7 @@ struct core *core_new(const struct core_config *config)
     arena_init(&c->turn, TURN_BYTES_MAX);
     c->index = index_new();
     c->history = history_new(config->history_bytes);
+    c->memory = memory_new();
     c->writes = writes_new();
     c->marks = marks_new();
     controllers_new(c);
@@ -46,6 +47,7 @@ void core_step(struct core *c, const struct core_event *ev)
     turn_at(c, ev->now, ev->wall);
     switch (ev->type) {
     case EV_STARTED:
+        memory_start(c);
         commit_start(c);
         break;
     case EV_WRITE:
@@ -72,6 +74,7 @@ struct core_effects core_flush(struct core *c, struct instant now, struct wall w
     turn_at(c, now, wall);
     writes_run_ready(c);
     marks_run(c);
+    memory_flush(c);
     commit_flush(c);
     c->flushed = true;
     return (struct core_effects){c->effects, c->effects_count};
@@ -109,7 +112,8 @@ bool core_is_ready(const struct core *c)
 
 struct cow_entry *core_find(struct core *c, struct str key)
 {
-    return cow_find(index_tree(c->index)->root, key);
+    struct index *x = memory_has(key) ? c->memory->index : c->index;
+    return cow_find(index_tree(x)->root, key);
 }
 
 bool core_is_busy(struct core *c, struct str key)
@@ -119,7 +123,8 @@ bool core_is_busy(struct core *c, struct str key)
 
 void core_range(struct core *c, struct index_range *r, struct str prefix)
 {
-    struct index_snapshot s = {.root = index_tree(c->index)->root};
+    struct index *x = memory_has(prefix) ? c->memory->index : c->index;
+    struct index_snapshot s = {.root = index_tree(x)->root};
     index_range(r, &s, prefix, STR(""));
 }
 
@@ -141,6 +146,7 @@ void core_free(struct core *c)
     marks_free(c->marks);
     controllers_free(c);
     cluster_free(c->cluster);
+    memory_free(c->memory);
     history_free(c->history);
     index_free(c->index);
     arena_free(&c->turn);

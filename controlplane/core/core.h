@@ -51,6 +51,12 @@ void core_free(struct core *c); /* Unanswered writes are forgotten; effects are 
 /* For connection threads; they live as long as the core. */
 struct index *core_index(struct core *c);
 struct history *core_history(struct core *c);
+
+/* Events are kept in memory alone: an index, a history and revisions of their own, which begin empty and
+ * higher than any before with every start (docs/decisions/0060). Readers ask by kind which is theirs. */
+bool core_in_memory(struct str group, struct str plural); /* Pure. */
+struct index *core_memory_index(struct core *c);
+struct history *core_memory_history(struct core *c);
 bool core_is_ready(const struct core *c);
 
 /* What a client asked to be written. Bodies are complete, defaulted and valid by themselves: the

@@ -43,7 +43,8 @@
     X(CONTROL_COLLECTOR,  collector)  /* garbage: objects whose owners are gone */ \
     X(CONTROL_NODES,      nodes)      /* Nodes of what agents found; leases   */ \
     X(CONTROL_PLACING,    placing)    /* rows for what waits                  */ \
-    X(CONTROL_AGENTS,     agents)     /* what agents reported                 */
+    X(CONTROL_AGENTS,     agents)     /* what agents reported                 */ \
+    X(CONTROL_EVENTS,     events)     /* what happened, as Event objects      */
 /* clang-format on */
 
 enum core_control {
@@ -74,6 +75,7 @@ struct core_change {
 CORE_CONTROLLERS(X)
 #undef X
 
+struct core_memory;
 struct core_writes;
 struct core_marks;
 struct core_control_state;
@@ -87,6 +89,7 @@ struct core {
     struct arena turn; /* Emptied by the first core_step() after a core_flush(). */
     struct index *index;
     struct history *history;
+    struct core_memory *memory;          /* memory.c: what never reaches the store. */
     struct core_writes *writes;          /* writes.c: queue, stages in flight, transactions. */
     struct core_marks *marks;            /* marks.c: keys that controllers are to look at. */
     struct core_control_state *controls; /* controllers.c: what each controller remembers. */

@@ -6,6 +6,7 @@
  */
 #include "base/check.h"
 #include "controlplane/core/cluster.h"
+#include "controlplane/core/events.h"
 
 #include <stdio.h>
 
@@ -360,6 +361,34 @@ static enum reconcile forget(struct core *c, struct node_state *n)
     return deleted ? RECONCILE_DONE : RECONCILE_LATER;
 }
 
+static const Core__NodeCondition *ready_of(const Core__Node *node)
+{
+    for (size_t i = 0; node->status != NULL && i < node->status->n_conditions; i++)
+        if (str_is(str_of(node->status->conditions[i]->type), "Ready"))
+            return node->status->conditions[i];
+    return NULL;
+}
+
+static bool was_ready(const Core__Node *node)
+{
+    const Core__NodeCondition *ready = ready_of(node);
+    return ready != NULL && str_is(str_of(ready->status), "True");
+}
+
+static void tell_ready(struct core *c, const Core__Node *node)
+{
+    const Core__NodeCondition *ready = ready_of(node);
+    if (ready == NULL)
+        return;
+    events_tell(c, &(struct event_note){.api_version = "v1",
+                                        .kind = "Node",
+                                        .name = str_of(node->metadata->name),
+                                        .uid = str_of(node->metadata->uid),
+                                        .reason = was_ready(node) ? "NodeReady" : "NodeNotReady",
+                                        .warning = !was_ready(node),
+                                        .message = str_of(ready->message)});
+}
+
 static void write(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *hw,
                   struct cow_entry *e)
 {
@@ -368,9 +397,12 @@ static void write(struct core *c, struct node_state *n, const Baton__NodeHardwar
     uint64_t revision = e == NULL ? 0 : e->stamp;
     bool is_other = n->index == LEDGER_NODE_NONE || n->described != revision;
     n->described = revision;
+    bool ready = was_ready(node);
     describe(c, n, hw, e == NULL ? NULL : node);
     fill(c, n, hw, node);
     struct str after = typed_wrap(&c->turn, "v1", "Node", &node->base);
+    if (e == NULL || was_ready(node) != ready)
+        tell_ready(c, node);
     struct stage *s = stage_begin(c);
     put_hardware(c, n, s, hw);
     if (!str_eq(before, after))
@@ -425,14 +457,6 @@ void nodes_changed(struct core *c, const struct core_change *change)
 }
 
 /* ---- at start ---- */
-
-static bool was_ready(const Core__Node *node)
-{
-    for (size_t i = 0; node->status != NULL && i < node->status->n_conditions; i++)
-        if (str_is(str_of(node->status->conditions[i]->type), "Ready"))
-            return str_is(str_of(node->status->conditions[i]->status), "True");
-    return false;
-}
 
 static void load(struct core *c, struct cow_entry *e)
 {

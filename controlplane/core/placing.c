@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "controlplane/core/cluster.h"
+#include "controlplane/core/events.h"
 #include "scheduler/explain.h"
 
 #include <stdio.h>
@@ -250,6 +251,39 @@ static void say_waiting(struct core *c, struct candidate *w)
     }
 }
 
+/* The same words as the condition's. Waiting behind a gate is nothing that happened. */
+static void tell_waiting(struct core *c, const struct candidate *w)
+{
+    if (strcmp(w->reason, "Unschedulable") != 0)
+        return;
+    events_tell(c, &(struct event_note){.api_version = w->pod != NULL ? "v1" : "kubevirt.io/v1",
+                                        .kind = w->pod != NULL ? "Pod" : "VirtualMachineInstance",
+                                        .namespace = w->namespace,
+                                        .name = w->name,
+                                        .uid = w->uid,
+                                        .reason = "FailedScheduling",
+                                        .warning = true,
+                                        .message = str_of(w->why)});
+}
+
+/* The same words as the Placement's, when it is durable. */
+static void tell_placed(struct core *c, const struct held *h)
+{
+    struct cow_entry *e = events_wanted(c) ? core_find(c, str_of(h->key)) : NULL;
+    Baton__Placement *p =
+        e == NULL ? NULL : typed_open(&c->turn, &baton__placement__descriptor, blob_str(e->value));
+    if (p == NULL || p->spec == NULL || p->spec->workload == NULL || p->spec->decision == NULL)
+        return;
+    const Baton__WorkloadRef *ref = p->spec->workload;
+    events_tell(c, &(struct event_note){.api_version = h->is_machine ? "kubevirt.io/v1" : "v1",
+                                        .kind = h->is_machine ? "VirtualMachineInstance" : "Pod",
+                                        .namespace = str_of(ref->namespace_),
+                                        .name = str_of(ref->name),
+                                        .uid = str_of(ref->uid),
+                                        .reason = "Scheduled",
+                                        .message = str_of(p->spec->decision->reason)});
+}
+
 static bool have_status(struct core *c, struct candidate *w)
 {
     if (w->pod != NULL) {
@@ -278,6 +312,7 @@ static void settled(struct core *c, uint64_t hold, bool durable)
         return;
     if (durable) {
         ledger_commit(c->cluster->ledger, hold);
+        tell_placed(c, h);
         return;
     }
     map_remove(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold));
@@ -329,10 +364,13 @@ void placing_create(struct core *c, struct stage *s, struct draft *d)
     if (!have_status(c, &w))
         return;
     if (!is_foreign(&w)) {
-        if (!decide(c, &w))
+        if (!decide(c, &w)) {
             say_waiting(c, &w);
-        else if (!stage_placement(c, s, &w))
+            if (!d->request->dry_run)
+                tell_waiting(c, &w);
+        } else if (!stage_placement(c, s, &w)) {
             return;
+        }
     }
     struct str bytes = close_candidate(c, &w);
     if (bytes.at != NULL)
@@ -445,8 +483,10 @@ static enum reconcile retry(struct core *c, struct candidate *w)
         stage_end(s);
         return RECONCILE_LATER;
     }
-    if (!placed)
+    if (!placed) {
         say_waiting(c, w);
+        tell_waiting(c, w);
+    }
     struct str after = close_candidate(c, w);
     if (after.at == NULL)
         stage_refuse(s, WRITE_BUSY, "too much at once");

@@ -28,6 +28,8 @@ static bool may_write(struct stage *s, struct str key, struct cow_entry **out_be
 {
     struct core *c = s->core;
     CHECK(s->count < STAGE_WRITES_MAX);
+    CHECK(s->count == 0 || s->in_memory == memory_has(key)); /* One or the other. */
+    s->in_memory = memory_has(key);
     if (stage_is_refused(s))
         return false;
     if (core_is_busy(c, key)) {
@@ -40,13 +42,21 @@ static bool may_write(struct stage *s, struct str key, struct cow_entry **out_be
     return true;
 }
 
+/* Where the next number comes from. */
+static uint64_t *revisions(struct stage *s)
+{
+    return s->in_memory ? &s->core->memory->next_revision : &s->core->writes->next_revision;
+}
+
 void stage_put(struct stage *s, struct str key, struct str object, const struct meta_edit *edit)
 {
     struct cow_entry *before;
     struct blob *value;
-    uint64_t revision = s->dry_run ? 0 : s->core->writes->next_revision;
 
-    if (!may_write(s, key, &before) || !stage_encode(s, object, edit, revision, &value))
+    if (!may_write(s, key, &before))
+        return;
+    uint64_t revision = s->dry_run ? 0 : *revisions(s);
+    if (!stage_encode(s, object, edit, revision, &value))
         return;
     add_change(s, key, revision, value, before);
 }
@@ -55,10 +65,10 @@ void stage_remove(struct stage *s, struct str key)
 {
     struct cow_entry *before;
     struct blob *value;
-    uint64_t revision = s->dry_run ? 0 : s->core->writes->next_revision;
 
     if (!may_write(s, key, &before) || before == NULL)
         return;
+    uint64_t revision = s->dry_run ? 0 : *revisions(s);
     struct str object = blob_str(before->value);
     if (s->dry_run || !stage_encode(s, object, NULL, revision, &value)) {
         s->result = WRITE_OK; /* Even what does not decode can be deleted. */
@@ -100,7 +110,7 @@ static void add_change(struct stage *s, struct str key, uint64_t revision, struc
     struct stage_change *change = &s->at[s->count++];
 
     if (!s->dry_run)
-        s->core->writes->next_revision++;
+        ++*revisions(s);
     *change = (struct stage_change){.now = cow_entry_new(key, revision, value),
                                     .before = cow_entry_ref(before)};
     if (rule != NULL) {
@@ -140,6 +150,10 @@ bool stage_end(struct stage *s)
     CHECK(s->core->writes->open_stage == s);
     s->core->writes->open_stage = NULL;
     bool ok = !stage_is_refused(s);
+    if (ok && s->count > 0 && !s->dry_run && s->in_memory) {
+        memory_settle(s->core, s);
+        return true;
+    }
     if (ok && s->count > 0 && !s->dry_run) {
         commit_add(s->core, s);
         return true;

@@ -50,6 +50,7 @@ struct stage {
     struct blob *origin; /* NULL: none. */
     enum core_control control;
 
+    bool in_memory;          /* Its keys are: settled where it ends. */
     bool seen_new, seen_old; /* While in doubt: rows of the load that decide it. */
 };
 
@@ -126,7 +127,24 @@ void stage_free(struct stage *s);
 void stage_answer(struct stage *s, enum write_result result, struct str text);
 void stage_settle(struct stage *s, bool durable);
 
+/* memory.c */
+struct core_memory {
+    struct index *index;
+    struct history *history;
+    uint64_t next_revision, head;
+    bool moved; /* head moved since the last publication. */
+};
+
+struct core_memory *memory_new(void);
+void memory_free(struct core_memory *m);
+void memory_start(struct core *c); /* Revisions begin. */
+bool memory_has(struct str key);   /* The key's object lives here. */
+void memory_settle(struct core *c, struct stage *s);
+void memory_flush(struct core *c);
+
 /* commit.c */
+void commit_apply(struct core *c, struct cowtree *tree, struct history *h,
+                  const struct stage_change *change);
 bool commit_has_room(const struct core *c);
 void commit_add(struct core *c, struct stage *s);
 void commit_flush(struct core *c);

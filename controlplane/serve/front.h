@@ -30,6 +30,8 @@ struct front_shared {
     struct shell *shell;
     struct index *index;
     struct history *history;
+    struct index *memory_index; /* Of the kinds that core_in_memory() names. */
+    struct history *memory_history;
     const struct seal *seal;
     const struct authority *authority;
     const struct tls_config *tls;

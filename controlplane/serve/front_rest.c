@@ -228,12 +228,14 @@ struct wall rest_wall(const struct rest_request *r)
 
 struct index *rest_index(const struct rest_request *r)
 {
-    return r->front->shared->index;
+    const struct front_shared *shared = r->front->shared;
+    return core_in_memory(r->at.group, r->at.resource) ? shared->memory_index : shared->index;
 }
 
 struct history *rest_history(const struct rest_request *r)
 {
-    return r->front->shared->history;
+    const struct front_shared *shared = r->front->shared;
+    return core_in_memory(r->at.group, r->at.resource) ? shared->memory_history : shared->history;
 }
 
 uint64_t rest_random(struct rest_request *r)

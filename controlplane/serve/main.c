@@ -135,6 +135,8 @@ static enum err_code open_fronts(struct batond *b, struct err *e)
     b->shared = (struct front_shared){.shell = b->shell,
                                       .index = core_index(shell_core(b->shell)),
                                       .history = core_history(shell_core(b->shell)),
+                                      .memory_index = core_memory_index(shell_core(b->shell)),
+                                      .memory_history = core_memory_history(shell_core(b->shell)),
                                       .seal = b->seal,
                                       .authority = &b->authority,
                                       .tls = b->tls,

@@ -201,6 +201,7 @@ void agent_give(struct agent *a, struct workload *w)
 {
     slots_give(&a->slots, w->slot);
     a->workloads[w->slot.slot] = NULL;
+    workload_forget_happenings(w, INT64_MAX);
     arena_free(&w->arena);
     mem_free(w->instances);
     mem_free(w);

@@ -102,6 +102,13 @@ void workload_done(struct agent *a, struct agent_turn *t, struct workload *w,
                    const struct agent_event *ev);
 void workload_catchup(struct agent *a, struct agent_turn *t, struct workload *w);
 void workload_say(struct agent_turn *t, struct workload *w); /* Report it, soon. */
+
+/* happening.c: news for people; goes up with the next report. n: an instance or WORKLOAD_ITSELF. With too
+ * many the oldest is forgotten. */
+void workload_happened(struct agent_turn *t, struct workload *w, uint32_t n, const char *reason,
+                       bool warning, const char *fmt, ...) PRINTF(6, 7);
+void workload_tell_happenings(struct agent_turn *t, struct workload *w, Agent__WorkloadStatus *s);
+void workload_forget_happenings(struct workload *w, int64_t up_to_ns);
 struct instant workload_deadline(const struct workload *w);
 struct str workload_name(const struct workload *w);
 struct str workload_namespace(const struct workload *w);

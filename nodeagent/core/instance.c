@@ -7,6 +7,7 @@
 static const struct span BACKOFF_FIRST = SPAN_S(10), BACKOFF_MAX = SPAN_S(300);
 static const struct span FORGIVEN_AFTER = SPAN_S(600); /* Kubernetes: MaxContainerBackOff x 2. */
 static const struct span RETRY = SPAN_S(1);            /* Of destroy and of set_cpus. */
+static const struct span PULL_IS_LONG = SPAN_S(1);     /* From here on people are told of it. */
 
 #define S(name, to) [INSTANCE_##name] = {#name, to},
 #define TO(name) (1u << INSTANCE_##name)
@@ -37,11 +38,25 @@ static struct agent_effect *ask(struct agent *a, struct agent_turn *t, struct wo
     return fx;
 }
 
+static void happened(struct agent_turn *t, struct workload *w, const struct instance *i,
+                     const char *reason, const char *text)
+{
+    uint32_t n = (uint32_t)(i - w->instances);
+    const char *what = w->pod != NULL ? "container" : "machine";
+    workload_happened(t, w, n, reason, false, "%s %s %s", text, what,
+                      w->pod != NULL ? i->name : w->machine->metadata->name);
+}
+
+/* What the status says, is said as an Event, too. */
 static void trouble(struct agent_turn *t, struct workload *w, struct instance *i,
                     const char *reason, const char *text)
 {
     i->trouble = reason;
     snprintf(i->text, sizeof i->text, "%s", text == NULL ? "" : text);
+    if (reason != NULL)
+        workload_happened(t, w, (uint32_t)(i - w->instances),
+                          str_ends(str_of(reason), STR("BackOff")) ? "BackOff" : "Failed", true,
+                          "%s", i->text);
     workload_say(t, w);
 }
 
@@ -90,6 +105,7 @@ static void create(struct agent *a, struct agent_turn *t, struct workload *w, ui
         back_off(t, w, i, false);
         return;
     }
+    i->retry_at = (struct instant){0};
     i->helper = spec->cpu.pool;
     i->cpus = spec->cpu.cpus;
     ask(a, t, w, n, FX_CREATE)->spec = spec;
@@ -103,6 +119,8 @@ static void image_next(struct agent *a, struct agent_turn *t, struct workload *w
     struct agent_fx_image image = {0};
     if (i->state != INSTANCE_IMAGE)
         move(t, w, i, INSTANCE_IMAGE);
+    i->image_asked = t->now;
+    i->retry_at = instant_add(t->now, PULL_IS_LONG);
     if (w->kind->image(t, w, n, i->image_next, &image))
         ask(a, t, w, n, FX_IMAGE)->image = image;
     else
@@ -118,10 +136,35 @@ static void destroy(struct agent *a, struct agent_turn *t, struct workload *w, u
         move(t, w, i, INSTANCE_CLEARING);
 }
 
+static struct str image_name(struct agent_turn *t, const struct workload *w, uint32_t n)
+{
+    struct agent_fx_image image = {0};
+    (void)w->kind->image(t, w, n, w->instances[n].image_next, &image);
+    return image.reference;
+}
+
+static void pulled(struct agent_turn *t, struct workload *w, uint32_t n)
+{
+    struct str name = image_name(t, w, n);
+    workload_happened(t, w, n, "Pulled", false, "Image \"" STR_FMT "\" is ready after %lld ms",
+                      STR_ARG(name),
+                      (long long)(instant_sub(t->now, w->instances[n].image_asked).ns / 1000000));
+}
+
+/* Most are there already, and nobody wants to read of it. */
+static void pulling(struct agent_turn *t, struct workload *w, uint32_t n)
+{
+    struct str name = image_name(t, w, n);
+    w->instances[n].retry_at = (struct instant){0};
+    workload_happened(t, w, n, "Pulling", false, "Pulling image \"" STR_FMT "\"", STR_ARG(name));
+    workload_say(t, w);
+}
+
 static void image_done(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
                        const struct agent_host_done *done)
 {
     struct instance *i = &w->instances[n];
+    i->retry_at = (struct instant){0};
     if (w->unwanted || w->ended) {
         move(t, w, i, INSTANCE_ENDED);
         return;
@@ -133,6 +176,7 @@ static void image_done(struct agent *a, struct agent_turn *t, struct workload *w
     }
     if (i->image_next == 0)
         snprintf(i->image_id, sizeof i->image_id, STR_FMT, STR_ARG(done->image.id));
+    pulled(t, w, n);
     i->image_next++;
     image_next(a, t, w, n, &done->image);
 }
@@ -215,6 +259,7 @@ static void started(struct agent *a, struct agent_turn *t, struct workload *w, s
     i->running_since = t->now;
     i->trouble = NULL;
     move(t, w, i, INSTANCE_RUNNING);
+    happened(t, w, i, "Started", "Started");
     workload_say(t, w);
     note(a, t, w);
 }
@@ -259,6 +304,7 @@ static void done(struct agent *a, struct agent_turn *t, struct workload *w, uint
         } else if (w->unwanted || w->ended) {
             destroy(a, t, w, n);
         } else {
+            happened(t, w, i, "Created", "Created");
             ask(a, t, w, n, FX_START);
             move(t, w, i, INSTANCE_STARTING);
         }
@@ -321,8 +367,10 @@ void instance_stop(struct agent *a, struct agent_turn *t, struct workload *w, ui
         i->retry_at = (struct instant){0};
         move(t, w, i, INSTANCE_ENDED);
     } else if (i->state == INSTANCE_RUNNING && grace.ns <= 0) {
+        happened(t, w, i, "Killing", "Killing");
         kill(a, t, w, n);
     } else if (i->state == INSTANCE_RUNNING) {
+        happened(t, w, i, "Killing", "Stopping");
         ask(a, t, w, n, FX_STOP);
         i->kill_at = kill_at;
         move(t, w, i, INSTANCE_STOPPING);
@@ -339,6 +387,8 @@ void instance_tick(struct agent *a, struct agent_turn *t, struct workload *w, ui
         begin(a, t, w, n);
     else if (i->state == INSTANCE_BACKOFF && go && instant_due(i->retry_at, t->now))
         begin(a, t, w, n);
+    else if (i->state == INSTANCE_IMAGE && instant_due(i->retry_at, t->now))
+        pulling(t, w, n);
     else if (i->state == INSTANCE_STOPPING && instant_due(i->kill_at, t->now))
         kill(a, t, w, n);
     else if (i->op == 0 && instant_due(i->retry_at, t->now) && i->state == INSTANCE_KILLING)

@@ -70,9 +70,11 @@ struct instance {
 
     uint32_t image_next; /* Images that are there. */
     char image_id[INSTANCE_IMAGE_ID_MAX];
-    struct instant retry_at; /* BACKOFF; CLEARING and SAVING after a failure. */
-    struct instant kill_at;  /* STOPPING. */
-    struct span backoff;     /* Of the last failure; 0: none yet. */
+    struct instant image_asked;
+    struct instant
+        retry_at; /* BACKOFF; IMAGE: when to tell of it; CLEARING, SAVING after a failure. */
+    struct instant kill_at; /* STOPPING. */
+    struct span backoff;    /* Of the last failure; 0: none yet. */
     struct instant running_since;
     struct wall started;
     int32_t pid;

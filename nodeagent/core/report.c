@@ -211,6 +211,7 @@ static void send(struct agent_turn *t, struct workload *w)
     w->report_at = instant_add(t->now, REPEAT);
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_WORKLOAD_STATUS;
     m.workload_status = status_of(t, w, false);
+    workload_tell_happenings(t, w, m.workload_status);
     session_send(t, &m);
 }
 
@@ -248,6 +249,7 @@ void report_acked(struct agent *a, struct agent_turn *t, const Agent__StatusAck 
     if (w == NULL || ack->sequence != w->sequence)
         return;
     w->acked = ack->sequence;
+    workload_forget_happenings(w, w->told_ns);
     if (w->state == WORKLOAD_GONE && !w->dirty)
         agent_give(a, w);
 }

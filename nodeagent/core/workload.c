@@ -59,6 +59,7 @@ static void trouble(struct agent_turn *t, struct workload *w, const char *reason
 {
     w->reason = reason;
     snprintf(w->text, sizeof w->text, "%s", text == NULL ? "" : text);
+    workload_happened(t, w, WORKLOAD_ITSELF, reason, true, "%s", w->text);
     workload_say(t, w);
 }
 

@@ -46,7 +46,18 @@ enum workload_state { WORKLOAD_STATES(S, TO) WORKLOAD__COUNT };
 
 extern const struct sm_state workload_states[WORKLOAD__COUNT];
 
-enum { WORKLOAD_UID_MAX = 64, WORKLOAD_PATH_MAX = 256 };
+enum { WORKLOAD_UID_MAX = 64, WORKLOAD_PATH_MAX = 256, WORKLOAD_HAPPENINGS_MAX = 24 };
+
+/* What people read as an Event; kept until a report with it was acknowledged. */
+struct happening {
+    int64_t at_ns;
+    const char *reason; /* A constant. */
+    char *message;      /* Allocated. */
+    uint32_t instance;  /* WORKLOAD_ITSELF: the whole. */
+    bool warning;
+};
+
+enum { WORKLOAD_ITSELF = UINT16_MAX };
 
 struct workload {
     enum workload_state state;
@@ -84,6 +95,10 @@ struct workload {
     bool dirty;                 /* Something changed since the last report. */
     struct instant report_from; /* When dirty began. */
     struct instant report_at;   /* When to repeat it. */
+
+    struct happening happenings[WORKLOAD_HAPPENINGS_MAX]; /* Oldest first. */
+    uint32_t happenings_count;
+    int64_t happened_ns, told_ns; /* The latest; the latest that was sent. */
 };
 
 struct agent_turn;

@@ -77,6 +77,7 @@ check "create a Guaranteed pod of one CPU" k create -f "$work/one.yaml"
 check_says "it waits, with the reason" "0 of 1 nodes fit: exclusive cores: 1 wanted, 0 free" \
     k get pod one -o 'jsonpath={.status.conditions[?(@.type=="PodScheduled")].message}'
 check_says "baton why says the same" "exclusive cores: 1 wanted, 0 free" "$baton" why pod/one
+check_says "and so does its Event" "FailedScheduling" k describe pod one
 check "delete the VMI" k delete vmi hello --wait=true --timeout=60s
 check "the pod runs now" k wait pod/one --for=jsonpath='{.status.phase}'=Running --timeout=30s
 one_cpus=$(k get placement pods.one -o 'jsonpath={.spec.exclusive.cpus}' | tr -d '[]')
@@ -114,6 +115,9 @@ for kubectl in $(kubectls); do
     check_says "kubectl $version get -o yaml" "nodeName:" k get pod "$name" -o yaml
     check_says "kubectl $version get -o json" '"podIP":' k get pod "$name" -o json
     check_says "kubectl $version describe" "Container ID" k describe pod "$name"
+    check_says "kubectl $version describe: what happened" "Started container main" \
+        k describe pod "$name"
+    check_says "kubectl $version get events" "Scheduled" k get events --field-selector "involvedObject.name=$name"
     check_says "kubectl $version patch" "patched" k patch pod "$name" -p '{"metadata":{"annotations":{"a":"b"}}}'
     check_says "kubectl $version label" "labeled" k label pod "$name" more=yes
     printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata: {a: b}\n' "$name" >"$work/cm.yaml"

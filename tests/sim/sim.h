@@ -104,6 +104,9 @@ void sim_cut(struct sim *s, uint32_t node, bool cut); /* No way there or back un
 /* ---- what stories ask ---- */
 
 struct str sim_field(struct sim *s, const char *kind, const char *name, const char *path);
+/* The Events about an object by when they were written last: "Normal Started x1 spec.containers{a}: text"
+ * a line. The simulator's, until the next call. */
+const char *sim_events(struct sim *s, const char *name);
 bool sim_is_quiet(struct sim *s); /* No report, write or packet is on its way. */
 
 /* ---- the network (sim_net.c) ---- */

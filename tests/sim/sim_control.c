@@ -11,6 +11,7 @@
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 struct sim_control {
     struct core *core;
@@ -358,6 +359,35 @@ struct str sim_field(struct sim *s, const char *kind, const char *name, const ch
                  ? json_at(at, (uint32_t)number)
                  : json_find(at, part);
     return at == NULL ? STR("") : at->text;
+}
+
+static int by_stamp(const void *a, const void *b)
+{
+    const struct cow_entry *const *x = a, *const *y = b;
+    return ((*x)->stamp > (*y)->stamp) - ((*x)->stamp < (*y)->stamp);
+}
+
+const char *sim_events(struct sim *s, const char *name)
+{
+    struct sim_control *k = s->control;
+    struct cow_entry *at[64], *e;
+    struct index_range r;
+    uint32_t count = 0;
+    arena_free(&k->scratch);
+    core_range(k->core, &r, arena_printf(&k->scratch, "/events/default/%s.", name));
+    while ((e = index_range_next(&r)) != NULL && count < COUNT_OF(at))
+        at[count++] = e;
+    qsort(at, count, sizeof *at, by_stamp);
+    struct str all = STR("");
+    for (uint32_t i = 0; i < count; i++) {
+        Core__Event *ev = typed_open(&k->scratch, &core__event__descriptor, blob_str(at[i]->value));
+        CHECK(ev != NULL);
+        const char *path = ev->involved_object->field_path;
+        all = arena_printf(&k->scratch, STR_FMT "%s %s x%d%s%s: %s\n", STR_ARG(all), ev->type,
+                           ev->reason, ev->count, path == NULL ? "" : " ", path == NULL ? "" : path,
+                           ev->message);
+    }
+    return all.at;
 }
 
 bool sim_is_quiet(struct sim *s)

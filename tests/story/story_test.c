@@ -443,3 +443,48 @@ TEST(story, a_pod_nobody_understands)
                 "[  16002ms] api pod odd deleted\n");
     sim_free(s);
 }
+
+static void events_are(struct sim *s, const char *name, const char *expected)
+{
+    const char *have = sim_events(s, name);
+    if (strcmp(have, expected) != 0)
+        fprintf(stderr, "events of %s:\n%s", name, have);
+    cr_expect(strcmp(have, expected) == 0, "the events are others");
+}
+
+/* What people read with `kubectl describe`; none of it costs a durable write. */
+TEST(story, events)
+{
+    struct sim *s = story_new(1, 2);
+    story_pod(s, "bad", "", "OnFailure", "[\"exit\",\"3\"]");
+    story_pod(s, "big", "7", "Always", "");
+    sim_run(s, SPAN_S(60));
+    events_are(s, "bad",
+               "Normal Scheduled x1: n0: the node with least left over\n"
+               "Normal Pulled x4 spec.containers{a}: Image \"x\" is ready after 20 ms\n"
+               "Normal Started x4 spec.containers{a}: Started container a\n"
+               "Normal Created x4 spec.containers{a}: Created container a\n"
+               "Warning BackOff x3 spec.containers{a}: waiting before the next restart\n");
+    events_are(s, "big",
+               "Warning FailedScheduling x2: 0 of 1 nodes fit: exclusive cores: 7 wanted, 1 free; "
+               "no node could hold it even if it were empty\n");
+    sim_delete(s, "Pod", "big", -1);
+    story_pod(s, "web", "", "Always", "");
+    sim_run(s, SPAN_S(5));
+    sim_delete(s, "Pod", "web", -1);
+    sim_run(s, SPAN_S(5));
+    events_are(s, "web",
+               "Normal Scheduled x1: n0: the node with least left over\n"
+               "Normal Pulled x1 spec.containers{a}: Image \"x\" is ready after 20 ms\n"
+               "Normal Created x1 spec.containers{a}: Created container a\n"
+               "Normal Started x1 spec.containers{a}: Started container a\n"
+               "Normal Killing x1 spec.containers{a}: Stopping container a\n");
+    sim_cut(s, 0, true);
+    sim_run(s, SPAN_S(30));
+    sim_cut(s, 0, false);
+    sim_run(s, SPAN_S(30));
+    events_are(s, "n0",
+               "Warning NodeNotReady x1: the node agent stopped renewing its lease\n"
+               "Normal NodeReady x2: the node agent renews its lease\n");
+    sim_free(s);
+}

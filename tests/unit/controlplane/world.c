@@ -21,19 +21,24 @@ static void on_store(void *state, const struct store_event *ev)
     core_step(w->core, &e);
 }
 
-struct world *world_on(struct store_mem_disk *disk, uint64_t seed)
+static struct world *begin(struct store_mem_disk *disk, uint64_t seed, struct wall wall)
 {
     struct world *w = calloc(1, sizeof *w);
     struct store_sink sink = {on_store, w};
     w->disk = disk;
     w->now = (struct instant){1000};
-    w->wall = (struct wall){1700000000LL * 1000000000};
+    w->wall = wall;
     w->store = store_mem_open(disk, seed, &sink);
     w->core = core_new(&(struct core_config){.seed = seed, .ca_bundle = STR("PEM")});
     buf_init(&w->story, 1 << 20);
     struct core_event started = {.type = EV_STARTED, .now = w->now, .wall = w->wall};
     core_step(w->core, &started);
     return w;
+}
+
+struct world *world_on(struct store_mem_disk *disk, uint64_t seed)
+{
+    return begin(disk, seed, (struct wall){1700000000LL * 1000000000});
 }
 
 struct world *world_new(void)
@@ -63,8 +68,9 @@ void world_free(struct world *w)
 struct world *world_crash(struct world *w)
 {
     struct store_mem_disk *disk = w->disk;
+    struct wall wall = w->wall;
     stop(w);
-    return world_on(disk, store_mem_disk_head(disk) + 2);
+    return begin(disk, store_mem_disk_head(disk) + 2, wall);
 }
 
 static void perform_reply(struct world *w, const struct core_effect *fx)

@@ -52,6 +52,8 @@ void whole_open(struct whole *w)
     w->shared = (struct front_shared){.shell = w->shell,
                                       .index = core_index(shell_core(w->shell)),
                                       .history = core_history(shell_core(w->shell)),
+                                      .memory_index = core_memory_index(shell_core(w->shell)),
+                                      .memory_history = core_memory_history(shell_core(w->shell)),
                                       .seal = w->seal,
                                       .authority = &w->authority,
                                       .tls = w->tls,
