@@ -34,6 +34,12 @@ static bool has_hierarchy(const struct cgroup_tree *t, uint32_t c)
     return t->layout.mount[c][0] != '\0' && !(t->layout.unified && c > 0);
 }
 
+/* Do we make groups there? Those of the devices hierarchy are runc's. */
+static bool is_ours(const struct cgroup_tree *t, uint32_t c)
+{
+    return has_hierarchy(t, c) && c != CGROUP_DEVICES;
+}
+
 static const char *mount_of(const struct cgroup_tree *t, uint32_t c)
 {
     return t->layout.mount[t->layout.unified ? 0 : c];
@@ -185,7 +191,7 @@ enum err_code cgroup_open(const struct cgroup_layout *layout, struct str parent,
     t->layout = *layout;
     memcpy(t->parent, parent.at, parent.len);
     for (uint32_t c = 0; c < CGROUP__COUNT; c++) {
-        if (!has_hierarchy(t, c))
+        if (!is_ours(t, c))
             continue;
         enum err_code code = open_hierarchy(t, c, e);
         if (code != ERR_OK) {
@@ -296,7 +302,7 @@ enum err_code cgroup_make(struct cgroup_tree *t, struct str id, const struct cgr
         return err_set(e, ERR_INVALID, STR_FMT ": exclusive without cpus", STR_ARG(id));
     for (uint32_t c = 0; c < CGROUP__COUNT; c++) {
         bool pools = !t->layout.unified && c == CGROUP_CPUSET && !l->exclusive;
-        if (!has_hierarchy(t, c) || pools)
+        if (!is_ours(t, c) || pools)
             continue;
         enum err_code code = make_in_hierarchy(t, c, id, l, e);
         if (code != ERR_OK)
@@ -314,7 +320,7 @@ enum err_code cgroup_procs_files(struct cgroup_tree *t, struct str id, struct bu
     if (code != ERR_OK)
         return code;
     for (uint32_t c = 0; c < CGROUP__COUNT; c++) {
-        if (!has_hierarchy(t, c))
+        if (!is_ours(t, c))
             continue;
         group_path(t, c, id, in_pool, path);
         buf_printf(out, "%s/%s\n", path, t->layout.unified ? "cgroup.procs" : "tasks");
@@ -328,12 +334,21 @@ enum err_code cgroup_join(struct cgroup_tree *t, struct str id, int32_t pid, str
     bool in_pool;
     enum err_code code = find_group(t, id, &in_pool, e);
     for (uint32_t c = 0; c < CGROUP__COUNT && code == ERR_OK; c++) {
-        if (!has_hierarchy(t, c))
+        if (!is_ours(t, c))
             continue;
         group_path(t, c, id, in_pool, path);
         code = write_pid(path, pid, e);
     }
     return code;
+}
+
+enum err_code cgroup_path(struct cgroup_tree *t, struct str id, struct buf *out, struct err *e)
+{
+    bool in_pool;
+    enum err_code code = find_group(t, id, &in_pool, e);
+    if (code == ERR_OK)
+        buf_printf(out, "/%s/%s" STR_FMT, t->parent, in_pool ? "pool/" : "", STR_ARG(id));
+    return code != ERR_OK ? code : buf_status(out, e);
 }
 
 enum err_code cgroup_set_weight(struct cgroup_tree *t, struct str id, uint32_t milli, struct err *e)

@@ -15,8 +15,8 @@
  *
  *        A leaf has the whole instance's name and no level for the pod: its weight among all others
  *        is then what it asked for, and creating it costs one mkdir per hierarchy.
- * WHY    We make the group and the runtime's command is started inside it. crun and runc never touch
- *        cgroups: every write is ours to read back, and a third of `crun run` is saved.
+ * WHY    We make the group and the runtime's command is started inside it. crun never touches cgroups,
+ *        runc none of these: every write is ours to read back, and a third of `crun run` is saved.
  * OWNS   cgroup_open() allocates, cgroup_close() frees and leaves the groups in place: they outlive
  *        the agent.
  * ASYNC  Every call is a few small file operations (tens of microseconds) and never waits. What the
@@ -37,6 +37,7 @@ enum {
     CGROUP_PATH_MAX = 512,
     CGROUP_NAME_MAX = 200, /* Of the cluster's parent; of an instance RUNTIME_ID_MAX. */
     CGROUP_KILL_ROUNDS_MAX = 16,
+    CGROUP_V1_MAX = 20,      /* Linux has 14 controllers, and hierarchies without one are named. */
     CGROUP_PIDS_MAX = 65536, /* Processes of one group we are willing to read. */
 };
 
@@ -46,6 +47,7 @@ enum cgroup_controller {
     CGROUP_MEMORY,
     CGROUP_PIDS,
     CGROUP_CPUACCT, /* v1 only, and only where it is mounted apart from cpu. */
+    CGROUP_DEVICES, /* v1 only. Groups here are made by runc; we kill and remove them, no more. */
     CGROUP__COUNT
 };
 
@@ -54,6 +56,8 @@ struct cgroup_layout {
     bool unified;                 /* v2 holds the controllers. */
     char beside[CGROUP_PATH_MAX]; /* Hybrid: where v2 is mounted beside v1; empty: nowhere. */
     char mount[CGROUP__COUNT][CGROUP_PATH_MAX]; /* Empty: not a hierarchy of its own. */
+    char v1[CGROUP_V1_MAX][CGROUP_PATH_MAX];    /* Every v1 mount there is. */
+    uint32_t v1_count;
 };
 
 /* From the text of /proc/self/mountinfo and, for v2, of cgroup.controllers of the v2 mount. Pure.
@@ -108,6 +112,10 @@ MUST_USE enum err_code cgroup_make(struct cgroup_tree *t, struct str id,
 MUST_USE enum err_code cgroup_procs_files(struct cgroup_tree *t, struct str id, struct buf *out,
                                           struct err *e);
 MUST_USE enum err_code cgroup_join(struct cgroup_tree *t, struct str id, int32_t pid,
+                                   struct err *e);
+
+/* id's group as a path below the hierarchy's root, "/baton-CLUSTER/pool/ID": OCI's cgroupsPath. */
+MUST_USE enum err_code cgroup_path(struct cgroup_tree *t, struct str id, struct buf *out,
                                    struct err *e);
 
 /* The weight alone, as limits.weight_milli. */

@@ -89,6 +89,7 @@ enum err_code cgroup__write_limits(const struct cgroup_tree *t, uint32_t c, cons
                          STR("max"), e);
     case CGROUP_CPUSET:
     case CGROUP_CPUACCT:
+    case CGROUP_DEVICES:
     case CGROUP__COUNT:
         break;
     }

@@ -6,8 +6,8 @@
 
 enum { MOUNTINFO_MAX = 1 << 20, FIELDS_MAX = 32 };
 
-static const char *const controllers[CGROUP__COUNT] = {"cpuset", "cpu", "memory", "pids",
-                                                       "cpuacct"};
+static const char *const controllers[CGROUP__COUNT] = {"cpuset", "cpu",     "memory",
+                                                       "pids",   "cpuacct", "devices"};
 
 struct mount_line {
     struct str point, type, options;
@@ -66,6 +66,8 @@ enum err_code cgroup_layout_parse(struct str mountinfo, struct str v2_controller
             continue;
         if (str_is(m.type, "cgroup2"))
             copy_point(v2, m.point);
+        if (str_is(m.type, "cgroup") && l.v1_count < CGROUP_V1_MAX)
+            copy_point(l.v1[l.v1_count++], m.point);
         for (uint32_t c = 0; c < CGROUP__COUNT && str_is(m.type, "cgroup"); c++)
             if (has_word(m.options, ',', controllers[c]))
                 copy_point(l.mount[c], m.point);

@@ -156,6 +156,8 @@ void oci_config_print(struct buf *out, const struct runtime_spec *spec, const st
     if (host->cgroups_path.len > 0) {
         buf_add(out, STR(",\"cgroupsPath\":"));
         json_print_string(out, host->cgroups_path);
+        if (c->privileged) /* runc adds "no devices but these few" of its own otherwise. */
+            buf_add(out, STR(",\"resources\":{\"devices\":[{\"allow\":true,\"access\":\"rwm\"}]}"));
     }
     if (!c->privileged) {
         buf_add(out, str_of(masked));

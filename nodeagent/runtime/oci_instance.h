@@ -59,6 +59,7 @@ struct oci {
     struct loop_client client;
     struct cgroup_tree *cgroups;
     char command[OCI_PATH_MAX], shim[OCI_PATH_MAX], state[OCI_PATH_MAX];
+    bool is_runc;
     struct oci_host host;
     int64_t pids_max;
     struct slots slots;

@@ -106,7 +106,10 @@ static enum err_code find_command(struct str wanted, char out[OCI_PATH_MAX], str
                                           "/usr/local/sbin"};
     static const char *const names[] = {"crun", "runc"};
 
-    if (wanted.len > 0 && wanted.len < OCI_PATH_MAX) {
+    if (wanted.len > 0 && (wanted.len >= OCI_PATH_MAX || wanted.at[0] != '/'))
+        return err_set(e, ERR_INVALID, "the OCI runtime " STR_FMT " is not an absolute path",
+                       STR_ARG(wanted));
+    if (wanted.len > 0) {
         snprintf(out, OCI_PATH_MAX, STR_FMT, STR_ARG(wanted));
         return access(out, X_OK) == 0 ? ERR_OK : err_set(e, ERR_NOT_FOUND, "%s: %m", out);
     }
@@ -157,6 +160,7 @@ enum err_code runtime_oci_open(struct loop *l, const struct runtime_oci_options 
         mem_free(o);
         return code;
     }
+    o->is_runc = strncmp(strrchr(o->command, '/') + 1, "runc", 4) == 0;
     snprintf(o->shim, sizeof o->shim, STR_FMT, STR_ARG(opt->shim));
     snprintf(o->state, sizeof o->state, STR_FMT, STR_ARG(opt->state));
     o->runtime = (struct runtime){&oci__ops, sink};

@@ -23,8 +23,9 @@ struct oci_record {
     uint32_t weight_milli; /* Set once it runs: see START_WEIGHT_MILLI. */
 };
 
+/* hides, cgroup_files: a path a line. */
 void oci_conf_print(struct buf *out, const struct runtime_spec *spec, const char *command,
-                    const char *hide, struct str cgroup_files, const struct oci_record *record);
+                    struct str hides, struct str cgroup_files, const struct oci_record *record);
 MUST_USE enum err_code oci_conf_parse(struct str text, struct oci_record *out);
 
 struct oci_shim {

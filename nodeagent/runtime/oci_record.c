@@ -5,21 +5,25 @@
 #include <signal.h>
 #include <string.h>
 
+static void lines(struct buf *out, const char *key, struct str values)
+{
+    struct str one;
+    while (str_split(&values, '\n', &one))
+        if (one.len > 0)
+            buf_printf(out, "%s=" STR_FMT "\n", key, STR_ARG(one));
+}
+
 void oci_conf_print(struct buf *out, const struct runtime_spec *spec, const char *command,
-                    const char *hide, struct str cgroup_files, const struct oci_record *record)
+                    struct str hides, struct str cgroup_files, const struct oci_record *record)
 {
     const struct runtime_container *c = &spec->container;
-    struct str file;
 
     buf_printf(out, "runtime=%s\nid=" STR_FMT "\nlog=" STR_FMT "\nlog_max=%llu\nlog_files=%u\n",
                command, STR_ARG(spec->id), STR_ARG(c->log_path),
                (unsigned long long)c->log_max_bytes, c->log_files);
     buf_printf(out, "tty=%d\nstdin=%d\n", c->tty, c->stdin_open);
-    if (hide != NULL)
-        buf_printf(out, "hide=%s\n", hide);
-    while (str_split(&cgroup_files, '\n', &file))
-        if (file.len > 0)
-            buf_printf(out, "cgroup=" STR_FMT "\n", STR_ARG(file));
+    lines(out, "hide", hides);
+    lines(out, "cgroup", cgroup_files);
     buf_printf(out, "exclusive=%d\nstop=%d\nweight=%u\ncpus=", record->exclusive,
                record->stop_signal, record->weight_milli);
     cpuset_print(&record->cpus, out);

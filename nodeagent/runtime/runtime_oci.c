@@ -48,33 +48,56 @@ static struct cgroup_limits limits_of(const struct oci *o, const struct runtime_
 static enum err_code write_config(struct oci *o, const struct instance *i,
                                   const struct runtime_spec *spec, struct err *e)
 {
-    struct buf text;
+    struct oci_host host = o->host;
+    struct buf text, group;
+    enum err_code code = ERR_OK;
+
     buf_init(&text, OCI_CONFIG_MAX);
-    oci_config_print(&text, spec, &o->host);
-    enum err_code code = buf_status(&text, e);
+    buf_init(&group, OCI_PATH_MAX);
+    if (o->is_runc)
+        code = cgroup_path(o->cgroups, spec->id, &group, e);
+    host.cgroups_path = buf_str(&group);
+    oci_config_print(&text, spec, &host);
+    if (code == ERR_OK)
+        code = buf_status(&text, e);
     if (code == ERR_OK)
         code = put(i, "config.json", buf_str(&text), e);
+    buf_free(&group);
     buf_free(&text);
     return code;
+}
+
+/* What the runtime's command must not see of the hierarchies. crun refuses a host that has v2 beside v1
+ * and is told to leave groups alone; runc cannot be told, and shall find no v1 hierarchy but devices,
+ * without which it refuses to run: docs/decisions/0071. */
+static void print_hides(const struct oci *o, struct buf *out)
+{
+    const struct cgroup_layout *l = cgroup_layout(o->cgroups);
+    if (l->beside[0] != '\0')
+        buf_printf(out, "%s\n", l->beside);
+    for (uint32_t i = 0; o->is_runc && !l->unified && i < l->v1_count; i++)
+        if (strcmp(l->v1[i], l->mount[CGROUP_DEVICES]) != 0)
+            buf_printf(out, "%s\n", l->v1[i]);
 }
 
 static enum err_code write_conf(struct oci *o, const struct instance *i,
                                 const struct runtime_spec *spec, struct err *e)
 {
-    const struct cgroup_layout *layout = cgroup_layout(o->cgroups);
-    const char *hide = layout->beside[0] == '\0' ? NULL : layout->beside;
-    struct buf files, text;
+    struct buf files, hides, text;
 
     buf_init(&files, OCI_RECORD_MAX);
+    buf_init(&hides, OCI_RECORD_MAX);
+    print_hides(o, &hides);
     buf_init(&text, OCI_RECORD_MAX);
     enum err_code code = cgroup_procs_files(o->cgroups, spec->id, &files, e);
     if (code == ERR_OK) {
-        oci_conf_print(&text, spec, o->command, hide, buf_str(&files), &i->record);
+        oci_conf_print(&text, spec, o->command, buf_str(&hides), buf_str(&files), &i->record);
         code = buf_status(&text, e);
     }
     if (code == ERR_OK)
         code = put(i, "shim.conf", buf_str(&text), e);
     buf_free(&text);
+    buf_free(&hides);
     buf_free(&files);
     return code;
 }

@@ -44,8 +44,8 @@ static void enter_cgroups(const struct shim_conf *conf)
     }
 }
 
-/* crun refuses a host whose v2 hierarchy has controllers beside v1's. It gets a mount namespace
- * where that hierarchy is not; the container's own mounts were made outside, in the host's. */
+/* The runtime's command gets a mount namespace where some cgroup hierarchies are not (which, and why:
+ * print_hides() in runtime_oci.c); the container's own mounts were made outside, in the host's. */
 static void hide_mounts(const struct shim_conf *conf)
 {
     if (conf->hides_count == 0)

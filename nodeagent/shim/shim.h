@@ -30,7 +30,7 @@
 enum {
     SHIM_PATH_MAX = 4096,
     SHIM_CGROUPS_MAX = 8,
-    SHIM_HIDES_MAX = 8,
+    SHIM_HIDES_MAX = 24,
     SHIM_CONF_MAX = 32 << 10,
     SHIM_LINE_MAX = 16 << 10, /* Longer ones are cut into partial entries (tag P). */
 };

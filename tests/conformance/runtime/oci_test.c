@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The real thing: crun, the shim, this machine's cgroups. Needs root; without it, or without crun, it
+/* The real thing: crun and runc, the shim, this machine's cgroups. Needs root; without it, or without crun, it
  * says so and passes. */
 #include "base/capability.h"
 #include "io/clock.h"
@@ -24,12 +24,12 @@ static struct own { /* Each test is a process of its own. */
     struct cgroup_tree *cgroups;
     struct cpuset all;
     char directory[64], rootfs[128], state[128], path[4096], log[4096], parent[64];
+    const char *command;
 } own;
 
-static bool can_run(void)
+static bool can_run(const char *command)
 {
-    return geteuid() == 0 && access("/usr/bin/crun", X_OK) == 0 &&
-           access("/usr/bin/busybox", X_OK) == 0;
+    return geteuid() == 0 && access(command, X_OK) == 0 && access("/usr/bin/busybox", X_OK) == 0;
 }
 
 static void make_rootfs(void)
@@ -48,8 +48,10 @@ static void make_rootfs(void)
 
 static void open_runtime(struct rig *r)
 {
-    struct runtime_oci_options options = {
-        .shim = STR(SHIM), .state = str_of(own.state), .cgroups = own.cgroups};
+    struct runtime_oci_options options = {.command = str_of(own.command),
+                                          .shim = STR(SHIM),
+                                          .state = str_of(own.state),
+                                          .cgroups = own.cgroups};
     struct err e;
     own.loop = loop_new();
     enum err_code code =
@@ -57,25 +59,36 @@ static void open_runtime(struct rig *r)
     cr_assert_eq(code, ERR_OK, "%s", e.text);
 }
 
-static bool oci_open(struct rig *r)
+static bool open_with(struct rig *r, const char *command)
 {
     struct cgroup_layout layout;
     struct err e;
-    if (!can_run()) {
-        fputs("skipped: needs root, crun and busybox-static\n", stderr);
+    if (!can_run(command)) {
+        fprintf(stderr, "skipped: needs root, %s and busybox-static\n", command);
         return false;
     }
-    own = (struct own){.directory = "/tmp/baton-oci-XXXXXX"};
+    own = (struct own){.directory = "/tmp/baton-oci-XXXXXX", .command = command};
     cr_assert(mkdtemp(own.directory) != NULL);
     snprintf(own.rootfs, sizeof own.rootfs, "%s/rootfs", own.directory);
     snprintf(own.state, sizeof own.state, "%s/state", own.directory);
     snprintf(own.parent, sizeof own.parent, "baton-conf-%d", (int)getpid());
     make_rootfs();
     cr_assert_eq(cgroup_layout_read(&layout, &e), ERR_OK, "%s", e.text);
+    rig_sweep(&layout);
     cr_assert_eq(cgroup_open(&layout, str_of(own.parent), &own.cgroups, &e), ERR_OK, "%s", e.text);
     cr_assert_eq(cgroup_pool_get(own.cgroups, &own.all, &e), ERR_OK);
     open_runtime(r);
     return true;
+}
+
+static bool oci_open(struct rig *r)
+{
+    return open_with(r, "/usr/bin/crun");
+}
+
+static bool runc_open(struct rig *r)
+{
+    return open_with(r, "/usr/sbin/runc");
 }
 
 /* The process is the same, but nothing of the first runtime is left: its loop is abandoned like a
@@ -137,17 +150,24 @@ static void oci_close(struct rig *r)
 
 static const struct rig_kind oci_rig = {
     .open = oci_open, .reopen = oci_reopen, .pass = oci_pass, .fill = oci_fill, .close = oci_close};
+static const struct rig_kind runc_rig = {.open = runc_open,
+                                         .reopen = oci_reopen,
+                                         .pass = oci_pass,
+                                         .fill = oci_fill,
+                                         .close = oci_close};
 
 CONFORMANCE(oci)
+CONFORMANCE(runc)
 
 /* --- what only containers have --- */
 
-static const struct runtime_event *run(struct rig *r, const struct runtime_spec *spec)
+static const struct runtime_event *run(const struct rig_kind *k, struct rig *r,
+                                       const struct runtime_spec *spec)
 {
-    rig_ok(&oci_rig, r, rig_create(r, spec));
+    rig_ok(k, r, rig_create(r, spec));
     char id[RUNTIME_ID_MAX];
     snprintf(id, sizeof id, STR_FMT, STR_ARG(spec->id));
-    return rig_wait(&oci_rig, r, RUNTIME_DONE, rig_call(r, r->runtime->ops->start, id));
+    return rig_wait(k, r, RUNTIME_DONE, rig_call(r, r->runtime->ops->start, id));
 }
 
 TEST(oci, logs_in_the_cri_format)
@@ -158,7 +178,7 @@ TEST(oci, logs_in_the_cri_format)
     if (!oci_open(&r))
         return;
     oci_fill(&r, &spec, "l1.main.0", RIG_EXITS_3);
-    cr_assert_eq(run(&r, &spec)->code, ERR_OK);
+    cr_assert_eq(run(&oci_rig, &r, &spec)->code, ERR_OK);
     rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0);
     buf_init(&log, 4096);
     cr_assert_eq(fs_read(own.log, &log, NULL), ERR_OK);
@@ -170,39 +190,49 @@ TEST(oci, logs_in_the_cri_format)
     rig_close(&oci_rig, &r);
 }
 
-TEST(oci, a_start_that_fails_says_why)
+static void a_start_that_fails_says_why(const struct rig_kind *k)
 {
     struct rig r = {0};
     struct runtime_spec spec;
     static const struct str missing[] = {{"/bin/nope", 9}};
-    if (!oci_open(&r))
+    if (!k->open(&r))
         return;
     oci_fill(&r, &spec, "f1.main.0", RIG_RUNS);
     spec.container.args = missing;
     spec.container.args_count = 1;
-    const struct runtime_event *ev = run(&r, &spec);
+    const struct runtime_event *ev = run(k, &r, &spec);
     cr_assert_neq(ev->code, ERR_OK);
     cr_assert(strstr(ev->text, "/bin/nope") != NULL, "%s", ev->text);
-    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "f1.main.0"));
+    rig_ok(k, &r, rig_call(&r, r.runtime->ops->destroy, "f1.main.0"));
     cr_assert_eq(rig_count(&r, RUNTIME_EXITED, "f1.main.0"), 0);
-    rig_close(&oci_rig, &r);
+    rig_close(k, &r);
+}
+
+TEST(oci, a_start_that_fails_says_why)
+{
+    a_start_that_fails_says_why(&oci_rig);
+}
+
+TEST(runc, a_start_that_fails_says_why)
+{
+    a_start_that_fails_says_why(&runc_rig);
 }
 
 /* On two cpus: the pool keeps the first, the instance gets the last. */
-TEST(oci, exclusive_waits_for_the_pool_and_is_alone)
+static void exclusive_waits_for_the_pool_and_is_alone(const struct rig_kind *k)
 {
     struct rig r = {0};
     struct runtime_spec spec, shared;
     struct cpuset pool = {0}, mine = {0}, got;
     uint32_t threads;
     struct err e;
-    if (!oci_open(&r))
+    if (!k->open(&r))
         return;
     uint32_t last = RUNTIME_CPUS_MAX - 1;
     while (!cpuset_has(&own.all, last))
         last--;
     if (cpuset_count(&own.all) < 2) {
-        rig_close(&oci_rig, &r);
+        rig_close(k, &r);
         return;
     }
     cpuset_add(&mine, last);
@@ -210,26 +240,36 @@ TEST(oci, exclusive_waits_for_the_pool_and_is_alone)
         if (cpuset_has(&own.all, cpu))
             cpuset_add(&pool, cpu);
     oci_fill(&r, &shared, "s.main.0", RIG_RUNS);
-    int32_t shared_pid = run(&r, &shared)->pid;
+    int32_t shared_pid = run(k, &r, &shared)->pid;
 
     oci_fill(&r, &spec, "x.main.0", RIG_RUNS);
     spec.cpu = (struct runtime_cpu){.exclusive = true, .cpus = mine, .pool = pool};
-    cr_assert_eq(run(&r, &spec)->code, ERR_CONFLICT, "the pool is still there");
+    cr_assert_eq(run(k, &r, &spec)->code, ERR_CONFLICT, "the pool is still there");
 
     shared.cpu.cpus = pool;
     r.runtime->ops->set_cpus(r.runtime, ++r.last_op, STR("s.main.0"), &shared.cpu);
-    rig_ok(&oci_rig, &r, r.last_op);
+    rig_ok(k, &r, r.last_op);
     cr_assert_eq(cpuset_of_threads(shared_pid, &got, &threads, &e), ERR_OK, "%s", e.text);
     cr_assert(cpuset_eq(&got, &pool));
 
     uint64_t op = rig_call(&r, r.runtime->ops->start, "x.main.0");
-    rig_ok(&oci_rig, &r, op);
-    int32_t pid = rig_wait(&oci_rig, &r, RUNTIME_DONE, op)->pid;
+    rig_ok(k, &r, op);
+    int32_t pid = rig_wait(k, &r, RUNTIME_DONE, op)->pid;
     cr_assert_eq(cpuset_of_threads(pid, &got, &threads, &e), ERR_OK, "%s", e.text);
     cr_assert(cpuset_eq(&got, &mine));
-    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "x.main.0"));
-    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "s.main.0"));
-    rig_close(&oci_rig, &r);
+    rig_ok(k, &r, rig_call(&r, r.runtime->ops->destroy, "x.main.0"));
+    rig_ok(k, &r, rig_call(&r, r.runtime->ops->destroy, "s.main.0"));
+    rig_close(k, &r);
+}
+
+TEST(oci, exclusive_waits_for_the_pool_and_is_alone)
+{
+    exclusive_waits_for_the_pool_and_is_alone(&oci_rig);
+}
+
+TEST(runc, exclusive_waits_for_the_pool_and_is_alone)
+{
+    exclusive_waits_for_the_pool_and_is_alone(&runc_rig);
 }
 
 TEST(oci, without_its_shim_it_is_ended)
@@ -243,7 +283,7 @@ TEST(oci, without_its_shim_it_is_ended)
     if (!oci_open(&r))
         return;
     oci_fill(&r, &spec, "k1.main.0", RIG_RUNS);
-    cr_assert_eq(run(&r, &spec)->code, ERR_OK);
+    cr_assert_eq(run(&oci_rig, &r, &spec)->code, ERR_OK);
     snprintf(path, sizeof path, "%s/shim", own.path);
     buf_init(&text, 4096);
     cr_assert_eq(fs_read(path, &text, NULL), ERR_OK);
@@ -266,7 +306,7 @@ TEST(oci, a_death_is_told_within_100_ms)
     if (!oci_open(&r))
         return;
     oci_fill(&r, &spec, "d1.main.0", RIG_RUNS);
-    int32_t pid = run(&r, &spec)->pid;
+    int32_t pid = run(&oci_rig, &r, &spec)->pid;
     struct instant killed = clock_now();
     cr_assert_eq(kill(pid, SIGKILL), 0);
     rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0);
@@ -296,37 +336,47 @@ static bool count_entry(void *arg, const char *name)
 }
 
 /* Create, start, and end in each of the ways there are; then the host is as it was. */
-TEST(oci, leaves_nothing_behind)
+static void leaves_nothing_behind(const struct rig_kind *k)
 {
     enum { ROUNDS = 12 };
     struct rig r = {0};
     struct runtime_spec spec;
     uint32_t left = 0;
-    if (!oci_open(&r))
+    if (!k->open(&r))
         return;
     uint32_t mounts = lines_of("/proc/self/mountinfo");
     for (int round = 0; round < ROUNDS; round++) {
         char id[32];
         snprintf(id, sizeof id, "n%d.main.0", round);
         oci_fill(&r, &spec, id, (enum rig_deed)(round % 3));
-        rig_ok(&oci_rig, &r, rig_create(&r, &spec));
+        rig_ok(k, &r, rig_create(&r, &spec));
         if (round % 4 != 3)
-            rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->start, id));
+            rig_ok(k, &r, rig_call(&r, r.runtime->ops->start, id));
         if (round % 4 == 1)
-            rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->kill, id));
-        rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, id));
+            rig_ok(k, &r, rig_call(&r, r.runtime->ops->kill, id));
+        rig_ok(k, &r, rig_call(&r, r.runtime->ops->destroy, id));
         cr_assert_eq(rig_count(&r, RUNTIME_EXITED, id), round % 4 != 3);
         r.events_count = 0;
     }
     cr_assert_eq(lines_of("/proc/self/mountinfo"), mounts);
     cr_assert_eq(fs_list(own.state, count_entry, &left, NULL), ERR_OK);
     cr_assert_eq(left, 0);
-    rig_close(&oci_rig, &r);
+    rig_close(k, &r);
+}
+
+TEST(oci, leaves_nothing_behind)
+{
+    leaves_nothing_behind(&oci_rig);
+}
+
+TEST(runc, leaves_nothing_behind)
+{
+    leaves_nothing_behind(&runc_rig);
 }
 
 /* What a container sees and may not do, told by itself: it exits with the number of the first thing
  * that is not as it should be. */
-TEST(oci, is_held)
+static void is_held(const struct rig_kind *k)
 {
     static const char script[] = "PATH=/bin; "
                                  "[ \"$(busybox hostname)\" = web ] || exit 10; "
@@ -345,22 +395,32 @@ TEST(oci, is_held)
     static const struct str env[] = {{"A=b", 3}};
     struct rig r = {0};
     struct runtime_spec spec;
-    if (!oci_open(&r))
+    if (!k->open(&r))
         return;
     oci_fill(&r, &spec, "h1.main.0", RIG_RUNS);
     spec.container.args = args;
     spec.container.env = env;
     spec.container.uid = 33;
     spec.container.gid = 34;
-    const struct runtime_event *ev = run(&r, &spec);
+    const struct runtime_event *ev = run(k, &r, &spec);
     cr_assert_eq(ev->code, ERR_OK, "%s", ev->text);
-    cr_assert_eq(rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0)->exit_code, 0, "see the script: %d",
-                 rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0)->exit_code);
-    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "h1.main.0"));
-    rig_close(&oci_rig, &r);
+    cr_assert_eq(rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code, 0, "see the script: %d",
+                 rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code);
+    rig_ok(k, &r, rig_call(&r, r.runtime->ops->destroy, "h1.main.0"));
+    rig_close(k, &r);
 }
 
-TEST(oci, too_much_memory_is_told_as_such)
+TEST(oci, is_held)
+{
+    is_held(&oci_rig);
+}
+
+TEST(runc, is_held)
+{
+    is_held(&runc_rig);
+}
+
+static void too_much_memory_is_told_as_such(const struct rig_kind *k)
 {
     static const struct str args[] = {
         {"/bin/sh", 7},
@@ -368,38 +428,58 @@ TEST(oci, too_much_memory_is_told_as_such)
         {"exec busybox dd if=/dev/zero of=/dev/null bs=200M count=1", 57}};
     struct rig r = {0};
     struct runtime_spec spec;
-    if (!oci_open(&r))
+    if (!k->open(&r))
         return;
     oci_fill(&r, &spec, "m1.main.0", RIG_RUNS);
     spec.container.args = args;
     spec.memory_max_bytes = 32 << 20;
-    cr_assert_eq(run(&r, &spec)->code, ERR_OK);
-    const struct runtime_event *end = rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0);
+    cr_assert_eq(run(k, &r, &spec)->code, ERR_OK);
+    const struct runtime_event *end = rig_wait(k, &r, RUNTIME_EXITED, 0);
     cr_assert_eq(end->exit_code, 137);
     cr_assert(end->oom_killed);
-    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "m1.main.0"));
-    rig_close(&oci_rig, &r);
+    rig_ok(k, &r, rig_call(&r, r.runtime->ops->destroy, "m1.main.0"));
+    rig_close(k, &r);
 }
 
-TEST(oci, a_terminal_is_one_stream)
+TEST(oci, too_much_memory_is_told_as_such)
+{
+    too_much_memory_is_told_as_such(&oci_rig);
+}
+
+TEST(runc, too_much_memory_is_told_as_such)
+{
+    too_much_memory_is_told_as_such(&runc_rig);
+}
+
+static void a_terminal_is_one_stream(const struct rig_kind *k)
 {
     static const struct str args[] = {
         {"/bin/sh", 7}, {"-c", 2}, {"[ -t 0 ] && [ -t 1 ] && echo yes; exit 4", 40}};
     struct rig r = {0};
     struct runtime_spec spec;
     struct buf log;
-    if (!oci_open(&r))
+    if (!k->open(&r))
         return;
     oci_fill(&r, &spec, "t1.main.0", RIG_RUNS);
     spec.container.args = args;
     spec.container.tty = true;
-    const struct runtime_event *ev = run(&r, &spec);
+    const struct runtime_event *ev = run(k, &r, &spec);
     cr_assert_eq(ev->code, ERR_OK, "%s", ev->text);
-    cr_assert_eq(rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0)->exit_code, 4);
+    cr_assert_eq(rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code, 4);
     buf_init(&log, 4096);
     cr_assert_eq(fs_read(own.log, &log, NULL), ERR_OK);
     cr_assert(memmem(log.at, log.len, " stdout F yes\r\n", 15) != NULL);
     buf_free(&log);
-    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "t1.main.0"));
-    rig_close(&oci_rig, &r);
+    rig_ok(k, &r, rig_call(&r, r.runtime->ops->destroy, "t1.main.0"));
+    rig_close(k, &r);
+}
+
+TEST(oci, a_terminal_is_one_stream)
+{
+    a_terminal_is_one_stream(&oci_rig);
+}
+
+TEST(runc, a_terminal_is_one_stream)
+{
+    a_terminal_is_one_stream(&runc_rig);
 }

@@ -73,6 +73,7 @@ static bool qemu_open(struct rig *r)
     snprintf(own.state, sizeof own.state, "%s/state", own.directory);
     snprintf(own.parent, sizeof own.parent, "baton-confq-%d", (int)getpid());
     cr_assert_eq(cgroup_layout_read(&layout, &e), ERR_OK, "%s", e.text);
+    rig_sweep(&layout);
     cr_assert_eq(cgroup_open(&layout, str_of(own.parent), &own.cgroups, &e), ERR_OK, "%s", e.text);
     cr_assert_eq(cgroup_pool_get(own.cgroups, &own.all, &e), ERR_OK);
     clean_up_after_me();

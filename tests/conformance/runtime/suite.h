@@ -36,6 +36,10 @@ struct rig_kind {
 
 void rig_post(void *state, const struct runtime_event *ev); /* The runtime's sink. */
 
+/* Takes away what failed tests of earlier runs left in the cgroup hierarchies. */
+struct cgroup_layout;
+void rig_sweep(const struct cgroup_layout *layout);
+
 /* Runs all of it. */
 #define CONFORMANCE(kind)                                                                          \
     TEST(kind, lives_and_dies)                                                                     \

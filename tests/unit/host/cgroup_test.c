@@ -84,6 +84,7 @@ static const char hybrid[] =
     "34 31 0:31 / /sys/fs/cgroup/cpuset rw,relatime - cgroup cgroup rw,cpuset\n"
     "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
     "39 31 0:36 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids\n"
+    "40 31 0:37 / /sys/fs/cgroup/devices rw,relatime - cgroup cgroup rw,devices\n"
     "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
 
 TEST(cgroup, finds_a_hybrid_hosts_hierarchies)
@@ -94,6 +95,8 @@ TEST(cgroup, finds_a_hybrid_hosts_hierarchies)
     cr_assert_str_eq(l.mount[CGROUP_CPU], "/sys/fs/cgroup/cpu,cpuacct");
     cr_assert_str_eq(l.mount[CGROUP_CPUSET], "/sys/fs/cgroup/cpuset");
     cr_assert_str_eq(l.mount[CGROUP_CPUACCT], "", "mounted together: one hierarchy");
+    cr_assert_str_eq(l.mount[CGROUP_DEVICES], "/sys/fs/cgroup/devices");
+    cr_assert_eq(l.v1_count, 5, "every v1 mount, once");
 }
 
 TEST(cgroup, names_the_controller_that_is_missing)

@@ -63,6 +63,21 @@ static bool holds(const struct printed *p, const char *part)
     return memmem(p->text.at, p->text.len, part, strlen(part)) != NULL;
 }
 
+TEST(oci, runc_is_told_the_group_and_a_privileged_one_its_devices)
+{
+    struct runtime_spec spec = spec_of();
+    struct oci_host host = {.cgroups_path = STR("/baton-c/pool/u")};
+    struct buf text;
+    for (int privileged = 0; privileged <= 1; privileged++) {
+        spec.container.privileged = privileged;
+        buf_init(&text, 1 << 20);
+        oci_config_print(&text, &spec, &host);
+        cr_assert(memmem(text.at, text.len, "\"cgroupsPath\":\"/baton-c/pool/u\"", 31) != NULL);
+        cr_assert_eq(memmem(text.at, text.len, "\"access\":\"rwm\"", 14) != NULL, privileged);
+        buf_free(&text);
+    }
+}
+
 TEST(oci, config_says_what_the_spec_says)
 {
     struct runtime_spec spec = spec_of();
@@ -153,7 +168,7 @@ TEST(oci, the_record_is_read_as_it_was_written)
     cpuset_add(&was.cpus, 2);
     cpuset_add(&was.cpus, 3);
     buf_init(&out, 1 << 16);
-    oci_conf_print(&out, &spec, "/usr/bin/crun", "/sys/fs/cgroup/unified",
+    oci_conf_print(&out, &spec, "/usr/bin/crun", STR("/sys/fs/cgroup/unified\n"),
                    STR("/cg/a/tasks\n/cg/b/tasks\n"), &was);
     cr_assert_eq(oci_conf_parse(buf_str(&out), &is), ERR_OK);
     cr_assert(is.exclusive && is.stop_signal == SIGQUIT && is.weight_milli == 250 &&
