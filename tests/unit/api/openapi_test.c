@@ -64,7 +64,7 @@ static void check_kind(const struct schema_kind *k)
     cr_assert_not_null(get, "%s", path);
     cr_expect_eq(patch == NULL, k->read_only, "%s", path);
     if (patch != NULL)
-        cr_expect(has_parameter(patch, "fieldValidation") && has_parameter(patch, "dryRun"));
+        cr_expect(!has_parameter(patch, "fieldValidation") && has_parameter(patch, "dryRun"));
     const struct json *gvk = json_find(get, STR("x-kubernetes-group-version-kind"));
     cr_expect(str_eq(json_text(json_find(gvk, STR("kind"))), k->kind));
     cr_expect(str_eq(json_text(json_find(gvk, STR("group"))), k->group));
@@ -106,10 +106,77 @@ TEST(openapi, the_index_names_every_document)
     arena_free(&arena);
 }
 
-TEST(openapi, v2_is_a_document_without_paths)
+/* A schema of v2 by name, {NULL, 0}: there is none. In lists of (name = 1, value = 2). */
+static struct str named(struct str list, struct str name)
 {
+    struct wire_reader r = wire_read(list);
+    struct wire_field f;
+    while (wire_next(&r, &f))
+        if (f.number == 1 && str_eq(wire_find_bytes(f.bytes, 1), name))
+            return wire_find_bytes(f.bytes, 2);
+    return (struct str){NULL, 0};
+}
+
+enum { REF = 1, TYPE = 22, ITEMS = 23, PROPERTIES = 25, EXTENSION = 31 };
+
+/* The extension's YAML. */
+static struct str extension(struct str schema, const char *name)
+{
+    struct wire_reader r = wire_read(schema);
+    struct wire_field f;
+    while (wire_next(&r, &f))
+        if (f.number == EXTENSION && str_is(wire_find_bytes(f.bytes, 1), name))
+            return wire_find_bytes(wire_find_bytes(f.bytes, 2), 2);
+    return (struct str){NULL, 0};
+}
+
+TEST(openapi, v2_defines_every_kind)
+{
+    struct str definitions = wire_find_bytes(openapi_v2.json, 9);
     cr_expect(str_is(wire_find_bytes(openapi_v2.json, 1), "2.0"));
-    cr_expect_null(wire_find_bytes(openapi_v2.json, 8).at);
+    cr_expect_null(wire_find_bytes(openapi_v2.json, 8).at); /* No paths. */
+    for (uint32_t i = 0; i < schema_kinds_count; i++) {
+        const struct schema_kind *k = &schema_kinds[i];
+        struct str schema = named(definitions, k->message->openapi);
+        struct str gvk = extension(schema, "x-kubernetes-group-version-kind");
+        cr_assert_not_null(schema.at, STR_FMT, STR_ARG(k->kind));
+        cr_expect(str_find(gvk, k->kind.at[0], 0) < gvk.len, STR_FMT, STR_ARG(gvk));
+        struct str meta = named(wire_find_bytes(schema, PROPERTIES), STR("metadata"));
+        cr_expect(str_is(wire_find_bytes(meta, REF),
+                         "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+    }
+}
+
+/* Each reference leads somewhere: a validator gives up on a document where one does not. */
+TEST(openapi, v2_refers_to_what_it_defines)
+{
+    static const struct str prefix = STR("#/definitions/");
+    struct str definitions = wire_find_bytes(openapi_v2.json, 9);
+    uint32_t refs = 0;
+    for (size_t at = 0; at + prefix.len < definitions.len; at++) {
+        if (memcmp(definitions.at + at, prefix.at, prefix.len) != 0)
+            continue;
+        size_t len = (uint8_t)definitions.at[at - 1]; /* One byte of length: names are short. */
+        struct str name = str_slice(definitions, at + prefix.len, at + len);
+        cr_assert_not_null(named(definitions, name).at, STR_FMT, STR_ARG(name));
+        refs++;
+    }
+    cr_expect_gt(refs, 300);
+}
+
+TEST(openapi, v2_tells_how_lists_merge)
+{
+    struct str spec = named(wire_find_bytes(openapi_v2.json, 9), STR("io.k8s.api.core.v1.PodSpec"));
+    struct str containers = named(wire_find_bytes(spec, PROPERTIES), STR("containers"));
+    cr_expect(str_is(wire_find_bytes(wire_find_bytes(containers, TYPE), 1), "array"));
+    cr_expect(str_is(extension(containers, "x-kubernetes-patch-merge-key"), "name"));
+    cr_expect(str_is(extension(containers, "x-kubernetes-patch-strategy"), "merge"));
+    struct str volumes = named(wire_find_bytes(spec, PROPERTIES), STR("volumes"));
+    cr_expect(str_is(extension(volumes, "x-kubernetes-patch-strategy"), "merge,retainKeys"));
+    /* Amounts: any scalar is a text to a validator. */
+    struct str quantity = named(wire_find_bytes(openapi_v2.json, 9),
+                                STR("io.k8s.apimachinery.pkg.api.resource.Quantity"));
+    cr_expect(str_is(wire_find_bytes(wire_find_bytes(quantity, TYPE), 1), "string"));
 }
 
 /* What users may write and we honour is explained to them. */
