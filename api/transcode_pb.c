@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Protobuf from elsewhere to canonical bytes, the envelope around them, and structs.
+ * Protobuf from elsewhere to canonical bytes, and the envelope around them.
  */
 #include "api/quantity.h"
 #include "api/transcode_priv.h"
@@ -328,6 +328,18 @@ enum err_code transcode_from_protobuf(const struct schema_message *m, struct str
     if (c.err.code != ERR_OK)
         return err_set(e, c.err.code, "%s", c.err.text);
     return err_set(e, ERR_LIMIT, "object is too big to decode");
+}
+
+bool transcode_put_special(const struct schema_field *f, uint32_t number, struct str bytes,
+                           bool keep, struct arena *a, struct buf *out, struct err *e)
+{
+    struct canon c = {.arena = a, .out = out};
+    struct wire_field w = {.number = number, .type = WIRE_BYTES, .bytes = bytes};
+    if (canon_value(&c, f, &w, number, keep, 0))
+        return true;
+    if (c.err.code != ERR_OK)
+        (void)err_set(e, c.err.code, "%s", c.err.text);
+    return false;
 }
 
 /* Envelope (k8s.io/apimachinery/pkg/runtime: Unknown) */

@@ -51,6 +51,11 @@ static inline void transcode_quantity_put(struct buf *out, struct str canonical,
         wire_put_bytes(out, QUANTITY_TEXT, canonical);
 }
 
+/* A field whose message is special, from its own bytes in any form to canonical ones, under that
+ * number. False: e says why, or the arena is at its limit. */
+bool transcode_put_special(const struct schema_field *f, uint32_t number, struct str bytes,
+                           bool keep, struct arena *a, struct buf *out, struct err *e);
+
 /* One entry of a map while it is put into order: bytes [begin, end) of a buffer. */
 struct transcode_entry {
     struct str key;

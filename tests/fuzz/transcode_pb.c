@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first byte chooses a message, the rest is anybody's protobuf. What is taken is canonical:
- * taking it again changes nothing, and it comes back from JSON. */
+ * taking it again changes nothing, and it comes back from JSON and from a struct. */
 #include "api/transcode.h"
 #include "base/check.h"
 
@@ -10,6 +10,7 @@ static void check_canonical(const struct schema_message *m, struct str bytes, st
 {
     struct buf text, again;
     struct err e;
+    ProtobufCMessage *object = NULL;
     buf_init(&text, 64 << 20);
     buf_init(&again, 64 << 20);
     CHECK(transcode_from_protobuf(m, bytes, a, &again, &e) == ERR_OK);
@@ -17,6 +18,10 @@ static void check_canonical(const struct schema_message *m, struct str bytes, st
     buf_clear(&again);
     CHECK(transcode_to_json(m, bytes, NULL, &text, &e) == ERR_OK);
     CHECK(transcode_from_json(m, buf_str(&text), a, NULL, NULL, &again, &e) == ERR_OK);
+    CHECK(str_eq(bytes, buf_str(&again)));
+    buf_clear(&again);
+    CHECK(transcode_unpack(m, bytes, a, &object, &e) == ERR_OK);
+    CHECK(transcode_pack(m, object, a, &again, &e) == ERR_OK);
     CHECK(str_eq(bytes, buf_str(&again)));
     buf_free(&text);
     buf_free(&again);

@@ -73,6 +73,27 @@ static const struct schema_message *message_of(const struct json *value)
     return NULL;
 }
 
+/* Through a struct, by ours and by protobuf-c's own functions. */
+static void check_struct(struct arena *a, const struct schema_message *m, struct str bytes,
+                         const char *file)
+{
+    struct buf ours, theirs;
+    struct err e = {0};
+    ProtobufCMessage *got = NULL;
+    buf_init(&ours, 4 << 20);
+    buf_init(&theirs, 4 << 20);
+    cr_assert_eq(transcode_unpack(m, bytes, a, &got, &e), ERR_OK, "%s: %s", file, e.text);
+    cr_assert_eq(transcode_pack(m, got, a, &ours, &e), ERR_OK, "%s: %s", file, e.text);
+    cr_expect(str_eq(buf_str(&ours), bytes), "%s: changed by a struct", file);
+
+    uint8_t *packed = arena_alloc(a, protobuf_c_message_get_packed_size(got) + 1);
+    struct str plain = str_from(packed, protobuf_c_message_pack(got, packed));
+    cr_assert_eq(transcode_from_protobuf(m, plain, a, &theirs, &e), ERR_OK, "%s: %s", file, e.text);
+    cr_expect(str_eq(buf_str(&theirs), bytes), "%s: protobuf-c reads it otherwise", file);
+    buf_free(&ours);
+    buf_free(&theirs);
+}
+
 static void check_object(struct arena *a, const struct schema_message *m, const struct json *want,
                          const char *file)
 {
@@ -88,6 +109,7 @@ static void check_object(struct arena *a, const struct schema_message *m, const 
     cr_assert_eq(transcode_from_tree(m, want, a, &notes, &head, &bytes, &e), ERR_OK, "%s: %s", file,
                  e.text);
     cr_expect_eq(notes.count, 0, "%s: " STR_FMT, file, STR_ARG(notes.at[0]));
+    check_struct(a, m, buf_str(&bytes), file);
     how.api_version = head.api_version;
     how.kind = head.kind;
     cr_assert_eq(transcode_to_tree(m, buf_str(&bytes), &how, a, &got, &e), ERR_OK, "%s", e.text);

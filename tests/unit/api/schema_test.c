@@ -92,9 +92,11 @@ TEST(schema, finds_every_field_by_name_and_number)
         const struct schema_message *m = &schema_messages[i];
         cr_assert_eq(schema_message(m->full), m);
         cr_assert_str_eq(m->type->name + (strlen(m->type->name) - m->name.len), m->name.at);
+        cr_assert_eq(m->fields_count, m->type->n_fields); /* transcode_struct.c goes by it. */
         for (uint32_t k = 0; k < m->fields_count; k++) {
             const struct schema_field *field = &m->fields[k], *outer;
             cr_assert_eq(schema_numbered(m, field->number), field);
+            cr_assert_eq(m->type->fields[k].id, field->number);
             if (field->inlined) {
                 const struct schema_field *inner = &field->message->fields[0];
                 cr_assert_eq(schema_find(m, inner->json, &outer), inner);

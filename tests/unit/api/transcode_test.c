@@ -417,6 +417,43 @@ TEST(transcode, structs_come_and_go)
     end();
 }
 
+/* What code puts into a struct in any order becomes canonical; lists of numbers come either way. */
+TEST(transcode, structs_need_not_be_canonical)
+{
+    const struct schema_message *m = message(CORE "Pod"), *s = message(CORE "PodSecurityContext");
+    Meta__ObjectMeta__LabelsEntry b = META__OBJECT_META__LABELS_ENTRY__INIT, a = b, last = b;
+    Meta__ObjectMeta__LabelsEntry *labels[] = {&b, &a, &last};
+    Meta__ObjectMeta meta = META__OBJECT_META__INIT;
+    Core__Pod pod = CORE__POD__INIT;
+    ProtobufCMessage *got = NULL;
+    struct err e = {0};
+    begin();
+    b.key = last.key = (char *)"b";
+    b.value = (char *)"first";
+    last.value = (char *)"last";
+    a.key = (char *)"a"; /* Without a value: empty. */
+    meta.labels = labels;
+    meta.n_labels = 3;
+    pod.metadata = &meta;
+    cr_assert_eq(transcode_pack(m, &pod.base, &arena, &bytes, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(transcode_to_json(m, buf_str(&bytes), NULL, &text, &e), ERR_OK);
+    cr_expect(str_starts(buf_str(&text), STR("{\"metadata\":{\"creationTimestamp\":null,"
+                                             "\"labels\":{\"a\":\"\",\"b\":\"last\"}}")),
+              STR_FMT, STR_ARG(buf_str(&text)));
+    meta.name = (char *)"\xff";
+    cr_expect_eq(transcode_pack(m, &pod.base, &arena, &bytes, &e), ERR_INVALID);
+
+    /* supplementalGroups: two packed, one not, then one behind another field. */
+    struct str groups = STR("\x22\x02\x01\x02\x20\x03\x28\x07\x20\x04");
+    cr_assert_eq(transcode_unpack(s, groups, &arena, &got, &e), ERR_OK, "%s", e.text);
+    Core__PodSecurityContext *security = (Core__PodSecurityContext *)got;
+    cr_assert_eq(security->n_supplemental_groups, 4);
+    for (int64_t i = 0; i < 4; i++)
+        cr_expect_eq(security->supplemental_groups[i], i + 1);
+    cr_expect(security->has_fs_group && security->fs_group == 7);
+    end();
+}
+
 /* Agents' messages recurse: a peer may nest them as deeply as its bytes allow. */
 TEST(transcode, deep_messages_are_refused)
 {
