@@ -446,9 +446,8 @@ static void released(struct core *c, uint64_t hold, bool durable)
         return;
     h->released = true;
     map_remove(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold));
-    ledger_release(c->cluster->ledger, h->hold);
+    placing_let_go(c, h);
     h->hold = 0;
-    placing_room(c);
     core_mark(c, CONTROL_AGENTS, str_of(h->key));
 }
 

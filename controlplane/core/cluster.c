@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "controlplane/core/cluster.h"
+#include "controlplane/core/placing_priv.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -22,7 +22,8 @@ struct cluster *cluster_new(const struct core_config *config)
     map_init(&k->held, HELD_MAX);
     map_init(&k->by_uid, HELD_MAX);
     map_init(&k->by_hold, HELD_MAX);
-    map_init(&k->waiting, HELD_MAX);
+    k->waiting = queue_new();
+    preempt__init(k);
     if (sched_view_subnet(network, &k->network, &k->network_prefix) != ERR_OK)
         CHECK(sched_view_subnet(STR("10.128.0.0/14"), &k->network, &k->network_prefix) == ERR_OK);
     k->parts = k->network_prefix >= NODE_PREFIX ? 1 : 1u << (NODE_PREFIX - k->network_prefix);
@@ -44,8 +45,6 @@ void cluster_free(struct cluster *k)
         return;
     for (uint32_t at = 0; (e = map_next(&k->held, &at)) != NULL;)
         held_free(e->value);
-    for (uint32_t at = 0; (e = map_next(&k->waiting, &at)) != NULL;)
-        mem_free(e->value);
     for (uint32_t at = 0; (e = map_next(&k->nodes, &at)) != NULL;) {
         struct node_state *n = e->value;
         blob_unref(n->reported);
@@ -57,7 +56,8 @@ void cluster_free(struct cluster *k)
     map_fini(&k->held);
     map_fini(&k->by_uid);
     map_fini(&k->by_hold);
-    map_fini(&k->waiting);
+    queue_free(k->waiting);
+    preempt__free(k);
     ledger_free(k->ledger);
     mem_free(k);
 }
@@ -186,7 +186,7 @@ void cluster_unhold(struct core *c, struct held *h)
         map_remove(&c->cluster->by_uid, str_of(h->uid));
     if (h->hold != 0) {
         map_remove(&c->cluster->by_hold, number_key(&h->hold));
-        ledger_release(c->cluster->ledger, h->hold);
+        placing_let_go(c, h);
     }
     if (h->link != NULL) {
         *h->link = h->next;

@@ -23,6 +23,8 @@ enum {
 };
 
 struct held;
+struct nomination;
+struct queue;
 
 struct node_state {
     char name[CLUSTER_NAME_MAX];
@@ -50,6 +52,7 @@ struct held {
     uint64_t revision; /* The Placement's: the start's fencing token. 0: not durable. */
     struct node_state *node;
     struct held *next, **link;
+    struct nomination *nomination; /* It leaves for a workload of higher priority. */
     struct blob *report; /* The last WorkloadStatus; NULL: none, or all of it is durable. */
     uint64_t sequence;   /* Of it. */
     int64_t happened_ns; /* The latest of the agent's news that was told. */
@@ -65,8 +68,10 @@ struct cluster {
     struct ledger *ledger;
     struct map nodes, by_session;     /* Name, the session's 8 bytes -> node_state. */
     struct map held, by_uid, by_hold; /* Placement's key, its uid, the hold's 8 bytes. */
-    struct map waiting;               /* Key of a workload without a Placement -> its own copy. */
-    struct sched_overhead overhead;   /* The most any node published. */
+    struct queue *waiting;            /* Workloads without a Placement. */
+    struct map nominations;         /* placing_preempt.c: key of who comes -> who leaves for it. */
+    int32_t priority_least;         /* No hold ever had a lower one; 0 or below. */
+    struct sched_overhead overhead; /* The most any node published. */
     uint32_t network, network_prefix; /* The whole pod network. */
     uint32_t parts, next_part;        /* Of it, for a node each; none below next_part is free. */
     uint64_t
@@ -103,8 +108,10 @@ static inline bool cluster_has_room(const struct core *c)
 /* The workload's key becomes the Placement's: PLURAL.NAME in the same namespace. */
 struct str cluster_placement_key(struct core *c, struct str workload_key);
 
-/* placing.c: rows are free, or a node came: look at everything that waits. */
+/* placing_wait.c. A node came or changed: everything that waits may fit now. */
 void placing_room(struct core *c);
+/* The rows of a workload that is gone: the ledger's hold ends, or is kept for whom it left. */
+void placing_let_go(struct core *c, struct held *h);
 
 /* nodes.c */
 void nodes_opened(struct core *c, struct node_state *n);

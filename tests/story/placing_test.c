@@ -35,6 +35,21 @@ static void pod_with(struct sim *s, const char *name, const char *cpu, const cha
     sim_create(s, "Pod", json);
 }
 
+static bool has_condition(struct sim *s, const char *pod, const char *type, const char *reason)
+{
+    char path[64];
+    for (uint32_t i = 0;; i++) {
+        snprintf(path, sizeof path, "status.conditions.%u.type", i);
+        struct str have = sim_field(s, "Pod", pod, path);
+        if (have.len == 0)
+            return false;
+        bool same = str_is(have, type);
+        snprintf(path, sizeof path, "status.conditions.%u.reason", i);
+        if (same)
+            return str_is(sim_field(s, "Pod", pod, path), reason);
+    }
+}
+
 /* A gated pod is not looked at; without gates it is placed like any other. */
 TEST(placing, gates)
 {
@@ -75,7 +90,7 @@ TEST(placing, rules_about_nodes)
     api_is(s, "[   1000ms] api node n0 Ready=True\n"
               "[   1000ms] api pod web Pending: 0 of 1 nodes fit: 1 node(s) didn't match Pod's "
               "node affinity/selector\n"
-              "[   1000ms] api pod web Pending: 0 of 1 nodes fit: 1 node(s) were unschedulable\n"
+              "[   1100ms] api pod web Pending: 0 of 1 nodes fit: 1 node(s) were unschedulable\n"
               "[   2000ms] api node n0 Ready=True\n"
               "[   2000ms] api pod web Pending: 0 of 1 nodes fit: 1 node(s) had untolerated taint "
               "{example.com/t}\n"
@@ -85,5 +100,121 @@ TEST(placing, rules_about_nodes)
               "[   4000ms] api node n0 Ready=True\n"
               "[   4000ms] api pod web Pending\n"
               "[   4042ms] api pod web Running\n");
+    sim_free(s);
+}
+
+/* The lower one is told, leaves with its own grace, and its rows are nobody else's until the one they
+ * were promised to has them: a newcomer in between waits. */
+TEST(placing, preemption)
+{
+    struct sim *s = story_new(1, 2);
+    pod_with(s, "low", "1", "\"priority\":1,");
+    sim_run(s, SPAN_S(1));
+    pod_with(s, "high", "1", "\"priority\":100,");
+    sim_run(s, SPAN_MS(20));
+    cr_expect(str_is(sim_field(s, "Pod", "high", "status.nominatedNodeName"), "n0"));
+    cr_expect(has_condition(s, "low", "DisruptionTarget", "PreemptionByScheduler"));
+    pod_with(s, "other", "1", "\"priority\":100,");
+    sim_run(s, SPAN_S(5));
+    cr_expect(str_is(sim_field(s, "Pod", "high", "status.nominatedNodeName"), ""));
+    api_is(
+        s,
+        "[   1000ms] api pod low Pending\n"
+        "[   1042ms] api pod low Running\n"
+        "[   2000ms] api pod high Pending: 0 of 1 nodes fit: exclusive cores: 1 wanted, 0 free\n"
+        "[   2000ms] api pod high Pending: 0 of 1 nodes fit: exclusive cores: 1 wanted, 0 free; 1 "
+        "workloads of lower priority were asked to leave node n0\n"
+        "[   2000ms] api pod low Running leaving\n"
+        "[   2020ms] api pod other Pending: 0 of 1 nodes fit: exclusive cores: 1 wanted, 0 free\n"
+        "[   2023ms] api pod low Running leaving\n"
+        "[   2037ms] api pod low deleted\n"
+        "[   2037ms] api pod high Pending\n"
+        "[   2079ms] api pod high Running\n");
+    sim_free(s);
+}
+
+/* Two leave for one; the rows of the first are kept until the second has left, too. */
+TEST(placing, rows_are_kept_until_the_last_victim_is_gone)
+{
+    struct sim *s = story_new(1, 3);
+    pod_with(s, "a", "1", "");
+    pod_with(s, "b", "1", "");
+    sim_run(s, SPAN_S(1));
+    sim_delete(s, "Pod", "a", -1);
+    sim_run(s, SPAN_MS(5)); /* b leaves later than a. */
+    buf_clear(&s->story);
+    pod_with(s, "high", "2", "\"priority\":100,");
+    pod_with(s, "small", "1", "");
+    sim_run(s, SPAN_S(5));
+    api_is(
+        s,
+        "[   2005ms] api pod high Pending: 0 of 1 nodes fit: exclusive cores: 2 wanted, 0 free\n"
+        "[   2005ms] api pod small Pending: 0 of 1 nodes fit: exclusive cores: 1 wanted, 0 free\n"
+        "[   2005ms] api pod high Pending: 0 of 1 nodes fit: exclusive cores: 2 wanted, 0 free; 2 "
+        "workloads of lower priority were asked to leave node n0\n"
+        "[   2005ms] api pod b Running leaving\n"
+        "[   2023ms] api pod a Running leaving\n"
+        "[   2028ms] api pod b Running leaving\n"
+        "[   2037ms] api pod a deleted\n"
+        "[   2042ms] api pod b deleted\n"
+        "[   2042ms] api pod high Pending\n"
+        "[   2084ms] api pod high Running\n");
+    sim_free(s);
+}
+
+TEST(placing, who_never_preempts_waits)
+{
+    struct sim *s = story_new(1, 2);
+    pod_with(s, "low", "1", "");
+    sim_run(s, SPAN_S(1));
+    buf_clear(&s->story);
+    pod_with(s, "polite", "1", "\"priority\":100,\"preemptionPolicy\":\"Never\",");
+    sim_run(s, SPAN_S(5));
+    api_is(s, "[   2000ms] api pod polite Pending: 0 of 1 nodes fit: exclusive cores: 1 wanted, 0 "
+              "free\n");
+    sim_free(s);
+}
+
+/* The control plane dies while the victim leaves: the promise is forgotten, the outcome is the same. */
+TEST(placing, preemption_across_a_restart)
+{
+    struct sim *s = story_new(1, 2);
+    pod_with(s, "low", "1", "\"priority\":1,");
+    sim_run(s, SPAN_S(1));
+    pod_with(s, "high", "1", "\"priority\":100,");
+    sim_run(s, SPAN_MS(15));
+    sim_control_crash(s);
+    sim_run(s, SPAN_S(20));
+    cr_expect(str_is(sim_field(s, "Pod", "high", "status.phase"), "Running"));
+    cr_expect(str_is(sim_field(s, "Pod", "low", "status.phase"), ""), "it is gone");
+    sim_free(s);
+}
+
+/* One namespace with many does not keep out another with few: rows go round. */
+TEST(placing, fair_between_namespaces)
+{
+    struct sim *s = story_new(1, 2);
+    char name[16];
+    pod_with(s, "first", "1", "");
+    for (uint32_t i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "many-%u", i);
+        pod_with(s, name, "1", "");
+    }
+    sim_run(s, SPAN_S(2));
+    buf_clear(&s->story);
+    sim_delete(s, "Pod", "first", -1);
+    sim_run(s, SPAN_S(5));
+    sim_delete(s, "Pod", "many-0", -1);
+    sim_run(s, SPAN_S(5));
+    api_is(s, "[   3000ms] api pod first Running leaving\n"
+              "[   3023ms] api pod first Running leaving\n"
+              "[   3037ms] api pod first deleted\n"
+              "[   3037ms] api pod many-0 Pending\n"
+              "[   3079ms] api pod many-0 Running\n"
+              "[   8000ms] api pod many-0 Running leaving\n"
+              "[   8023ms] api pod many-0 Running leaving\n"
+              "[   8037ms] api pod many-0 deleted\n"
+              "[   8037ms] api pod many-1 Pending\n"
+              "[   8079ms] api pod many-1 Running\n");
     sim_free(s);
 }

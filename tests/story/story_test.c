@@ -462,11 +462,11 @@ TEST(story, events)
     events_are(s, "bad",
                "Normal Scheduled x1: n0: the node with least left over\n"
                "Normal Pulled x4 spec.containers{a}: Image \"x\" is ready after 20 ms\n"
-               "Normal Started x4 spec.containers{a}: Started container a\n"
                "Normal Created x4 spec.containers{a}: Created container a\n"
+               "Normal Started x4 spec.containers{a}: Started container a\n"
                "Warning BackOff x3 spec.containers{a}: waiting before the next restart\n");
     events_are(s, "big",
-               "Warning FailedScheduling x2: 0 of 1 nodes fit: exclusive cores: 7 wanted, 1 free; "
+               "Warning FailedScheduling x1: 0 of 1 nodes fit: exclusive cores: 7 wanted, 1 free; "
                "no node could hold it even if it were empty\n");
     sim_delete(s, "Pod", "big", -1);
     story_pod(s, "web", "", "Always", "");

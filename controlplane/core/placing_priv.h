@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * placing_priv.h -- one workload on its way to a node, as the files of placing share it.
+ *
+ *    placing.c          create, delete, and who is looked at when; one decision
+ *    placing_record.c   the decision as a Placement, as conditions, as Events
+ *    placing_wait.c     the queue of what waits, and which events could help whom
+ *    placing_preempt.c  workloads that leave for one of higher priority
+ *    placing_start.c    everything that is held, after a start
+ */
+#ifndef CONTROLPLANE_CORE_PLACING_PRIV_H
+#define CONTROLPLANE_CORE_PLACING_PRIV_H
+
+#include "controlplane/core/cluster.h"
+#include "controlplane/core/queue.h"
+#include "scheduler/explain.h"
+
+struct candidate {
+    struct str key, namespace, name, uid;
+    Core__Pod *pod; /* One of these two. */
+    Kubevirt__VirtualMachineInstance *machine;
+    struct request request;
+    uint64_t hold;
+    struct placement *rows;
+    char why[512]; /* Not placed: what is short. */
+    const char *reason;
+    uint64_t needs; /* Not placed: what could help (queue.h). */
+    bool is_short;  /* Not placed, for want of rows or by a rule: others' leaving might help. */
+};
+
+/* placing.c */
+bool placing__is_kind(const struct index_key *at);
+bool placing__open(struct core *c, struct candidate *w, struct str key, const struct index_key *at,
+                   struct str object); /* False: it does not decode. */
+struct str placing__close(struct core *c, const struct candidate *w);
+enum err_code placing__translate(struct core *c, struct candidate *w, struct err *e);
+int32_t placing__priority(struct core *c, const struct candidate *w);
+
+/* placing_record.c */
+bool placing__have_status(struct core *c, struct candidate *w);
+/* The Placement into the stage that holds the object, and where it is into the object. False: refused, and
+ * nothing is held. */
+bool placing__stage(struct core *c, struct stage *s, struct candidate *w);
+void placing__say_waiting(struct core *c, struct candidate *w);
+void placing__tell_waiting(struct core *c, const struct candidate *w);
+
+/* placing_wait.c */
+
+/* Waits, and is tried when that could help; at once when its own words are other than before. */
+void placing__wait(struct core *c, const struct candidate *w);
+void placing__failed(struct core *c, const struct candidate *w); /* Tried in vain. */
+void placing__wait_no_more(struct core *c, struct str key);
+void placing__wake(struct core *c, struct str key);
+bool placing__is_tried(struct core *c, struct str key); /* It is its turn. */
+enum reconcile placing__turn(struct core *c);           /* Hands out turns. */
+struct str placing__turn_key(void);                     /* What is marked for placing__turn(). */
+uint64_t placing__needs(const struct explanation *x);   /* What could help: a bit a reason. */
+uint64_t placing__helps(const struct placement *p);     /* Whom the end of these rows could help. */
+void placing__event(struct core *c, uint64_t event);
+void placing__stands(struct core *c);
+
+/* placing_preempt.c */
+void preempt__begin(struct core *c, const struct candidate *w);
+bool preempt__may(struct core *c,
+                  const struct candidate *w); /* It failed, and may ask others to go. */
+/* Asks victims to leave, and says so in w->why. True: there is room already. */
+bool preempt__try(struct core *c, struct candidate *w);
+void preempt__cancel(struct core *c, struct str key); /* It is placed, or gone. */
+const char *preempt__node(struct core *c,
+                          struct str key);          /* Where rows are kept for it; or NULL. */
+bool preempt__keep(struct core *c, struct held *h); /* A victim is gone: its hold is ours. */
+void preempt__say(struct core *c, struct candidate *w, struct draft *d);
+enum reconcile preempt__evict(struct core *c, const struct held *h, const struct meta *m);
+void preempt__init(struct cluster *k);
+void preempt__free(struct cluster *k);
+
+#endif /* CONTROLPLANE_CORE_PLACING_PRIV_H */

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A decision written down: the Placement, what the object says of it, and what is told as an Event. */
+#include "base/check.h"
+#include "controlplane/core/events.h"
+#include "controlplane/core/placing_priv.h"
+
+#include <stdio.h>
+
+static void *message(struct core *c, size_t size, const ProtobufCMessageDescriptor *type)
+{
+    ProtobufCMessage *m = arena_alloc(&c->turn, size);
+    if (m != NULL)
+        protobuf_c_message_init(type, m);
+    return m;
+}
+
+/* HostPorts carry what the ledger does not: the container and its port. */
+static bool host_ports(struct core *c, const struct candidate *w, Baton__PlacementSpec *spec)
+{
+    spec->host_ports = arena_zalloc(&c->turn, REQUEST_LIST_MAX, sizeof *spec->host_ports);
+    if (spec->host_ports == NULL)
+        return false;
+    for (size_t i = 0; w->pod != NULL && i < w->pod->spec->n_containers; i++) {
+        const Core__Container *from = w->pod->spec->containers[i];
+        for (size_t k = 0; k < from->n_ports && spec->n_host_ports < REQUEST_LIST_MAX; k++) {
+            const Core__ContainerPort *p = from->ports[k];
+            int32_t port = w->pod->spec->host_network ? p->container_port : p->host_port;
+            if (port <= 0)
+                continue;
+            Baton__HostPort *to = message(c, sizeof *to, &baton__host_port__descriptor);
+            if (to == NULL)
+                return false;
+            to->protocol = p->protocol != NULL ? p->protocol : (char *)"TCP";
+            to->ip = p->host_ip;
+            to->container = from->name;
+            to->has_port = to->has_target_port = true;
+            to->port = (uint32_t)port;
+            to->target_port = (uint32_t)p->container_port;
+            spec->host_ports[spec->n_host_ports++] = to;
+        }
+    }
+    return true;
+}
+
+static bool decision(struct core *c, const struct candidate *w, Baton__PlacementSpec *spec)
+{
+    char text[512];
+    Baton__Decision *d = message(c, sizeof *d, &baton__decision__descriptor);
+    Meta__MicroTime *at = message(c, sizeof *at, &meta__micro_time__descriptor);
+    Baton__WorkloadRef *ref = message(c, sizeof *ref, &baton__workload_ref__descriptor);
+    if (d == NULL || at == NULL || ref == NULL)
+        return false;
+    ledger_explain_hold(c->cluster->ledger, w->hold, text, sizeof text);
+    d->reason = objects_text(&c->turn, str_of(text));
+    d->has_nodes_considered = true;
+    d->nodes_considered = ledger_nodes_count(c->cluster->ledger);
+    at->has_seconds = true;
+    at->seconds = wall_seconds(c->wall);
+    at->has_nanos = true;
+    at->nanos = (int32_t)(c->wall.ns % 1000000000 / 1000 * 1000);
+    d->decided_at = at;
+    ref->api_version = w->pod != NULL ? (char *)"v1" : (char *)"kubevirt.io/v1";
+    ref->kind = w->pod != NULL ? (char *)"Pod" : (char *)"VirtualMachineInstance";
+    ref->namespace_ = objects_text(&c->turn, w->namespace);
+    ref->name = objects_text(&c->turn, w->name);
+    ref->uid = objects_text(&c->turn, w->uid);
+    spec->decision = d;
+    spec->workload = ref;
+    return true;
+}
+
+static Meta__ObjectMeta *placement_meta(struct core *c, const struct candidate *w,
+                                        const Baton__WorkloadRef *ref)
+{
+    struct str key = cluster_placement_key(c, w->key);
+    struct index_key at;
+    char uid[RNG_UUID_LEN + 1];
+    Meta__ObjectMeta *m = message(c, sizeof *m, &meta__object_meta__descriptor);
+    Meta__OwnerReference *owner = message(c, sizeof *owner, &meta__owner_reference__descriptor);
+    Meta__OwnerReference **owners = arena_zalloc(&c->turn, 1, sizeof *owners);
+    if (m == NULL || owner == NULL || owners == NULL || !index_key_parse(key, &at))
+        return NULL;
+    rng_uuid(&c->rng, uid);
+    m->name = objects_text(&c->turn, at.name);
+    m->namespace_ = ref->namespace_;
+    m->uid = objects_text(&c->turn, str_of(uid));
+    m->creation_timestamp = objects_time(&c->turn, c->wall);
+    owner->api_version = ref->api_version;
+    owner->kind = ref->kind;
+    owner->name = ref->name;
+    owner->uid = ref->uid;
+    owner->has_controller = owner->controller = true;
+    owners[0] = owner;
+    m->owner_references = owners;
+    m->n_owner_references = 1;
+    return m;
+}
+
+static Baton__Placement *placement_of(struct core *c, const struct candidate *w,
+                                      const struct node_state *n)
+{
+    struct names *names = ledger_names(c->cluster->ledger);
+    const Baton__NodeHardwareSpec *hw = n->spec;
+    Baton__Placement *p = message(c, sizeof *p, &baton__placement__descriptor);
+    Baton__PlacementSpec *spec = message(c, sizeof *spec, &baton__placement_spec__descriptor);
+    Baton__PlacementStatus *status =
+        message(c, sizeof *status, &baton__placement_status__descriptor);
+    if (hw == NULL || p == NULL || spec == NULL || status == NULL ||
+        sched_view_rows(names, &c->turn, w->rows, &w->request, hw, spec, NULL) != ERR_OK ||
+        !host_ports(c, w, spec) || !decision(c, w, spec))
+        return NULL;
+    spec->has_host_network = w->pod != NULL && w->pod->spec->host_network;
+    spec->host_network = spec->has_host_network;
+    spec->has_emulator_in_pool = w->machine != NULL;
+    spec->emulator_in_pool = w->machine != NULL;
+    spec->has_generation = true;
+    spec->generation = 1;
+    status->phase = (char *)"Held";
+    p->metadata = placement_meta(c, w, spec->workload);
+    p->spec = spec;
+    p->status = status;
+    return p->metadata == NULL ? NULL : p;
+}
+
+/* ---- what the object says ---- */
+
+static void say_placed(struct core *c, struct candidate *w, const char *node)
+{
+    if (w->pod != NULL) {
+        w->pod->spec->node_name = (char *)node;
+        w->pod->status->message = NULL;
+        w->pod->status->nominated_node_name = NULL;
+        status_pod_condition(c, w->pod->status, "PodScheduled", true, NULL, STR(""));
+    } else {
+        w->machine->status->node_name = (char *)node;
+        status_machine_phase(c, w->machine->status, "Scheduled");
+        status_machine_condition(c, w->machine->status, "PodScheduled", true, NULL, STR(""));
+        status_machine_condition(c, w->machine->status, "Ready", false, "GuestNotRunning",
+                                 STR("Guest VM is not reported as running"));
+    }
+}
+
+void placing__say_waiting(struct core *c, struct candidate *w)
+{
+    if (w->pod != NULL) {
+        status_pod_condition(c, w->pod->status, "PodScheduled", false, w->reason, str_of(w->why));
+        w->pod->status->nominated_node_name = (char *)preempt__node(c, w->key);
+        w->pod->status->message = w->why; /* Where `kubectl describe` shows it, too. */
+    } else {
+        status_machine_phase(c, w->machine->status, "Pending");
+        status_machine_condition(c, w->machine->status, "PodScheduled", false, w->reason,
+                                 str_of(w->why));
+    }
+}
+
+/* The same words as the condition's. Waiting behind a gate is nothing that happened. */
+void placing__tell_waiting(struct core *c, const struct candidate *w)
+{
+    if (strcmp(w->reason, "Unschedulable") != 0)
+        return;
+    events_tell(c, &(struct event_note){.api_version = w->pod != NULL ? "v1" : "kubevirt.io/v1",
+                                        .kind = w->pod != NULL ? "Pod" : "VirtualMachineInstance",
+                                        .namespace = w->namespace,
+                                        .name = w->name,
+                                        .uid = w->uid,
+                                        .reason = "FailedScheduling",
+                                        .warning = true,
+                                        .message = str_of(w->why)});
+}
+
+/* The same words as the Placement's, when it is durable. */
+static void tell_placed(struct core *c, const struct held *h)
+{
+    struct cow_entry *e = events_wanted(c) ? core_find(c, str_of(h->key)) : NULL;
+    Baton__Placement *p =
+        e == NULL ? NULL : typed_open(&c->turn, &baton__placement__descriptor, blob_str(e->value));
+    if (p == NULL || p->spec == NULL || p->spec->workload == NULL || p->spec->decision == NULL)
+        return;
+    const Baton__WorkloadRef *ref = p->spec->workload;
+    events_tell(c, &(struct event_note){.api_version = h->is_machine ? "kubevirt.io/v1" : "v1",
+                                        .kind = h->is_machine ? "VirtualMachineInstance" : "Pod",
+                                        .namespace = str_of(ref->namespace_),
+                                        .name = str_of(ref->name),
+                                        .uid = str_of(ref->uid),
+                                        .reason = "Scheduled",
+                                        .message = str_of(p->spec->decision->reason)});
+}
+
+bool placing__have_status(struct core *c, struct candidate *w)
+{
+    if (w->pod != NULL) {
+        if (w->pod->status == NULL)
+            w->pod->status = message(c, sizeof *w->pod->status, &core__pod_status__descriptor);
+        if (w->pod->status == NULL)
+            return false;
+        if (w->pod->status->phase == NULL)
+            w->pod->status->phase = (char *)"Pending";
+        if (w->pod->status->qos_class == NULL)
+            w->pod->status->qos_class = (char *)sched_view_qos(w->pod->spec);
+        return true;
+    }
+    if (w->machine->status == NULL)
+        w->machine->status = message(c, sizeof *w->machine->status,
+                                     &kubevirt__virtual_machine_instance_status__descriptor);
+    return w->machine->status != NULL;
+}
+
+/* ---- writing ---- */
+
+static void settled(struct core *c, uint64_t hold, bool durable)
+{
+    struct held *h = cluster_held_hold(c, hold);
+    if (h == NULL)
+        return;
+    if (durable) {
+        ledger_commit(c->cluster->ledger, hold);
+        tell_placed(c, h);
+        placing__stands(c);
+        return;
+    }
+    core_mark(c, CONTROL_PLACING, arena_str(&c->turn, str_of(h->workload_key)));
+    map_remove(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold));
+    ledger_undo(c->cluster->ledger, hold);
+    h->hold = 0;
+    cluster_unhold(c, h);
+}
+
+/* The Placement into the stage that holds the object. False: it was refused, and nothing is held. */
+bool placing__stage(struct core *c, struct stage *s, struct candidate *w)
+{
+    struct node_state *n =
+        cluster_node(c, names_text(ledger_names(c->cluster->ledger), w->rows->node_name));
+    struct str key = cluster_placement_key(c, w->key);
+    Baton__Placement *p = n == NULL ? NULL : placement_of(c, w, n);
+    struct str bytes = p == NULL ? (struct str){NULL, 0}
+                                 : typed_wrap(&c->turn, "baton.dev/v1", "Placement", &p->base);
+    struct held *h = bytes.at == NULL ? NULL : cluster_hold(c, key, w->key, n);
+    if (h == NULL) {
+        ledger_undo(c->cluster->ledger, w->hold);
+        stage_refuse(s, WRITE_BUSY, "the decision could not be written down");
+        return false;
+    }
+    snprintf(h->uid, sizeof h->uid, "%s", p->metadata->uid);
+    snprintf(h->workload_uid, sizeof h->workload_uid, STR_FMT, STR_ARG(w->uid));
+    h->is_machine = w->machine != NULL;
+    h->hold = w->hold;
+    CHECK(map_put(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold), h) == ERR_OK);
+    CHECK(map_put(&c->cluster->by_uid, str_of(h->uid), h) == ERR_OK);
+    if (w->request.priority < c->cluster->priority_least)
+        c->cluster->priority_least = w->request.priority;
+    stage_on_settled(s, settled, w->hold);
+    stage_put(s, key, bytes, NULL);
+    if (!stage_is_refused(s))
+        say_placed(c, w, n->name);
+    return !stage_is_refused(s);
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* At start: every stored Placement takes its rows again. */
+#include "base/check.h"
+#include "controlplane/core/placing_priv.h"
+
+#include <stdio.h>
+
+/* What the rows stand for: the workload's own words, for the rules between workloads; its amounts as they
+ * were decided. A workload that is gone, or is another by now, leaves only the amounts. */
+static void restored_request(struct core *c, struct str key, const Baton__PlacementSpec *spec,
+                             struct request *out)
+{
+    struct candidate w;
+    struct index_key at;
+    struct cow_entry *e = core_find(c, key);
+    *out = (struct request){0};
+    if (e != NULL && index_key_parse(key, &at) &&
+        placing__open(c, &w, key, &at, blob_str(e->value)) &&
+        placing__translate(c, &w, NULL) == ERR_OK)
+        *out = w.request;
+    out->memory_bytes = spec->memory_bytes;
+    out->overhead_bytes = spec->overhead_bytes;
+    out->shared_milli = spec->shared_millis;
+    out->exclusive_cpus = spec->exclusive == NULL ? 0 : (uint32_t)spec->exclusive->n_cpus;
+    out->address_wanted = out->mac_wanted = spec->n_addresses > 0;
+}
+
+static void restore(struct core *c, struct cow_entry *e)
+{
+    struct cluster *k = c->cluster;
+    struct err err = {0};
+    Baton__Placement *p = typed_open(&c->turn, &baton__placement__descriptor, blob_str(e->value));
+    if (p == NULL || p->spec == NULL || p->spec->workload == NULL || p->metadata == NULL)
+        return;
+    const Baton__WorkloadRef *ref = p->spec->workload;
+    bool machine = str_is(str_of(ref->kind), "VirtualMachineInstance");
+    struct str workload =
+        core_key(c, machine ? "kubevirt.io" : "", machine ? "virtualmachineinstances" : "pods",
+                 str_of(ref->namespace_), str_of(ref->name));
+    struct node_state *n = cluster_node_make(c, str_of(p->spec->node));
+    struct held *h = n == NULL ? NULL : cluster_hold(c, cow_entry_key(e), workload, n);
+    if (h == NULL)
+        return;
+    snprintf(h->uid, sizeof h->uid, "%s", p->metadata->uid == NULL ? "" : p->metadata->uid);
+    snprintf(h->workload_uid, sizeof h->workload_uid, "%s", ref->uid == NULL ? "" : ref->uid);
+    h->is_machine = machine;
+    h->revision = e->stamp;
+    h->released = p->status != NULL && str_is(str_of(p->status->phase), "Released");
+    CHECK(map_put(&k->by_uid, str_of(h->uid), h) == ERR_OK);
+    const Baton__NodeHardwareSpec *hw = n->spec;
+    struct placement *rows = arena_alloc(&c->turn, sizeof *rows);
+    struct request r;
+    if (h->released || hw == NULL || rows == NULL)
+        return;
+    restored_request(c, workload, p->spec, &r);
+    enum err_code code = sched_view_stored(ledger_names(k->ledger), p->spec, hw, rows, &err);
+    r.ports = rows->ports;
+    r.ports_count = rows->ports_count;
+    if (code == ERR_OK)
+        code = ledger_restore(k->ledger, &r, rows, &h->hold, &err);
+    if (r.priority < k->priority_least)
+        k->priority_least = r.priority;
+    if (code == ERR_OK)
+        CHECK(map_put(&k->by_hold, str_from(&h->hold, sizeof h->hold), h) == ERR_OK);
+    else
+        snprintf(n->marked, sizeof n->marked, "%s: %s", h->key, err.text);
+}
+
+/* Each with memory of its own: together they may be more than a turn's. */
+void placing_loaded(struct core *c)
+{
+    struct arena turn = c->turn;
+    struct index_range r;
+    struct cow_entry *e;
+    core_range(c, &r, STR("baton.dev/placements/"));
+    while ((e = index_range_next(&r)) != NULL) {
+        arena_init(&c->turn, turn.limit);
+        restore(c, e);
+        arena_free(&c->turn);
+    }
+    c->turn = turn;
+}
