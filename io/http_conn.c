@@ -192,6 +192,7 @@ void conn__event(struct conn *c, const struct io_event *ev)
     case IO_PROC_DONE:
     case IO_PROC_GONE:
     case IO_FD_READABLE:
+    case IO_FD_WRITABLE:
     case IO_TCP_OPEN:
     case IO_TCP_ACCEPTED:
         CHECK(false); /* Asked for by nobody here. */

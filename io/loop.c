@@ -261,9 +261,12 @@ static void deliver_mail(struct loop *l)
 static void fd_ready(uv_poll_t *uv, int status, int events)
 {
     struct loop_fd *w = CONTAINER_OF(uv, struct loop_fd, uv);
-    (void)status;
-    (void)events;
-    loop__emit(w->client, &(struct io_event){.type = IO_FD_READABLE, .op = w->op});
+    if (status < 0) /* An error shows when it is read or written. */
+        events = UV_READABLE | UV_WRITABLE;
+    if ((events & (UV_READABLE | UV_DISCONNECT)) != 0)
+        loop__emit(w->client, &(struct io_event){.type = IO_FD_READABLE, .op = w->op});
+    if ((events & UV_WRITABLE) != 0 && !uv_is_closing((uv_handle_t *)uv))
+        loop__emit(w->client, &(struct io_event){.type = IO_FD_WRITABLE, .op = w->op});
 }
 
 struct loop_fd *loop_watch_fd(struct loop_client *c, uint64_t op, int fd)
@@ -274,6 +277,12 @@ struct loop_fd *loop_watch_fd(struct loop_client *c, uint64_t op, int fd)
     CHECK(uv_poll_init(&c->loop->uv, &w->uv, fd) == 0);
     CHECK(uv_poll_start(&w->uv, UV_READABLE | UV_DISCONNECT, fd_ready) == 0);
     return w;
+}
+
+void loop_want_fd(struct loop_fd *w, bool readable, bool writable)
+{
+    int events = (readable ? UV_READABLE | UV_DISCONNECT : 0) | (writable ? UV_WRITABLE : 0);
+    CHECK((events == 0 ? uv_poll_stop(&w->uv) : uv_poll_start(&w->uv, events, fd_ready)) == 0);
 }
 
 static void fd_closed(uv_handle_t *handle)

@@ -32,6 +32,7 @@ enum io_event_type {
     IO_PROC_DONE,    /* proc: a child ended or could not be started (io/proc.h). */
     IO_PROC_GONE,    /* A watched process, not our child, is gone (io/proc.h). */
     IO_FD_READABLE,  /* A descriptor has something to read (loop_watch_fd()). */
+    IO_FD_WRITABLE,  /* A descriptor takes bytes (loop_want_fd()). */
     IO_TCP_OPEN,     /* A connection that was asked for stands (io/tcp.h). */
     IO_TCP_ACCEPTED, /* tcp: a new connection: adopt or close it now. */
     IO_TCP_READ,     /* bytes */
@@ -105,6 +106,8 @@ void loop_detach(struct loop_client *c, struct mailbox *box);
  * netlink. */
 struct loop_fd;
 struct loop_fd *loop_watch_fd(struct loop_client *c, uint64_t op, int fd);
+/* Instead of reading alone: which of the two to wait for, if any. An event of one may unwatch it. */
+void loop_want_fd(struct loop_fd *w, bool readable, bool writable);
 void loop_unwatch_fd(struct loop_fd *w);
 
 #endif /* IO_LOOP_H */

@@ -10,7 +10,8 @@
  * ASYNC  Nothing completes inside the call that asked. Every op gets exactly one STORE_DONE carrying
  *        its op id, cancelled and closed ones included; load() posts STORE_ROW events before it.
  *        Ops are performed and answered in the order they were given; several commits may be in
- *        flight. After one that did not end with ERR_OK, those behind it are still tried.
+ *        flight. After one that did not end with ERR_OK, those behind it are still tried; an engine
+ *        that lost its place answers ERR_UNAVAILABLE to all until the next load.
  * ORDER  load() and follow() give changes by rising revision. An engine may give every change it
  *        still has, superseded ones and deletions included, or only the live objects: applying
  *        them in order ends the same.
@@ -19,7 +20,8 @@
  * FAILS  ERR_CONFLICT: another writer holds the fence; step down. ERR_UNAVAILABLE: it may have
  *        been written; load the head before going on. ERR_LIMIT: too large or no room on the
  *        disk, nothing was written. ERR_CORRUPT: stored bytes do not decode.
- * SEAM   store_mem.c, store_sqlite.c (store_etcd.c later): all pass tests/conformance/store/.
+ *        ERR_BUSY, of a load: another control plane leads; ask again.
+ * SEAM   store_mem.c, store_sqlite.c, store_etcd.c: all pass tests/conformance/store/.
  */
 #ifndef CONTROLPLANE_STORE_STORE_H
 #define CONTROLPLANE_STORE_STORE_H
@@ -58,6 +60,7 @@ struct store_event {
     uint64_t oldest;          /* DONE(load): no change behind this one was left out. */
     uint64_t fence;           /* DONE(load): what this writer's commits must carry. */
     struct blob *key, *value; /* ROW: borrowed for the call. value NULL: a deletion. */
+    bool sealed;              /* ROW: it was written as a secret. */
 };
 
 /* Where a store tells what happened: called on the thread that owns the store's user (an engine

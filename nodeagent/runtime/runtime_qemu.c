@@ -387,6 +387,7 @@ static void machine_event(struct runtime_qemu *r, struct machine *m, const struc
     case IO_MAIL:
     case IO_SIGNAL:
     case IO_FD_READABLE:
+    case IO_FD_WRITABLE:
     case IO_TCP_OPEN:
     case IO_TCP_ACCEPTED:
     case IO_TCP_WRITABLE:

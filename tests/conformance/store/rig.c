@@ -2,6 +2,7 @@
 #include "tests/conformance/store/rig.h"
 
 #include "base/check.h"
+#include "controlplane/store/store_etcd.h"
 #include "controlplane/store/store_mem.h"
 #include "controlplane/store/store_sqlite.h"
 #include "io/fs.h"
@@ -115,7 +116,46 @@ static const struct engine engine_sqlite = {.name = "sqlite",
                                             .pump = sqlite_pump,
                                             .unmake = sqlite_unmake};
 
-const struct engine *const engines[] = {&engine_mem, &engine_sqlite, NULL};
+static void etcd_make(struct rig *r)
+{
+    snprintf(r->dir, sizeof r->dir, "/tmp/baton-store-XXXXXX");
+    CHECK(mkdtemp(r->dir) != NULL);
+    etcd_server_init(&r->etcd[0], r->dir, false);
+    etcd_server_start(&r->etcd[0]);
+}
+
+static enum err_code etcd_open(struct rig *r, struct err *e)
+{
+    struct store_sink sink;
+    if (r->loop == NULL)
+        r->loop = loop_new();
+    struct store_etcd_options o = {.endpoints =
+                                       r->endpoints != NULL ? r->endpoints : r->etcd[0].client_url,
+                                   .cluster = r->cluster != NULL ? r->cluster : "c1",
+                                   .holder = r->holder != NULL ? r->holder : "rig /tmp",
+                                   .ca = r->tls.ca,
+                                   .cert = r->tls.cert,
+                                   .key = r->tls.key,
+                                   .must_exist = r->must_exist,
+                                   .seal = r->seal,
+                                   .loop = r->loop};
+    return store_etcd_open(&o, sink_of(r, &sink), &r->store, e);
+}
+
+static void etcd_unmake(struct rig *r)
+{
+    for (uint32_t i = 0; i < ETCD_MEMBERS_MAX; i++)
+        etcd_server_stop(&r->etcd[i]);
+    sqlite_unmake(r);
+}
+
+static const struct engine engine_etcd = {.name = "etcd",
+                                          .make = etcd_make,
+                                          .open = etcd_open,
+                                          .pump = sqlite_pump,
+                                          .unmake = etcd_unmake};
+
+const struct engine *const engines[] = {&engine_mem, &engine_sqlite, &engine_etcd, NULL};
 
 /* ---- The rig ---- */
 

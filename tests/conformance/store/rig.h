@@ -11,6 +11,7 @@
 
 #include "controlplane/store/store_sqlite.h"
 #include "io/seal.h"
+#include "tests/testlib/etcd.h"
 
 enum { RIG_OPS = 8192, RIG_ROWS = 8192 };
 
@@ -41,6 +42,14 @@ struct rig {
     int64_t now;
     uint64_t limit_bytes;
     uint32_t checkpoint_pages;
+
+    /* etcd's; NULL: the rig's own one. */
+    struct etcd_server etcd[ETCD_MEMBERS_MAX];
+    const char *endpoints, *cluster, *holder;
+    struct {
+        const char *ca, *cert, *key;
+    } tls;
+    bool must_exist;
 
     uint64_t op; /* The last one given. */
     bool inside; /* A call into the store is under way. */

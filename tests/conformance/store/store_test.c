@@ -206,7 +206,7 @@ static void random_commit(struct rig *r, struct rng *rng, struct model *m)
         blob_unref(w[i].value);
     }
     if (rng_below(rng, 4) == 0)
-        cr_assert_eq(rig_wait(r, op), ERR_OK);
+        cr_assert_eq(rig_wait(r, op), ERR_OK, "%s: %s", r->engine->name, r->done[op].err.text);
 }
 
 static void compare(struct rig *r, const struct model *m)
