@@ -21,7 +21,7 @@ struct recorder {
 
 static void recorder_event(struct loop_client *self, const struct io_event *ev)
 {
-    static const char letters[] = "DMSPGFOARWC";
+    static const char letters[] = "DMSPGFfOARWC";
     struct recorder *r = CONTAINER_OF(self, struct recorder, client);
 
     if (r->told_count < sizeof r->told - 1)
@@ -228,6 +228,31 @@ TEST(loop, watches_a_descriptor)
     loop_step(l, SPAN_S(5));
     cr_assert_str_eq(r.told, "F");
     loop_unwatch_fd(w);
+    loop_leave(&r.client);
+    loop_free(l);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* A descriptor that may be written at once says so until nobody asks any more. */
+TEST(loop, a_descriptor_is_watched_for_what_is_wanted)
+{
+    struct loop *l = loop_new();
+    struct recorder r;
+    int ends[2];
+    recorder_join(&r, l);
+    cr_assert_eq(pipe(ends), 0);
+    struct loop_fd *in = loop_watch_fd(&r.client, 1, ends[0]);
+    struct loop_fd *out = loop_watch_fd(&r.client, 2, ends[1]);
+    loop_want_fd(out, false, true);
+    until(l, &r, "f");
+    cr_assert_eq(r.last_op, 2);
+    loop_want_fd(out, false, false);
+    cr_assert_eq(write(ends[1], "x", 1), 1);
+    until(l, &r, "fF");
+    cr_assert_eq(r.last_op, 1);
+    loop_unwatch_fd(in);
+    loop_unwatch_fd(out);
     loop_leave(&r.client);
     loop_free(l);
     close(ends[0]);
