@@ -69,6 +69,23 @@ static void show_conditions(const struct json *object)
     }
 }
 
+/* What each container that does not run waits for, or how it ended. */
+static void show_containers(struct cli *c, const struct json *object, const char *path)
+{
+    const struct json *list = json_path(object, path);
+    for (const struct json *one = list == NULL ? NULL : list->first; one != NULL; one = one->next) {
+        const struct json *waiting = json_path(one, "state.waiting");
+        const struct json *of = waiting != NULL ? waiting : json_path(one, "state.terminated");
+        struct str reason = json_text(json_path(of, "reason"));
+        if (reason.len == 0 || str_is(reason, "Completed"))
+            continue;
+        line("container",
+             arena_printf(&c->arena, STR_FMT ": " STR_FMT,
+                          STR_ARG(json_text(json_find(one, STR("name")))), STR_ARG(reason)));
+        line("", json_text(json_path(of, "message")));
+    }
+}
+
 static int run(struct cli *c, int argc, char **argv)
 {
     struct resource r;
@@ -98,6 +115,8 @@ static int run(struct cli *c, int argc, char **argv)
     if (code == ERR_OK)
         show_placement(c, placement);
     show_conditions(object);
+    show_containers(c, object, "status.initContainerStatuses");
+    show_containers(c, object, "status.containerStatuses");
     line("message", json_text(json_path(object, "status.message")));
     return CLI_OK;
 }

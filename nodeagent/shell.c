@@ -48,7 +48,9 @@ static void step(struct shell *s, struct agent_event *ev)
     s->stepping = false;
     struct str moved = agent_trace(s->o.agent), line;
     while (str_split(&moved, '\n', &line))
-        if (line.len > 0)
+        if (str_find(line, ':', 0) < line.len)
+            log_event(LOG_WARN, "workload.trouble", STR_FMT, STR_ARG(line));
+        else if (line.len > 0)
             log_event(LOG_INFO, "workload.moved", STR_FMT, STR_ARG(line));
     struct instant soon = loop_now(s->o.loop), deadline = agent_deadline(s->o.agent);
     loop_set_deadline(&s->client, s->answers_count > 0 ? soon : deadline);

@@ -151,14 +151,30 @@ struct agent_effect *agent_do(struct agent_turn *t, enum agent_effect_type type)
     return &t->effects[t->effects_count++];
 }
 
+static void trace_name(struct agent_turn *t, const struct workload *w, const char *what)
+{
+    struct str name = workload_name(w);
+    buf_add(&t->trace, name);
+    if (what != NULL)
+        buf_printf(&t->trace, "/%s", what);
+    buf_add_char(&t->trace, ' ');
+}
+
 void agent_trace_move(struct agent_turn *t, const struct workload *w, const char *what,
                       const char *state)
 {
-    struct str name = workload_name(w);
-    if (what == NULL)
-        buf_printf(&t->trace, STR_FMT " %s\n", STR_ARG(name), state);
-    else
-        buf_printf(&t->trace, STR_FMT "/%s %s\n", STR_ARG(name), what, state);
+    trace_name(t, w, what);
+    buf_printf(&t->trace, "%s\n", state);
+}
+
+void agent_trace_trouble(struct agent_turn *t, const struct workload *w, const char *what,
+                         const char *reason, const char *text)
+{
+    trace_name(t, w, what);
+    buf_printf(&t->trace, "%s: ", reason);
+    for (const char *c = text; *c != '\0'; c++)
+        buf_add_char(&t->trace, (unsigned char)*c < ' ' ? ' ' : *c);
+    buf_add_char(&t->trace, '\n');
 }
 
 struct str agent_trace(const struct agent *a)

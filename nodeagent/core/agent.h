@@ -203,7 +203,8 @@ struct instant agent_deadline(const struct agent *a); /* When to send EV_DEADLIN
 /* For the simulator and the unit tests: true between steps, or *out_why says what is not. */
 bool agent_invariant(const struct agent *a, const char **out_why);
 
-/* One line per workload that moved in the last step, "web RUNNING"; the stories are made of it. */
+/* What the last step did, a line each, of which the stories are made: "web RUNNING" for a workload that moved,
+ * "web/main ErrImagePull: no such image" for one in trouble. */
 struct str agent_trace(const struct agent *a);
 
 #endif /* NODEAGENT_CORE_AGENT_H */

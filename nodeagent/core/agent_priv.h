@@ -86,6 +86,8 @@ uint64_t agent_op(struct agent *a, uint32_t slot, uint32_t instance);
 struct agent_effect *agent_do(struct agent_turn *t, enum agent_effect_type type);
 void agent_trace_move(struct agent_turn *t, const struct workload *w, const char *what,
                       const char *state);
+void agent_trace_trouble(struct agent_turn *t, const struct workload *w, const char *what,
+                         const char *reason, const char *text);
 
 /* agent.c: workloads by their names. */
 struct workload *agent_find(const struct agent *a, struct str placement_uid);

@@ -53,10 +53,12 @@ static void trouble(struct agent_turn *t, struct workload *w, struct instance *i
 {
     i->trouble = reason;
     snprintf(i->text, sizeof i->text, "%s", text == NULL ? "" : text);
-    if (reason != NULL)
+    if (reason != NULL) {
         workload_happened(t, w, (uint32_t)(i - w->instances),
                           str_ends(str_of(reason), STR("BackOff")) ? "BackOff" : "Failed", true,
                           "%s", i->text);
+        agent_trace_trouble(t, w, i->name, reason, i->text);
+    }
     workload_say(t, w);
 }
 

@@ -19,7 +19,9 @@ struct str workload_name(const struct workload *w)
 {
     if (w->pod != NULL)
         return str_of(w->pod->metadata->name);
-    return w->machine != NULL ? str_of(w->machine->metadata->name) : str_of(w->uid);
+    if (w->machine != NULL)
+        return str_of(w->machine->metadata->name);
+    return str_of(w->uid[0] != '\0' ? w->uid : "(not understood)");
 }
 
 struct str workload_namespace(const struct workload *w)
@@ -60,6 +62,7 @@ static void trouble(struct agent_turn *t, struct workload *w, const char *reason
     w->reason = reason;
     snprintf(w->text, sizeof w->text, "%s", text == NULL ? "" : text);
     workload_happened(t, w, WORKLOAD_ITSELF, reason, true, "%s", w->text);
+    agent_trace_trouble(t, w, NULL, reason, w->text);
     workload_say(t, w);
 }
 

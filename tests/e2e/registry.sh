@@ -90,6 +90,8 @@ check "an image by tag and digest runs" running both
 pod wrong "$plain/good/busybox/busybox:v9"
 fails wrong "manifest unknown"
 waits_for wrong ImagePullBackOff "manifest unknown"
+why_wrong() { cluster_baton why pod/wrong | grep -q "manifest unknown"; }
+check "baton why says what the container waits for" why_wrong
 
 # --- policy ----------------------------------------------------------------------------------------------------------
 before=$(asked good/busybox/busybox plain)

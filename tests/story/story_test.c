@@ -114,6 +114,7 @@ TEST(story, a_crash_loop)
                 "[   1088ms] api pod bad Running\n"
                 "[   1089ms] n0 bad/a CLEARING\n"
                 "[   1089ms] api pod bad Running\n"
+                "[   1099ms] n0 bad/a CrashLoopBackOff: waiting before the next restart\n"
                 "[   1099ms] n0 bad/a BACKOFF\n"
                 "[   1100ms] api pod bad Running\n"
                 "[  11099ms] n0 bad/a IMAGE\n"
@@ -124,6 +125,7 @@ TEST(story, a_crash_loop)
                 "[  11135ms] api pod bad Running\n"
                 "[  11136ms] n0 bad/a CLEARING\n"
                 "[  11136ms] api pod bad Running\n"
+                "[  11146ms] n0 bad/a CrashLoopBackOff: waiting before the next restart\n"
                 "[  11146ms] n0 bad/a BACKOFF\n"
                 "[  11147ms] api pod bad Running\n"
                 "[  31146ms] n0 bad/a IMAGE\n"
@@ -134,6 +136,7 @@ TEST(story, a_crash_loop)
                 "[  31182ms] api pod bad Running\n"
                 "[  31183ms] n0 bad/a CLEARING\n"
                 "[  31183ms] api pod bad Running\n"
+                "[  31193ms] n0 bad/a CrashLoopBackOff: waiting before the next restart\n"
                 "[  31193ms] n0 bad/a BACKOFF\n"
                 "[  31194ms] api pod bad Running\n");
     cr_assert(str_is(sim_field(s, "Pod", "bad", "status.containerStatuses.0.restartCount"), "3"));
@@ -433,13 +436,15 @@ TEST(story, a_pod_nobody_understands)
         "\"name\":\"a.b\",\"image\":\"x\"}]}}");
     sim_run(s, SPAN_S(15));
     story_is(s, "[   1000ms] api pod odd Pending\n"
+                "[   1001ms] n0 (not understood) NotUnderstood: container 0 "
+                "has no usable name\n"
                 "[   1002ms] api pod odd Failed\n");
     cr_assert(str_is(sim_field(s, "Pod", "odd", "status.reason"), "NotUnderstood"));
     cr_assert(str_is(sim_field(s, "Placement", "pods.odd", "status.phase"), "Released"));
     sim_delete(s, "Pod", "odd", -1);
     sim_run(s, SPAN_S(5));
     story_is(s, "[  16000ms] api pod odd Failed leaving\n"
-                "[  16001ms] n0  GONE\n"
+                "[  16001ms] n0 (not understood) GONE\n"
                 "[  16002ms] api pod odd deleted\n");
     sim_free(s);
 }
