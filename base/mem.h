@@ -16,4 +16,8 @@ void *mem_zalloc(size_t count, size_t size); /* Zeroed array; the product is che
 void *mem_resize(void *at, size_t size);
 void mem_free(void *at); /* NULL is allowed. */
 
+/* Zeroed, beginning at a cache line of 64 bytes; of large pages where it is large enough for one and
+ * the system has them, for tables that are read here and there. */
+void *mem_zalloc_lines(size_t count, size_t size);
+
 #endif /* BASE_MEM_H */

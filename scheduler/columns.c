@@ -11,59 +11,55 @@ void columns_init(struct columns *c, uint32_t nodes_max)
     *c = (struct columns){.filter = columns_filter_fast(), .log_size = COLUMNS_LOG_LEAST};
     while (c->log_size < nodes_max && c->log_size < COLUMNS_LOG_MOST)
         c->log_size *= 2;
-    for (uint32_t i = 0; i < COLUMN__COUNT; i++)
-        c->log[i] = mem_zalloc(c->log_size + COLUMNS_LANES, sizeof(uint16_t));
-    c->log_node = mem_zalloc(c->log_size, sizeof *c->log_node);
+    c->log = mem_zalloc_lines(c->log_size / COLUMNS_LANES, sizeof *c->log);
+    c->log_node = mem_zalloc_lines(c->log_size, sizeof *c->log_node);
 }
 
 void columns_fini(struct columns *c)
 {
-    for (uint32_t i = 0; i < COLUMN__COUNT; i++) {
-        mem_free(c->node[i]);
-        mem_free(c->log[i]);
-    }
+    mem_free(c->node);
+    mem_free(c->log);
     mem_free(c->log_node);
-    mem_free(c->hot_block);
+    mem_free(c->hot);
     mem_free(c->log_at);
 }
 
 static void *grow(void *at, uint32_t from, uint32_t to, size_t size)
 {
-    char *grown = mem_resize(at, to * size);
-    memset(grown + from * size, 0, (to - from) * size);
+    void *grown = mem_zalloc_lines(to, size);
+    if (from > 0)
+        memcpy(grown, at, from * size);
+    mem_free(at);
     return grown;
 }
 
-static void grow_hot(struct columns *c, uint32_t size)
+static void grow_to(struct columns *c, uint32_t node)
 {
-    void *block = mem_zalloc(size + 1, sizeof *c->hot);
-    uintptr_t line = ((uintptr_t)block + sizeof *c->hot - 1) & ~(uintptr_t)(sizeof *c->hot - 1);
-    if (c->size > 0)
-        memcpy((void *)line, c->hot, c->size * sizeof *c->hot);
-    mem_free(c->hot_block);
-    c->hot_block = block;
-    c->hot = (struct columns_hot *)line;
+    uint32_t size = c->size == 0 ? 64 : c->size;
+    while (size <= node)
+        size *= 2;
+    c->node = grow(c->node, c->size / COLUMNS_LANES, size / COLUMNS_LANES, sizeof *c->node);
+    c->hot = grow(c->hot, c->size, size, sizeof *c->hot);
+    c->log_at = grow(c->log_at, c->size, size, sizeof *c->log_at);
+    c->size = size;
 }
 
 void columns_put(struct columns *c, uint32_t node, const struct columns_row *row)
 {
-    if (node >= c->size) {
-        uint32_t size = c->size == 0 ? 64 : c->size * 2;
-        while (size <= node)
-            size *= 2;
-        for (uint32_t i = 0; i < COLUMN__COUNT; i++)
-            c->node[i] = grow(c->node[i], c->size, size, sizeof *c->node[i]);
-        grow_hot(c, size);
-        c->log_at = grow(c->log_at, c->size, size, sizeof *c->log_at);
-        c->size = size;
-    }
+    if (node >= c->size)
+        grow_to(c, node);
     uint64_t before = c->log_at[node];
-    if (before > 0 && c->log_end - (before - 1) < c->log_size)
-        c->log[COLUMN_OPEN][(before - 1) % c->log_size] = 0;
-
-    uint32_t at = (uint32_t)(c->log_end % c->log_size);
-    for (uint32_t i = 0; i < COLUMN__COUNT; i++)
-        c->node[i][node] = c->log[i][at] = row->at[i];
+    if (before > 0 && c->log_end - (before - 1) < c->log_size) {
+        uint32_t old = (uint32_t)(before - 1) & (c->log_size - 1);
+        c->log[old / COLUMNS_LANES].at[COLUMN_OPEN][old % COLUMNS_LANES] = 0;
+    }
+    uint32_t at = (uint32_t)c->log_end & (c->log_size - 1);
+    struct columns_block *entry = &c->log[at / COLUMNS_LANES];
+    struct columns_block *block = &c->node[node / COLUMNS_LANES];
+    for (uint32_t i = 0; i < COLUMN__COUNT; i++) {
+        entry->at[i][at % COLUMNS_LANES] = row->at[i];
+        block->at[i][node % COLUMNS_LANES] = row->at[i];
+    }
     c->log_node[at] = node;
     c->log_at[node] = ++c->log_end;
     uint32_t version = c->hot[node].version + 1;
@@ -80,15 +76,15 @@ size_t columns_bytes(const struct columns *c)
 
 /* ---- the filter ---- */
 
-uint32_t columns_filter_scalar(uint16_t *const columns[COLUMN__COUNT],
-                               const struct columns_want *want, uint32_t from, uint32_t to,
-                               uint32_t *out)
+uint32_t columns_filter_scalar(const struct columns_block *blocks, const struct columns_want *want,
+                               uint32_t from, uint32_t to, uint32_t *out)
 {
     uint32_t count = 0;
     for (uint32_t i = from; i < to; i++) {
+        const struct columns_block *b = &blocks[i / COLUMNS_LANES];
         bool all = true;
         for (uint32_t k = 0; k < want->count && all; k++)
-            all = columns[want->column[k]][i] >= want->least[k];
+            all = b->at[want->column[k]][i % COLUMNS_LANES] >= want->least[k];
         out[count] = i;
         count += all;
     }
@@ -96,26 +92,58 @@ uint32_t columns_filter_scalar(uint16_t *const columns[COLUMN__COUNT],
 }
 
 #if defined(__x86_64__)
-/* Sizes are multiples of the lanes and logs are padded: reading a whole vector at the end is safe. */
-__attribute__((target("avx2,bmi"))) static uint32_t
-filter_avx2(uint16_t *const columns[COLUMN__COUNT], const struct columns_want *want, uint32_t from,
-            uint32_t to, uint32_t *out)
+enum { UNROLL = 4, LANE_BITS = 2 }; /* Blocks at a time; bits per lane of a byte mask. */
+
+/* Bit pairs of the lanes that pass, for some blocks in a row: each wish is loaded once for all. */
+__attribute__((target("avx2,bmi"), always_inline)) static inline void
+pass_avx2(const struct columns_block *b, const struct columns_want *want, uint32_t count,
+          uint32_t out[UNROLL])
 {
-    uint32_t count = 0;
-    for (uint32_t i = from; i < to; i += COLUMNS_LANES) {
-        __m256i all = _mm256_set1_epi16(-1);
-        uint32_t lanes = to - i < COLUMNS_LANES ? to - i : COLUMNS_LANES;
-        for (uint32_t k = 0; k < want->count; k++) {
-            const uint16_t *at = columns[want->column[k]] + i;
-            __m256i have = _mm256_loadu_si256((const __m256i *)(const void *)at);
-            __m256i least = _mm256_set1_epi16((short)want->least[k]);
-            all = _mm256_and_si256(all, _mm256_cmpeq_epi16(_mm256_max_epu16(have, least), have));
+    __m256i all[UNROLL];
+#pragma GCC unroll 4
+    for (uint32_t j = 0; j < count; j++)
+        all[j] = _mm256_set1_epi16(-1);
+    for (uint32_t k = 0; k < want->count; k++) {
+        const uint16_t *column = b->at[want->column[k]];
+        __m256i least = _mm256_set1_epi16((short)want->least[k]);
+#pragma GCC unroll 4
+        for (uint32_t j = 0; j < count; j++) {
+            const void *at = column + j * (sizeof *b / sizeof *column);
+            __m256i have = _mm256_load_si256(at);
+            all[j] =
+                _mm256_and_si256(all[j], _mm256_cmpeq_epi16(_mm256_max_epu16(have, least), have));
         }
-        uint32_t hits = (uint32_t)_mm256_movemask_epi8(all) & 0x55555555u;
-        if (lanes < COLUMNS_LANES)
-            hits &= (1u << 2 * lanes) - 1;
-        for (; hits != 0; hits &= hits - 1)
-            out[count++] = i + (uint32_t)__builtin_ctz(hits) / 2;
+    }
+#pragma GCC unroll 4
+    for (uint32_t j = 0; j < count; j++)
+        out[j] = (uint32_t)_mm256_movemask_epi8(all[j]) & 0x55555555u;
+}
+
+/* Whole blocks are compared; what lies before from and behind to is cut off the bits. */
+__attribute__((target("avx2,bmi"))) static uint32_t filter_avx2(const struct columns_block *blocks,
+                                                                const struct columns_want *want,
+                                                                uint32_t from, uint32_t to,
+                                                                uint32_t *out)
+{
+    if (from == to)
+        return 0;
+    uint32_t count = 0, hits[UNROLL], step;
+    uint32_t first = from / COLUMNS_LANES, last = (to - 1) / COLUMNS_LANES;
+    for (uint32_t b = first; b <= last; b += step) {
+        step = last - b + 1 >= UNROLL ? UNROLL : 1;
+        if (step == UNROLL)
+            pass_avx2(&blocks[b], want, UNROLL, hits);
+        else
+            pass_avx2(&blocks[b], want, 1, hits);
+        if (b == first)
+            hits[0] &= UINT32_MAX << LANE_BITS * (from % COLUMNS_LANES);
+        if (b + step - 1 == last)
+            hits[step - 1] &=
+                UINT32_MAX >> LANE_BITS * (COLUMNS_LANES - 1 - (to - 1) % COLUMNS_LANES);
+        for (uint32_t j = 0; j < step; j++)
+            for (; hits[j] != 0; hits[j] &= hits[j] - 1)
+                out[count++] =
+                    (b + j) * COLUMNS_LANES + (uint32_t)__builtin_ctz(hits[j]) / LANE_BITS;
     }
     return count;
 }

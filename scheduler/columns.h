@@ -2,12 +2,13 @@
 /*
  * columns.h -- what the fast search reads first: a few numbers per node, side by side.
  *
- * WHAT   One array of 16 bits per kind of row ("how many cores are free"), indexed by node, and the
- *        same arrays as a ring: the log of every change, each entry a copy of the changed node's
- *        numbers. Only the last entry of a node is alive, the others are closed to all. The filter
- *        walks either and keeps what could serve a request.
+ * WHAT   A number of 16 bits per kind of row ("how many cores are free") and node, sixteen nodes side
+ *        by side, and the same as a ring: the log of every change, each entry a copy of the changed
+ *        node's numbers. Only the last entry of a node is alive, the others are closed to all. The
+ *        filter walks either and keeps what could serve a request.
  * WHY    Sixteen nodes are compared by one instruction, and a class of requests that was not asked
  *        for a while learns what changed by reading the log from end to end, without touching nodes.
+ *        In blocks, because a change writes all numbers of one node: six cache lines, not twelve.
  * OWNS   Its arrays. A cursor into the log is a count of entries ever written: who is further behind
  *        than log_size has to look at all nodes again.
  * SEAM   columns_filter_scalar() and columns_filter_avx2() give the same answer; which one is used
@@ -58,6 +59,12 @@ struct columns_row {
     struct columns_hot hot;
 };
 
+/* Sixteen nodes, or entries of the log. */
+struct columns_block {
+    uint16_t at[COLUMN__COUNT][COLUMNS_LANES];
+};
+_Static_assert(sizeof(struct columns_block) % 64 == 0, "whole cache lines");
+
 struct columns_want {
     uint32_t count; /* Columns that matter. */
     uint8_t column[COLUMN__COUNT];
@@ -65,19 +72,17 @@ struct columns_want {
 };
 
 /* Indices in from..to-1 whose every wanted column has at least the least. out has room for to - from. */
-typedef uint32_t columns_filter(uint16_t *const columns[COLUMN__COUNT],
-                                const struct columns_want *want, uint32_t from, uint32_t to,
-                                uint32_t *out);
+typedef uint32_t columns_filter(const struct columns_block *blocks, const struct columns_want *want,
+                                uint32_t from, uint32_t to, uint32_t *out);
 columns_filter columns_filter_scalar;
 columns_filter *columns_filter_fast(void); /* The best this processor can do. */
 
 struct columns {
-    uint16_t *node[COLUMN__COUNT], *log[COLUMN__COUNT];
+    struct columns_block *node, *log;
     uint32_t *log_node;
-    struct columns_hot *hot; /* By node; aligned inside hot_block. */
-    void *hot_block;
+    struct columns_hot *hot; /* By node. */
     uint64_t *log_at;        /* By node: its last entry + 1. */
-    uint32_t size, log_size; /* Nodes and entries there is room for. */
+    uint32_t size, log_size; /* Nodes and entries there is room for; multiples of the lanes. */
     uint64_t log_end;        /* Entries ever written. */
     columns_filter *filter;
 };

@@ -124,12 +124,6 @@ int64_t cost__split(uint32_t sockets, uint32_t numa)
     return (int64_t)((sockets - 1) * TOPOLOGY_NUMA_MAX + numa - 1) << SPLIT_BITS;
 }
 
-int64_t cost__packing(const struct request *r, uint64_t node_left, uint64_t taken, int64_t split)
-{
-    int64_t after = (int64_t)node_left - (int64_t)taken;
-    return r->choice == CHOICE_SPREAD ? split - after : split + after;
-}
-
 int64_t cost__packing_of(const struct ledger *l, const struct node *n, const struct request *r,
                          const struct fit *f)
 {

@@ -58,38 +58,33 @@ static bool light_fits(const struct node *n, const struct request *r, uint32_t c
     return false;
 }
 
-static uint32_t cores_wanted(const struct columns_hot *hot, const struct request *r)
+/* Does some NUMA node have the cores and more than the memory? All eight at once. */
+static bool lanes_fit(const struct columns_hot *hot, uint32_t cores, uint16_t memory)
 {
-    if (r->one_thread_per_core || hot->threads_min == 1)
-        return r->exclusive_cpus;
-    return hot->threads_min == 2 ? (r->exclusive_cpus + 1) / 2
-                                 : (r->exclusive_cpus + hot->threads_min - 1u) / hot->threads_min;
+    typedef uint16_t lanes __attribute__((vector_size(sizeof hot->cores)));
+    lanes have_cores, have_memory;
+    uint64_t fit[2];
+    memcpy(&have_cores, hot->cores, sizeof have_cores);
+    memcpy(&have_memory, hot->memory, sizeof have_memory);
+    lanes both = (lanes)(have_cores >= (uint16_t)cores) & (lanes)(have_memory > memory);
+    memcpy(fit, &both, sizeof fit);
+    return (fit[0] | fit[1]) != 0;
 }
 
 /* Most nodes are decided by their one line of numbers: some NUMA node has cores and clearly memory
  * enough. The others are looked at. */
 bool search__light(const struct ledger *l, uint32_t node, const struct request *r,
-                   int64_t *out_split)
+                   const struct shortlist_machine *m, int64_t *out_split)
 {
     const struct columns_hot *hot = &l->columns.hot[node];
-    uint32_t cores = cores_wanted(hot, r);
-    if (r->shared_milli + 1000ull * hot->threads_max * cores > hot->cpu_milli)
-        return false;
     uint64_t memory = (r->memory_bytes + r->overhead_bytes) >> COLUMN_MEMORY_SHIFT;
-    bool plain = r->hugepages_1g + r->hugepages_2m == 0 && !r->address_wanted && !r->mac_wanted;
-    bool maybe = false;
-    for (uint32_t i = 0; i < hot->numa_count; i++) {
-        if (hot->cores[i] < cores || hot->memory[i] < memory)
-            continue;
-        maybe = true;
-        if (plain && hot->memory[i] > memory) {
-            *out_split = 0;
-            return true;
-        }
-    }
-    if (!maybe && r->numa_policy == NUMA_SINGLE)
+    *out_split = 0;
+    if (m->cpu_milli > hot->cpu_milli)
         return false;
-    return light_fits(ledger__node(l, node), r, cores, out_split);
+    bool plain = r->hugepages_1g + r->hugepages_2m == 0 && !r->address_wanted && !r->mac_wanted;
+    if (plain && lanes_fit(hot, m->cores, (uint16_t)min_u64(memory, COLUMN_MAX)))
+        return true;
+    return light_fits(ledger__node(l, node), r, m->cores, out_split);
 }
 
 enum explain_reason search__check(const struct ledger *l, const struct node *n,

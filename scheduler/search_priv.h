@@ -90,7 +90,11 @@ struct cost {
     int64_t packing; /* Splits over sockets and NUMA nodes first, then how much is left over. */
     uint64_t tie;    /* What is on the node decides, never its name or place in a list... */
     uint32_t node;   /* ...unless two nodes are alike in everything. */
+    uint32_t version : 31; /* Of the node when it was looked at; not compared. */
+    uint32_t exact : 1;    /* Looked at closely; otherwise it may cost more than this. */
 };
+
+enum { COST_VERSION_MAX = INT32_MAX };
 
 static inline bool cost__less(const struct cost *a, const struct cost *b)
 {
@@ -115,7 +119,12 @@ uint64_t cost__devices_wanted(const struct request *r);
 uint64_t cost__left(const struct ledger *l, const struct node *n); /* Before anything is placed. */
 uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s,
                      bool has_devices);
-int64_t cost__packing(const struct request *r, uint64_t node_left, uint64_t taken, int64_t split);
+static inline int64_t cost__packing(const struct request *r, uint64_t node_left, uint64_t taken,
+                                    int64_t split)
+{
+    int64_t after = (int64_t)node_left - (int64_t)taken;
+    return r->choice == CHOICE_SPREAD ? split - after : split + after;
+}
 int64_t cost__packing_of(const struct ledger *l, const struct node *n, const struct request *r,
                          const struct fit *f);
 

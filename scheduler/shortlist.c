@@ -3,9 +3,9 @@
  * A decision, in order: find the list; bring it up to date from the log, or build it anew when that
  * is not possible; take the cheapest entry that still holds. See shortlist.h for what is promised.
  *
- * Why the answer is exactly the plain search's: every node is in a heap with its cost, or costs at
- * least the heap's limit, or changed after the cursor, or does not fit. The winner is the least of
- * the heaps and under their limits.
+ * Why the answer is exactly the plain search's: every node is in a heap with its cost or less, or in
+ * the rest and costs at least the heap's limit, or costs at least the group's limit, or changed after
+ * the cursor, or does not fit. The winner is the least of the heaps' tops, whose costs are exact.
  */
 #include "scheduler/shortlist.h"
 
@@ -90,7 +90,7 @@ static void list_use(struct ledger *l, struct shortlist *sl)
 static void groups_free(struct ledger *l, struct shortlist *sl)
 {
     for (uint32_t i = 0; i < sl->groups_count; i++)
-        mem_free(sl->groups[i].heap);
+        group__free(&sl->groups[i]);
     mem_free(sl->groups);
     mem_free(sl->rules);
     l->cache_bytes -= sl->bytes - sl->own_bytes;
@@ -171,50 +171,73 @@ static void list_refresh(struct ledger *l, struct shortlist *sl, const struct pr
     }
 }
 
-static void want_add(struct shortlist *sl, enum column column, uint64_t least)
+static void want_add(struct columns_want *want, enum column column, uint64_t least)
 {
     if (least == 0)
         return;
-    sl->want.column[sl->want.count] = (uint8_t)column;
-    sl->want.least[sl->want.count++] = (uint16_t)min_u64(least, COLUMN_MAX);
+    want->column[want->count] = (uint8_t)column;
+    want->least[want->count++] = (uint16_t)min_u64(least, COLUMN_MAX);
+}
+
+/* single: everything from one NUMA node. */
+static struct columns_want want_of(const struct shortlist *sl, uint32_t cores, uint64_t cpu_milli,
+                                   bool single)
+{
+    const struct request *r = &sl->class->r;
+    struct columns_want want = {0};
+    uint32_t whole = 0, part = 0;
+    uint64_t memory = (r->memory_bytes + r->overhead_bytes) >> COLUMN_MEMORY_SHIFT;
+
+    for (uint32_t i = 0; i < r->devices_count; i++) {
+        whole += r->devices[i].units == 0 ? r->devices[i].count : 0;
+        part = max_u32(part, r->devices[i].units);
+    }
+    want_add(&want, COLUMN_OPEN, sl->has_rules ? 1 : 2);
+    want_add(&want, single ? COLUMN_CORES_NUMA : COLUMN_CORES, cores);
+    want_add(&want, COLUMN_CPU, cpu_milli / 32);
+    want_add(&want, single ? COLUMN_MEMORY_NUMA : COLUMN_MEMORY, memory);
+    want_add(&want, COLUMN_HUGE2M, r->hugepages_2m / 8);
+    want_add(&want, COLUMN_HUGE1G, r->hugepages_1g);
+    want_add(&want, COLUMN_DEVICES, whole);
+    want_add(&want, COLUMN_PART, part);
+    return want;
+}
+
+static struct shortlist_machine machine_of(const struct ledger *l, const struct request *r,
+                                           const struct shape *s)
+{
+    uint32_t cores = r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(s, r);
+    return (struct shortlist_machine){
+        .cores = cores,
+        .cpu_milli = r->shared_milli + 1000ull * s->core_threads_max * cores,
+        .taken = {cost__taken(l, r, s, false), cost__taken(l, r, s, true)}};
 }
 
 /* Least amounts over all machines there are: what passes is asked again. */
 static void list_wants(struct ledger *l, struct shortlist *sl)
 {
     const struct request *r = &sl->class->r;
-    uint32_t cores = UINT32_MAX, whole = 0, part = 0, at = 0;
+    uint32_t cores = UINT32_MAX, at = 0;
+    uint64_t cpu_milli = UINT64_MAX;
     const struct map_entry *entry;
     sl->taken_least = UINT64_MAX;
     sl->taken_most = 0;
     while ((entry = map_next(&l->shapes, &at)) != NULL) {
         const struct shape *s = entry->value;
-        cores = min_u32(cores, fit__cores_wanted(s, r));
+        struct shortlist_machine m = machine_of(l, r, s);
+        cores = min_u32(cores, m.cores);
+        cpu_milli = min_u64(cpu_milli, m.cpu_milli);
+        if (s->core_threads_min == s->core_threads_max)
+            sl->machine[s->core_threads_max] = m;
         for (uint32_t devices = 0; devices < 2; devices++) {
-            uint64_t taken = cost__taken(l, r, s, devices);
-            sl->taken_least = min_u64(sl->taken_least, taken);
-            sl->taken_most = max_u64(sl->taken_most, taken);
-            if (s->core_threads_min == s->core_threads_max)
-                sl->taken[devices][s->core_threads_max] = taken;
+            sl->taken_least = min_u64(sl->taken_least, m.taken[devices]);
+            sl->taken_most = max_u64(sl->taken_most, m.taken[devices]);
         }
     }
-    for (uint32_t i = 0; i < r->devices_count; i++) {
-        whole += r->devices[i].units == 0 ? r->devices[i].count : 0;
-        part = max_u32(part, r->devices[i].units);
-    }
-    cores = r->exclusive_cpus == 0 || cores == UINT32_MAX ? 0 : cores;
-    uint64_t memory = r->memory_bytes + r->overhead_bytes;
-    bool single = r->numa_policy == NUMA_SINGLE;
-
-    sl->want.count = 0;
-    want_add(sl, COLUMN_OPEN, sl->has_rules ? 1 : 2);
-    want_add(sl, single ? COLUMN_CORES_NUMA : COLUMN_CORES, cores);
-    want_add(sl, COLUMN_CPU, (r->shared_milli + 1000ull * cores) / 32);
-    want_add(sl, single ? COLUMN_MEMORY_NUMA : COLUMN_MEMORY, memory >> COLUMN_MEMORY_SHIFT);
-    want_add(sl, COLUMN_HUGE2M, r->hugepages_2m / 8);
-    want_add(sl, COLUMN_HUGE1G, r->hugepages_1g);
-    want_add(sl, COLUMN_DEVICES, whole);
-    want_add(sl, COLUMN_PART, part);
+    if (l->shapes.live == 0)
+        cores = 0, cpu_milli = 0;
+    sl->want = want_of(sl, cores, cpu_milli, r->numa_policy == NUMA_SINGLE);
+    sl->want_unsplit = want_of(sl, cores, cpu_milli, true);
 }
 
 static bool request_has_node_rules(const struct request *r)
@@ -252,6 +275,7 @@ static void list_groups(const struct ledger *l, struct shortlist *sl)
         sl->rules[i].coarse = false;
     sl->groups_count = (uint32_t)groups;
     sl->keep = groups <= 4 ? l->list_keep : (l->list_keep + 3) / 4;
+    sl->draw = (sl->keep + SHORTLIST_DRAW_PART - 1) / SHORTLIST_DRAW_PART;
 }
 
 static void list_shape(struct ledger *l, struct shortlist *sl, const struct profile *p)
@@ -273,106 +297,12 @@ static void list_shape(struct ledger *l, struct shortlist *sl, const struct prof
         sl->has_costs |= !sl->rules[i].coarse &&
                          (sl->rules[i].role == ROLE_SPREAD_SOFT ||
                           sl->rules[i].role == ROLE_PREFERRED || sl->rules[i].role == ROLE_FELT);
+    sl->is_simple = !sl->has_rules && !sl->has_costs && sl->rules_count + r->ports_count == 0;
     sl->groups = mem_zalloc(sl->groups_count, sizeof *sl->groups);
     list_wants(l, sl);
     size_t more = sl->rules_count * sizeof *sl->rules + sl->groups_count * sizeof *sl->groups;
     sl->bytes += more;
     l->cache_bytes += more;
-}
-
-/* ---- a group's heap ---- */
-
-static void heap_down(struct shortlist_group *g, uint32_t i)
-{
-    struct shortlist_entry moved = g->heap[i];
-    for (;;) {
-        uint32_t child = 2 * i + 1;
-        if (child >= g->count)
-            break;
-        if (child + 1 < g->count && cost__less(&g->heap[child + 1].cost, &g->heap[child].cost))
-            child++;
-        if (!cost__less(&g->heap[child].cost, &moved.cost))
-            break;
-        g->heap[i] = g->heap[child];
-        i = child;
-    }
-    g->heap[i] = moved;
-}
-
-static void heap_pop(struct shortlist_group *g)
-{
-    g->heap[0] = g->heap[--g->count];
-    if (g->count > 0)
-        heap_down(g, 0);
-}
-
-/* Hoare's selection: at[keep] where sorting would put it, nothing dearer before it. */
-static void heap_select(struct shortlist_entry *at, uint32_t count, uint32_t keep)
-{
-    int64_t low = 0, high = (int64_t)count - 1;
-    while (low < high) {
-        struct cost pivot = at[(low + high) / 2].cost;
-        int64_t i = low, k = high;
-        while (i <= k) {
-            while (cost__less(&at[i].cost, &pivot))
-                i++;
-            while (cost__less(&pivot, &at[k].cost))
-                k--;
-            if (i > k)
-                break;
-            struct shortlist_entry swap = at[i];
-            at[i++] = at[k];
-            at[k--] = swap;
-        }
-        if (keep <= k)
-            high = k;
-        else if (keep >= i)
-            low = i;
-        else
-            break;
-    }
-}
-
-/* A full heap drops its stale entries, then all but the cheapest; the limit becomes the cheapest
- * that was dropped. */
-static void heap_shrink(const struct ledger *l, struct shortlist *sl, struct shortlist_group *g)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < g->count; i++)
-        if (g->heap[i].version == l->columns.hot[g->heap[i].cost.node].version)
-            g->heap[kept++] = g->heap[i];
-    g->count = kept;
-    if (kept > sl->keep) {
-        heap_select(g->heap, kept, sl->keep);
-        const struct cost *least = &g->heap[sl->keep].cost;
-        if (!g->limited || cost__less(least, &g->limit))
-            g->limit = *least;
-        g->limited = true;
-        g->count = sl->keep;
-    }
-    for (uint32_t i = g->count / 2; i-- > 0;)
-        heap_down(g, i);
-}
-
-static void heap_push(struct ledger *l, struct shortlist *sl, struct shortlist_group *g,
-                      const struct shortlist_entry *entry)
-{
-    if (g->count == 2 * sl->keep) {
-        heap_shrink(l, sl, g);
-        if (g->limited && !cost__less(&entry->cost, &g->limit))
-            return;
-    }
-    if (g->count == g->size) {
-        uint32_t size = g->size == 0 ? 8 : min_u32(g->size * 2, 2 * sl->keep);
-        g->heap = mem_resize(g->heap, size * sizeof *g->heap);
-        sl->bytes += (size - g->size) * sizeof *g->heap;
-        l->cache_bytes += (size - g->size) * sizeof *g->heap;
-        g->size = size;
-    }
-    uint32_t i = g->count++;
-    for (; i > 0 && cost__less(&entry->cost, &g->heap[(i - 1) / 2].cost); i = (i - 1) / 2)
-        g->heap[i] = g->heap[(i - 1) / 2];
-    g->heap[i] = *entry;
 }
 
 /* ---- listing a node ---- */
@@ -400,17 +330,6 @@ static bool rules_of_node(const struct shortlist *sl, uint32_t node, int64_t *co
     return true;
 }
 
-/* What the node costs if its rows need not be split. */
-static int64_t packing_unsplit(const struct ledger *l, const struct shortlist *sl, uint32_t node)
-{
-    const struct columns_hot *hot = &l->columns.hot[node];
-    const struct request *r = &sl->class->r;
-    uint64_t taken = hot->threads_min == hot->threads_max
-                         ? sl->taken[hot->has_devices][hot->threads_max]
-                         : cost__taken(l, r, ledger__node(l, node)->shape, hot->has_devices);
-    return cost__packing(r, hot->left, taken, 0);
-}
-
 /* What fragments on the node's devices cost; the part before is remembered by the node. */
 static int64_t fragments_cost(const struct ledger *l, struct node *n, const struct request *r,
                               const struct fit_device *devices, uint32_t count)
@@ -436,46 +355,87 @@ static bool heavy_fits(const struct ledger *l, struct node *n, const struct requ
 }
 
 static bool light_fits(const struct ledger *l, uint32_t node, const struct request *r,
-                       int64_t *out_extra)
+                       const struct shortlist_machine *m, int64_t *out_extra)
 {
-    if (!search__light(l, node, r, out_extra))
+    if (!search__light(l, node, r, m, out_extra))
         return false;
     if (l->columns.hot[node].has_devices)
         *out_extra += fragments_cost(l, ledger__node(l, node), r, NULL, 0);
     return true;
 }
 
-static void list_offer(struct ledger *l, struct shortlist *sl, uint32_t node)
+/* Everything about the node that is not hardware. */
+static bool rules_let(const struct ledger *l, const struct shortlist *sl, uint32_t node,
+                      int64_t *cost)
 {
     const struct request *r = &sl->class->r;
-    struct shortlist_group *g = sl->topos_count == 0 ? &sl->groups[0] : group_of(sl, node);
-    struct shortlist_entry entry = {
-        .cost = {.packing = packing_unsplit(l, sl, node) - sl->gain_most,
-                 .tie = l->columns.hot[node].tie,
-                 .node = node},
-        .version = l->columns.hot[node].version};
+    if (sl->is_simple)
+        return true;
     if (sl->allowed != NULL && !(sl->allowed[node / 64] >> node % 64 & 1))
-        return;
+        return false;
     if (sl->has_costs)
-        entry.cost.rules = rules__node_cost(l, ledger__node(l, node), r);
-    if (!rules_of_node(sl, node, &entry.cost.rules))
-        return;
-    if (g->limited && !cost__less(&entry.cost, &g->limit))
-        return;
-    if (r->ports_count > 0 && !rules__ports(ledger__node(l, node), r))
-        return;
+        *cost = rules__node_cost(l, ledger__node(l, node), r);
+    return rules_of_node(sl, node, cost) &&
+           (r->ports_count == 0 || rules__ports(ledger__node(l, node), r));
+}
+
+/* Does the hardware serve, and at what cost exactly? Until then the cost is a lower bound. */
+static bool list_verify(const struct ledger *l, const struct shortlist *sl, struct cost *cost)
+{
+    const struct request *r = &sl->class->r;
+    struct node *n = ledger__node(l, cost->node);
+    const struct columns_hot *hot = &l->columns.hot[cost->node];
+    const struct shortlist_machine *m = &sl->machine[hot->threads_max];
+    struct shortlist_machine mixed;
     int64_t extra;
-    if (sl->is_heavy ? !heavy_fits(l, ledger__node(l, node), r, &extra)
-                     : !light_fits(l, node, r, &extra))
+
+    if (hot->threads_min != hot->threads_max) {
+        mixed = machine_of(l, r, n->shape);
+        m = &mixed;
+    }
+    if (sl->is_heavy ? !heavy_fits(l, n, r, &extra) : !light_fits(l, cost->node, r, m, &extra))
+        return false;
+    cost->packing += extra + sl->gain_most;
+    cost->exact = true;
+    return true;
+}
+
+static void list_put(struct ledger *l, struct shortlist *sl, struct shortlist_group *g,
+                     const struct cost *cost)
+{
+    if (!g->heap_limited || cost__less(cost, &g->heap_limit))
+        group__push(l, sl, g, cost);
+    else
+        group__add(l, sl, g, cost);
+}
+
+/* While building, a closer look decides, so that limits are set by nodes that fit. Later an entry
+ * waits with its lower bound until it is on top: most are stale by then. */
+static void list_offer(struct ledger *l, struct shortlist *sl, uint32_t node)
+{
+    const struct columns_hot *hot = &l->columns.hot[node];
+    const struct request *r = &sl->class->r;
+    struct shortlist_group *g = sl->topos_count == 0 ? &sl->groups[0] : group_of(sl, node);
+    uint64_t taken = hot->threads_min == hot->threads_max
+                         ? sl->machine[hot->threads_max].taken[hot->has_devices]
+                         : cost__taken(l, r, ledger__node(l, node)->shape, hot->has_devices);
+    struct cost cost = {.packing = cost__packing(r, hot->left, taken, 0) - sl->gain_most,
+                        .tie = hot->tie,
+                        .node = node,
+                        .version = hot->version & COST_VERSION_MAX};
+
+    if (!rules_let(l, sl, node, &cost.rules))
         return;
-    entry.cost.packing += extra + sl->gain_most;
-    if (!g->limited || cost__less(&entry.cost, &g->limit))
-        heap_push(l, sl, g, &entry);
+    if (g->limited && !cost__less(&cost, &g->limit))
+        return;
+    if (sl->built || list_verify(l, sl, &cost))
+        list_put(l, sl, g, &cost);
 }
 
 /* ---- from the log, or from all nodes ---- */
 
-/* Nodes with more (or less) left over than this cannot be cheaper than any group's limit. */
+/* Nodes with more (or less) left over than this cannot be cheaper than any group's limit, nor can
+ * those that would have to split the rows, when a split alone costs more than the limit. */
 static struct columns_want want_now(const struct shortlist *sl)
 {
     struct columns_want want = sl->want;
@@ -489,6 +449,8 @@ static struct columns_want want_now(const struct shortlist *sl)
             return want;
         most = sl->groups[i].limit.packing > most ? sl->groups[i].limit.packing : most;
     }
+    if (most + sl->gain_most < cost__split(1, 2) / 2)
+        want = sl->want_unsplit;
     bool spread = sl->class->r.choice == CHOICE_SPREAD;
     int64_t left =
         spread ? (int64_t)sl->taken_least - most : most + sl->gain_most + (int64_t)sl->taken_most;
@@ -542,10 +504,9 @@ static void list_build(struct ledger *l, struct shortlist *sl)
     uint32_t hits[BLOCK];
     l->builds++;
     list_allowed(l, sl);
-    for (uint32_t i = 0; i < sl->groups_count; i++) {
-        sl->groups[i].count = 0;
-        sl->groups[i].limited = false;
-    }
+    sl->built = false;
+    for (uint32_t i = 0; i < sl->groups_count; i++)
+        group__clear(&sl->groups[i]);
     for (uint32_t from = 0; from < l->nodes.count; from += BLOCK) {
         struct columns_want want = want_now(sl);
         uint32_t to = min_u32(from + BLOCK, l->nodes.count);
@@ -569,7 +530,7 @@ static void list_catch_up(struct ledger *l, struct shortlist *sl)
     list_allowed(l, sl);
     struct columns_want want = want_now(sl);
     while (sl->cursor < c->log_end) {
-        uint32_t from = (uint32_t)(sl->cursor % c->log_size);
+        uint32_t from = (uint32_t)sl->cursor & (c->log_size - 1);
         uint64_t more = min_u64(c->log_end - sl->cursor, BLOCK);
         uint32_t to = (uint32_t)min_u64(from + more, c->log_size);
         uint32_t count = c->filter(c->log, &want, from, to, hits);
@@ -583,14 +544,48 @@ static void list_catch_up(struct ledger *l, struct shortlist *sl)
 
 /* ---- the cheapest ---- */
 
-/* The cheapest entry that still holds on top. False: the group must be built anew. */
-static bool group_settle(const struct ledger *l, struct shortlist_group *g)
+/* The heap is empty: the cheapest of the rest take its place. False: there is no rest. */
+static bool group_refill(struct ledger *l, struct shortlist *sl, struct shortlist_group *g)
 {
-    while (g->count > 0 && g->heap[0].version != l->columns.hot[g->heap[0].cost.node].version)
-        heap_pop(g);
-    if (g->count > 0 && g->limited)
-        return cost__less(&g->heap[0].cost, &g->limit);
-    return g->count > 0 || !g->limited;
+    struct cost drawn[SHORTLIST_DRAW_MAX];
+    uint32_t count = group__draw(l, sl, g, drawn);
+    for (uint32_t i = 0; i < count; i++)
+        list_put(l, sl, g, &drawn[i]);
+    return count > 0;
+}
+
+/* The top is current; is it what it says? True: it stands. */
+static bool top_stands(struct ledger *l, struct shortlist *sl, struct shortlist_group *g)
+{
+    struct cost top = g->heap[0];
+    if (top.exact)
+        return true;
+    if (!list_verify(l, sl, &top)) {
+        group__pop(g);
+    } else if (g->heap_limited && !cost__less(&top, &g->heap_limit)) {
+        group__pop(g);
+        group__add(l, sl, g, &top);
+    } else {
+        group__sink(g, &top);
+    }
+    return false;
+}
+
+/* The cheapest entry that still holds on top. False: the group must be built anew. */
+static bool group_settle(struct ledger *l, struct shortlist *sl, struct shortlist_group *g)
+{
+    for (;;) {
+        if (g->count == 0) {
+            if (!g->heap_limited)
+                return true;
+            if (!group_refill(l, sl, g))
+                return !g->limited;
+        } else if (!group__is_current(l, &g->heap[0])) {
+            group__pop(g);
+        } else if (top_stands(l, sl, g)) {
+            return true;
+        }
+    }
 }
 
 /* What the coarse rules say to a whole group; the domain of each key is in its number. */
@@ -622,11 +617,11 @@ static bool list_query(struct ledger *l, struct shortlist *sl, uint32_t *out_nod
         int64_t rules;
         if (!group_allowed(sl, i, &rules))
             continue;
-        if (!group_settle(l, g))
+        if (!group_settle(l, sl, g))
             return false;
         if (g->count == 0)
             continue;
-        struct cost cost = g->heap[0].cost;
+        struct cost cost = g->heap[0];
         cost.rules += rules;
         if (best.node == LEDGER_NODE_NONE || cost__less(&cost, &best))
             best = cost;

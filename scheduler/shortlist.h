@@ -16,7 +16,11 @@
 
 #include "scheduler/terms.h"
 
-enum { SHORTLIST_KEEP = 64, SHORTLIST_GROUPS_MAX = 512, SHORTLIST_TOPOS_MAX = 4 };
+/* The rest of a group shrinks to KEEP entries when it has SPARE times as many, its heap to a fifth
+ * of that. */
+enum { SHORTLIST_KEEP = 40, SHORTLIST_SPARE = 3, SHORTLIST_DRAW_PART = 5 };
+enum { SHORTLIST_DRAW_MAX = SHORTLIST_KEEP / SHORTLIST_DRAW_PART };
+enum { SHORTLIST_GROUPS_MAX = 512, SHORTLIST_TOPOS_MAX = 4 };
 
 enum shortlist_role {
     ROLE_SPREAD,
@@ -36,16 +40,19 @@ struct shortlist_rule {
     uint64_t limit; /* SPREAD: most that may stand there. AFFINITY: 0 when the first may start. */
 };
 
-struct shortlist_entry {
-    struct cost cost;
-    uint32_t version; /* Of the node, when it was looked at. */
+/* What the request takes of a machine whose cores all have so many threads. */
+struct shortlist_machine {
+    uint32_t cores;
+    uint64_t cpu_milli; /* That must be free in the pool. */
+    uint64_t taken[2];  /* Off what is left over; with devices or not. */
 };
 
 struct shortlist_group {
-    struct shortlist_entry *heap; /* The cheapest first. */
-    uint32_t count, size;
-    struct cost limit; /* Nodes that are not in the heap cost at least this... */
-    bool limited;      /* ...or there are none. */
+    struct cost *heap, *rest; /* The cheapest, the first of them on top; others, in no order. */
+    uint32_t count, size, rest_count, rest_size;
+    struct cost heap_limit,
+        limit;                  /* What is outside the heap, and outside both, costs at least... */
+    bool heap_limited, limited; /* ...this; or there is nothing outside. */
 };
 
 struct shortlist {
@@ -60,15 +67,16 @@ struct shortlist {
     bool has_rules;    /* Rules of nodes: allowed says who passes. */
     bool has_costs;    /* Preferences of nodes: what is left over is no bound. */
     bool is_heavy;     /* Sums do not tell whether it fits: the same. */
+    bool is_simple;    /* Nothing but hardware decides. */
     bool is_single;    /* Too many combinations of domains: nothing can be remembered. */
     int64_t gain_most; /* The most a placement can lower the cost of fragments. */
     uint64_t taken_least, taken_most; /* Off what is left over, by machine. */
-    uint64_t taken[2]
-                  [TOPOLOGY_CORE_THREADS_MAX + 1]; /* With devices or not, by threads per core. */
-    struct columns_want want;
+    struct shortlist_machine machine[TOPOLOGY_CORE_THREADS_MAX + 1]; /* By threads per core. */
+    struct columns_want want, want_unsplit;
     uint64_t *allowed; /* Bitmap of nodes. */
     uint32_t allowed_words;
-    uint32_t rules_count, topos_count, groups_count, keep;
+    uint32_t rules_count, topos_count, groups_count;
+    uint32_t keep, draw; /* Entries of a group's rest and heap that stay when they are full. */
     struct shortlist_rule *rules;
     struct topo *topos[SHORTLIST_TOPOS_MAX]; /* The coarse ones. */
     uint32_t radix[SHORTLIST_TOPOS_MAX];
@@ -78,6 +86,24 @@ struct shortlist {
 /* The cheapest node and its rows, or LEDGER_NODE_NONE: the same as place__plain(). */
 uint32_t shortlist__place(struct ledger *l, struct class *c, struct labels *own, struct fit *out);
 
+/* ---- group.c ---- */
+void group__clear(struct shortlist_group *g);
+void group__free(struct shortlist_group *g);
+bool group__is_current(const struct ledger *l, const struct cost *entry);
+void group__pop(struct shortlist_group *g);
+/* The top turned out to cost more. */
+void group__sink(struct shortlist_group *g, const struct cost *moved);
+/* The cost is under the heap's limit. */
+void group__push(struct ledger *l, struct shortlist *sl, struct shortlist_group *g,
+                 const struct cost *entry);
+/* The cost is at least the heap's limit. */
+void group__add(struct ledger *l, struct shortlist *sl, struct shortlist_group *g,
+                const struct cost *entry);
+/* Takes the cheapest of the rest out; the heap's limit is now the cheapest that stays. */
+uint32_t group__draw(const struct ledger *l, const struct shortlist *sl, struct shortlist_group *g,
+                     struct cost out[SHORTLIST_DRAW_MAX]);
+
+/* ---- shortlist.c ---- */
 void shortlist__drop_all(struct ledger *l, struct class *c);
 void shortlist__drop_over_cap(struct ledger *l);
 
@@ -85,7 +111,7 @@ void shortlist__drop_over_cap(struct ledger *l);
 enum explain_reason search__check(const struct ledger *l, const struct node *n,
                                   const struct request *r, struct fit *out);
 bool search__light(const struct ledger *l, uint32_t node, const struct request *r,
-                   int64_t *out_split);
+                   const struct shortlist_machine *m, int64_t *out_split);
 bool search__is_heavy(const struct request *r);
 /* In the ledger's scratch: valid until the next call. */
 const struct shortlist_rule *search__rules(struct ledger *l, const struct class *c,

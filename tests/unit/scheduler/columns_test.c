@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/mem.h"
 #include "base/rng.h"
 #include "scheduler/columns.h"
 #include "tests/testlib/test.h"
@@ -9,17 +10,15 @@ enum { COUNT = 1000 };
 /* Whatever this processor can do must find what plain C finds, at every alignment and length. */
 TEST(columns, vectors_equal_scalars)
 {
-    static uint16_t values[COLUMN__COUNT][COUNT + COLUMNS_LANES];
-    uint16_t *columns[COLUMN__COUNT];
+    enum { BLOCKS = COUNT / COLUMNS_LANES + 1 };
+    struct columns_block *blocks = mem_zalloc_lines(BLOCKS, sizeof *blocks);
     uint32_t a[COUNT], b[COUNT];
     struct rng rng;
     rng_seed(&rng, 5);
-    for (uint32_t i = 0; i < COLUMN__COUNT; i++) {
-        columns[i] = values[i];
-        for (uint32_t k = 0; k < COUNT + COLUMNS_LANES; k++)
-            values[i][k] = (uint16_t)(rng_below(&rng, 4) == 0 ? rng_below(&rng, 65536)
-                                                              : rng_below(&rng, 8) * 8191);
-    }
+    for (uint32_t i = 0; i < COLUMN__COUNT * BLOCKS * COLUMNS_LANES; i++)
+        blocks[i / COLUMNS_LANES / COLUMN__COUNT]
+            .at[i / COLUMNS_LANES % COLUMN__COUNT][i % COLUMNS_LANES] = (uint16_t)(
+            rng_below(&rng, 4) == 0 ? rng_below(&rng, 65536) : rng_below(&rng, 8) * 8191);
     for (uint32_t run = 0; run < 2000; run++) {
         struct columns_want want = {.count = (uint32_t)rng_below(&rng, COLUMN__COUNT)};
         for (uint32_t i = 0; i < want.count; i++) {
@@ -28,9 +27,10 @@ TEST(columns, vectors_equal_scalars)
         }
         uint32_t from = (uint32_t)rng_below(&rng, COUNT),
                  to = from + (uint32_t)rng_below(&rng, COUNT - from + 1);
-        uint32_t x = columns_filter_scalar(columns, &want, from, to, a);
-        uint32_t y = columns_filter_fast()(columns, &want, from, to, b);
+        uint32_t x = columns_filter_scalar(blocks, &want, from, to, a);
+        uint32_t y = columns_filter_fast()(blocks, &want, from, to, b);
         cr_assert_eq(x, y);
         cr_assert_eq(memcmp(a, b, x * sizeof *a), 0);
     }
+    mem_free(blocks);
 }
