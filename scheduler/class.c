@@ -14,6 +14,44 @@ static size_t copy_request(char *block, struct request *to, const struct request
 
 /* ---- classes ---- */
 
+/* Everything is looked up by the bytes of its key. What was asked for last under the same hash is
+ * tried first: the maps are safe against chosen keys, and pay for it at every look. */
+static uint32_t memo_at(struct str key)
+{
+    return (uint32_t)(hash__bytes(0, key.at, key.len) % MEMO_SIZE);
+}
+
+static enum err_code class_new(struct ledger *l, const struct request *r, struct str key,
+                               struct class **out, struct err *e)
+{
+    size_t lists = copy_request(NULL, NULL, r);
+    char *block = mem_zalloc(1, sizeof(struct class) + lists + key.len);
+    struct class *c = (struct class *)(void *)block;
+    c->bytes = sizeof *c + lists + key.len;
+    copy_request(block + sizeof *c, &c->r, r);
+    memcpy(block + sizeof *c + lists, key.at, key.len);
+    c->key = (struct str){block + sizeof *c + lists, key.len};
+    if (map_put(&l->classes_map, c->key, c) != ERR_OK) {
+        mem_free(c);
+        return err_set(e, ERR_LIMIT, "too many different requests");
+    }
+    c->id = table__add(&l->classes, c);
+    l->classes_memory += c->bytes;
+    terms__class_came(l, c);
+    *out = c;
+    return ERR_OK;
+}
+
+static enum err_code class_find(struct ledger *l, const struct request *r, struct str key,
+                                struct class **out, struct err *e)
+{
+    *out = map_find(&l->classes_map, key);
+    if (*out != NULL)
+        return ERR_OK;
+    enum err_code rc = request_check(r, e);
+    return rc == ERR_OK ? class_new(l, r, key, out, e) : rc;
+}
+
 enum err_code class__intern(struct ledger *l, const struct request *r, struct class **out,
                             struct err *e)
 {
@@ -24,22 +62,12 @@ enum err_code class__intern(struct ledger *l, const struct request *r, struct cl
     if (rc != ERR_OK)
         return err_wrap(e, "request");
 
-    struct class *c = map_find(&l->classes_map, buf_str(key));
-    if (c == NULL) {
-        size_t lists = copy_request(NULL, NULL, r);
-        char *block = mem_zalloc(1, sizeof *c + lists + key->len);
-        c = (struct class *)(void *)block;
-        c->bytes = sizeof *c + lists + key->len;
-        copy_request(block + sizeof *c, &c->r, r);
-        memcpy(block + sizeof *c + lists, key->at, key->len);
-        c->key = (struct str){block + sizeof *c + lists, key->len};
-        if (map_put(&l->classes_map, c->key, c) != ERR_OK) {
-            mem_free(c);
-            return err_set(e, ERR_LIMIT, "too many different requests");
-        }
-        c->id = table__add(&l->classes, c);
-        l->classes_memory += c->bytes;
-        terms__class_came(l, c);
+    struct class **memo = &l->classes_memo[memo_at(buf_str(key))], *c = *memo;
+    if (c == NULL || !str_eq(c->key, buf_str(key))) {
+        rc = class_find(l, r, buf_str(key), &c, e);
+        if (rc != ERR_OK)
+            return rc;
+        *memo = c;
     }
     c->refs++;
     *out = c;
@@ -56,6 +84,9 @@ void class__free_if_unused(struct ledger *l, struct class *c)
 {
     if (c->refs > 0 || c->lists != NULL)
         return;
+    struct class **memo = &l->classes_memo[memo_at(c->key)];
+    if (*memo == c)
+        *memo = NULL;
     terms__class_went(l, c);
     map_remove(&l->classes_map, c->key);
     table__remove(&l->classes, c->id);
@@ -160,31 +191,47 @@ static void key_rules(struct buf *out, const struct request *r)
     key_pod_terms(out, r->anti_affinity_preferred, r->anti_affinity_preferred_count);
 }
 
+/* What every request has, and whether it has lists: without any, this is the whole key. */
+struct key_head {
+    uint64_t memory_bytes, overhead_bytes;
+    uint32_t exclusive_cpus, shared_milli, hugepages_2m, hugepages_1g, cache_ways, bandwidth_mbps;
+    uint32_t node_name, flags;
+    int32_t priority;
+    uint8_t numa_policy, choice, hardware, rules;
+    uint64_t spare;
+};
+_Static_assert(sizeof(struct key_head) == 64, "no padding");
+
 static void key_request(struct buf *out, const struct request *r)
 {
-    uint32_t flags = (uint32_t)r->address_wanted | (uint32_t)r->mac_wanted << 1 |
-                     (uint32_t)r->full_cores_only << 2 | (uint32_t)r->one_thread_per_core << 3 |
-                     (uint32_t)r->align_llc << 4 | (uint32_t)r->spread_numa << 5 |
-                     (uint32_t)r->never_preempts << 6;
-    const uint64_t wide[] = {r->memory_bytes, r->overhead_bytes};
-    const uint32_t head[] = {
-        r->exclusive_cpus, r->shared_milli, r->hugepages_2m,          r->hugepages_1g,
-        r->cache_ways,     flags,           (uint32_t)r->numa_policy, (uint32_t)r->choice,
-        r->bandwidth_mbps, r->node_name,    (uint32_t)r->priority};
-    buf_add(out, str_from(wide, sizeof wide));
-    buf_add(out, str_from(head, sizeof head));
-
-    /* Most requests have none of these; one number says so. */
-    bool hardware = r->devices_count + r->scalars_count + r->ports_count > 0;
-    bool rules = r->node_selector_count + r->node_required_count + r->node_preferred_count +
+    struct key_head head = {
+        .memory_bytes = r->memory_bytes,
+        .overhead_bytes = r->overhead_bytes,
+        .exclusive_cpus = r->exclusive_cpus,
+        .shared_milli = r->shared_milli,
+        .hugepages_2m = r->hugepages_2m,
+        .hugepages_1g = r->hugepages_1g,
+        .cache_ways = r->cache_ways,
+        .bandwidth_mbps = r->bandwidth_mbps,
+        .node_name = r->node_name,
+        .flags = (uint32_t)r->address_wanted | (uint32_t)r->mac_wanted << 1 |
+                 (uint32_t)r->full_cores_only << 2 | (uint32_t)r->one_thread_per_core << 3 |
+                 (uint32_t)r->align_llc << 4 | (uint32_t)r->spread_numa << 5 |
+                 (uint32_t)r->never_preempts << 6,
+        .priority = r->priority,
+        .numa_policy = (uint8_t)r->numa_policy,
+        .choice = (uint8_t)r->choice,
+        .hardware = r->devices_count + r->scalars_count + r->ports_count > 0,
+        .rules = r->node_selector_count + r->node_required_count + r->node_preferred_count +
                      r->tolerations_count + r->capabilities_count + r->images_count +
                      r->spreads_count + r->affinity_count + r->anti_affinity_count +
                      r->affinity_preferred_count + r->anti_affinity_preferred_count >
-                 0;
-    put(out, (uint32_t)hardware | (uint32_t)rules << 1);
-    if (hardware)
+                 0,
+    };
+    buf_add(out, str_from(&head, sizeof head));
+    if (head.hardware)
         key_hardware(out, r);
-    if (rules)
+    if (head.rules)
         key_rules(out, r);
 }
 
@@ -319,34 +366,56 @@ static void labels_sort(struct topology_label *labels, uint32_t count)
     }
 }
 
+struct labels_key {
+    uint32_t namespace_name, count;
+    struct topology_label labels[REQUEST_LIST_MAX];
+};
+
+static enum err_code labels_find(struct ledger *l, struct str key, struct labels **out,
+                                 struct err *e)
+{
+    *out = map_find(&l->labels_map, key);
+    if (*out != NULL)
+        return ERR_OK;
+    char *block = mem_zalloc(1, sizeof(struct labels) + key.len);
+    struct labels *s = (struct labels *)(void *)block;
+    struct labels_key *copy = (struct labels_key *)(void *)(block + sizeof *s);
+    memcpy(copy, key.at, key.len);
+    s->key = (struct str){(const char *)copy, key.len};
+    s->namespace_name = copy->namespace_name;
+    s->labels_count = copy->count;
+    s->labels = copy->labels;
+    if (map_put(&l->labels_map, s->key, s) != ERR_OK) {
+        mem_free(s);
+        return err_set(e, ERR_LIMIT, "too many different sets of labels");
+    }
+    s->id = table__add(&l->labels, s);
+    l->classes_memory += sizeof *s + key.len;
+    *out = s;
+    return ERR_OK;
+}
+
 enum err_code labels__intern(struct ledger *l, const struct request *r, struct labels **out,
                              struct err *e)
 {
-    struct {
-        uint32_t namespace_name, count;
-        struct topology_label labels[REQUEST_LIST_MAX];
-    } key = {.namespace_name = r->namespace_name, .count = r->labels_count};
-    CHECK(r->labels_count <= REQUEST_LIST_MAX);
-    if (r->labels_count > 0)
-        memcpy(key.labels, r->labels, r->labels_count * sizeof *r->labels);
+    struct labels_key key;
+    if (r->labels_count > REQUEST_LIST_MAX)
+        return err_set(e, ERR_LIMIT, "labels: %u entries, at most %u are supported",
+                       r->labels_count, REQUEST_LIST_MAX);
+    key.namespace_name = r->namespace_name;
+    key.count = r->labels_count;
+    for (uint32_t i = 0; i < r->labels_count; i++)
+        key.labels[i] = r->labels[i];
     labels_sort(key.labels, r->labels_count);
-    size_t len = 8 + r->labels_count * sizeof *r->labels;
+    struct str bytes =
+        str_from(&key, offsetof(struct labels_key, labels) + r->labels_count * sizeof *r->labels);
 
-    struct labels *s = map_find(&l->labels_map, str_from(&key, len));
-    if (s == NULL) {
-        char *block = mem_zalloc(1, sizeof *s + len);
-        s = (struct labels *)(void *)block;
-        memcpy(block + sizeof *s, &key, len);
-        s->key = (struct str){block + sizeof *s, len};
-        s->namespace_name = r->namespace_name;
-        s->labels_count = r->labels_count;
-        s->labels = (const struct topology_label *)(void *)(block + sizeof *s + 8);
-        if (map_put(&l->labels_map, s->key, s) != ERR_OK) {
-            mem_free(s);
-            return err_set(e, ERR_LIMIT, "too many different sets of labels");
-        }
-        s->id = table__add(&l->labels, s);
-        l->classes_memory += sizeof *s + len;
+    struct labels **memo = &l->labels_memo[memo_at(bytes)], *s = *memo;
+    if (s == NULL || !str_eq(s->key, bytes)) {
+        enum err_code rc = labels_find(l, bytes, &s, e);
+        if (rc != ERR_OK)
+            return rc;
+        *memo = s;
     }
     s->refs++;
     *out = s;
@@ -357,6 +426,9 @@ void labels__unref(struct ledger *l, struct labels *s)
 {
     if (--s->refs > 0)
         return;
+    struct labels **memo = &l->labels_memo[memo_at(s->key)];
+    if (*memo == s)
+        *memo = NULL;
     terms__labels_went(s);
     map_remove(&l->labels_map, s->key);
     table__remove(&l->labels, s->id);

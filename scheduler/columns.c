@@ -56,6 +56,7 @@ void columns_put(struct columns *c, uint32_t node, const struct columns_row *row
     uint32_t at = (uint32_t)c->log_end & (c->log_size - 1);
     struct columns_block *entry = &c->log[at / COLUMNS_LANES];
     struct columns_block *block = &c->node[node / COLUMNS_LANES];
+#pragma GCC unroll 12
     for (uint32_t i = 0; i < COLUMN__COUNT; i++) {
         entry->at[i][at % COLUMNS_LANES] = row->at[i];
         block->at[i][node % COLUMNS_LANES] = row->at[i];

@@ -100,14 +100,12 @@ static uint64_t left(const struct ledger *l, uint64_t cpu_milli, uint64_t memory
 /* On a node with devices these are what is scarce, and memory is not counted. */
 uint64_t cost__left(const struct ledger *l, const struct node *n)
 {
-    uint64_t memory = 0, cpu = 1000ull * n->pool_threads;
+    uint64_t cpu = 1000ull * n->pool_threads;
     uint64_t held = n->system_cpu_milli + n->shared_held;
     cpu = cpu > held ? cpu - held : 0;
     if (n->devices_count > 0)
         return left(l, cpu, 0, cost__devices_free(n));
-    for (uint32_t i = 0; i < n->shape->numa_count; i++)
-        memory += n->numa[i].memory_free;
-    return left(l, cpu, memory, 0);
+    return left(l, cpu, n->memory_free, 0);
 }
 
 uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s,

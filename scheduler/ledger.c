@@ -37,7 +37,9 @@ struct ledger *ledger_new(const struct ledger_limits *limits)
     map_init(&l->nodes_map, to->nodes_max * 2); /* Removed ones wait for their holds. */
     map_init(&l->classes_map, to->holds_max);
     map_init(&l->labels_map, to->holds_max);
-    l->holds = mem_zalloc((to->holds_max + HOLD_CHUNK - 1) / HOLD_CHUNK, sizeof(struct hold *));
+    uint32_t chunks = (to->holds_max + HOLD_CHUNK - 1) / HOLD_CHUNK;
+    l->holds = mem_zalloc(chunks, sizeof *l->holds);
+    l->tags = mem_zalloc(chunks, sizeof *l->tags);
     l->hold_free = HOLD_NONE;
     columns_init(&l->columns, to->nodes_max);
     l->facts_log = mem_zalloc(FACTS_LOG, sizeof *l->facts_log);
@@ -57,9 +59,12 @@ void ledger_free(struct ledger *l)
     for (uint32_t i = 0; i < l->holds_end; i++)
         if (ledger__hold(l, i)->state != HOLD_FREE)
             rows__drop(l, ledger__hold(l, i));
-    for (uint32_t i = 0; i < l->holds_end; i += HOLD_CHUNK)
+    for (uint32_t i = 0; i < l->holds_end; i += HOLD_CHUNK) {
         mem_free(l->holds[i / HOLD_CHUNK]);
+        mem_free(l->tags[i / HOLD_CHUNK]);
+    }
     mem_free(l->holds);
+    mem_free(l->tags);
     for (uint32_t i = 0; i < l->classes.count; i++)
         if (ledger__class(l, i) != NULL)
             shortlist__drop_all(l, ledger__class(l, i));
@@ -143,9 +148,7 @@ static enum err_code place(struct ledger *l, const struct request *r, bool plain
     struct fit f;
     uint32_t index = 0;
 
-    enum err_code rc = request_check(r, e);
-    if (rc == ERR_OK)
-        rc = ledger__intern(l, r, &c, &own, e);
+    enum err_code rc = ledger__intern(l, r, &c, &own, e);
     if (rc != ERR_OK)
         return rc;
     mix__arrived(l, c);
@@ -236,8 +239,10 @@ static enum err_code hold_take_slot(struct ledger *l, uint32_t *out_index, struc
     if (l->holds_end == l->limits.holds_max)
         return err_set(e, ERR_LIMIT, "%u workloads are held already", l->holds_count);
     if (l->holds_end % HOLD_CHUNK == 0) {
-        l->holds[l->holds_end / HOLD_CHUNK] = mem_zalloc(HOLD_CHUNK, sizeof(struct hold));
-        l->holds_memory += HOLD_CHUNK * sizeof(struct hold);
+        uint32_t chunk = l->holds_end / HOLD_CHUNK;
+        l->holds[chunk] = mem_zalloc_lines(HOLD_CHUNK, sizeof *l->holds[chunk]);
+        l->tags[chunk] = mem_zalloc(HOLD_CHUNK, sizeof *l->tags[chunk]);
+        l->holds_memory += HOLD_CHUNK * (sizeof *l->holds[chunk] + sizeof *l->tags[chunk]);
     }
     *out_index = l->holds_end++;
     return ERR_OK;
@@ -253,12 +258,8 @@ static enum err_code hold_new(struct ledger *l, struct node *n, const struct req
     if (rc != ERR_OK)
         return rc;
     struct hold *h = ledger__hold(l, index);
-    *h = (struct hold){.cookie = r->cookie,
-                       .started = r->started,
-                       .class_id = c->id,
-                       .labels_id = own->id,
-                       .gang = r->gang,
-                       .generation = h->generation + 1};
+    *h = (struct hold){.class_id = c->id, .labels_id = own->id, .generation = h->generation + 1};
+    *ledger__tag(l, index) = (struct hold_tag){r->cookie, r->started, r->gang};
     node__list(l, n, index);
     rows__take(l, n, h, r, f);
     l->holds_count++;
@@ -328,7 +329,7 @@ bool ledger_hold_info(const struct ledger *l, uint64_t hold, struct ledger_hold_
     const struct hold *h = ledger__hold_find(l, hold, &index);
     if (h == NULL)
         return false;
-    *out = (struct ledger_hold_info){.cookie = h->cookie,
+    *out = (struct ledger_hold_info){.cookie = ledger__tag(l, index)->cookie,
                                      .node = h->node,
                                      .committed = h->state == HOLD_COMMITTED,
                                      .priority = ledger__class(l, h->class_id)->r.priority};

@@ -3,7 +3,7 @@
  * ledger_priv.h -- what the files of this folder share: the tables behind struct ledger.
  *
  * WHAT   class: the contents of a request, shared by all equal requests. labels: the namespace and
- *        labels of workloads. hold: one workload's rows, 88 bytes. Nodes are in machine_priv.h.
+ *        labels of workloads. hold: one workload's rows, 64 bytes and 24. Nodes are in machine_priv.h.
  * OWNS   Everything hangs on struct ledger; shapes, classes and label sets are counted.
  */
 #ifndef SCHEDULER_LEDGER_PRIV_H
@@ -22,6 +22,7 @@ enum {
         4096,        /* Holds come in chunks, so that a big table costs nothing before it fills. */
     HOLD_INLINE = 4, /* Words of rows inside the hold; longer ones are allocated. */
     FACTS_LOG = 4096,
+    MEMO_SIZE = 1024, /* Classes and label sets found without the maps; a power of two. */
 };
 #define HOLD_NONE UINT32_MAX
 
@@ -56,10 +57,10 @@ struct labels {
 
 enum hold_state { HOLD_FREE, HOLD_TENTATIVE, HOLD_COMMITTED };
 
+/* A cache line: what placing and removing touch. */
 struct hold {
-    uint64_t cookie, started;
     uint32_t node; /* While free: the next free one. */
-    uint32_t class_id, labels_id, gang;
+    uint32_t class_id, labels_id;
     uint32_t generation;
     uint32_t prev, next; /* In the list of its node. */
     uint32_t address;    /* Index into the node's pool + 1; 0: none. */
@@ -69,7 +70,13 @@ struct hold {
         uint64_t *more;
     } rows; /* Packed: see rows.c. */
 };
-_Static_assert(sizeof(struct hold) <= 96, "a hold has a budget");
+_Static_assert(sizeof(struct hold) == 64, "a hold is a cache line");
+
+/* What only questions about a workload need. */
+struct hold_tag {
+    uint64_t cookie, started;
+    uint32_t gang;
+};
 
 /* A growing table of pointers with free indices; the index is the thing's name. */
 struct table {
@@ -105,6 +112,9 @@ struct ledger {
     struct map shapes;           /* Key bytes -> struct shape. */
     struct map nodes_map;        /* Name (4 bytes) -> struct node. */
     struct map classes_map, labels_map;
+    struct class
+        *classes_memo[MEMO_SIZE]; /* By hash of the key, the last one that was asked for. */
+    struct labels *labels_memo[MEMO_SIZE];
     struct table nodes, classes, labels, terms, topos;
     struct columns columns;
     uint64_t terms_serial;                       /* Moves when terms come or go. */
@@ -120,7 +130,8 @@ struct ledger {
     bool is_question; /* A plan is asked for: nothing is learned from its requests. */
     struct shortlist_rule *rules_scratch; /* Of the request at hand. */
     uint32_t rules_size;
-    struct hold **holds; /* Chunks. */
+    struct hold **holds;    /* Chunks... */
+    struct hold_tag **tags; /* ...and beside them. */
     uint32_t holds_end, hold_free, holds_count, nodes_count;
     uint64_t nodes_memory, holds_memory, classes_memory;
     uint64_t cpu_scale, memory_scale, device_scale; /* See cost.c. */
@@ -148,6 +159,11 @@ static inline struct hold *ledger__hold(const struct ledger *l, uint32_t i)
     return &l->holds[i / HOLD_CHUNK][i % HOLD_CHUNK];
 }
 
+static inline struct hold_tag *ledger__tag(const struct ledger *l, uint32_t i)
+{
+    return &l->tags[i / HOLD_CHUNK][i % HOLD_CHUNK];
+}
+
 /* The hold behind a name, or NULL when it is gone. */
 struct hold *ledger__hold_find(const struct ledger *l, uint64_t name, uint32_t *out_index);
 
@@ -173,6 +189,8 @@ MUST_USE enum err_code shape__intern(struct ledger *l, const struct topology *t,
 void shape__unref(struct ledger *l, struct shape *s);
 
 /* ---- class.c ---- */
+
+/* Checks the request too; one that equals a known one has passed. */
 MUST_USE enum err_code class__intern(struct ledger *l, const struct request *r, struct class **out,
                                      struct err *e); /* One reference. */
 void class__unref(struct ledger *l, struct class *c);

@@ -66,18 +66,25 @@ struct node_scalar {
     uint64_t amount, held;
 };
 
+/* In the order of use: what every decision and every removal touches comes first. */
 struct node {
+    struct shape *shape;
+    uint64_t content; /* Hash of what does not change with holds; without the name. */
+    uint64_t tie;     /* Hash of everything, content and state: breaks ties. */
+    uint64_t shared_held, memory_free; /* memory_free: of all NUMA nodes. */
+    uint32_t pool_threads;             /* Of cores that are not exclusive. */
+    uint32_t system_cpu_milli;
+    uint32_t pods_max, holds_count; /* holds_count: whose rows are taken. */
+    uint32_t hold_first;            /* Head of their list. */
     uint32_t name, index;
     bool removed, ready, unschedulable;
-    struct shape *shape;
-
-    uint64_t taken[CORE_WORDS];             /* Exclusive cores. */
     uint16_t cores_free[TOPOLOGY_NUMA_MAX]; /* That may be given exclusively. */
-    uint32_t pool_threads;                  /* Of cores that are not exclusive. */
-    uint32_t system_cpu_milli;
-    uint64_t shared_held;
+    uint64_t taken[CORE_WORDS];             /* Exclusive cores. */
     struct node_numa numa[TOPOLOGY_NUMA_MAX];
     struct node_llc *llcs; /* NULL when nothing can be partitioned. */
+    char *marked;          /* Why it takes nothing; NULL when it does. */
+    uint64_t fragments,
+        fragments_epoch; /* Of its devices, at that epoch of the mix; 0: not known. */
 
     uint32_t devices_count, scalars_count, ports_count, ports_size;
     struct node_device *devices;
@@ -93,14 +100,6 @@ struct node {
     struct topology_taint *taints;
     struct topology_image *images;
     uint32_t *capabilities;
-
-    uint32_t pods_max, holds_count; /* holds_count: whose rows are taken. */
-    uint32_t hold_first;            /* Head of their list. */
-    uint64_t content;               /* Hash of what does not change with holds; without the name. */
-    uint64_t fragments,
-        fragments_epoch; /* Of its devices, at that epoch of the mix; 0: not known. */
-    uint64_t tie;        /* Hash of everything, content and state: breaks ties. */
-    char *marked;        /* Why it takes nothing; NULL when it does. */
 };
 
 #endif /* SCHEDULER_MACHINE_PRIV_H */

@@ -159,6 +159,7 @@ static void node_fill_rows(struct ledger *l, struct node *n, const struct topolo
     n->pods_max = t->pods_max;
     for (uint32_t i = 0; i < s->numa_count; i++) {
         n->cores_free[i] = s->numa_usable[i];
+        n->memory_free += t->numa[i].memory_bytes;
         n->numa[i] = (struct node_numa){t->numa[i].memory_bytes, t->numa[i].memory_bytes,
                                         t->numa[i].hugepages_2m, t->numa[i].hugepages_2m,
                                         t->numa[i].hugepages_1g, t->numa[i].hugepages_1g};
@@ -405,24 +406,24 @@ static void node_content(const struct ledger *l, struct node *n)
     n->content = hash__mix(h, n->addresses_count);
 }
 
+/* A sum of hashes, each of one part and its place: the parts are hashed side by side. */
 void node__rehash(struct node *n)
 {
     const struct shape *s = n->shape;
-    uint64_t h = n->content;
+    uint64_t sum = hash__mix(n->shared_held, (uint64_t)n->ports_count << 32 | n->holds_count);
     for (uint32_t w = 0; w < s->words; w++)
-        h = hash__mix(h, n->taken[w]);
+        sum += hash__mix(1 + w, n->taken[w]);
     for (uint32_t i = 0; i < s->numa_count; i++) {
-        h = hash__mix(h, n->numa[i].memory_free);
-        h = hash__mix(h, (uint64_t)n->numa[i].huge2m_free << 32 | n->numa[i].huge1g_free);
+        uint64_t huge = (uint64_t)n->numa[i].huge2m_free << 32 | n->numa[i].huge1g_free;
+        sum += hash__mix(hash__mix(64 + i, n->numa[i].memory_free), huge);
     }
     for (uint32_t i = 0; n->llcs != NULL && i < s->llcs_count; i++)
-        h = hash__mix(h, (uint64_t)n->llcs[i].ways_free << 32 | n->llcs[i].bandwidth_free);
+        sum += hash__mix(hash__mix(128 + i, n->llcs[i].ways_free), n->llcs[i].bandwidth_free);
     for (uint32_t i = 0; i < n->devices_count; i++)
-        h = hash__mix(h, n->devices[i].used);
+        sum += hash__mix(1024 + i, n->devices[i].used);
     for (uint32_t i = 0; i < n->scalars_count; i++)
-        h = hash__mix(h, n->scalars[i].held);
-    n->tie =
-        hash__mix(hash__mix(h, n->shared_held), (uint64_t)n->ports_count << 32 | n->holds_count);
+        sum += hash__mix(2048 + i, n->scalars[i].held);
+    n->tie = hash__mix(n->content, sum);
 }
 
 const struct topology_label *node__label(const struct node *n, uint32_t key)

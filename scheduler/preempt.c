@@ -58,7 +58,7 @@ static bool more_important(const struct ledger *l, uint32_t a, uint32_t b)
     int32_t x = priority_of(l, a), y = priority_of(l, b);
     if (x != y)
         return x > y;
-    const struct hold *i = ledger__hold(l, a), *k = ledger__hold(l, b);
+    const struct hold_tag *i = ledger__tag(l, a), *k = ledger__tag(l, b);
     return i->started != k->started ? i->started < k->started : i->cookie < k->cookie;
 }
 
@@ -166,7 +166,7 @@ static struct grade grade_of(const struct ledger *l, const struct preempt_result
         int64_t priority = priority_of(l, index);
         if (priority > g.highest) {
             g.highest = priority;
-            g.started = ledger__hold(l, index)->started;
+            g.started = ledger__tag(l, index)->started;
         }
         g.sum += priority + (1ll << 31); /* As Kubernetes does: more victims never sum to less. */
     }
@@ -198,10 +198,8 @@ static bool estimate(const struct attempt *a, const struct node *n, uint64_t *ou
         fit__node(n, a->r, true, &f) != EXPLAIN_FITS)
         return false;
     uint64_t pool = 1000ull * n->pool_threads, held = n->system_cpu_milli + n->shared_held;
-    uint64_t memory = 0, cpu = pool > held ? pool - held : 0;
+    uint64_t memory = n->memory_free, cpu = pool > held ? pool - held : 0;
     uint64_t cpu_wanted = a->r->shared_milli + 1000ull * a->r->exclusive_cpus;
-    for (uint32_t i = 0; i < n->shape->numa_count; i++)
-        memory += n->numa[i].memory_free;
     count = k = candidates(a, n, holds);
     while (k > 0 && (cpu < cpu_wanted || memory < a->r->memory_bytes + a->r->overhead_bytes)) {
         const struct request *r = &ledger__class(a->l, ledger__hold(a->l, holds[--k])->class_id)->r;

@@ -20,43 +20,49 @@ static uint16_t column_open(const struct node *n)
     return 2;
 }
 
-void columns__row(const struct ledger *l, const struct node *n, struct columns_row *out)
+/* Per NUMA node, and what is the most and the sum over them. */
+static void row_numa(const struct node *n, struct columns_row *out)
 {
-    uint64_t memory = 0, memory_most = 0, huge2m = 0, huge1g = 0;
-    uint32_t cores = 0, cores_most = 0, devices = 0, part = 0;
-    uint64_t pool = 1000ull * n->pool_threads, held = n->system_cpu_milli + n->shared_held;
-
+    uint32_t cores = 0, cores_most = 0, memory_most = 0;
+    uint64_t huge2m = 0, huge1g = 0;
     for (uint32_t i = 0; i < n->shape->numa_count; i++) {
+        uint16_t memory = column(n->numa[i].memory_free >> COLUMN_MEMORY_SHIFT);
+        out->hot.memory[i] = memory;
+        out->hot.cores[i] = n->cores_free[i];
         cores += n->cores_free[i];
         cores_most = max_u32(cores_most, n->cores_free[i]);
-        memory += n->numa[i].memory_free;
-        memory_most = max_u64(memory_most, n->numa[i].memory_free);
+        memory_most = max_u32(memory_most, memory);
         huge2m += n->numa[i].huge2m_free;
         huge1g += n->numa[i].huge1g_free;
     }
+    out->at[COLUMN_CORES] = column(cores);
+    out->at[COLUMN_CORES_NUMA] = (uint16_t)cores_most;
+    out->at[COLUMN_MEMORY] = column(n->memory_free >> COLUMN_MEMORY_SHIFT);
+    out->at[COLUMN_MEMORY_NUMA] = (uint16_t)memory_most;
+    out->at[COLUMN_HUGE2M] = column(huge2m / 8);
+    out->at[COLUMN_HUGE1G] = column(huge1g);
+}
+
+void columns__row(const struct ledger *l, const struct node *n, struct columns_row *out)
+{
+    uint32_t devices = 0, part = 0;
+    uint64_t pool = 1000ull * n->pool_threads, held = n->system_cpu_milli + n->shared_held;
+    uint32_t cpu_milli = pool > held ? (uint32_t)(pool - held) : 0;
+
     for (uint32_t i = 0; i < n->devices_count; i++) {
         devices += n->devices[i].used == 0;
         part = max_u32(part, n->devices[i].units - n->devices[i].used);
     }
     out->hot = (struct columns_hot){.tie = n->tie,
                                     .left = (uint32_t)cost__left(l, n),
-                                    .cpu_milli = pool > held ? (uint32_t)(pool - held) : 0,
+                                    .cpu_milli = cpu_milli,
                                     .threads_min = (uint8_t)n->shape->core_threads_min,
                                     .threads_max = (uint8_t)n->shape->core_threads_max,
                                     .numa_count = (uint8_t)n->shape->numa_count,
                                     .has_devices = n->devices_count > 0};
-    for (uint32_t i = 0; i < n->shape->numa_count; i++) {
-        out->hot.cores[i] = n->cores_free[i];
-        out->hot.memory[i] = column(n->numa[i].memory_free >> COLUMN_MEMORY_SHIFT);
-    }
+    row_numa(n, out);
     out->at[COLUMN_OPEN] = column_open(n);
-    out->at[COLUMN_CORES] = column(cores);
-    out->at[COLUMN_CORES_NUMA] = column(cores_most);
-    out->at[COLUMN_CPU] = column(pool > held ? (pool - held) / 32 : 0);
-    out->at[COLUMN_MEMORY] = column(memory >> COLUMN_MEMORY_SHIFT);
-    out->at[COLUMN_MEMORY_NUMA] = column(memory_most >> COLUMN_MEMORY_SHIFT);
-    out->at[COLUMN_HUGE2M] = column(huge2m / 8);
-    out->at[COLUMN_HUGE1G] = column(huge1g);
+    out->at[COLUMN_CPU] = column(cpu_milli / 32);
     out->at[COLUMN_DEVICES] = column(devices);
     out->at[COLUMN_PART] = column(part);
     out->at[COLUMN_LEFT] = column(out->hot.left >> COLUMN_LEFT_SHIFT);

@@ -161,6 +161,7 @@ static void apply_memory(struct node *n, const struct fit *f, bool take)
         CHECK(!take || (numa->memory_free >= m->bytes && numa->huge2m_free >= m->hugepages_2m &&
                         numa->huge1g_free >= m->hugepages_1g));
         numa->memory_free += take ? -m->bytes : m->bytes;
+        n->memory_free += take ? -m->bytes : m->bytes;
         numa->huge2m_free += take ? -m->hugepages_2m : m->hugepages_2m;
         numa->huge1g_free += take ? -m->hugepages_1g : m->hugepages_1g;
     }

@@ -143,6 +143,10 @@ static bool sums_equal(const struct node *n, const struct recount *x)
 {
     bool equal = x->shared == n->shared_held && x->holds == n->holds_count &&
                  x->ports == n->ports_count && x->addresses_count == n->addresses_held;
+    uint64_t memory_free = 0;
+    for (uint32_t i = 0; i < n->shape->numa_count; i++)
+        memory_free += n->numa[i].memory_free;
+    equal &= memory_free == n->memory_free;
     for (uint32_t i = 0; i < n->shape->numa_count; i++)
         equal &= x->memory[i].bytes + n->numa[i].memory_free == n->numa[i].memory_total &&
                  x->memory[i].hugepages_2m + n->numa[i].huge2m_free == n->numa[i].huge2m_total &&

@@ -15,10 +15,12 @@ TEST(columns, vectors_equal_scalars)
     uint32_t a[COUNT], b[COUNT];
     struct rng rng;
     rng_seed(&rng, 5);
-    for (uint32_t i = 0; i < COLUMN__COUNT * BLOCKS * COLUMNS_LANES; i++)
-        blocks[i / COLUMNS_LANES / COLUMN__COUNT]
-            .at[i / COLUMNS_LANES % COLUMN__COUNT][i % COLUMNS_LANES] = (uint16_t)(
-            rng_below(&rng, 4) == 0 ? rng_below(&rng, 65536) : rng_below(&rng, 8) * 8191);
+    for (uint32_t i = 0; i < COLUMN__COUNT * BLOCKS * COLUMNS_LANES; i++) {
+        uint64_t value =
+            rng_below(&rng, 4) == 0 ? rng_below(&rng, 65536) : rng_below(&rng, 8) * 8191;
+        struct columns_block *block = &blocks[i / COLUMNS_LANES / COLUMN__COUNT];
+        block->at[i / COLUMNS_LANES % COLUMN__COUNT][i % COLUMNS_LANES] = (uint16_t)value;
+    }
     for (uint32_t run = 0; run < 2000; run++) {
         struct columns_want want = {.count = (uint32_t)rng_below(&rng, COLUMN__COUNT)};
         for (uint32_t i = 0; i < want.count; i++) {
