@@ -378,19 +378,20 @@ TEST(runc, leaves_nothing_behind)
  * that is not as it should be. */
 static void is_held(const struct rig_kind *k)
 {
-    static const char script[] = "PATH=/bin; "
-                                 "[ \"$(busybox hostname)\" = web ] || exit 10; "
-                                 "[ \"$(busybox id -u):$(busybox id -g)\" = 33:34 ] || exit 11; "
-                                 "[ \"$A\" = b ] || exit 12; "
-                                 "busybox grep -q '^NoNewPrivs:.*1' /proc/self/status || exit 13; "
-                                 "busybox grep -q '^Seccomp:.*2' /proc/self/status || exit 14; "
-                                 "busybox unshare -U busybox true 2>/dev/null && exit 15; "
-                                 "busybox mount -t tmpfs x /dev/shm 2>/dev/null && exit 16; "
-                                 "busybox mknod /dev/sda b 8 0 2>/dev/null && exit 17; "
-                                 "busybox cat /proc/kcore >/dev/null 2>&1 && exit 18; "
-                                 "echo 1 2>/dev/null >/proc/sys/kernel/sysrq && exit 19; "
-                                 "[ $$ = 1 ] || exit 20; "
-                                 "exit 0";
+    static const char script[] =
+        "PATH=/bin; "
+        "[ \"$(busybox hostname)\" = web ] || exit 10; "
+        "[ \"$(busybox id -u):$(busybox id -g)\" = 33:34 ] || exit 11; "
+        "[ \"$A\" = b ] || exit 12; "
+        "busybox grep -q '^NoNewPrivs:.*1' /proc/self/status || exit 13; "
+        "busybox grep -q '^Seccomp:.*2' /proc/self/status || exit 14; "
+        "busybox unshare -U busybox true 2>/dev/null && exit 15; "
+        "busybox mount -t tmpfs x /dev/shm 2>/dev/null && exit 16; "
+        "busybox mknod /dev/sda b 8 0 2>/dev/null && exit 17; "
+        "[ -z \"$(busybox head -c 1 /proc/kcore 2>/dev/null)\" ] || exit 18; "
+        "echo 1 2>/dev/null >/proc/sys/kernel/sysrq && exit 19; "
+        "[ $$ = 1 ] || exit 20; "
+        "exit 0";
     static const struct str args[] = {{"/bin/sh", 7}, {"-c", 2}, {script, sizeof script - 1}};
     static const struct str env[] = {{"A=b", 3}};
     struct rig r = {0};
