@@ -113,15 +113,34 @@ static enum err_code open_tls(struct batond *b, struct err *e)
     return code;
 }
 
+/* Who we are to those who want to lead as well: one batond a directory, and directories are a machine's. */
+static void name_holder(const struct batond *b, char out[300])
+{
+    char host[256] = "", path[FS_PATH_MAX];
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = '\0';
+    const char *state = realpath(b->options.state, path);
+    snprintf(out, 300, "%s %s", host, state == NULL ? b->options.state : state);
+}
+
 static enum err_code open_core(struct batond *b, struct err *e)
 {
-    char path[FS_PATH_MAX];
+    char path[FS_PATH_MAX], marker[FS_PATH_MAX], holder[300];
+    struct store_etcd_options etcd = {.endpoints = b->options.endpoints,
+                                      .ca = b->options.etcd_ca,
+                                      .cert = b->options.etcd_cert,
+                                      .key = b->options.etcd_key,
+                                      .prefix = b->options.etcd_prefix,
+                                      .holder = holder};
     struct shell_options o = {.store = b->options.store,
                               .path = in_state(b, "control/store.db", path),
+                              .etcd = &etcd,
+                              .marker = in_state(b, "control/store.etcd", marker),
                               .seal = b->seal,
                               .cluster_id = b->authority.cluster_id,
                               .ca_bundle = buf_str(&b->authority.ca_cert),
                               .api_url = b->api_url};
+    name_holder(b, holder);
     return shell_open(b->loop, &o, &b->shell, e);
 }
 

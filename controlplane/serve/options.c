@@ -11,7 +11,13 @@ const char options_help[] =
     "  --port N               (6443; 0: any)\n"
     "  --san NAME             a further name or address of this server; may be repeated\n"
     "  --io-threads N         connection threads (1 up to two CPUs, else half of them, at most 8)\n"
-    "  --store sqlite|mem     (sqlite; mem forgets everything at the end)\n"
+    "  --store sqlite|etcd|mem\n"
+    "                         (sqlite; mem forgets everything at the end)\n"
+    "  --endpoints URL,URL    of etcd: https://a:2379,https://b:2379\n"
+    "  --etcd-ca FILE         who signed etcd's certificates (the system's CAs)\n"
+    "  --etcd-cert FILE, --etcd-key FILE\n"
+    "                         the client certificate shown to etcd\n"
+    "  --etcd-prefix /NAME/   where our keys are (/baton/)\n"
     "  --cluster-name NAME    (baton)\n"
     "  --limit NAME=VALUE     of one connection thread; may be repeated. connections, requests, "
     "streams (of a\n"
@@ -97,6 +103,16 @@ static enum err_code parse_one(struct options *o, const char *name, const char *
         o->address = value;
     else if (is(name, "--store"))
         o->store = value;
+    else if (is(name, "--endpoints"))
+        o->endpoints = value;
+    else if (is(name, "--etcd-ca"))
+        o->etcd_ca = value;
+    else if (is(name, "--etcd-cert"))
+        o->etcd_cert = value;
+    else if (is(name, "--etcd-key"))
+        o->etcd_key = value;
+    else if (is(name, "--etcd-prefix"))
+        o->etcd_prefix = value;
     else if (is(name, "--cluster-name"))
         o->cluster_name = value;
     else if (is(name, "--limit"))
@@ -144,6 +160,8 @@ enum err_code options_parse(int argc, char **argv, struct options *out, struct e
         if (code != ERR_OK)
             return code;
     }
+    if (is(o.store, "etcd") != (o.endpoints != NULL))
+        return err_set(e, ERR_INVALID, "--store etcd and --endpoints belong together");
     if (o.io_threads == 0)
         o.io_threads = threads_by_cpus();
     *out = o;

@@ -14,11 +14,14 @@ struct options {
     uint16_t port;                        /* --port N */
     const char *names[PKI_NAMES_MAX - 8]; /* --san NAME, may be repeated. */
     uint32_t names_count;
-    uint32_t io_threads;              /* --io-threads N; 0: by CPUs. Resolved here. */
-    const char *store;                /* --store sqlite|mem */
-    const char *cluster_name;         /* --cluster-name NAME */
-    struct http_server_limits limits; /* --limit NAME=VALUE, may be repeated. */
-    enum log_level log_level;         /* --log error|warn|info|debug */
+    uint32_t io_threads;                        /* --io-threads N; 0: by CPUs. Resolved here. */
+    const char *store;                          /* --store sqlite|etcd|mem */
+    const char *endpoints;                      /* --endpoints URL,URL: of etcd. */
+    const char *etcd_ca, *etcd_cert, *etcd_key; /* --etcd-ca, -cert, -key FILE */
+    const char *etcd_prefix;                    /* --etcd-prefix /NAME/; NULL: the default. */
+    const char *cluster_name;                   /* --cluster-name NAME */
+    struct http_server_limits limits;           /* --limit NAME=VALUE, may be repeated. */
+    enum log_level log_level;                   /* --log error|warn|info|debug */
     bool wants_help;
 };
 

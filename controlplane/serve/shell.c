@@ -9,6 +9,9 @@
 #include "controlplane/store/store_sqlite.h"
 #include "io/clock.h"
 #include "io/entropy.h"
+#include "io/fs.h"
+
+#include <stdio.h>
 
 enum {
     INBOX_OP = 1,
@@ -31,6 +34,7 @@ struct shell {
     atomic_bool is_ready;
     bool stepped, stopping, closing, done, deposed;
     struct instant drain_until;
+    char marker[FS_PATH_MAX]; /* store "etcd"; "" otherwise. */
 };
 
 static const struct metric commits_total = {.name = "baton_store_transactions_total",
@@ -50,6 +54,18 @@ static void shell_step(struct shell *s, struct core_event *ev)
     s->stepped = true;
 }
 
+/* From the first load on an empty etcd would be a loss, not a beginning. */
+static void leave_marker(struct shell *s)
+{
+    static const char text[] = "The state of this cluster is in etcd, not in this directory.\n";
+    struct err e;
+    if (s->marker[0] == '\0' || fs_exists(s->marker))
+        return;
+    if (fs_write(s->marker, str_of(text), 0600, &e) != ERR_OK)
+        log_event(LOG_WARN, "store.unmarked", "why=%s then=%s", log_quote(str_of(e.text)).text,
+                  "\"an empty etcd would not be noticed at the next start\"");
+}
+
 /* What the store tells, on this thread. */
 static void store_told(void *state, const struct store_event *told)
 {
@@ -64,10 +80,12 @@ static void store_told(void *state, const struct store_event *told)
                                     .op = told->op,
                                     .store = told});
     }
-    if (told->type == STORE_DONE && told->code == ERR_OK && told->fence != 0)
+    if (told->type == STORE_DONE && told->code == ERR_OK && told->fence != 0) {
         log_event(LOG_INFO, "store.loaded", "revision=%llu oldest=%llu fence=%llu",
                   (unsigned long long)told->revision, (unsigned long long)told->oldest,
                   (unsigned long long)told->fence);
+        leave_marker(s);
+    }
     if (told->type == STORE_DONE && told->code != ERR_OK)
         log_event(LOG_WARN, "store.failed", "op=%llu code=%s text=%s", (unsigned long long)told->op,
                   err_name(told->code), log_quote(str_of(told->err.text)).text);
@@ -284,6 +302,32 @@ static void say_how_opened(struct store_sqlite_stats stats)
                   "\"commits wait for checkpoints until the next start\"");
 }
 
+static enum err_code open_sqlite(struct shell *s, const struct shell_options *o,
+                                 const struct store_sink *sink, struct err *e)
+{
+    if (o->marker != NULL && fs_exists(o->marker) && !fs_exists(o->path))
+        return err_set(e, ERR_DENIED,
+                       "this cluster's state is in etcd (%s); baton store copy brings it here",
+                       o->marker);
+    struct store_sqlite_options sqlite = {.path = o->path, .seal = o->seal, .loop = s->client.loop};
+    enum err_code code = store_sqlite_open(&sqlite, sink, &s->store, e);
+    if (code == ERR_OK)
+        say_how_opened(store_sqlite_stats(s->store));
+    return code;
+}
+
+static enum err_code open_etcd(struct shell *s, const struct shell_options *o,
+                               const struct store_sink *sink, struct err *e)
+{
+    struct store_etcd_options etcd = *o->etcd;
+    etcd.seal = o->seal;
+    etcd.loop = s->client.loop;
+    etcd.cluster = o->cluster_id;
+    etcd.must_exist = fs_exists(o->marker) || fs_exists(o->path);
+    snprintf(s->marker, sizeof s->marker, "%s", o->marker);
+    return store_etcd_open(&etcd, sink, &s->store, e);
+}
+
 static enum err_code store_open(struct shell *s, const struct shell_options *o, struct err *e)
 {
     struct store_sink sink = {.post = store_told, .state = s};
@@ -293,13 +337,11 @@ static enum err_code store_open(struct shell *s, const struct shell_options *o, 
         s->store = store_mem_open(s->disk, entropy_u64(), &sink);
         return ERR_OK;
     }
-    if (strcmp(o->store, "sqlite") != 0)
-        return err_set(e, ERR_INVALID, "there is no store %s: sqlite or mem", o->store);
-    struct store_sqlite_options sqlite = {.path = o->path, .seal = o->seal, .loop = s->client.loop};
-    enum err_code code = store_sqlite_open(&sqlite, &sink, &s->store, e);
-    if (code == ERR_OK)
-        say_how_opened(store_sqlite_stats(s->store));
-    return code;
+    if (strcmp(o->store, "etcd") == 0)
+        return open_etcd(s, o, &sink, e);
+    if (strcmp(o->store, "sqlite") == 0)
+        return open_sqlite(s, o, &sink, e);
+    return err_set(e, ERR_INVALID, "there is no store %s: sqlite, etcd or mem", o->store);
 }
 
 enum err_code shell_open(struct loop *l, const struct shell_options *o, struct shell **out_shell,

@@ -15,6 +15,7 @@
 
 #include "base/metrics.h"
 #include "controlplane/serve/letters.h"
+#include "controlplane/store/store_etcd.h"
 #include "io/loop.h"
 #include "io/seal.h"
 #include <stdatomic.h>
@@ -24,8 +25,12 @@ enum { SHELL_FRONTS_MAX = 64, SHELL_INBOX_MAX = 131072 };
 struct shell;
 
 struct shell_options {
-    const char *store; /* "sqlite" or "mem". */
+    const char *store; /* "sqlite", "etcd" or "mem". */
     const char *path;  /* sqlite: the database file. */
+    /* etcd: endpoints, files, prefix and holder. marker is a file that says that the cluster's state is in
+     * etcd: made with the first load. Where it or path exists, an empty etcd is refused. */
+    const struct store_etcd_options *etcd;
+    const char *marker;
     const struct seal *seal;
     const char *cluster_id, *api_url;
     struct str ca_bundle; /* PEM. Outlives the shell, as cluster_id does. */
