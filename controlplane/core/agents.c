@@ -306,6 +306,16 @@ static void news(struct core *c, struct held *h, const Agent__WorkloadStatus *s)
     }
 }
 
+/* Something runs there that nobody placed there. Its end, or the next session, clears the node of it. */
+static void stranger(struct core *c, struct node_state *n, const Agent__WorkloadStatus *s)
+{
+    struct str uid = str_of(s->placement_uid);
+    if (s->gone ? !str_is(uid, n->stranger) : uid.len == 0 || uid.len >= sizeof n->stranger)
+        return;
+    snprintf(n->stranger, sizeof n->stranger, "%s", s->gone ? "" : s->placement_uid);
+    nodes_look(c, n);
+}
+
 static void report(struct core *c, struct node_state *n, const Agent__WorkloadStatus *s)
 {
     if (s->n_containers > REPORT_CONTAINERS_MAX ||
@@ -313,6 +323,7 @@ static void report(struct core *c, struct node_state *n, const Agent__WorkloadSt
         return; /* No agent of ours says so much; it will not be acknowledged. */
     struct held *h = cluster_held_uid(c, str_of(s->placement_uid));
     if (h == NULL || h->node != n || h->revision == 0) {
+        stranger(c, n, s);
         if (s->placement_uid != NULL) /* Nobody knows it any more: the agent may forget it, too. */
             ack(c, n, s->placement_uid, s->sequence);
         return;

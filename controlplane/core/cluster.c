@@ -188,6 +188,10 @@ void cluster_unhold(struct core *c, struct held *h)
         map_remove(&c->cluster->by_hold, number_key(&h->hold));
         placing_let_go(c, h);
     }
+    if (h->unrestored && h->node != NULL) {
+        h->node->unrestored--;
+        nodes_look(c, h->node);
+    }
     if (h->link != NULL) {
         *h->link = h->next;
         if (h->next != NULL)

@@ -40,8 +40,11 @@ struct node_state {
     bool ready;
     bool forgotten;  /* Its Node was deleted while it was out of reach: what it held is nobody's. */
     char subnet[32]; /* Its part of the pod network. */
-    char marked[192];   /* A stored row and the description contradict each other. */
-    struct held *first; /* Its placements. */
+    char marked[192];        /* The description contradicts what is held; empty: it does not. */
+    char contradiction[192]; /* A Placement whose rows cannot be its own, and why. */
+    char stranger[CLUSTER_UID_MAX]; /* Reported by the agent, and nobody placed it. */
+    uint32_t unrestored;            /* Placements without their rows in the ledger. */
+    struct held *first;             /* Its placements. */
 };
 
 struct held {
@@ -57,6 +60,7 @@ struct held {
     uint64_t sequence;   /* Of it. */
     int64_t happened_ns; /* The latest of the agent's news that was told. */
     bool is_machine, released;
+    bool unrestored; /* Its rows contradict another's or the hardware, which may yet be told. */
 
     /* What the agent was told last, so that our own status writes are not sent back to it. */
     uint64_t told_session;
@@ -112,10 +116,14 @@ struct str cluster_placement_key(struct core *c, struct str workload_key);
 void placing_room(struct core *c);
 /* The rows of a workload that is gone: the ledger's hold ends, or is kept for whom it left. */
 void placing_let_go(struct core *c, struct held *h);
+/* The hardware was told, or rows became free: try again what could not have its rows at the start. */
+void placing_restore(struct core *c, struct node_state *n);
 
 /* nodes.c */
 void nodes_opened(struct core *c, struct node_state *n);
 void nodes_heard(struct core *c, struct node_state *n);
+void nodes_look(struct core *c,
+                const struct node_state *n); /* Something its Node tells has changed. */
 void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec);
 struct span nodes_lease(void);
 struct span nodes_renew(void);

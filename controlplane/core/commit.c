@@ -14,6 +14,7 @@
  */
 #include "controlplane/core/writes_priv.h"
 
+#include "api/kinds.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -312,6 +313,42 @@ static struct cow_entry *last_state(struct core *c, const struct cow_entry *befo
     return cow_entry_new(cow_entry_key(before), revision, blob_new(buf_str(b)));
 }
 
+/* Of a version this program does not know it would lose what it does not know, at the next write. */
+static enum err_code kind_check(const struct index_key *at, struct str envelope, struct err *e)
+{
+    struct meta_type type;
+    const struct kind *k = kind_find(at->group, at->plural);
+    if (k == NULL)
+        return err_set(e, ERR_CORRUPT, "there is no such kind");
+    enum err_code code = meta_type(envelope, &type, e);
+    if (code != ERR_OK)
+        return code;
+    const struct schema_kind *is = kind_schema(k);
+    if (!str_eq(type.api_version, is->api_version) || !str_eq(type.kind, is->kind))
+        return err_set(e, ERR_CORRUPT,
+                       "stored as " STR_FMT " " STR_FMT ", this program reads " STR_FMT " " STR_FMT,
+                       STR_ARG(type.api_version), STR_ARG(type.kind), STR_ARG(is->api_version),
+                       STR_ARG(is->kind));
+    return ERR_OK;
+}
+
+/* What is served can at least say what it is. A reference. */
+static struct blob *readable(struct core *c, const struct store_event *ev,
+                             const struct index_key *at)
+{
+    struct meta meta;
+    struct err e = ev->err;
+    enum err_code code = ev->code;
+    if (code == ERR_OK)
+        code = kind_check(at, blob_str(ev->value), &e);
+    if (code == ERR_OK)
+        code = meta_read(blob_str(ev->value), &meta, &e);
+    if (code == ERR_OK)
+        return blob_ref(ev->value);
+    core_poisoned(c, blob_str(ev->key), e.text);
+    return blob_new(STR(""));
+}
+
 static void row_first(struct core *c, const struct store_event *ev)
 {
     struct index_key parts;
@@ -324,7 +361,7 @@ static void row_first(struct core *c, const struct store_event *ev)
         before = cowtree_remove(tree, key);
         now = before == NULL ? NULL : last_state(c, before, ev->revision);
     } else {
-        now = cow_entry_new(key, ev->revision, blob_ref(ev->value));
+        now = cow_entry_new(key, ev->revision, readable(c, ev, &parts));
         before = cowtree_put(tree, cow_entry_ref(now));
     }
     if (now == NULL) {

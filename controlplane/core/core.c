@@ -95,6 +95,13 @@ void core_emit(struct core *c, const struct core_effect *fx)
     blob_ref(fx->object);
 }
 
+void core_poisoned(struct core *c, struct str key, const char *why)
+{
+    core_emit(c, &(struct core_effect){.type = FX_POISONED,
+                                       .bytes = arena_str(&c->turn, key),
+                                       .text = arena_dup(&c->turn, str_of(why))});
+}
+
 struct index *core_index(struct core *c)
 {
     return c->index;

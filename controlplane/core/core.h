@@ -15,6 +15,8 @@
  * START  EV_STARTED makes the core ask for FX_LOAD. Until that is done writes are WRITE_UNAVAILABLE
  *        and core_is_ready() is false. After a commit of unknown outcome it loads again by itself.
  * FAILS  Peers' messages and stored bytes are input: a bad one ends its session or marks its object.
+ *        A stored object whose envelope or metadata do not decode is there without bytes: readers
+ *        refuse it, a deletion takes it away, the store keeps what it has until then.
  * SEAM   controlplane/serve/ performs effects under libuv, tests/sim/ under a seed.
  *
  * Reading never passes here: connection threads read a snapshot of the index and follow the
@@ -140,6 +142,7 @@ enum core_effect_type {
     FX_PUBLISHED,   /* Index and history moved to revision: wake watchers on every thread. */
     FX_AGENT_SEND,  /* One baton.agent.v1 message to go down a session. */
     FX_AGENT_CLOSE, /* End a session; text says why. */
+    FX_POISONED, /* Something stored cannot be what it should: bytes is its key, text says why. */
 };
 
 struct core_effect {
@@ -151,8 +154,8 @@ struct core_effect {
     bool gone;           /* FX_REPLY: the object is there no more. */
     const struct store_write *writes;
     uint32_t writes_count;
-    struct str bytes; /* FX_AGENT_SEND. */
-    const char *text; /* FX_REPLY with a refusal, FX_AGENT_CLOSE. */
+    struct str bytes; /* FX_AGENT_SEND, FX_POISONED. */
+    const char *text; /* FX_REPLY with a refusal, FX_AGENT_CLOSE, FX_POISONED. */
 };
 
 struct core_effects {

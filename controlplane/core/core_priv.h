@@ -193,6 +193,9 @@ void core_mark_at(struct core *c, enum core_control control, struct str key, str
 
 /* ---- Effects ---- */
 
+/* What is stored under key is not what it should be: a line for the log. */
+void core_poisoned(struct core *c, struct str key, const char *why);
+
 void core_emit(struct core *c,
                const struct core_effect *fx); /* Copied; what it points to is not. */
 

@@ -32,7 +32,7 @@ static struct str hardware_key(struct core *c, const struct node_state *n)
     return core_key(c, "baton.dev", "nodehardware", STR(""), str_of(n->name));
 }
 
-static void mark(struct core *c, const struct node_state *n)
+void nodes_look(struct core *c, const struct node_state *n)
 {
     core_mark(c, CONTROL_NODES, node_key(c, n));
 }
@@ -42,13 +42,14 @@ void nodes_heard(struct core *c, struct node_state *n)
     n->lease_until = instant_add(c->now, LEASE);
     core_mark_at(c, CONTROL_NODES, node_key(c, n), n->lease_until);
     if (!n->ready)
-        mark(c, n);
+        nodes_look(c, n);
 }
 
 void nodes_opened(struct core *c, struct node_state *n)
 {
     blob_unref(n->reported);
     n->reported = NULL;
+    n->stranger[0] = '\0'; /* What is not in its resync it ends. */
     nodes_heard(c, n);
 }
 
@@ -69,7 +70,7 @@ void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardw
         return;
     blob_unref(n->reported);
     n->reported = blob_new(bytes);
-    mark(c, n);
+    nodes_look(c, n);
 }
 
 /* ---- the objects ---- */
@@ -141,6 +142,19 @@ static void condition(struct core *c, Core__NodeStatus *st, const char *type, co
     at->status = (char *)value;
     at->reason = (char *)reason;
     at->message = objects_text(&c->turn, str_of(text));
+}
+
+/* There while it holds, and False from then on. */
+static void trouble(struct core *c, Core__NodeStatus *st, const char *type, const char *reason,
+                    const char *text)
+{
+    bool was_told = false;
+    for (size_t i = 0; i < st->n_conditions; i++)
+        was_told |= str_is(str_of(st->conditions[i]->type), type);
+    if (text[0] != '\0')
+        condition(c, st, type, "True", reason, text);
+    else if (was_told)
+        condition(c, st, type, "False", "Resolved", NULL);
 }
 
 static uint64_t memory_of(const Baton__NodeHardwareSpec *hw)
@@ -286,8 +300,9 @@ static void fill(struct core *c, const struct node_state *n, const Baton__NodeHa
               n->ready ? "AgentReady" : "NodeStatusUnknown",
               n->ready ? "the node agent renews its lease"
                        : "the node agent stopped renewing its lease");
-    if (n->marked[0] != '\0')
-        condition(c, st, "baton.dev/LedgerConflict", "True", "StoredRowsContradict", n->marked);
+    trouble(c, st, "baton.dev/LedgerConflict", "StoredRowsContradict",
+            n->marked[0] != '\0' ? n->marked : n->contradiction);
+    trouble(c, st, "baton.dev/UnknownWorkload", "NobodyPlacedIt", n->stranger);
 }
 
 /* ---- reconciling ---- */
@@ -310,6 +325,10 @@ static void describe(struct core *c, struct node_state *n, const Baton__NodeHard
         snprintf(n->marked, sizeof n->marked, "%s", e.text);
     else if (n->index != LEDGER_NODE_NONE)
         n->marked[0] = '\0';
+    if (n->unrestored > 0)
+        placing_restore(c, n);
+    else
+        n->contradiction[0] = '\0';
     if (hw->vmm_overhead != NULL) {
         k->overhead.vm_bytes = max_u64(k->overhead.vm_bytes, hw->vmm_overhead->vm_bytes);
         k->overhead.device_bytes =
@@ -453,7 +472,7 @@ void nodes_changed(struct core *c, const struct core_change *change)
         str_is(change->at.group, "baton.dev") && str_is(change->at.plural, "nodehardware");
     struct node_state *n = node || hardware ? cluster_node(c, change->at.name) : NULL;
     if (n != NULL)
-        mark(c, n);
+        nodes_look(c, n);
 }
 
 /* ---- at start ---- */

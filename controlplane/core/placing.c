@@ -259,6 +259,17 @@ static enum reconcile retry(struct core *c, struct candidate *w)
     return RECONCILE_DONE;
 }
 
+/* It is on a node by a Placement that does not decode: its rows cannot be known, and the node's agent, whom nobody tells
+ * of it any more, ends it. */
+static bool is_lost(struct core *c, const struct candidate *w)
+{
+    const char *phase = w->pod != NULL ? w->pod->status->phase : w->machine->status->phase;
+    const char *node = w->pod != NULL ? w->pod->spec->node_name : w->machine->status->node_name;
+    return node != NULL && node[0] != '\0' && !str_is(str_of(phase), "Succeeded") &&
+           !str_is(str_of(phase), "Failed") &&
+           core_find(c, cluster_placement_key(c, w->key)) != NULL;
+}
+
 /* It has a place, or wants none any more. */
 static enum reconcile settles(struct core *c, struct str key)
 {
@@ -284,7 +295,13 @@ static enum reconcile workload(struct core *c, struct str key, const struct inde
     if (core_is_busy(c, key) || !cluster_has_room(c))
         return RECONCILE_LATER;
     if (e == NULL || !placing__open(c, &w, key, at, blob_str(e->value)) ||
-        !placing__have_status(c, &w) || is_over(&w) || is_foreign(&w))
+        !placing__have_status(c, &w))
+        return settles(c, key);
+    if (h == NULL && is_lost(c, &w)) {
+        settles(c, key);
+        return placing__lost(c, &w);
+    }
+    if (is_over(&w) || is_foreign(&w))
         return settles(c, key);
     w.uid = str_of(w.pod != NULL ? w.pod->metadata->uid : w.machine->metadata->uid);
     if (is_gated(&w)) {

@@ -43,6 +43,8 @@ bool placing__have_status(struct core *c, struct candidate *w);
 bool placing__stage(struct core *c, struct stage *s, struct candidate *w);
 void placing__say_waiting(struct core *c, struct candidate *w);
 void placing__tell_waiting(struct core *c, const struct candidate *w);
+enum reconcile placing__lost(struct core *c,
+                             struct candidate *w); /* Its Placement does not decode. */
 
 /* placing_wait.c */
 

@@ -254,3 +254,32 @@ bool placing__stage(struct core *c, struct stage *s, struct candidate *w)
         say_placed(c, w, n->name);
     return !stage_is_refused(s);
 }
+
+/* ---- what cannot be believed ---- */
+
+enum reconcile placing__lost(struct core *c, struct candidate *w)
+{
+    static char reason[] = "PlacementLost", why[] = "its Placement does not decode";
+    struct str placement = cluster_placement_key(c, w->key);
+    if (core_is_busy(c, placement))
+        return RECONCILE_LATER;
+    if (w->pod != NULL) {
+        w->pod->status->phase = (char *)"Failed";
+        w->pod->status->reason = reason;
+        w->pod->status->message = why;
+        status_pod_condition(c, w->pod->status, "Ready", false, reason, STR(""));
+    } else {
+        w->machine->status->reason = reason;
+        status_machine_phase(c, w->machine->status, "Failed");
+        status_machine_condition(c, w->machine->status, "Ready", false, reason, str_of(why));
+    }
+    struct str after = placing__close(c, w);
+    struct stage *s = stage_begin(c);
+    if (after.at == NULL)
+        stage_refuse(s, WRITE_BUSY, "too much at once");
+    else
+        stage_put(s, w->key, after, NULL);
+    stage_remove(s, placement);
+    stage_end(s);
+    return RECONCILE_DONE;
+}

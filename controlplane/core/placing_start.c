@@ -25,10 +25,54 @@ static void restored_request(struct core *c, struct str key, const Baton__Placem
     out->address_wanted = out->mac_wanted = spec->n_addresses > 0;
 }
 
-static void restore(struct core *c, struct cow_entry *e)
+/* What the ledger cannot give is not taken from anybody: the workload goes on, its node is marked, and it is tried again
+ * when that node's hardware is told or something on it ends. */
+static void take_rows(struct core *c, struct held *h, const Baton__PlacementSpec *spec)
 {
     struct cluster *k = c->cluster;
     struct err err = {0};
+    struct node_state *n = h->node;
+    struct placement *rows = arena_alloc(&c->turn, sizeof *rows);
+    struct request r;
+    char why[sizeof n->contradiction];
+    if (!h->unrestored || n->spec == NULL || rows == NULL)
+        return;
+    restored_request(c, str_of(h->workload_key), spec, &r);
+    enum err_code code = sched_view_stored(ledger_names(k->ledger), spec, n->spec, rows, &err);
+    r.ports = rows->ports;
+    r.ports_count = rows->ports_count;
+    if (code == ERR_OK)
+        code = ledger_restore(k->ledger, &r, rows, &h->hold, &err);
+    if (r.priority < k->priority_least)
+        k->priority_least = r.priority;
+    if (code == ERR_OK) {
+        h->unrestored = false;
+        n->unrestored--;
+        CHECK(map_put(&k->by_hold, str_from(&h->hold, sizeof h->hold), h) == ERR_OK);
+        return;
+    }
+    snprintf(why, sizeof why, "%s: %s", h->key, err.text);
+    if (strcmp(why, n->contradiction) != 0)
+        core_poisoned(c, str_of(h->key), err.text);
+    memcpy(n->contradiction, why, sizeof why);
+}
+
+void placing_restore(struct core *c, struct node_state *n)
+{
+    n->contradiction[0] = '\0';
+    for (struct held *h = n->first; h != NULL && cluster_has_room(c); h = h->next) {
+        struct cow_entry *e = h->unrestored ? core_find(c, str_of(h->key)) : NULL;
+        Baton__Placement *p =
+            e == NULL ? NULL
+                      : typed_open(&c->turn, &baton__placement__descriptor, blob_str(e->value));
+        if (p != NULL && p->spec != NULL)
+            take_rows(c, h, p->spec);
+    }
+}
+
+static void restore(struct core *c, struct cow_entry *e)
+{
+    struct cluster *k = c->cluster;
     Baton__Placement *p = typed_open(&c->turn, &baton__placement__descriptor, blob_str(e->value));
     if (p == NULL || p->spec == NULL || p->spec->workload == NULL || p->metadata == NULL)
         return;
@@ -47,23 +91,9 @@ static void restore(struct core *c, struct cow_entry *e)
     h->revision = e->stamp;
     h->released = p->status != NULL && str_is(str_of(p->status->phase), "Released");
     CHECK(map_put(&k->by_uid, str_of(h->uid), h) == ERR_OK);
-    const Baton__NodeHardwareSpec *hw = n->spec;
-    struct placement *rows = arena_alloc(&c->turn, sizeof *rows);
-    struct request r;
-    if (h->released || hw == NULL || rows == NULL)
-        return;
-    restored_request(c, workload, p->spec, &r);
-    enum err_code code = sched_view_stored(ledger_names(k->ledger), p->spec, hw, rows, &err);
-    r.ports = rows->ports;
-    r.ports_count = rows->ports_count;
-    if (code == ERR_OK)
-        code = ledger_restore(k->ledger, &r, rows, &h->hold, &err);
-    if (r.priority < k->priority_least)
-        k->priority_least = r.priority;
-    if (code == ERR_OK)
-        CHECK(map_put(&k->by_hold, str_from(&h->hold, sizeof h->hold), h) == ERR_OK);
-    else
-        snprintf(n->marked, sizeof n->marked, "%s: %s", h->key, err.text);
+    h->unrestored = !h->released;
+    n->unrestored += h->unrestored;
+    take_rows(c, h, p->spec);
 }
 
 /* Each with memory of its own: together they may be more than a turn's. */

@@ -187,6 +187,16 @@ static bool delete_refused(struct call *c, struct deletion *d, const struct rest
     return is_precondition ? precondition(c, d, w) : write_refused(c, d->name, w);
 }
 
+/* What is deleted because it does not decode cannot be shown. */
+static bool decodes(struct call *c, struct str raw)
+{
+    struct buf json;
+    buf_init(&json, REST_REPLY_MAX);
+    bool ok = transcode_to_json(c->schema->message, raw, NULL, &json, NULL) == ERR_OK;
+    buf_free(&json);
+    return ok;
+}
+
 static void delete_written(struct call *c, const struct rest_written *w)
 {
     struct deletion *d = c->own;
@@ -199,7 +209,7 @@ static void delete_written(struct call *c, const struct rest_written *w)
     }
     bool has_object = w->object != NULL && transcode_open(blob_str(w->object), &env, &e) == ERR_OK;
     bool is_leaving = !w->gone || (c->kind->flags & KIND_DELETED_BODY) != 0;
-    if (has_object && is_leaving && !d->is_eviction) {
+    if (has_object && is_leaving && !d->is_eviction && (!w->gone || decodes(c, env.raw))) {
         reply_object(c, 200, blob_str(w->object));
         return;
     }

@@ -13,6 +13,7 @@
 #include "api/yaml.h"
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "controlplane/serve/rest_read.h"
 
 enum { LIST_CHUNK = 256 << 10, ITEM_ARENA_MAX = 32 << 20 };
@@ -167,9 +168,11 @@ static bool list_options(struct list *l, uint64_t *out_least)
 static struct cow_entry *next_match(struct list *l)
 {
     struct cow_entry *e;
-    while ((e = past_next(&l->cursor, &l->past)) != NULL)
-        if (select_is_all(&l->select) || select_matches(&l->select, entry_raw(e)))
-            return e;
+    while ((e = past_next(&l->cursor, &l->past)) != NULL) {
+        struct str raw = entry_raw(e);
+        if (raw.at != NULL && (select_is_all(&l->select) || select_matches(&l->select, raw)))
+            return e; /* One without bytes (core.h, FAILS) would spoil the list for all others. */
+    }
     return NULL;
 }
 
@@ -306,7 +309,7 @@ static enum err_code item_yaml(struct list *l, struct str raw, struct err *e)
     return rc;
 }
 
-static enum err_code item_add(struct list *l, struct err *e)
+static enum err_code item_write(struct list *l, struct err *e)
 {
     struct str raw = entry_raw(l->ahead);
     bool is_first = l->written++ == 0;
@@ -321,6 +324,20 @@ static enum err_code item_add(struct list *l, struct err *e)
             buf_add_char(&l->out, ',');
         return item_json(l, raw, &l->out, e);
     }
+    return ERR_OK;
+}
+
+/* An object whose metadata is in order and whose rest does not decode is left out: the others are asked for, too. */
+static enum err_code item_add(struct list *l, struct err *e)
+{
+    size_t len = l->out.len;
+    enum err_code rc = item_write(l, e);
+    if (rc != ERR_CORRUPT)
+        return rc;
+    l->out.len = len;
+    l->written--;
+    log_event(LOG_WARN, "object.left_out", "key=%s why=%s", log_quote(cow_entry_key(l->ahead)).text,
+              log_quote(str_of(e->text)).text);
     return ERR_OK;
 }
 

@@ -247,6 +247,8 @@ void reply_object(struct call *c, uint32_t code, struct str envelope)
     struct err e;
     enum err_code rc = transcode_open(envelope, &env, &e);
     if (rc != ERR_OK) {
+        e.code = ERR_CORRUPT; /* Stored bytes: whatever is wrong, it is not the client's fault. */
+        err_wrap(&e, "the stored object does not decode");
         reply_err(c, &e);
         return;
     }
@@ -271,6 +273,8 @@ void reply_object(struct call *c, uint32_t code, struct str envelope)
         return;
     }
     buf_free(&json);
+    if (rc == ERR_CORRUPT)
+        err_wrap(&e, "the stored object does not decode");
     reply_err(c, &e);
 }
 

@@ -157,7 +157,8 @@ static void send(struct call *c, struct blob *frame)
 
 static bool wanted(const struct watch *w, const struct cow_entry *e)
 {
-    return e != NULL && (select_is_all(&w->select) || select_matches(&w->select, entry_raw(e)));
+    struct str raw = e == NULL ? (struct str){NULL, 0} : entry_raw(e);
+    return raw.at != NULL && (select_is_all(&w->select) || select_matches(&w->select, raw));
 }
 
 static void change_send(struct call *c, const struct history_change *change)

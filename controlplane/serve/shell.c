@@ -208,6 +208,11 @@ static void perform(struct shell *s, const struct core_effect *fx)
     case FX_AGENT_CLOSE:
         agent_send(s, fx);
         break;
+    case FX_POISONED:
+        log_event(LOG_WARN, "object.poisoned", "key=%s why=%s then=%s", log_quote(fx->bytes).text,
+                  log_quote(str_of(fx->text)).text,
+                  "\"it is kept as it is; deleting it is the way out\"");
+        break;
     }
 }
 

@@ -21,6 +21,9 @@
  *        been written; load the head before going on. ERR_LIMIT: too large or no room on the
  *        disk, nothing was written. ERR_CORRUPT: stored bytes do not decode.
  *        ERR_BUSY, of a load: another control plane leads; ask again.
+ * POISON One value that does not open (of no form we know, of another revision, sealed under another key)
+ *        is told as a STORE_ROW with code ERR_CORRUPT and an empty value: it harms nobody else, and the
+ *        row stays in the store as it is until it is superseded.
  * SEAM   store_mem.c, store_sqlite.c, store_etcd.c: all pass tests/conformance/store/.
  */
 #ifndef CONTROLPLANE_STORE_STORE_H
@@ -47,7 +50,7 @@ struct store_write {
 };
 
 enum store_event_type {
-    STORE_ROW,  /* load(), follow(): one change; key, value and revision are set. */
+    STORE_ROW, /* load(), follow(): one change; key, value and revision are set. code: see POISON. */
     STORE_DONE, /* The op ended; code and err say how. */
 };
 

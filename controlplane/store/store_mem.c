@@ -127,6 +127,21 @@ static void disk_append(struct store_mem_disk *d, const struct store_write *w)
     d->head = w->revision;
 }
 
+bool store_mem_disk_rot(struct store_mem_disk *d, struct str key,
+                        struct blob *(*decay)(struct str value))
+{
+    for (uint32_t i = d->log_count; i-- > 0;) {
+        struct change *c = &d->log[i];
+        if (c->key == NULL || !str_eq(blob_str(c->key), key))
+            continue;
+        struct blob *was = c->value;
+        c->value = decay(blob_str(was));
+        blob_unref(was);
+        return true;
+    }
+    return false;
+}
+
 static enum err_code commit(struct store_mem *m, const struct op *op, struct err *e)
 {
     enum store_mem_fault fault = STORE_MEM_FAULT__COUNT;

@@ -39,6 +39,11 @@ void store_mem_disk_free(struct store_mem_disk *d);
 uint64_t store_mem_disk_head(const struct store_mem_disk *d);    /* Latest revision written. */
 uint32_t store_mem_disk_changes(const struct store_mem_disk *d); /* Held, superseded ones too. */
 
+/* The latest value of key becomes what decay makes of it (a new reference): bytes rot, other programs write. False: no such
+ * key. For the next load. */
+bool store_mem_disk_rot(struct store_mem_disk *d, struct str key,
+                        struct blob *(*decay)(struct str value));
+
 struct store *store_mem_open(struct store_mem_disk *d, uint64_t seed,
                              const struct store_sink *sink);
 void store_mem_set_dials(struct store *s, const struct store_mem_dials *dials);

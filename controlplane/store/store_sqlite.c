@@ -159,10 +159,8 @@ static const struct store_ops sqlite_ops = {.load = sqlite_load,
 static void chunk_free(void *body)
 {
     struct chunk *c = body;
-    for (uint32_t i = 0; i < c->count; i++) {
-        blob_unref(c->rows[i].key);
-        blob_unref(c->rows[i].value);
-    }
+    for (uint32_t i = 0; i < c->count; i++)
+        db_row_fini(&c->rows[i]);
     mem_free(c);
 }
 
@@ -174,6 +172,10 @@ static void deliver_rows(struct store_sqlite *s, struct chunk *c)
                                   .revision = c->rows[i].revision,
                                   .key = c->rows[i].key,
                                   .value = c->rows[i].value};
+        if (c->rows[i].poison != NULL) {
+            row.code = ERR_CORRUPT;
+            row.err = *c->rows[i].poison;
+        }
         s->base.sink.post(s->base.sink.state, &row);
     }
     chunk_free(c);

@@ -390,23 +390,31 @@ enum err_code db_owe_fence(struct db *d, struct db_head *out, struct err *e)
     return ERR_OK;
 }
 
-static enum err_code row_read(struct db *d, sqlite3_stmt *st, struct db_row *row, struct err *e)
+static void row_read(struct db *d, sqlite3_stmt *st, struct db_row *row)
 {
     bool sealed;
+    struct err e;
     row->revision = (uint64_t)sqlite3_column_int64(st, 0);
     struct str key = {(const char *)sqlite3_column_text(st, 1), 0};
     key.len = (size_t)sqlite3_column_bytes(st, 1);
     struct str value = {sqlite3_column_blob(st, 2), 0};
     value.len = (size_t)sqlite3_column_bytes(st, 2);
     row->value = NULL;
-    if (sqlite3_column_type(st, 2) != SQLITE_NULL) {
-        enum err_code code =
-            value_decode(d->seal, key, row->revision, value, &row->value, &sealed, e);
-        if (code != ERR_OK)
-            return code;
-    }
+    row->poison = NULL;
     row->key = blob_new(key);
-    return ERR_OK;
+    if (sqlite3_column_type(st, 2) == SQLITE_NULL ||
+        value_decode(d->seal, key, row->revision, value, &row->value, &sealed, &e) == ERR_OK)
+        return;
+    row->value = blob_new(STR(""));
+    row->poison = mem_alloc(sizeof *row->poison);
+    *row->poison = e;
+}
+
+void db_row_fini(struct db_row *row)
+{
+    blob_unref(row->key);
+    blob_unref(row->value);
+    mem_free(row->poison);
 }
 
 enum err_code db_rows(struct db *d, uint64_t after, struct db_row *out, uint32_t max,
@@ -418,21 +426,17 @@ enum err_code db_rows(struct db *d, uint64_t after, struct db_row *out, uint32_t
     int rc = SQLITE_ROW;
     sqlite3_bind_int64(st, 1, (int64_t)after);
     sqlite3_bind_int64(st, 2, max);
-    while (code == ERR_OK && count < max && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        code = row_read(d, st, &out[count], e);
-        count += code == ERR_OK;
-    }
-    if (code == ERR_OK && rc != SQLITE_ROW && rc != SQLITE_DONE)
+    while (count < max && (rc = sqlite3_step(st)) == SQLITE_ROW)
+        row_read(d, st, &out[count++]);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
         code = failed(d, rc, "load", e);
     sqlite3_reset(st);
     if (code == ERR_OK) {
         *out_count = count;
         return ERR_OK;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        blob_unref(out[i].key);
-        blob_unref(out[i].value);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        db_row_fini(&out[i]);
     return code;
 }
 

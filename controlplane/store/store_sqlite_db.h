@@ -51,7 +51,11 @@ MUST_USE enum err_code db_head(struct db *d, struct db_head *out, struct err *e)
 struct db_row {
     uint64_t revision;
     struct blob *key, *value;
+    struct err
+        *poison; /* Why the value is an empty one instead of what is stored; NULL. The caller's. */
 };
+
+void db_row_fini(struct db_row *row);
 
 MUST_USE enum err_code db_rows(struct db *d, uint64_t after, struct db_row *out, uint32_t max,
                                uint32_t *out_count, struct err *e);

@@ -59,6 +59,18 @@ static void cpus_of(const struct agent *a, struct workload *w)
                 cpus_add(&w->exclusive, hw->threads[i]->cpu);
 }
 
+/* An address is an address: what has none would be carried out as another network than was decided. */
+static bool placement_ok(const Baton__Placement *p)
+{
+    if (p == NULL || p->spec == NULL || p->spec->workload == NULL ||
+        p->spec->workload->kind == NULL)
+        return false;
+    for (size_t i = 0; i < p->spec->n_addresses; i++)
+        if (p->spec->addresses[i]->ip == NULL)
+            return false;
+    return true;
+}
+
 static bool decode(struct workload *w, const Agent__Assign *from, char *text, size_t size)
 {
     ProtobufCAllocator allocator = workload_allocator(&w->arena);
@@ -72,8 +84,7 @@ static bool decode(struct workload *w, const Agent__Assign *from, char *text, si
         return snprintf(text, size, "the assignment lacks its placement or its workload"), false;
     w->placement = (Baton__Placement *)workload_unwrap(&w->arena, &baton__placement__descriptor,
                                                        bytes_of(&w->assign->placement));
-    if (w->placement == NULL || w->placement->spec == NULL ||
-        w->placement->spec->workload == NULL || w->placement->spec->workload->kind == NULL)
+    if (!placement_ok(w->placement))
         return snprintf(text, size, "the placement does not decode"), false;
     struct str object = bytes_of(&w->assign->workload);
     if (str_is(str_of(w->placement->spec->workload->kind), "Pod")) {

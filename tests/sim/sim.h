@@ -99,6 +99,9 @@ void sim_patch(struct sim *s, const char *kind, const char *name, const char *js
 void sim_delete(struct sim *s, const char *kind, const char *name, int64_t grace_s);
 void sim_agent_crash(struct sim *s, uint32_t node);
 void sim_control_crash(struct sim *s);
+/* While it is down its store's bytes of an object become what decay makes of them. */
+void sim_rot(struct sim *s, const char *kind, const char *name,
+             struct blob *(*decay)(struct str value));
 void sim_cut(struct sim *s, uint32_t node, bool cut); /* No way there or back until cut is false. */
 
 /* ---- what stories ask ---- */

@@ -172,6 +172,8 @@ static void perform(struct sim *s, const struct core_effect *fx)
     case FX_COMPACT:
         k->store->ops->compact(k->store, fx->op, fx->revision);
         break;
+    case FX_POISONED: /* Nobody breaks what the simulated disk holds. */
+        break;
     case FX_PUBLISHED:
         show(s);
         break;
@@ -341,6 +343,13 @@ void sim_delete(struct sim *s, const char *kind, const char *name, int64_t grace
 }
 
 /* The JSON text at a path of names and indices joined by dots; empty: not there. */
+void sim_rot(struct sim *s, const char *kind, const char *name,
+             struct blob *(*decay)(struct str value))
+{
+    CHECK(s->control->core == NULL);
+    CHECK(store_mem_disk_rot(s->control->disk, key_of(s, kind, str_of(name)), decay));
+}
+
 struct str sim_field(struct sim *s, const char *kind, const char *name, const char *path)
 {
     const struct schema_kind *k = kind_of(kind);

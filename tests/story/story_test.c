@@ -276,11 +276,13 @@ TEST(story, a_node_given_up)
                 "[  28259ms] n0 web/a KILLING\n"
                 "[  28260ms] n0 web/a SAVING\n"
                 "[  28260ms] api node n0 Ready=True\n"
+                "[  28260ms] api node n0 Ready=True\n" /* baton.dev/UnknownWorkload, */
                 "[  28261ms] n0 web/a CLEARING\n"
                 "[  28271ms] n0 web/a ENDED\n"
                 "[  28271ms] n0 web CLEANING\n"
                 "[  28273ms] n0 web FORGETTING\n"
-                "[  28274ms] n0 web GONE\n");
+                "[  28274ms] n0 web GONE\n"
+                "[  28275ms] api node n0 Ready=True\n"); /* until it has ended. */
     sim_free(s);
 }
 

@@ -21,7 +21,9 @@ static void on_event(void *state, const struct store_event *ev)
         CHECK(r->rows_count < RIG_ROWS);
         CHECK(r->rows_count == 0 || r->rows[r->rows_count - 1].revision < ev->revision);
         r->rows[r->rows_count++] =
-            (struct rig_row){ev->revision, blob_ref(ev->key), blob_ref(ev->value)};
+            (struct rig_row){ev->revision, blob_ref(ev->key), blob_ref(ev->value), ev->code};
+        if (ev->code != ERR_OK)
+            r->row_err = ev->err;
         return;
     }
     if (r->is_commit[ev->op]) {

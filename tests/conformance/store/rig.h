@@ -31,6 +31,7 @@ extern const struct engine *const engines[]; /* NULL at the end. */
 struct rig_row {
     uint64_t revision;
     struct blob *key, *value;
+    enum err_code code;
 };
 
 struct rig {
@@ -62,6 +63,7 @@ struct rig {
     struct rig_row rows[RIG_ROWS];
     uint32_t rows_count;
     uint64_t fence, head, oldest;
+    struct err row_err; /* Of the last one that does not open. */
 };
 
 struct rig *rig_new(const struct engine *engine);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Agents' sessions: whose message is whose, and which subnet a node is told. */
+#include "api/typed.h"
 #include "proto/baton/agent/v1.pb-c.h"
+#include "proto/k8s/core_v1.pb-c.h"
 #include "tests/testlib/test.h"
 #include "tests/unit/controlplane/world.h"
 
@@ -113,5 +115,73 @@ TEST(agents, a_subnet_is_given_once_and_not_where_a_node_brought_its_own)
     session_hello(w, 13, "b"); /* Another session of the same node. */
     told(w, 13, subnet);
     cr_assert_str_eq(subnet, "10.128.2.0/24");
+    world_free(w);
+}
+
+/* ---- what nobody placed ---- */
+
+static void session_reports(struct world *w, uint64_t session, const char *uid, bool gone)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__WorkloadStatus s = AGENT__WORKLOAD_STATUS__INIT;
+    s.placement_uid = (char *)uid;
+    s.has_sequence = s.has_gone = true;
+    s.sequence = 7;
+    s.gone = gone;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_WORKLOAD_STATUS;
+    m.workload_status = &s;
+    session_says(w, session, &m);
+}
+
+static void session_has(struct world *w, uint64_t session)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__Hardware hw = AGENT__HARDWARE__INIT;
+    Baton__NodeHardwareSpec spec = BATON__NODE_HARDWARE_SPEC__INIT;
+    hw.spec = &spec;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
+    m.hardware = &hw;
+    session_says(w, session, &m);
+}
+
+/* "True uid-1"; "" when it is not there. */
+static const char *unknown_workload(struct world *w, char out[128])
+{
+    struct arena a;
+    struct index_snapshot is = index_snapshot(core_index(w->core));
+    struct cow_entry *e = index_find(&is, STR("/nodes//a"));
+    arena_init(&a, 1 << 20);
+    cr_assert_not_null(e);
+    Core__Node *n = typed_open(&a, &core__node__descriptor, blob_str(e->value));
+    cr_assert_not_null(n);
+    out[0] = '\0';
+    for (size_t i = 0; i < n->status->n_conditions; i++) {
+        const Core__NodeCondition *at = n->status->conditions[i];
+        if (strcmp(at->type, "baton.dev/UnknownWorkload") == 0)
+            snprintf(out, 128, "%s %s", at->status, at->message == NULL ? "" : at->message);
+    }
+    arena_free(&a);
+    index_snapshot_free(&is);
+    return out;
+}
+
+/* It is acknowledged, so that the agent may forget it; the node says so until it has ended. */
+TEST(agents, a_workload_that_nobody_placed_marks_its_node)
+{
+    char text[128];
+    struct world *w = world_new();
+    session_hello(w, 11, "a");
+    session_has(w, 11);
+    cr_assert(world_settle(w));
+    cr_assert_str_eq(unknown_workload(w, text), "");
+    session_reports(w, 11, "uid-1", false);
+    cr_assert(world_settle(w));
+    cr_assert_str_eq(unknown_workload(w, text), "True uid-1");
+    session_reports(w, 11, "uid-2", true); /* Nothing but an end: everybody's last word. */
+    cr_assert(world_settle(w));
+    cr_assert_str_eq(unknown_workload(w, text), "True uid-1");
+    session_reports(w, 11, "uid-1", true);
+    cr_assert(world_settle(w));
+    cr_assert_str_eq(unknown_workload(w, text), "False ");
     world_free(w);
 }

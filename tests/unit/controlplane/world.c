@@ -122,6 +122,9 @@ static void perform(struct world *w, const struct core_effect *fx)
     case FX_DEPOSED:
         w->deposed = true;
         break;
+    case FX_POISONED:
+        buf_printf(&w->story, "poisoned " STR_FMT ": %s\n", STR_ARG(fx->bytes), fx->text);
+        break;
     case FX_PUBLISHED:
         CHECK(fx->revision >= w->published);
         w->published = fx->revision;
