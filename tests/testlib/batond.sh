@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 # For tests to source: a control plane of one's own.
+# $here is the sourcing script's folder, beside testlib/.
 # batond_start BATOND STATE_DIR   sets pid, BATON_SERVER, BATON_CERT, BATON_KEY, BATON_CA; waits until ready.
 batond_start() {
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    # shellcheck disable=SC2154 # The script that sources this has it.
+    port=$("$here/../testlib/free-port")
     mkdir -p "$2"
     "$1" --state "$2" --listen 127.0.0.1 --port "$port" --io-threads 2 >"$2.log" 2>&1 &
     pid=$!

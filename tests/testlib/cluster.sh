@@ -9,21 +9,6 @@
 cluster_tests=$(cd "$(dirname "$0")/.." && pwd)
 batond_pid='' agent_pid=''
 
-cluster_port() {
-    python3 - <<'P'
-import os, socket
-for port in range(20000 + os.getpid() % 9000, 32000):  # Below the ports that the kernel gives to clients.
-    with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            s.bind(("127.0.0.1", port))
-            print(port)
-            break
-        except OSError:
-            pass
-P
-}
-
 cluster_baton() { "$cluster_build/baton" --kubeconfig "$cluster_state/kubeconfig" "$@"; }
 
 cluster_curl() {
@@ -45,7 +30,7 @@ cluster_agent() {
 cluster_start() {
     cluster_build=$1 cluster_state=$2
     shift 2
-    cluster_port=$(cluster_port)
+    cluster_port=$("$cluster_tests/testlib/free-port")
     mkdir -p "$cluster_state"
     "$cluster_tests/../deploy/samples/make-busybox" "$cluster_state/images" >/dev/null || return 1
     cluster_batond
