@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 # For benchmarks to source: a release batond of one's own, gone at the end.
-# start_batond [OPTION...]   sets work, port, pid; stop_batond
+# start_batond   sets work, port, pid; stop_batond
 work=$(mktemp -d /tmp/baton-bench.XXXXXX)
 pid=
 
@@ -22,7 +22,7 @@ trap 'exit 1' INT TERM
 start_batond() {
     mkdir "$work/state"
     port=$((20000 + $$ % 10000))
-    build/bench/batond --state "$work/state" --listen 127.0.0.1 --port "$port" --log warn "$@" 2>"$work/log" &
+    build/bench/batond --state "$work/state" --listen 127.0.0.1 --port "$port" --log warn 2>"$work/log" &
     pid=$!
     tries=0
     until curl -sf --cacert "$work/state/control/pki/ca.crt" "https://127.0.0.1:$port/readyz" >/dev/null 2>&1; do
