@@ -268,6 +268,10 @@ static void vmi_prepare(struct kind_call *c, ProtobufCMessage *object, const Pro
         return;
     default_text(&v->status->phase, "Pending");
     network_default(c, v->spec);
+    int32_t ours;
+    const char *class = v->spec->priority_class_name;
+    if (!is_empty(class) && !c->priority.is_known && !kind_system_priority(kind_str(class), &ours))
+        kind_deny(c, "no PriorityClass with name %s was found", class);
 }
 
 static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,

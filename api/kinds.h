@@ -34,11 +34,20 @@ enum kind_write {
 
 enum { KIND_WARNINGS_MAX = 32 };
 
+/* A PriorityClass, as far as it matters to a workload that names it. */
+struct kind_priority {
+    bool is_known;
+    struct str name, preemption_policy;
+    int32_t value;
+};
+
 /* One write in preparation. */
 struct kind_call {
     struct arena *arena;
     struct wall wall;
     uint64_t random; /* For names made up here; the shell's. */
+    /* What the shell found of the class that the workload names, or of the one that is everybody's. */
+    struct kind_priority priority;
     enum kind_write write;
     struct causes causes;
     struct str warnings[KIND_WARNINGS_MAX]; /* "spec.x: ...", for Warning headers. */
@@ -110,6 +119,9 @@ bool kind_prepare(const struct kind *k, struct kind_call *c, ProtobufCMessage *o
 
 /* Same content, by encoding. Either may be NULL. */
 bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b, struct arena *arena);
+
+/* The two classes that are always there. */
+bool kind_system_priority(struct str name, int32_t *out);
 
 /* A message's encoding, in the arena; empty for NULL. */
 struct str kind_bytes(const ProtobufCMessage *m, struct arena *a);

@@ -125,29 +125,35 @@ static void admit_account(struct kind_call *c, Core__PodSpec *s)
 
 /* ------------------------------------------------------------------ priority */
 
+/* What the shell found; the system's two are known everywhere. */
+static bool class_of(const struct kind_call *c, const char *name, struct kind_priority *out)
+{
+    int32_t value = 0;
+    *out = c->priority;
+    if (c->priority.is_known || is_empty(name))
+        return true;
+    out->is_known = kind_system_priority(kind_str(name), &value);
+    out->value = value;
+    out->preemption_policy = STR("PreemptLowerPriority");
+    return out->is_known;
+}
+
 static void admit_priority(struct kind_call *c, Core__PodSpec *s)
 {
-    static const struct {
-        const char *name;
-        int32_t value;
-    } classes[] = {{"system-cluster-critical", 2000000000}, {"system-node-critical", 2000001000}};
-    int32_t priority = 0;
-    bool known = is_empty(s->priority_class_name);
-    for (size_t i = 0; i < COUNT_OF(classes); i++) {
-        if (is_text(s->priority_class_name, classes[i].name)) {
-            priority = classes[i].value;
-            known = true;
-        }
-    }
-    if (!known)
+    struct kind_priority class;
+    if (!class_of(c, s->priority_class_name, &class))
         kind_deny(c, "no PriorityClass with name %s was found", s->priority_class_name);
-    else if (s->has_priority && s->priority != priority)
+    else if (s->has_priority && s->priority != class.value)
         kind_deny(c,
                   "the integer value of priority (%d) must not be provided in pod spec; priority "
                   "admission controller computed %d from the given PriorityClass name",
-                  s->priority, priority);
+                  s->priority, class.value);
+    if (is_empty(s->priority_class_name) && class.is_known)
+        s->priority_class_name = arena_dup(c->arena, class.name);
     s->has_priority = true;
-    s->priority = priority;
+    s->priority = class.value;
+    if (class.preemption_policy.len > 0 && is_empty(s->preemption_policy))
+        s->preemption_policy = arena_dup(c->arena, class.preemption_policy);
     default_text(&s->preemption_policy, "PreemptLowerPriority");
 }
 

@@ -63,6 +63,11 @@ static void write_add(struct commit *t, const struct stage_change *change)
     t->bytes += now->key_len + (change->deleted ? 0 : blob_str(now->value).len);
 }
 
+bool commit_has_room_for(const struct core *c, uint32_t writes)
+{
+    return commit_has_room(c) && c->writes->open.count + writes <= STORE_WRITES_MAX;
+}
+
 void commit_add(struct core *c, struct stage *s)
 {
     struct core_writes *w = c->writes;

@@ -40,6 +40,7 @@
 #define CORE_CONTROLLERS(X)                                                     \
     X(CONTROL_NAMESPACES, namespaces) /* namespaces there must be; emptying   */ \
     X(CONTROL_ACCOUNTS,   accounts)   /* the default ServiceAccount           */ \
+    X(CONTROL_PRIORITIES, priorities) /* the system's PriorityClasses         */ \
     X(CONTROL_COLLECTOR,  collector)  /* garbage: objects whose owners are gone */ \
     X(CONTROL_NODES,      nodes)      /* Nodes of what agents found; leases   */ \
     X(CONTROL_PLACING,    placing)    /* rows for what waits                  */ \

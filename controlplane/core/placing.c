@@ -6,6 +6,7 @@
  */
 #include "base/check.h"
 #include "controlplane/core/placing_priv.h"
+#include "proto/k8s/scheduling_v1.pb-c.h"
 
 #include <stdio.h>
 
@@ -49,9 +50,12 @@ static bool is_foreign(const struct candidate *w)
 enum err_code placing__translate(struct core *c, struct candidate *w, struct err *e)
 {
     struct names *n = ledger_names(c->cluster->ledger);
-    return w->pod != NULL
-               ? sched_view_pod(n, &c->turn, w->pod, &w->request, e)
-               : sched_view_machine(n, &c->turn, w->machine, &c->cluster->overhead, &w->request, e);
+    if (w->pod != NULL)
+        return sched_view_pod(n, &c->turn, w->pod, &w->request, e);
+    enum err_code code =
+        sched_view_machine(n, &c->turn, w->machine, &c->cluster->overhead, &w->request, e);
+    w->request.priority = placing__priority(c, w);
+    return code;
 }
 
 static bool is_gated(const struct candidate *w)
@@ -60,7 +64,7 @@ static bool is_gated(const struct candidate *w)
 }
 
 /* In words for people, and as what could help. */
-static void explain(struct core *c, struct candidate *w, enum err_code code, const struct err *e)
+void placing__explain(struct core *c, struct candidate *w, enum err_code code, const struct err *e)
 {
     struct ledger *l = c->cluster->ledger;
     struct explanation *x = arena_alloc(&c->turn, sizeof *x);
@@ -77,10 +81,24 @@ static void explain(struct core *c, struct candidate *w, enum err_code code, con
     w->is_short = true;
 }
 
+/* A machine names its class alone; the value of one is fixed. */
+static int32_t class_value(struct core *c, const char *name)
+{
+    if (name == NULL || name[0] == '\0')
+        return 0;
+    struct cow_entry *e =
+        core_find(c, core_key(c, "scheduling.k8s.io", "priorityclasses", STR(""), str_of(name)));
+    Scheduling__PriorityClass *p =
+        e == NULL
+            ? NULL
+            : typed_open(&c->turn, &scheduling__priority_class__descriptor, blob_str(e->value));
+    return p == NULL ? 0 : p->value;
+}
+
 int32_t placing__priority(struct core *c, const struct candidate *w)
 {
-    (void)c;
-    return w->pod != NULL ? w->pod->spec->priority : 0;
+    return w->pod != NULL ? w->pod->spec->priority
+                          : class_value(c, w->machine->spec->priority_class_name);
 }
 
 /* Rows are held when this is true. */
@@ -100,6 +118,10 @@ static bool decide(struct core *c, struct candidate *w)
         snprintf(w->why, sizeof w->why, "Scheduling is blocked due to non-empty scheduling gates");
         return false;
     }
+    if (gang__name(w).len > 0) {
+        snprintf(w->why, sizeof w->why, "waits for its pod group " STR_FMT, STR_ARG(gang__name(w)));
+        return false;
+    }
     w->rows = arena_alloc(&c->turn, sizeof *w->rows);
     if (w->rows == NULL)
         return snprintf(w->why, sizeof w->why, "too much at once"), false;
@@ -108,18 +130,19 @@ static bool decide(struct core *c, struct candidate *w)
         code = ledger_place(l, &w->request, &w->hold, w->rows, &e);
     if (code == ERR_OK)
         return true;
-    explain(c, w, code, &e);
+    placing__explain(c, w, code, &e);
     return false;
 }
 
-/* A new one that found no place. Whoever may ask others to leave is tried once more when it is durable. */
+/* A new one that found no place. Who may ask others to leave, or waits for its group, is tried once more when
+ * it is durable. */
 static void waits(struct core *c, const struct candidate *w)
 {
     placing__tell_waiting(c, w);
     if (is_gated(w))
         return;
     placing__wait(c, w);
-    if (!preempt__may(c, w))
+    if (!preempt__may(c, w) && gang__name(w).len == 0)
         placing__failed(c, w);
 }
 
@@ -198,7 +221,9 @@ void placing_changed(struct core *c, const struct core_change *change)
 {
     bool placement =
         str_is(change->at.group, "baton.dev") && str_is(change->at.plural, "placements");
-    if (placement || placing__is_kind(&change->at))
+    bool group = str_is(change->at.group, "scheduling.x-k8s.io") &&
+                 str_is(change->at.plural, "podgroups") && !change->is.deleted;
+    if (placement || group || placing__is_kind(&change->at))
         core_mark(c, CONTROL_PLACING, cow_entry_key(change->is.now));
 }
 
@@ -225,6 +250,11 @@ static bool is_over(const struct candidate *w)
     const char *phase = w->pod != NULL ? w->pod->status->phase : w->machine->status->phase;
     const Meta__ObjectMeta *m = w->pod != NULL ? w->pod->metadata : w->machine->metadata;
     return (phase != NULL && !str_is(str_of(phase), "Pending")) || m->deletion_timestamp != NULL;
+}
+
+bool placing__may_wait(const struct candidate *w)
+{
+    return !is_over(w) && !is_gated(w) && !is_foreign(w);
 }
 
 /* One workload without a Placement: try again, and say what is short when that has changed. */
@@ -309,7 +339,10 @@ static enum reconcile workload(struct core *c, struct str key, const struct inde
         return retry(c, &w);
     }
     placing__wait(c, &w);
-    return placing__is_tried(c, key) ? retry(c, &w) : RECONCILE_DONE;
+    if (!placing__is_tried(c, key))
+        return RECONCILE_DONE;
+    struct str gang = gang__name(&w);
+    return gang.len > 0 ? gang__try(c, at->namespace, gang) : retry(c, &w);
 }
 
 enum reconcile placing_reconcile(struct core *c, struct str key)
@@ -321,6 +354,9 @@ enum reconcile placing_reconcile(struct core *c, struct str key)
         return RECONCILE_DONE;
     if (placing__is_kind(&at))
         return workload(c, key, &at);
-    placement_seen(c, key);
+    if (str_is(at.plural, "podgroups"))
+        gang__changed(c, &at);
+    else
+        placement_seen(c, key);
     return RECONCILE_DONE;
 }

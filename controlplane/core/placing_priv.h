@@ -6,6 +6,7 @@
  *    placing_record.c   the decision as a Placement, as conditions, as Events
  *    placing_wait.c     the queue of what waits, and which events could help whom
  *    placing_preempt.c  workloads that leave for one of higher priority
+ *    placing_gang.c     workloads that start together
  *    placing_start.c    everything that is held, after a start
  */
 #ifndef CONTROLPLANE_CORE_PLACING_PRIV_H
@@ -34,6 +35,10 @@ bool placing__open(struct core *c, struct candidate *w, struct str key, const st
                    struct str object); /* False: it does not decode. */
 struct str placing__close(struct core *c, const struct candidate *w);
 enum err_code placing__translate(struct core *c, struct candidate *w, struct err *e);
+bool placing__may_wait(
+    const struct candidate *w); /* Not over, not behind a gate, not a foreigner's. */
+/* In words for people, and as what could help. code, e: what the search said. */
+void placing__explain(struct core *c, struct candidate *w, enum err_code code, const struct err *e);
 int32_t placing__priority(struct core *c, const struct candidate *w);
 
 /* placing_record.c */
@@ -75,5 +80,10 @@ void preempt__say(struct core *c, struct candidate *w, struct draft *d);
 enum reconcile preempt__evict(struct core *c, const struct held *h, const struct meta *m);
 void preempt__init(struct cluster *k);
 void preempt__free(struct cluster *k);
+
+/* placing_gang.c */
+struct str gang__name(const struct candidate *w); /* Empty: it is by itself. */
+enum reconcile gang__try(struct core *c, struct str namespace, struct str name);
+void gang__changed(struct core *c, const struct index_key *at);
 
 #endif /* CONTROLPLANE_CORE_PLACING_PRIV_H */

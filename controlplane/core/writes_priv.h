@@ -146,6 +146,8 @@ void memory_flush(struct core *c);
 void commit_apply(struct core *c, struct cowtree *tree, struct history *h,
                   const struct stage_change *change);
 bool commit_has_room(const struct core *c);
+/* So many writes more become durable together with what is open. */
+bool commit_has_room_for(const struct core *c, uint32_t writes);
 void commit_add(struct core *c, struct stage *s);
 void commit_flush(struct core *c);
 void commit_row(struct core *c, const struct store_event *ev);

@@ -8,6 +8,7 @@
  *    rest_reply.c      answers: an object, a Status, refused writes
  *    rest_get.c        get; rest_list.c: list; rest_watch.c: watch; rest_past.c: a state of the past
  *    rest_write.c      create, update, status; rest_patch.c: patch; rest_bind.c: pods/binding
+ *    rest_admit.c      what other objects say of a new one
  *    rest_delete.c     delete, deletecollection, eviction
  *    rest_documents.c  discovery, OpenAPI
  */

@@ -249,37 +249,17 @@ static bool denied(struct call *c, const Meta__ObjectMeta *m, struct str why)
     return false;
 }
 
-/* A pod runs as a service account that is there. The only look at another object before a write: it
- * is a kindness to the client, not a guarantee, so a snapshot is good enough. */
-static bool account_exists(struct call *c, const ProtobufCMessage *object)
-{
-    struct arena *a = &c->r->arena;
-    if (object->descriptor != &core__pod__descriptor)
-        return true;
-    const Core__Pod *pod = (const Core__Pod *)object;
-    struct str ns = c->r->at.namespace, name = kind_str(pod->spec->service_account_name);
-    struct str key =
-        arena_printf(a, "/serviceaccounts/" STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
-    struct index_snapshot now = index_snapshot(rest_index(c->r));
-    bool is_there = index_find(&now, key) != NULL;
-    index_snapshot_free(&now);
-    /* The default one is made right after its namespace: a pod may be quicker. */
-    if (is_there || str_is(name, "default"))
-        return true;
-    return denied(c, pod->metadata,
-                  arena_printf(a,
-                               "error looking up service account " STR_FMT "/" STR_FMT
-                               ": serviceaccount \"" STR_FMT "\" not found",
-                               STR_ARG(ns), STR_ARG(name), STR_ARG(name)));
-}
-
 static bool prepare(struct call *c, ProtobufCMessage *object, const ProtobufCMessage *old)
 {
     struct change *w = c->own;
     kind_call_init(&w->prepared, &c->r->arena, w->door, rest_wall(c->r), rest_random(c->r));
     w->warned = 0;
+    struct str why;
+    if (old == NULL)
+        admit_priority_class(c, object, &w->prepared.priority);
     if (kind_prepare(c->kind, &w->prepared, object, old))
-        return old != NULL || account_exists(c, object);
+        return old != NULL || admit_account(c, object, &why) ||
+               denied(c, kind_meta_get(object), why);
     if (w->prepared.denied.len > 0)
         return denied(c, kind_meta_get(object), w->prepared.denied);
     return status_invalid(&c->status, c->schema->group, c->schema->kind,

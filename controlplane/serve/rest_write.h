@@ -49,4 +49,9 @@ bool change_bad(struct call *c, const char *why); /* 400. */
 /* Sets change->old for the object of the path; false: 404, answered. */
 bool change_find(struct call *c);
 
+/* rest_admit.c: what other objects say of a new one. */
+void admit_priority_class(struct call *c, const ProtobufCMessage *object,
+                          struct kind_priority *out);
+bool admit_account(struct call *c, const ProtobufCMessage *object, struct str *out_why);
+
 #endif /* CONTROLPLANE_SERVE_REST_WRITE_H */

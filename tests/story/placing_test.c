@@ -218,3 +218,105 @@ TEST(placing, fair_between_namespaces)
               "[   8079ms] api pod many-1 Running\n");
     sim_free(s);
 }
+
+static void member(struct sim *s, const char *name, const char *cpu)
+{
+    char json[512];
+    snprintf(json, sizeof json,
+             "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\",\"labels\":{"
+             "\"scheduling.x-k8s.io/pod-group\":\"job\"}},\"spec\":{\"restartPolicy\":\"Always\","
+             "\"containers\":[{\"name\":\"a\",\"image\":\"x\",\"resources\":{\"limits\":{"
+             "\"cpu\":\"%s\",\"memory\":\"16Mi\"}}}]}}",
+             name, cpu);
+    sim_create(s, "Pod", json);
+}
+
+/* Together or not at all: not before all are there, and not while one of them finds no place; nobody's
+ * rows are held meanwhile. */
+TEST(placing, a_gang)
+{
+    struct sim *s = story_new(2, 3);
+    pod_with(s, "first", "2", "");
+    sim_run(s, SPAN_S(1));
+    buf_clear(&s->story);
+    member(s, "job-1", "1");
+    sim_run(s, SPAN_S(1));
+    sim_create(s, "PodGroup",
+               "{\"metadata\":{\"name\":\"job\",\"namespace\":\"default\"},\"spec\":{"
+               "\"minMember\":3}}");
+    sim_run(s, SPAN_S(1));
+    member(s, "job-2", "1");
+    member(s, "job-3", "1");
+    sim_run(s, SPAN_S(1));
+    cr_expect(str_is(sim_field(s, "Placement", "pods.job-1", "spec.node"), ""));
+    sim_delete(s, "Pod", "first", -1);
+    sim_run(s, SPAN_S(5));
+    api_is(s, "[   2000ms] api pod job-1 Pending: waits for its pod group job\n"
+              "[   2000ms] api pod job-1 Pending: its pod group job is not there\n"
+              "[   3000ms] api pod job-1 Pending: pod group job: 1 of 3 members are there\n"
+              "[   4000ms] api pod job-2 Pending: waits for its pod group job\n"
+              "[   4000ms] api pod job-3 Pending: waits for its pod group job\n"
+              "[   4000ms] api pod job-1 Pending: pod group job: 2 of 3 members fit; the next: 0 "
+              "of 2 nodes fit: 2 exclusive cores: 1 wanted, at most 0 free\n"
+              "[   4000ms] api pod job-2 Pending: pod group job: 2 of 3 members fit; the next: 0 "
+              "of 2 nodes fit: 2 exclusive cores: 1 wanted, at most 0 free\n"
+              "[   4000ms] api pod job-3 Pending: pod group job: 2 of 3 members fit; the next: 0 "
+              "of 2 nodes fit: 2 exclusive cores: 1 wanted, at most 0 free\n"
+              "[   5000ms] api pod first Running leaving\n"
+              "[   5023ms] api pod first Running leaving\n"
+              "[   5037ms] api pod first deleted\n"
+              "[   5037ms] api pod job-1 Pending\n"
+              "[   5037ms] api pod job-2 Pending\n"
+              "[   5037ms] api pod job-3 Pending\n"
+              "[   5079ms] api pod job-1 Running\n"
+              "[   5079ms] api pod job-3 Running\n"
+              "[   5080ms] api pod job-2 Running\n");
+    sim_free(s);
+}
+
+/* The control plane dies at every moment of the decision: a gang is never there in part. */
+TEST(placing, a_gang_is_one_transaction)
+{
+    for (int ms = 0; ms < 12; ms++) {
+        struct sim *s = story_new(1, 4);
+        sim_create(s, "PodGroup",
+                   "{\"metadata\":{\"name\":\"job\",\"namespace\":\"default\"},\"spec\":{"
+                   "\"minMember\":3}}");
+        for (uint32_t i = 0; i < 3; i++) {
+            char name[8];
+            snprintf(name, sizeof name, "job-%u", i);
+            member(s, name, "1");
+        }
+        sim_run(s, SPAN_MS(ms));
+        sim_control_crash(s);
+        sim_run(s, SPAN_MS(501));
+        uint32_t placed = 0, there = 0;
+        for (uint32_t i = 0; i < 3; i++) {
+            char pod[8], placement[16];
+            snprintf(pod, sizeof pod, "job-%u", i);
+            snprintf(placement, sizeof placement, "pods.job-%u", i);
+            there += sim_field(s, "Pod", pod, "metadata.name").len > 0;
+            placed += sim_field(s, "Placement", placement, "spec.node").len > 0;
+        }
+        cr_expect(placed == 0 || placed == 3, "killed after %d ms: %u of 3", ms, placed);
+        cr_expect(ms < 5 || there == 3, "killed after %d ms: %u were told of", ms, there);
+        sim_free(s);
+    }
+}
+
+/* A machine names its class; the class's value decides. */
+TEST(placing, a_machine_of_a_priority_class_preempts)
+{
+    struct sim *s = story_new(1, 2);
+    pod_with(s, "low", "1", "");
+    sim_create(s, "PriorityClass", "{\"metadata\":{\"name\":\"high\"},\"value\":1000}");
+    sim_run(s, SPAN_S(1));
+    sim_create(s, "VirtualMachineInstance",
+               "{\"metadata\":{\"name\":\"vm\",\"namespace\":\"default\"},\"spec\":{"
+               "\"priorityClassName\":\"high\",\"domain\":{\"cpu\":{\"cores\":1,"
+               "\"dedicatedCpuPlacement\":true},\"memory\":{\"guest\":\"64Mi\"},\"devices\":{}}}}");
+    sim_run(s, SPAN_S(1));
+    cr_expect(str_is(sim_field(s, "Placement", "virtualmachineinstances.vm", "spec.node"), "n0"));
+    cr_expect(str_is(sim_field(s, "PriorityClass", "system-node-critical", "value"), "2000001000"));
+    sim_free(s);
+}

@@ -76,7 +76,7 @@ TEST(kinds, every_row_has_its_schema)
             cr_assert(s->columns[i].path.len > 0 || (*k)->cell != NULL, "%s: who computes %.*s?",
                       (*k)->plural, STR_ARG(s->columns[i].name));
     }
-    cr_assert_eq(schema_kinds_count, 11);
+    cr_assert_eq(schema_kinds_count, 13);
 }
 
 TEST(kinds, a_secret_takes_its_strings)
@@ -228,6 +228,47 @@ TEST(kinds, a_machine_that_asks_for_too_much_is_told_where)
         "resources.requests.memory\n"
         "spec.domain.devices.disks[0].name: Invalid value: \"d\": no volume in spec.volumes has "
         "this name\n");
+    arena_free(&w.a);
+}
+
+TEST(kinds, a_priority_class_is_the_users_up_to_a_limit)
+{
+    struct world w;
+    world_init(&w, "scheduling.k8s.io", "priorityclasses");
+    cr_assert_not(prepare(&w, KIND_CREATE,
+                          parse(&w, "{\"metadata\":{\"name\":\"system-mine\"},"
+                                    "\"value\":1000000001,\"preemptionPolicy\":\"Perhaps\"}"),
+                          NULL));
+    cr_assert_str_eq(
+        causes_of(&w),
+        "metadata.name: Forbidden: priority class names with 'system-' prefix are "
+        "reserved for system use only\n"
+        "value: Forbidden: maximum allowed value of a user defined priority is "
+        "1000000000\n"
+        "preemptionPolicy: Unsupported value: \"Perhaps\": supported values: \"Never\", "
+        "\"PreemptLowerPriority\"\n");
+    ProtobufCMessage *high = parse(&w, "{\"metadata\":{\"name\":\"high\"},\"value\":7}");
+    cr_assert(prepare(&w, KIND_CREATE, high, NULL), "%s", causes_of(&w));
+    cr_assert_not(prepare(&w, KIND_UPDATE,
+                          parse(&w, "{\"metadata\":{\"name\":\"high\"},\"value\":8}"), high));
+    cr_assert_str_eq(causes_of(&w), "value: Forbidden: may not be changed in an update.\n");
+    arena_free(&w.a);
+}
+
+TEST(kinds, a_pod_takes_its_class_as_the_shell_found_it)
+{
+    struct world w;
+    world_init(&w, "", "pods");
+    ProtobufCMessage *m = parse(&w, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{"
+                                    "\"name\":\"c\",\"image\":\"i\"}]}}");
+    kind_call_init(&w.call, &w.a, KIND_CREATE, (struct wall){1}, 1);
+    w.call.priority = (struct kind_priority){
+        .is_known = true, .name = STR("std"), .preemption_policy = STR("Never"), .value = 42};
+    cr_assert(kind_prepare(w.kind, &w.call, m, NULL), "%s", causes_of(&w));
+    const char *text = json_of(&w, m);
+    cr_expect_not_null(strstr(text, "\"priority\":42"));
+    cr_expect_not_null(strstr(text, "\"priorityClassName\":\"std\""));
+    cr_expect_not_null(strstr(text, "\"preemptionPolicy\":\"Never\""));
     arena_free(&w.a);
 }
 

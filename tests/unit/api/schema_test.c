@@ -129,6 +129,12 @@ TEST(schema, knows_what_protobuf_cannot_say)
         schema_find(schema_message(STR("k8s.io.api.core.v1.Volume")), STR("volumeSource"), NULL));
 }
 
+static struct str version_of(const char *api_version)
+{
+    const char *slash = strchr(api_version, '/');
+    return str_of(slash == NULL ? api_version : slash + 1);
+}
+
 TEST(schema, lists_the_kinds)
 {
     static const struct {
@@ -147,11 +153,13 @@ TEST(schema, lists_the_kinds)
          true},
         {"baton.dev", "NodeHardware", "nodehardware", "baton.dev/v1", false},
         {"baton.dev", "Placement", "placements", "baton.dev/v1", true},
+        {"scheduling.k8s.io", "PriorityClass", "priorityclasses", "scheduling.k8s.io/v1", false},
+        {"scheduling.x-k8s.io", "PodGroup", "podgroups", "scheduling.x-k8s.io/v1alpha1", true},
     };
     cr_expect_eq(schema_kinds_count, COUNT_OF(want));
     for (size_t i = 0; i < COUNT_OF(want); i++) {
-        const struct schema_kind *k =
-            schema_kind(str_of(want[i].group), STR("v1"), str_of(want[i].kind));
+        const struct schema_kind *k = schema_kind(
+            str_of(want[i].group), version_of(want[i].api_version), str_of(want[i].kind));
         cr_assert_not_null(k, "%s", want[i].kind);
         cr_expect_eq(schema_kind_plural(k->group, k->version, str_of(want[i].plural)), k);
         cr_expect(str_is(k->api_version, want[i].api_version));

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workloads that start together or not at all (PodGroup of scheduling.x-k8s.io). A member is never placed
+ * by itself: when one has its turn, all that wait are placed in one decision and become durable in one
+ * transaction, or none is and all wait. A group that waits holds nothing, so two of them cannot keep each
+ * other from starting. Gangs do not preempt.
+ */
+#include "controlplane/core/placing_priv.h"
+#include "controlplane/core/writes_priv.h"
+#include "proto/k8s/podgroup_v1alpha1.pb-c.h"
+#include "scheduler/preempt.h"
+
+#include <stdio.h>
+
+static const struct str LABEL = {"scheduling.x-k8s.io/pod-group", 29};
+
+struct gang {
+    struct str namespace, name;
+    uint32_t least, placed, count; /* Wanted; have their places; wait. */
+    struct candidate *at;
+};
+
+struct str gang__name(const struct candidate *w)
+{
+    const Meta__ObjectMeta *m = w->pod != NULL ? w->pod->metadata : w->machine->metadata;
+    for (size_t i = 0; i < m->n_labels; i++)
+        if (str_eq(str_of(m->labels[i]->key), LABEL))
+            return str_of(m->labels[i]->value);
+    return STR("");
+}
+
+/* ---- who belongs to it ---- */
+
+/* Placed, waiting, or neither: over, leaving, behind a gate, in flight. False: come back. */
+static bool add_member(struct core *c, struct gang *g, struct cow_entry *e)
+{
+    struct index_key at;
+    struct meta m;
+    struct str key = cow_entry_key(e);
+    if (!index_key_parse(key, &at) || meta_read(blob_str(e->value), &m, NULL) != ERR_OK ||
+        !str_eq(meta_label(&m, LABEL), g->name) || m.is_deleting)
+        return true;
+    struct held *h = cluster_held(c, cluster_placement_key(c, key));
+    if (h != NULL && str_is(m.uid, h->workload_uid)) {
+        g->placed++;
+        return true;
+    }
+    if (core_is_busy(c, key))
+        return false;
+    if (g->count == REQUEST_GANG_MAX || h != NULL)
+        return true;
+    struct candidate *w = &g->at[g->count];
+    if (placing__open(c, w, key, &at, blob_str(e->value)) && placing__have_status(c, w) &&
+        placing__may_wait(w)) {
+        w->uid = arena_str(&c->turn, m.uid);
+        g->count++;
+    }
+    return true;
+}
+
+static bool collect(struct core *c, struct gang *g)
+{
+    static const struct {
+        const char *group, *plural;
+    } kinds[] = {{"", "pods"}, {"kubevirt.io", "virtualmachineinstances"}};
+    struct index_range r;
+    struct cow_entry *e;
+    g->at = arena_zalloc(&c->turn, REQUEST_GANG_MAX, sizeof *g->at);
+    for (uint32_t i = 0; g->at != NULL && i < COUNT_OF(kinds); i++) {
+        struct str prefix = core_key(c, kinds[i].group, kinds[i].plural, g->namespace, STR(""));
+        core_range(c, &r, prefix);
+        while ((e = index_range_next(&r)) != NULL)
+            if (!add_member(c, g, e) || !cluster_has_room(c))
+                return false;
+    }
+    return g->at != NULL;
+}
+
+static bool find_least(struct core *c, struct gang *g)
+{
+    struct cow_entry *e =
+        core_find(c, core_key(c, "scheduling.x-k8s.io", "podgroups", g->namespace, g->name));
+    Podgroup__PodGroup *object =
+        e == NULL ? NULL
+                  : typed_open(&c->turn, &podgroup__pod_group__descriptor, blob_str(e->value));
+    g->least = object == NULL || object->spec == NULL ? 0 : (uint32_t)object->spec->min_member;
+    return g->least > 0;
+}
+
+/* ---- the decision ---- */
+
+/* Places the first count of them or none. The one that found no place says what it lacks while the others
+ * hold theirs. */
+static bool place(struct core *c, struct gang *g, uint32_t count, struct candidate **out_failed)
+{
+    struct ledger *l = c->cluster->ledger;
+    struct request *requests = arena_zalloc(&c->turn, count + 1, sizeof *requests);
+    uint64_t *holds = arena_zalloc(&c->turn, count + 1, sizeof *holds);
+    uint32_t failed = 0;
+    struct err e = {0};
+    *out_failed = NULL;
+    for (uint32_t i = 0; requests != NULL && holds != NULL && i < count; i++) {
+        if (placing__translate(c, &g->at[i], &e) != ERR_OK) {
+            snprintf(g->at[i].why, sizeof g->at[i].why, "%s", e.text);
+            *out_failed = &g->at[i];
+            return false;
+        }
+        requests[i] = g->at[i].request;
+    }
+    if (requests == NULL || holds == NULL)
+        return false;
+    enum err_code code = ledger_place_gang(l, requests, count, holds, &failed, &e);
+    for (uint32_t i = 0; code == ERR_OK && i < count; i++)
+        g->at[i].hold = holds[i];
+    if (code == ERR_OK)
+        return true;
+    *out_failed = &g->at[failed];
+    uint32_t held = 0; /* The same again, in the order of names, as far as it goes. */
+    while (held < count && ledger_place(l, &requests[held], &holds[held], NULL, &e) == ERR_OK)
+        held++;
+    if (held < count)
+        *out_failed = &g->at[held];
+    placing__explain(c, *out_failed, code, &e);
+    (*out_failed)->needs |= QUEUE_ANY; /* It is not the only one that needs something. */
+    char why[sizeof g->at->why];
+    snprintf(why, sizeof why, "pod group " STR_FMT ": %u of %u members fit; the next: %s",
+             STR_ARG(g->name), held + g->placed, count + g->placed, (*out_failed)->why);
+    memcpy((*out_failed)->why, why, sizeof why);
+    while (held > 0)
+        ledger_undo(l, holds[--held]);
+    return false;
+}
+
+/* All stages of a turn are one transaction while it has room, and it was made sure that it has. */
+static void write_down(struct core *c, struct gang *g, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct candidate *w = &g->at[i];
+        struct stage *s = stage_begin(c);
+        w->rows = arena_alloc(&c->turn, sizeof *w->rows);
+        if (w->rows == NULL ||
+            ledger_hold_rows(c->cluster->ledger, w->hold, w->rows, NULL) != ERR_OK) {
+            ledger_undo(c->cluster->ledger, w->hold);
+            stage_refuse(s, WRITE_BUSY, "too much at once");
+        } else if (placing__stage(c, s, w)) {
+            stage_put(s, w->key, placing__close(c, w), NULL);
+            placing__wait_no_more(c, w->key);
+        }
+        stage_end(s);
+    }
+}
+
+/* None has a place: each of them says why, and waits for what the one lacks. */
+static void say(struct core *c, struct gang *g, const struct candidate *failed, const char *why)
+{
+    for (uint32_t i = 0; i < g->count && commit_has_room(c); i++) {
+        struct candidate *w = &g->at[i];
+        struct str before = placing__close(c, w);
+        if (w != failed)
+            snprintf(w->why, sizeof w->why, "%s", why);
+        w->needs = failed == NULL ? 0 : failed->needs;
+        placing__say_waiting(c, w);
+        placing__wait(c, w);
+        placing__failed(c, w);
+        struct str after = placing__close(c, w);
+        if (after.at == NULL || str_eq(before, after))
+            continue;
+        placing__tell_waiting(c, w);
+        struct stage *s = stage_begin(c);
+        stage_put(s, w->key, after, NULL);
+        stage_end(s);
+    }
+}
+
+enum reconcile gang__try(struct core *c, struct str namespace, struct str name)
+{
+    struct gang g = {.namespace = namespace, .name = arena_str(&c->turn, name)};
+    struct candidate *failed = NULL;
+    char why[200] = "";
+    if (!collect(c, &g))
+        return RECONCILE_LATER;
+    if (!find_least(c, &g)) {
+        snprintf(why, sizeof why, "its pod group " STR_FMT " is not there", STR_ARG(name));
+    } else if (g.placed + g.count < g.least) {
+        snprintf(why, sizeof why, "pod group " STR_FMT ": %u of %u members are there",
+                 STR_ARG(name), g.placed + g.count, g.least);
+    } else {
+        if (!commit_has_room_for(c, 2 * g.count))
+            return RECONCILE_LATER;
+        uint32_t few = g.least > g.placed ? g.least - g.placed : 1;
+        uint32_t count = place(c, &g, g.count, &failed) ? g.count : 0;
+        if (count == 0 && few < g.count && place(c, &g, few, &failed))
+            count = few;
+        if (count > 0) {
+            write_down(c, &g, count);
+            g.at += count; /* Who is left over says why. */
+            g.count -= count;
+        }
+    }
+    say(c, &g, failed, failed == NULL ? why : failed->why);
+    return RECONCILE_DONE;
+}
+
+/* The group itself came or changed. */
+void gang__changed(struct core *c, const struct index_key *at)
+{
+    struct gang g = {.namespace = at->namespace, .name = at->name};
+    if (!cluster_has_room(c) || !collect(c, &g))
+        return;
+    for (uint32_t i = 0; i < g.count; i++)
+        placing__wake(c, g.at[i].key);
+}

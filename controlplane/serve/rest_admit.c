@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What other objects say of a new workload: its priority's class, and whether its service account is there.
+ * The only looks at other objects before a write. A snapshot is good enough: the class's value is fixed, and
+ * the account is a kindness to the client, not a guarantee.
+ */
+#include "controlplane/serve/rest_write.h"
+#include "api/typed.h"
+#include "proto/k8s/core_v1.pb-c.h"
+#include "proto/k8s/scheduling_v1.pb-c.h"
+#include "proto/kubevirt/v1.pb-c.h"
+
+static struct str class_name(const ProtobufCMessage *object, bool *out_has_class)
+{
+    *out_has_class = true;
+    if (object->descriptor == &core__pod__descriptor) {
+        const Core__Pod *pod = (const Core__Pod *)object;
+        return kind_str(pod->spec == NULL ? NULL : pod->spec->priority_class_name);
+    }
+    if (object->descriptor == &kubevirt__virtual_machine_instance__descriptor) {
+        const Kubevirt__VirtualMachineInstance *v =
+            (const Kubevirt__VirtualMachineInstance *)object;
+        return kind_str(v->spec == NULL ? NULL : v->spec->priority_class_name);
+    }
+    *out_has_class = false;
+    return STR("");
+}
+
+/* The named one, or without a name the highest of those that are everybody's. */
+static bool is_meant(const Scheduling__PriorityClass *p, struct str name,
+                     const struct kind_priority *have)
+{
+    if (p == NULL || p->metadata == NULL)
+        return false;
+    if (name.len > 0)
+        return str_eq(kind_str(p->metadata->name), name);
+    return p->global_default && (!have->is_known || p->value > have->value);
+}
+
+void admit_priority_class(struct call *c, const ProtobufCMessage *object, struct kind_priority *out)
+{
+    const struct str prefix = STR("scheduling.k8s.io/priorityclasses/");
+    struct index_range range;
+    struct cow_entry *e;
+    bool has_class;
+    struct str name = class_name(object, &has_class);
+    if (!has_class)
+        return;
+    struct index_snapshot now = index_snapshot(rest_index(c->r));
+    index_range(&range, &now, prefix, STR(""));
+    while ((e = index_range_next(&range)) != NULL) {
+        const Scheduling__PriorityClass *p =
+            typed_open(&c->r->arena, &scheduling__priority_class__descriptor, blob_str(e->value));
+        if (!is_meant(p, name, out))
+            continue;
+        *out = (struct kind_priority){.is_known = true,
+                                      .name = kind_str(p->metadata->name),
+                                      .preemption_policy = kind_str(p->preemption_policy),
+                                      .value = p->value};
+    }
+    index_snapshot_free(&now);
+}
+
+bool admit_account(struct call *c, const ProtobufCMessage *object, struct str *out_why)
+{
+    struct arena *a = &c->r->arena;
+    if (object->descriptor != &core__pod__descriptor)
+        return true;
+    const Core__Pod *pod = (const Core__Pod *)object;
+    struct str ns = c->r->at.namespace, name = kind_str(pod->spec->service_account_name);
+    struct str key =
+        arena_printf(a, "/serviceaccounts/" STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
+    struct index_snapshot now = index_snapshot(rest_index(c->r));
+    bool is_there = index_find(&now, key) != NULL;
+    index_snapshot_free(&now);
+    /* The default one is made right after its namespace: a pod may be quicker. */
+    if (is_there || str_is(name, "default"))
+        return true;
+    *out_why = arena_printf(a,
+                            "error looking up service account " STR_FMT "/" STR_FMT
+                            ": serviceaccount \"" STR_FMT "\" not found",
+                            STR_ARG(ns), STR_ARG(name), STR_ARG(name));
+    return false;
+}
