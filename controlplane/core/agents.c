@@ -335,6 +335,8 @@ static void report(struct core *c, struct node_state *n, const Agent__WorkloadSt
     blob_unref(h->report);
     h->report = blob_new(bytes);
     h->sequence = s->sequence;
+    c->counts.acknowledged += !h->acknowledged;
+    h->acknowledged = true;
     core_mark(c, CONTROL_AGENTS, str_of(h->key));
 }
 

@@ -66,6 +66,7 @@ struct held {
     uint64_t told_session;
     int64_t told_generation, told_grace;
     bool told_leaving;
+    bool acknowledged; /* Its agent has reported on it; so it is taken to have before a restart. */
 };
 
 struct cluster {

@@ -112,6 +112,11 @@ struct history *core_history(struct core *c)
     return c->history;
 }
 
+struct core_counts core_counts(const struct core *c)
+{
+    return c->counts;
+}
+
 bool core_is_ready(const struct core *c)
 {
     return c->is_loaded && c->writes->load == LOAD_DONE;

@@ -61,6 +61,14 @@ struct index *core_memory_index(struct core *c);
 struct history *core_memory_history(struct core *c);
 bool core_is_ready(const struct core *c);
 
+/* Since the start: rows chosen (dry runs too), of them durable, and workloads of whose start or end an agent
+ * has told for the first time. */
+struct core_counts {
+    uint64_t decided, durable, acknowledged;
+};
+
+struct core_counts core_counts(const struct core *c);
+
 /* What a client asked to be written. Bodies are complete, defaulted and valid by themselves: the
  * connection thread has done what the object alone allows (and, for an update, prepared the whole
  * new object from the one at if_revision). What only the core can do is left to it. */

@@ -101,6 +101,7 @@ struct core {
 
     struct core_effect *effects; /* Of this turn. */
     uint32_t effects_count, effects_size;
+    struct core_counts counts;
     bool flushed; /* The next core_step() begins a turn. */
 };
 

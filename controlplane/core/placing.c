@@ -128,6 +128,7 @@ static bool decide(struct core *c, struct candidate *w)
     enum err_code code = placing__translate(c, w, &e);
     if (code == ERR_OK)
         code = ledger_place(l, &w->request, &w->hold, w->rows, &e);
+    c->counts.decided += code == ERR_OK;
     if (code == ERR_OK)
         return true;
     placing__explain(c, w, code, &e);

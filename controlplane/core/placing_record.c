@@ -214,6 +214,7 @@ static void settled(struct core *c, uint64_t hold, bool durable)
         return;
     if (durable) {
         ledger_commit(c->cluster->ledger, hold);
+        c->counts.durable++;
         tell_placed(c, h);
         placing__stands(c);
         return;

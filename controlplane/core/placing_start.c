@@ -90,6 +90,7 @@ static void restore(struct core *c, struct cow_entry *e)
     h->is_machine = machine;
     h->revision = e->stamp;
     h->released = p->status != NULL && str_is(str_of(p->status->phase), "Released");
+    h->acknowledged = true;
     CHECK(map_put(&k->by_uid, str_of(h->uid), h) == ERR_OK);
     h->unrestored = !h->released;
     n->unrestored += h->unrestored;

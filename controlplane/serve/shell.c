@@ -31,6 +31,9 @@ struct shell {
     struct shell_front *fronts[SHELL_FRONTS_MAX];
     uint32_t fronts_count, fronts_drained;
     struct metrics *metrics;
+    struct core_counts counted;                /* As /metrics has them. */
+    uint64_t commits_op[2 * CORE_COMMITS_MAX]; /* Transactions in flight, by op: */
+    struct instant commits_began[2 * CORE_COMMITS_MAX];
     atomic_bool is_ready;
     bool stepped, stopping, closing, done, deposed;
     struct instant drain_until;
@@ -43,6 +46,30 @@ static const struct metric commits_total = {.name = "baton_store_transactions_to
 static const struct metric writes_total = {.name = "baton_store_writes_total",
                                            .help = "Object changes in those transactions.",
                                            .kind = METRIC_COUNTER};
+static const struct metric decided_total = {.name = "baton_placements_decided_total",
+                                            .help = "Workloads for which rows were chosen.",
+                                            .kind = METRIC_COUNTER};
+static const struct metric durable_total = {.name = "baton_placements_durable_total",
+                                            .help = "Of them, those that became durable.",
+                                            .kind = METRIC_COUNTER};
+static const struct metric acknowledged_total = {
+    .name = "baton_placements_acknowledged_total",
+    .help = "Of them, those on which their node's agent has reported.",
+    .kind = METRIC_COUNTER};
+static const struct metric inbox_letters = {.name = "baton_core_inbox_letters",
+                                            .help = "Writes and agents' messages that wait.",
+                                            .kind = METRIC_GAUGE};
+
+#define US(n) ((uint64_t)(n)*1000)
+static const uint64_t commit_bounds[] = {US(100),    US(250),     US(500),    US(1000),  US(2500),
+                                         US(5000),   US(10000),   US(25000),  US(50000), US(100000),
+                                         US(250000), US(1000000), US(5000000)};
+static const struct metric commit_duration = {
+    .name = "baton_store_commit_duration_seconds",
+    .help = "From handing a transaction to the store to its answer.",
+    .kind = METRIC_HISTOGRAM,
+    .bounds_ns = commit_bounds,
+    .bounds_count = COUNT_OF(commit_bounds)};
 
 /* ---- events in ---- */
 
@@ -66,11 +93,29 @@ static void leave_marker(struct shell *s)
                   "\"an empty etcd would not be noticed at the next start\"");
 }
 
+static void commit_told(struct shell *s, const struct store_event *told)
+{
+    struct instant *began = &s->commits_began[told->op % COUNT_OF(s->commits_began)];
+
+    if (told->type != STORE_DONE || began->ns == 0 ||
+        s->commits_op[told->op % COUNT_OF(s->commits_op)] != told->op)
+        return;
+    metrics_observe(s->metrics, &commit_duration, STR(""), instant_sub(clock_now(), *began));
+    *began = (struct instant){0};
+}
+
+static void commit_begun(struct shell *s, uint64_t op)
+{
+    s->commits_op[op % COUNT_OF(s->commits_op)] = op;
+    s->commits_began[op % COUNT_OF(s->commits_began)] = clock_now();
+}
+
 /* What the store tells, on this thread. */
 static void store_told(void *state, const struct store_event *told)
 {
     struct shell *s = state;
 
+    commit_told(s, told);
     if (told->op == CLOSE_OP) {
         s->done = true;
         loop_stop(s->client.loop);
@@ -190,6 +235,7 @@ static void perform(struct shell *s, const struct core_effect *fx)
     case FX_COMMIT:
         metrics_add(s->metrics, &commits_total, STR(""), 1);
         metrics_add(s->metrics, &writes_total, STR(""), fx->writes_count);
+        commit_begun(s, fx->op);
         ops->commit(s->store, fx->op, fx->fence, fx->writes, fx->writes_count);
         break;
     case FX_COMPACT:
@@ -216,12 +262,30 @@ static void perform(struct shell *s, const struct core_effect *fx)
     }
 }
 
+static void count_one(struct shell *s, const struct metric *m, uint64_t *had, uint64_t is)
+{
+    if (*had != is)
+        metrics_add(s->metrics, m, STR(""), is - *had);
+    *had = is;
+}
+
+static void count(struct shell *s)
+{
+    struct core_counts is = core_counts(s->core);
+
+    count_one(s, &decided_total, &s->counted.decided, is.decided);
+    count_one(s, &durable_total, &s->counted.durable, is.durable);
+    count_one(s, &acknowledged_total, &s->counted.acknowledged, is.acknowledged);
+    metrics_set(s->metrics, &inbox_letters, STR(""), mailbox_count(&s->inbox));
+}
+
 static void flush(struct shell *s, struct instant now)
 {
     struct core_effects fx = core_flush(s->core, now, clock_wall());
 
     for (uint32_t i = 0; i < fx.count; i++)
         perform(s, &fx.at[i]);
+    count(s);
     atomic_store(&s->is_ready, core_is_ready(s->core) && !s->stopping);
 }
 

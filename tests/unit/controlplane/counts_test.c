@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the core counts of placements, for the three rates at /metrics. */
+#include "api/transcode.h"
+#include "proto/baton/agent/v1.pb-c.h"
+#include "tests/testlib/test.h"
+#include "tests/unit/controlplane/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void session_event(struct world *w, enum core_event_type type, uint64_t session,
+                          const char *node, struct str bytes)
+{
+    struct core_event ev = {.type = type,
+                            .now = w->now,
+                            .wall = w->wall,
+                            .agent = {.session = session, .node = str_of(node), .bytes = bytes}};
+    core_step(w->core, &ev);
+}
+
+static void session_says(struct world *w, uint64_t session, Agent__AgentMessage *m)
+{
+    size_t len = agent__agent_message__get_packed_size(m);
+    uint8_t *bytes = malloc(len + 1);
+    agent__agent_message__pack(m, bytes);
+    session_event(w, EV_AGENT_MESSAGE, session, "", str_from(bytes, len));
+    free(bytes);
+}
+
+static void session_hello(struct world *w, uint64_t session, const char *node)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__Hello h = AGENT__HELLO__INIT;
+    session_event(w, EV_AGENT_OPENED, session, node, STR(""));
+    h.has_protocol_min = h.has_protocol_max = true;
+    h.protocol_min = h.protocol_max = 1;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HELLO;
+    m.hello = &h;
+    session_says(w, session, &m);
+}
+
+/* A node of one socket with 4 cores and 1 GiB. */
+static void session_hardware(struct world *w, uint64_t session)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__Hardware h = AGENT__HARDWARE__INIT;
+    Baton__NodeHardwareSpec hw = BATON__NODE_HARDWARE_SPEC__INIT;
+    Baton__Socket socket = BATON__SOCKET__INIT, *sockets[] = {&socket};
+    Baton__NumaNode numa = BATON__NUMA_NODE__INIT, *numas[] = {&numa};
+    Baton__CacheDomain llc = BATON__CACHE_DOMAIN__INIT, *llcs[] = {&llc};
+    Baton__Core cores[4], *cores_at[4];
+    Baton__Thread threads[4], *threads_at[4];
+    numa.has_memory_bytes = true;
+    numa.memory_bytes = 1ull << 30;
+    for (uint32_t i = 0; i < 4; i++) {
+        cores[i] = (Baton__Core)BATON__CORE__INIT;
+        threads[i] = (Baton__Thread)BATON__THREAD__INIT;
+        cores[i].has_id = threads[i].has_cpu = threads[i].has_core = true;
+        cores[i].id = threads[i].cpu = threads[i].core = i;
+        cores_at[i] = &cores[i];
+        threads_at[i] = &threads[i];
+    }
+    hw.sockets = sockets;
+    hw.numa_nodes = numas;
+    hw.cache_domains = llcs;
+    hw.n_sockets = hw.n_numa_nodes = hw.n_cache_domains = 1;
+    hw.cores = cores_at;
+    hw.threads = threads_at;
+    hw.n_cores = hw.n_threads = 4;
+    hw.has_shared_cores = hw.has_workloads_max = true;
+    hw.shared_cores = 1;
+    hw.workloads_max = 10;
+    h.spec = &hw;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
+    m.hardware = &h;
+    session_says(w, session, &m);
+}
+
+static struct blob *pod_named(const char *json)
+{
+    struct arena a;
+    struct buf raw, whole;
+    struct err e;
+    arena_init(&a, 1 << 20);
+    buf_init(&raw, 1 << 20);
+    buf_init(&whole, 1 << 20);
+    cr_assert_eq(transcode_from_json(schema_message(STR("k8s.io.api.core.v1.Pod")), str_of(json),
+                                     &a, NULL, NULL, &raw, &e),
+                 ERR_OK, "%s", e.text);
+    transcode_wrap(&(struct transcode_envelope){{STR("v1"), STR("Pod")}, buf_str(&raw)}, &whole);
+    struct blob *blob = buf_blob(&whole);
+    buf_free(&raw);
+    arena_free(&a);
+    return blob;
+}
+
+static void session_reports(struct world *w, uint64_t session, char *uid, uint64_t sequence)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__WorkloadStatus s = AGENT__WORKLOAD_STATUS__INIT;
+    s.placement_uid = uid;
+    s.has_sequence = true;
+    s.sequence = sequence;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_WORKLOAD_STATUS;
+    m.workload_status = &s;
+    session_says(w, session, &m);
+}
+
+/* A lease always runs out some time: there is no settling, but enough is enough. */
+static void some_turns(struct world *w)
+{
+    for (uint32_t i = 0; i < 50; i++) {
+        world_pass(w, SPAN_MS(10));
+        world_turn(w);
+    }
+}
+
+TEST(counts, decided_durable_and_acknowledged_are_counted_once)
+{
+    char uid[64];
+    struct world *w = world_new();
+    session_hello(w, 11, "a");
+    session_hardware(w, 11);
+    some_turns(w);
+    struct blob *pod = pod_named("{\"metadata\":{\"name\":\"p\",\"namespace\":\"default\"},"
+                                 "\"spec\":{\"containers\":[{\"name\":\"c\"}]}}");
+    uint64_t op =
+        world_write(w, &(struct write_request){
+                           .verb = WRITE_CREATE, .key = STR("/pods/default/p"), .object = pod});
+    blob_unref(pod);
+    some_turns(w);
+    cr_assert(w->answers[op].is_there && w->answers[op].result == WRITE_OK);
+    struct meta placed = world_meta(w, "baton.dev/placements/default/pods.p");
+    cr_assert_gt(placed.uid.len, 0);
+    snprintf(uid, sizeof uid, STR_FMT, STR_ARG(placed.uid));
+    struct core_counts is = core_counts(w->core);
+    cr_assert(is.decided == 1 && is.durable == 1 && is.acknowledged == 0);
+    for (uint64_t i = 1; i <= 2; i++)
+        session_reports(w, 11, uid, i);
+    session_reports(w, 11, (char *)"nobody's", 3);
+    some_turns(w);
+    is = core_counts(w->core);
+    cr_assert(is.decided == 1 && is.durable == 1 && is.acknowledged == 1);
+    world_free(w);
+}
