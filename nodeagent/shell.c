@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/clock.h"
+#include "nodeagent/checks.h"
 #include "nodeagent/records.h"
 #include "nodeagent/streams.h"
 
@@ -25,6 +26,7 @@ struct shell {
     struct link *link;
     struct hostwork *hostwork;
     struct streams *streams;
+    struct checks *checks;
     struct sink {
         struct shell *shell;
         enum runtime_kind kind;
@@ -121,6 +123,8 @@ static void perform_runtime(struct shell *s, const struct agent_effect *fx)
         r->ops->destroy(r, fx->op, fx->id);
     else if (fx->type == FX_SET_CPUS)
         r->ops->set_cpus(r, fx->op, fx->id, fx->cpu);
+    else if (fx->type == FX_EXEC)
+        r->ops->exec(r, fx->op, fx->id, &fx->exec);
     else
         r->ops->list(r, fx->op);
 }
@@ -187,6 +191,12 @@ static void perform(struct shell *s, const struct agent_effect *fx)
     case FX_POOL:
         perform_pool(s, fx);
         break;
+    case FX_CHECK:
+        if (s->hostwork == NULL)
+            later(s, fx->op, ERR_OK, NULL); /* The fake runtime's pods have no network. */
+        else
+            checks_do(s->checks, fx->op, &fx->check);
+        break;
     case FX_STREAM:
         streams_open(s->streams, &fx->stream);
         break;
@@ -196,6 +206,7 @@ static void perform(struct shell *s, const struct agent_effect *fx)
     case FX_KILL:
     case FX_DESTROY:
     case FX_SET_CPUS:
+    case FX_EXEC:
     case FX_LIST:
         perform_runtime(s, fx);
         break;
@@ -218,6 +229,11 @@ void shell_on_hostwork(void *owner, uint64_t op, const struct agent_host_done *d
     if (done->code != ERR_OK)
         log_event(LOG_WARN, "host.failed", "err=%s", log_quote(str_of(done->text)).text);
     step(s, &(struct agent_event){.type = EV_HOST_DONE, .op = op, .host = done});
+}
+
+static void on_check(void *owner, uint64_t op, const struct agent_host_done *done)
+{
+    step(owner, &(struct agent_event){.type = EV_HOST_DONE, .op = op, .host = done});
 }
 
 void shell_on_link(void *owner, const struct link_event *ev)
@@ -251,6 +267,7 @@ struct shell *shell_new(const struct shell_options *o)
     s->o = *o;
     s->client.event = on_event;
     loop_join(o->loop, &s->client);
+    s->checks = checks_new(o->loop, on_check, s);
     for (uint32_t i = 0; i < COUNT_OF(s->sinks); i++)
         s->sinks[i] = (struct sink){s, (enum runtime_kind)i};
     return s;
@@ -293,6 +310,7 @@ enum err_code shell_begin(struct shell *s, struct err *e)
 void shell_free(struct shell *s)
 {
     streams_free(s->streams);
+    checks_free(s->checks);
     loop_leave(&s->client);
     mem_free(s);
 }

@@ -165,7 +165,7 @@ static Core__ContainerStatus *container(struct core *c, const Core__PodSpec *spe
     if (f->state != AGENT__CONTAINER_STATE__CONTAINER_STATE_WAITING && f->container_id != NULL)
         s->container_id = (char *)arena_printf(&c->turn, "baton://%s", f->container_id).at;
     s->has_started = true;
-    s->started = running;
+    s->started = running && (!f->has_started || f->started);
     return s;
 }
 

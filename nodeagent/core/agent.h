@@ -92,7 +92,9 @@ enum agent_effect_type {
     FX_KILL,
     FX_DESTROY,
     FX_SET_CPUS,
-    FX_POOL, /* The shared pool has cpus: written, and read back before the answer. */
+    FX_EXEC,
+    FX_CHECK, /* Connect to the pod, perhaps ask for a page. EV_HOST_DONE; ERR_BUSY: not tried. */
+    FX_POOL,  /* The shared pool has cpus: written, and read back before the answer. */
     FX_LIST,
     FX_STREAM /* Open the stream the control plane asked for. No op: it has its own errors. */
 };
@@ -139,6 +141,20 @@ struct agent_volume {
     struct str host_type; /* HostPathVolumeSource.type */
 };
 
+struct agent_header {
+    struct str name, value;
+};
+
+struct agent_check {
+    struct str host; /* An address or a name. */
+    uint16_t port;
+    bool http; /* GET path answers 200 to 399; else it is enough that somebody listens. */
+    struct str path;
+    const struct agent_header *headers;
+    uint32_t headers_count;
+    struct span timeout;
+};
+
 struct agent_fx_stream {
     uint64_t id; /* The control plane's, echoed when the stream is opened. */
     enum { AGENT_STREAM_LOGS, AGENT_STREAM_CONSOLE } kind;
@@ -169,6 +185,8 @@ struct agent_effect {
         } volumes;
         const struct runtime_spec *spec; /* FX_CREATE */
         const struct runtime_cpu *cpu;   /* FX_SET_CPUS */
+        struct runtime_exec exec;        /* FX_EXEC */
+        struct agent_check check;        /* FX_CHECK */
         const struct cpuset *pool;       /* FX_POOL */
     };
 };

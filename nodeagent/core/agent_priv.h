@@ -138,6 +138,43 @@ void instance_found(struct agent *a, struct agent_turn *t, enum runtime_kind kin
 void instance_saved(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n, bool ok);
 struct instant instance_deadline(const struct workload *w, const struct instance *i);
 
+/* For what runs: asked to end within grace, by way of its preStop hook; told with that reason (NULL: it is not
+ * wanted any more). Then its restartPolicy decides. */
+void instance_stop_because(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                           struct span grace, const char *why);
+void instance_note(struct agent *a, struct agent_turn *t, struct workload *w);
+
+/* pod.c */
+const Core__Container *pod_container(const struct workload *w, uint32_t n);
+int64_t pod_grace_seconds(const struct workload *w);
+
+/* handler.c: FX_EXEC or FX_CHECK of a probe or hook. The op. */
+struct handler_answer {
+    uint64_t op;
+    bool success, is_unasked; /* is_unasked: it could not be asked at all. */
+    const char *text;         /* Of a failure. */
+};
+bool handler_is_known(const Core__ProbeHandler *h);
+uint64_t handler_ask(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                     const Core__ProbeHandler *h, struct span timeout);
+
+/* hook.c: false: there is no such hook. Otherwise hook_answered(), or hook_until is reached. */
+bool hook_post_start(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n);
+bool hook_pre_stop(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                   struct span grace);
+bool hook_answered(struct agent_turn *t, struct workload *w, uint32_t n,
+                   const struct handler_answer *answer);
+void hook_forget(struct instance *i);
+
+/* probe.c: from when it runs until it does not. judge: is it started, is it ready? True: that changed. */
+void probes_begin(struct agent_turn *t, struct workload *w, uint32_t n);
+void probes_end(struct instance *i);
+void probes_tick(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n);
+bool probes_judge(struct agent_turn *t, struct workload *w, uint32_t n);
+bool probes_answered(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                     const struct handler_answer *answer);
+struct instant probes_deadline(const struct instance *i);
+
 /* pool.c */
 void pool_done(struct agent *a, struct agent_turn *t, const struct agent_host_done *done);
 

@@ -7,7 +7,8 @@
 static const struct span BACKOFF_FIRST = SPAN_S(10), BACKOFF_MAX = SPAN_S(300);
 static const struct span FORGIVEN_AFTER = SPAN_S(600); /* Kubernetes: MaxContainerBackOff x 2. */
 static const struct span RETRY = SPAN_S(1);            /* Of destroy and of set_cpus. */
-static const struct span PULL_IS_LONG = SPAN_S(1);     /* From here on people are told of it. */
+static const struct span STOP_LEAST = SPAN_S(2);   /* After a hook that took all of the grace. */
+static const struct span PULL_IS_LONG = SPAN_S(1); /* From here on people are told of it. */
 
 #define S(name, to) [INSTANCE_##name] = {#name, to},
 #define TO(name) (1u << INSTANCE_##name)
@@ -17,6 +18,8 @@ const struct sm_state instance_states[INSTANCE__COUNT] = {INSTANCE_STATES(S, TO)
 
 static void image_next(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
                        const struct agent_image *last);
+static bool handled(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                    const struct handler_answer *answer);
 
 static void move(struct agent_turn *t, struct workload *w, struct instance *i,
                  enum instance_state next)
@@ -83,7 +86,7 @@ static void begin(struct agent *a, struct agent_turn *t, struct workload *w, uin
     i->image_next = 0;
     i->image_id[0] = '\0';
     i->end = (struct instance_end){0};
-    i->again = false;
+    i->again = i->is_started = i->is_ready = false;
     snprintf(i->id, sizeof i->id, "%s.%s.%u", w->uid, i->name, i->attempt);
     image_next(a, t, w, n, NULL);
 }
@@ -187,7 +190,11 @@ void instance_host_done(struct agent *a, struct agent_turn *t, struct workload *
                         const struct agent_event *ev)
 {
     struct instance *i = &w->instances[n];
-    if (ev->op != i->op)
+    struct handler_answer answer = {.op = ev->op,
+                                    .success = ev->host->code == ERR_OK,
+                                    .is_unasked = ev->host->code == ERR_BUSY,
+                                    .text = ev->host->text == NULL ? "" : ev->host->text};
+    if (handled(a, t, w, n, &answer) || ev->op != i->op)
         return;
     i->op = 0;
     if (i->state == INSTANCE_IMAGE)
@@ -221,9 +228,12 @@ static void exited(struct agent *a, struct agent_turn *t, struct workload *w, ui
     struct instance *i = &w->instances[n];
     if (i->state == INSTANCE_STARTING) /* Its start was too quick to be answered first. */
         move(t, w, i, INSTANCE_RUNNING);
-    if (i->state != INSTANCE_RUNNING && i->state != INSTANCE_STOPPING &&
-        i->state != INSTANCE_KILLING)
+    if (i->state != INSTANCE_RUNNING && i->state != INSTANCE_PRESTOP &&
+        i->state != INSTANCE_STOPPING && i->state != INSTANCE_KILLING)
         return;
+    probes_end(i);
+    hook_forget(i);
+    i->is_started = i->is_ready = false;
     i->end = (struct instance_end){.happened = true,
                                    .exit_code = ev->exit_code,
                                    .signal = ev->signal,
@@ -243,7 +253,7 @@ static void exited(struct agent *a, struct agent_turn *t, struct workload *w, ui
 }
 
 /* What only this start knows is noted for our own restart. Nobody waits for it. */
-static void note(struct agent *a, struct agent_turn *t, struct workload *w)
+void instance_note(struct agent *a, struct agent_turn *t, struct workload *w)
 {
     struct agent_effect *fx = agent_do(t, FX_SAVE);
     fx->op = agent_op(a, 0, OP_AGENT);
@@ -251,9 +261,10 @@ static void note(struct agent *a, struct agent_turn *t, struct workload *w)
     fx->bytes = report_record(t, w);
 }
 
-static void started(struct agent *a, struct agent_turn *t, struct workload *w, struct instance *i,
+static void started(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
                     const struct runtime_event *ev)
 {
+    struct instance *i = &w->instances[n];
     i->op = 0;
     i->pid = ev->pid;
     i->cpus = ev->cpus;
@@ -262,8 +273,10 @@ static void started(struct agent *a, struct agent_turn *t, struct workload *w, s
     i->trouble = NULL;
     move(t, w, i, INSTANCE_RUNNING);
     happened(t, w, i, "Started", "Started");
+    (void)hook_post_start(a, t, w, n);
+    probes_begin(t, w, n);
     workload_say(t, w);
-    note(a, t, w);
+    instance_note(a, t, w);
 }
 
 static void destroyed(struct agent_turn *t, struct workload *w, struct instance *i,
@@ -302,7 +315,7 @@ static void done(struct agent *a, struct agent_turn *t, struct workload *w, uint
             i->again = true;
             destroy(a, t, w, n);
         } else if (i->state == INSTANCE_STARTING) {
-            started(a, t, w, i, ev);
+            started(a, t, w, n, ev);
         } else if (w->unwanted || w->ended) {
             destroy(a, t, w, n);
         } else {
@@ -323,6 +336,7 @@ static void done(struct agent *a, struct agent_turn *t, struct workload *w, uint
     case INSTANCE_WAITING:
     case INSTANCE_IMAGE:
     case INSTANCE_RUNNING:
+    case INSTANCE_PRESTOP:
     case INSTANCE_SAVING:
     case INSTANCE_BACKOFF:
     case INSTANCE_ENDED:
@@ -332,6 +346,61 @@ static void done(struct agent *a, struct agent_turn *t, struct workload *w, uint
     }
 }
 
+/* Its hook allowed it, or there is none: ask it to end. */
+static void ask_to_end(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n)
+{
+    struct instance *i = &w->instances[n];
+    struct instant least = instant_add(t->now, STOP_LEAST);
+    if (i->state == INSTANCE_PRESTOP && i->kill_at.ns < least.ns)
+        i->kill_at = least;
+    hook_forget(i);
+    ask(a, t, w, n, FX_STOP);
+    move(t, w, i, INSTANCE_STOPPING);
+}
+
+static void hooked(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n)
+{
+    struct instance *i = &w->instances[n];
+    bool failed = i->hook_failed;
+    hook_forget(i);
+    i->hook_failed = false;
+    if (i->state == INSTANCE_PRESTOP)
+        ask_to_end(a, t, w, n);
+    else if (i->state == INSTANCE_RUNNING && failed)
+        instance_stop_because(a, t, w, n, SPAN_S(pod_grace_seconds(w)),
+                              "the postStart hook failed, will be restarted");
+    else if (i->state == INSTANCE_RUNNING && probes_judge(t, w, n))
+        instance_note(a, t, w);
+}
+
+/* The answer of a probe or a hook? */
+static bool handled(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                    const struct handler_answer *answer)
+{
+    if (answer->op == 0)
+        return false;
+    if (hook_answered(t, w, n, answer)) {
+        hooked(a, t, w, n);
+        return true;
+    }
+    return probes_answered(a, t, w, n, answer);
+}
+
+static bool exec_done(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                      const struct runtime_event *ev)
+{
+    struct str said = str_of(ev->text);
+    struct handler_answer answer = {
+        .op = ev->op,
+        .success = ev->code == ERR_OK && ev->exit_code == 0,
+        .is_unasked = ev->code == ERR_BUSY || ev->code == ERR_NOT_FOUND,
+        .text =
+            said.len > 0
+                ? ev->text
+                : arena_printf(&t->arena, "the command ended with status %d", ev->exit_code).at};
+    return handled(a, t, w, n, &answer);
+}
+
 void instance_runtime_event(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
                             const struct runtime_event *ev)
 {
@@ -339,6 +408,8 @@ void instance_runtime_event(struct agent *a, struct agent_turn *t, struct worklo
     if (ev->type == RUNTIME_EXITED) {
         if (strcmp(ev->id, i->id) == 0)
             exited(a, t, w, n, ev);
+    } else if (exec_done(a, t, w, n, ev)) {
+        return;
     } else if (ev->op != 0 && ev->op == i->cpus_op) {
         i->cpus_op = 0;
         if (ev->code == ERR_OK)
@@ -354,9 +425,29 @@ static void kill(struct agent *a, struct agent_turn *t, struct workload *w, uint
 {
     struct instance *i = &w->instances[n];
     i->kill_at = i->retry_at = (struct instant){0};
+    hook_forget(i);
     ask(a, t, w, n, FX_KILL);
     if (i->state != INSTANCE_KILLING)
         move(t, w, i, INSTANCE_KILLING);
+}
+
+void instance_stop_because(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                           struct span grace, const char *why)
+{
+    struct instance *i = &w->instances[n];
+    if (why == NULL)
+        happened(t, w, i, "Killing", grace.ns <= 0 ? "Killing" : "Stopping");
+    else
+        workload_happened(t, w, n, "Killing", false, "%s", why);
+    probes_end(i);
+    hook_forget(i);
+    i->kill_at = instant_add(t->now, grace);
+    if (grace.ns <= 0)
+        kill(a, t, w, n);
+    else if (hook_pre_stop(a, t, w, n, grace))
+        move(t, w, i, INSTANCE_PRESTOP);
+    else
+        ask_to_end(a, t, w, n);
 }
 
 /* To be called again with less grace; more is not given. */
@@ -365,18 +456,15 @@ void instance_stop(struct agent *a, struct agent_turn *t, struct workload *w, ui
 {
     struct instance *i = &w->instances[n];
     struct instant kill_at = instant_add(t->now, grace);
+    bool stops = i->state == INSTANCE_PRESTOP || i->state == INSTANCE_STOPPING;
     if (i->state == INSTANCE_WAITING || i->state == INSTANCE_BACKOFF) {
         i->retry_at = (struct instant){0};
         move(t, w, i, INSTANCE_ENDED);
-    } else if (i->state == INSTANCE_RUNNING && grace.ns <= 0) {
-        happened(t, w, i, "Killing", "Killing");
-        kill(a, t, w, n);
     } else if (i->state == INSTANCE_RUNNING) {
-        happened(t, w, i, "Killing", "Stopping");
-        ask(a, t, w, n, FX_STOP);
-        i->kill_at = kill_at;
-        move(t, w, i, INSTANCE_STOPPING);
-    } else if (i->state == INSTANCE_STOPPING && kill_at.ns < i->kill_at.ns) {
+        instance_stop_because(a, t, w, n, grace, NULL);
+    } else if (i->state == INSTANCE_PRESTOP && grace.ns <= 0) {
+        kill(a, t, w, n);
+    } else if (stops && kill_at.ns < i->kill_at.ns) {
         i->kill_at = kill_at;
     }
 }
@@ -391,14 +479,19 @@ void instance_tick(struct agent *a, struct agent_turn *t, struct workload *w, ui
         begin(a, t, w, n);
     else if (i->state == INSTANCE_IMAGE && instant_due(i->retry_at, t->now))
         pulling(t, w, n);
+    else if (i->state == INSTANCE_PRESTOP && instant_due(i->kill_at, t->now))
+        ask_to_end(a, t, w, n);
     else if (i->state == INSTANCE_STOPPING && instant_due(i->kill_at, t->now))
         kill(a, t, w, n);
+    else if (instant_due(i->hook_until, t->now))
+        hooked(a, t, w, n);
     else if (i->op == 0 && instant_due(i->retry_at, t->now) && i->state == INSTANCE_KILLING)
         kill(a, t, w, n);
     else if (i->op == 0 && instant_due(i->retry_at, t->now) && i->state == INSTANCE_SAVING)
         save(a, t, w, n);
     else if (i->op == 0 && instant_due(i->retry_at, t->now) && i->state == INSTANCE_CLEARING)
         destroy(a, t, w, n);
+    probes_tick(a, t, w, n);
 }
 
 /* The runtime has it: remember what it says until every list is in. */
@@ -444,6 +537,7 @@ void instance_catchup(struct agent *a, struct agent_turn *t, struct workload *w,
         i->helper = a->config.cpus; /* Anywhere, until its runtime has moved it. */
         i->running_since = t->now;
         move(t, w, i, INSTANCE_RUNNING);
+        probes_begin(t, w, n);
     } else if (i->end.happened) {
         move(t, w, i, INSTANCE_ENDED);
     }
@@ -451,7 +545,9 @@ void instance_catchup(struct agent *a, struct agent_turn *t, struct workload *w,
 
 struct instant instance_deadline(const struct workload *w, const struct instance *i)
 {
-    struct instant at = i->kill_at;
+    struct instant at = instant_earlier(i->kill_at, i->hook_until);
+    if (w->state == WORKLOAD_RUNNING)
+        at = instant_earlier(at, probes_deadline(i));
     bool waits = i->state == INSTANCE_BACKOFF && w->state != WORKLOAD_RUNNING;
     if (!waits)
         at = instant_earlier(at, i->retry_at);

@@ -14,6 +14,7 @@
 
 #include "base/sm.h"
 #include "nodeagent/core/agent.h"
+#include "nodeagent/core/probe.h"
 
 /* The table is the machine: instance_move() refuses an arrow that is not here, and
  * tests/unit/nodeagent/states_test.c draws docs/states/instance.dot from it.
@@ -26,7 +27,9 @@
     S(IMAGE,    TO(CREATING) | TO(BACKOFF) | TO(ENDED)) /* the images and their roots */ \
     S(CREATING, TO(STARTING) | TO(CLEARING))           /* the runtime's answer to create        */ \
     S(STARTING, TO(RUNNING) | TO(CLEARING))            /* to start: read back from the kernel   */ \
-    S(RUNNING,  TO(STOPPING) | TO(KILLING) | TO(SAVING)) /* an exit, or to be unwanted          */ \
+    S(RUNNING,  TO(PRESTOP) | TO(STOPPING) | TO(KILLING) | TO(SAVING)) \
+                                                       /* an exit, or to be unwanted            */ \
+    S(PRESTOP,  TO(STOPPING) | TO(KILLING) | TO(SAVING)) /* its preStop hook, or the grace's end */ \
     S(STOPPING, TO(KILLING) | TO(SAVING))              /* an exit, until the grace is over      */ \
     S(KILLING,  TO(SAVING))                            /* an exit                               */ \
     S(SAVING,   TO(CLEARING))                          /* how it ended to be on disk            */ \
@@ -84,6 +87,12 @@ struct instance {
     const char *trouble; /* Reason as Kubernetes words it, "ImagePullBackOff"; NULL: none. */
     char text[200];      /* Its sentence. */
     struct instance_end end, last; /* Of this attempt; of the one before. */
+
+    struct probe probes[PROBE_KINDS];
+    bool is_started, is_ready; /* As its probes and its hook say; while it runs. */
+    bool hooking, hook_failed; /* A hook is under way; the last one failed. */
+    uint64_t hook_op;
+    struct instant hook_until; /* A hook that only sleeps. */
 };
 
 /* Something of it is or may be running on its cpus. */

@@ -24,11 +24,17 @@ int64_t workload_milli(const Resource__Quantity *q)
     return quantity_milli(&parsed);
 }
 
-static const Core__Container *container_of(const struct workload *w, uint32_t n)
+const Core__Container *pod_container(const struct workload *w, uint32_t n)
 {
     const Core__PodSpec *spec = w->pod->spec;
     return n < spec->n_init_containers ? spec->init_containers[n]
                                        : spec->containers[n - spec->n_init_containers];
+}
+
+int64_t pod_grace_seconds(const struct workload *w)
+{
+    bool said = w->pod != NULL && w->pod->spec->has_termination_grace_period_seconds;
+    return said ? w->pod->spec->termination_grace_period_seconds : 30;
 }
 
 static bool plan(struct workload *w, char *text, size_t size)
@@ -39,7 +45,7 @@ static bool plan(struct workload *w, char *text, size_t size)
         return snprintf(text, size, "a pod has 1 to %d containers here", AGENT_INSTANCES_MAX),
                false;
     for (uint32_t n = 0; n < count; n++) {
-        const Core__Container *c = container_of(w, n);
+        const Core__Container *c = pod_container(w, n);
         if (c->name == NULL || strlen(c->name) >= INSTANCE_NAME_MAX ||
             strpbrk(c->name, "./") != NULL)
             return snprintf(text, size, "container %u has no usable name", n), false;
@@ -50,7 +56,7 @@ static bool plan(struct workload *w, char *text, size_t size)
     w->instances = mem_zalloc(count, sizeof *w->instances);
     w->instances_count = (uint32_t)count;
     for (uint32_t n = 0; n < count; n++) {
-        const Core__Container *c = container_of(w, n);
+        const Core__Container *c = pod_container(w, n);
         struct instance *i = &w->instances[n];
         snprintf(i->name, sizeof i->name, "%s", c->name);
         i->init = n < spec->n_init_containers;
@@ -66,7 +72,7 @@ static bool ready(const struct workload *w, uint32_t n)
         const struct instance *i = &w->instances[k];
         bool done = i->state == INSTANCE_ENDED && i->end.happened && i->end.exit_code == 0 &&
                     i->end.signal == 0;
-        bool up = i->sidecar && (i->state == INSTANCE_RUNNING || i->attempt > 0);
+        bool up = i->sidecar && (i->is_started || i->attempt > 0);
         if (i->init && !done && !up)
             return false;
     }
@@ -116,7 +122,7 @@ static struct str root_of(struct agent_turn *t, const struct workload *w, const 
 static bool image(struct agent_turn *t, const struct workload *w, uint32_t n, uint32_t k,
                   struct agent_fx_image *out)
 {
-    const Core__Container *c = container_of(w, n);
+    const Core__Container *c = pod_container(w, n);
     if (k > 0)
         return false;
     out->reference = str_of(c->image);
@@ -230,7 +236,7 @@ static void resources(const struct workload *w, const Core__Container *c, struct
 static bool spec(struct agent_turn *t, const struct workload *w, uint32_t n,
                  const struct agent_image *img, struct runtime_spec *out, char *text, size_t size)
 {
-    const Core__Container *c = container_of(w, n);
+    const Core__Container *c = pod_container(w, n);
     const struct instance *i = &w->instances[n];
     struct runtime_container *rc = &out->container;
     static const struct agent_image none;

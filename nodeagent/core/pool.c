@@ -27,7 +27,7 @@ static void machine_reconcile(struct agent *a, struct agent_turn *t, struct work
 {
     for (uint32_t n = 0; n < w->instances_count; n++) {
         struct instance *i = &w->instances[n];
-        bool movable = i->state == INSTANCE_RUNNING || i->state == INSTANCE_STOPPING;
+        bool movable = i->state >= INSTANCE_RUNNING && i->state <= INSTANCE_STOPPING;
         if (!movable || cpus_equal(&i->helper, pool)) {
             i->cpus_retry_at = (struct instant){0};
             continue;

@@ -34,13 +34,6 @@ static Agent__ContainerFact *fact_of_end(struct agent_turn *t, const struct inst
     return f;
 }
 
-static bool has_probe(const struct workload *w, uint32_t n)
-{
-    if (w->pod == NULL || n < w->pod->spec->n_init_containers)
-        return false;
-    return w->pod->spec->containers[n - w->pod->spec->n_init_containers]->readiness_probe != NULL;
-}
-
 /* An attempt counts once it is made, as Kubernetes counts: one that waits for its back-off does not. */
 static uint32_t restarts_of(const struct instance *i)
 {
@@ -68,17 +61,17 @@ static Agent__ContainerFact *fact_of(struct agent_turn *t, const struct workload
     const struct instance_end *last = i->end.happened && i->again ? &i->end : &i->last;
     if (last->happened)
         f->last = fact_of_end(t, i, last);
-    bool running = i->state == INSTANCE_RUNNING || i->state == INSTANCE_STOPPING ||
-                   i->state == INSTANCE_KILLING;
+    bool running = i->state >= INSTANCE_RUNNING && i->state <= INSTANCE_KILLING;
     if (over)
         return f;
     f->state = running ? AGENT__CONTAINER_STATE__CONTAINER_STATE_RUNNING
                        : AGENT__CONTAINER_STATE__CONTAINER_STATE_WAITING;
     if (running) {
-        f->has_pid = f->has_started_at_ns = f->has_ready = true;
+        f->has_pid = f->has_started_at_ns = f->has_ready = f->has_started = true;
         f->pid = (uint32_t)i->pid;
         f->started_at_ns = i->started.ns;
-        f->ready = !has_probe(w, n);
+        f->ready = i->is_ready;
+        f->started = i->is_started;
     } else {
         f->reason = i->trouble != NULL                                  ? (char *)i->trouble
                     : w->state != WORKLOAD_RUNNING && w->reason != NULL ? (char *)w->reason
@@ -293,6 +286,8 @@ void report_restore(struct workload *w, const Agent__WorkloadStatus *s)
             bool waits = f->state == AGENT__CONTAINER_STATE__CONTAINER_STATE_WAITING;
             i->attempt = f->restarts + (waits && f->last != NULL ? 1 : 0);
             snprintf(i->image_id, sizeof i->image_id, "%s", f->image_id == NULL ? "" : f->image_id);
+            i->is_started = f->started;
+            i->is_ready = f->ready;
             if (f->last != NULL)
                 end_of_fact(f->last, &i->last);
             if (f->state == AGENT__CONTAINER_STATE__CONTAINER_STATE_TERMINATED)

@@ -21,6 +21,7 @@ enum {
     RETRY_MAX_MS = 100,
     IO_START = 1, /* What an io op of an instance is about, in its low byte. */
     IO_SHIM = 2,
+    IO_EXEC = 3, /* Not an instance's: the exec's index is in the next byte. */
 };
 
 /* clang-format off */
@@ -54,6 +55,12 @@ struct instance {
     bool owes_exit; /* A started one whose EXITED was not posted yet. */
 };
 
+/* One command inside an instance, which may be gone before it. */
+struct oci_exec {
+    uint64_t op; /* 0: free. */
+    struct proc *proc;
+};
+
 struct oci {
     struct runtime runtime;
     struct loop_client client;
@@ -67,6 +74,8 @@ struct oci {
     struct map by_id;
     struct runtime_event *pending; /* A queue: posted from the loop. */
     uint32_t pending_count, destroying_count;
+    struct oci_exec execs[RUNTIME_EXECS_MAX];
+    uint32_t execs_count;
     uint64_t close_op;
     bool closing;
 };
@@ -96,6 +105,11 @@ void oci__tell_exit(struct oci *o, struct instance *i);
 void oci__shim_reported(struct oci *o, struct instance *i, const struct io_event *ev);
 void oci__shim_is_gone(struct oci *o, struct instance *i);
 void oci__step_destroy(struct oci *o, struct instance *i);
+
+/* oci_exec.c */
+void oci__exec(struct runtime *r, uint64_t op, struct str id, const struct runtime_exec *x);
+void oci__exec_done(struct oci *o, const struct io_event *ev);
+void oci__exec_kill(struct oci *o); /* All of them; each is answered. */
 
 void oci__list(struct runtime *r, uint64_t op);
 void oci__close(struct runtime *r, uint64_t op);

@@ -33,7 +33,7 @@ static bool may_close(const struct oci *o)
         if (i->launch != NULL || i->end_op != 0)
             return false;
     }
-    return o->pending_count == 0;
+    return o->pending_count == 0 && o->execs_count == 0;
 }
 
 static void finish_close(struct oci *o)
@@ -72,8 +72,11 @@ static void retry_due(struct oci *o)
 static void on_event(struct loop_client *c, const struct io_event *ev)
 {
     struct oci *o = CONTAINER_OF(c, struct oci, client);
+    if (ev->type == IO_PROC_DONE && (ev->op & 0xff) == IO_EXEC) {
+        oci__exec_done(o, ev);
+        return;
+    }
     struct instance *i = by_io_op(o, ev->op);
-
     if (i != NULL && ev->type == IO_PROC_DONE && (ev->op & 0xff) == IO_START)
         oci__shim_reported(o, i, ev);
     if (i != NULL && ev->type == IO_PROC_GONE && (ev->op & 0xff) == IO_SHIM)
@@ -95,6 +98,7 @@ void oci__close(struct runtime *r, uint64_t op)
     struct oci *o = CONTAINER_OF(r, struct oci, runtime);
     o->closing = true;
     o->close_op = op;
+    oci__exec_kill(o);
     loop_set_deadline(&o->client, loop_now(o->client.loop));
 }
 

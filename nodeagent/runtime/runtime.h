@@ -29,6 +29,7 @@ enum {
     RUNTIME_DISKS_MAX = 32,
     RUNTIME_NICS_MAX = 8,
     RUNTIME_INSTANCES_MAX = 2048,
+    RUNTIME_EXECS_MAX = 64, /* Commands at once, in all instances; one more is ERR_BUSY. */
 };
 
 /* A set of OS cpu ids, as the kernel's cpuset files and affinity masks know them. */
@@ -115,6 +116,13 @@ struct runtime_spec {
     };
 };
 
+/* A command inside a running instance, with the instance's own user, rights and environment. */
+struct runtime_exec {
+    const struct str *args;
+    uint32_t args_count;
+    struct span timeout; /* Then it is killed with all it started. Not 0. */
+};
+
 enum runtime_event_type {
     RUNTIME_DONE,   /* op is answered. */
     RUNTIME_EXITED, /* The instance's first process is gone. */
@@ -127,12 +135,12 @@ struct runtime_event {
     enum runtime_event_type type;
     uint64_t op;
     enum err_code code;
-    char text[200]; /* DONE with an error: for the user. */
+    char text[200]; /* DONE with an error: for the user. DONE(exec): the last it said. */
     char id[RUNTIME_ID_MAX];
     enum runtime_state state;  /* FOUND. */
     int32_t pid;               /* DONE(start), FOUND: in the host's pid namespace. */
     struct cpuset cpus;        /* DONE(start, set_cpus), FOUND: read back from the kernel. */
-    int32_t exit_code, signal; /* EXITED; signal 0: it exited by itself. */
+    int32_t exit_code, signal; /* EXITED, DONE(exec); signal 0: it exited by itself. */
     bool oom_killed;
     struct wall started, finished;
 };
@@ -152,6 +160,10 @@ struct runtime_ops {
     void (*destroy)(struct runtime *r, uint64_t op, struct str id);
     /* Move a shared instance to the pool of now. DONE: written and read back. */
     void (*set_cpus)(struct runtime *r, uint64_t op, struct str id, const struct runtime_cpu *cpu);
+    /* Run a command and wait for it. DONE: it ended with exit_code. ERR_NOT_FOUND: the instance does not run.
+     * ERR_UNAVAILABLE: not to be started, or over its time. ERR_BUSY: too many at once. ERR_DENIED: such an
+     * instance runs no commands (a machine). */
+    void (*exec)(struct runtime *r, uint64_t op, struct str id, const struct runtime_exec *x);
     /* What exists here: RUNTIME_FOUND each; their exits are watched from now on. */
     void (*list)(struct runtime *r, uint64_t op);
     void (*close)(struct runtime *r, uint64_t op); /* Leaves instances running. Frees r at DONE. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 static const struct span CREATE_TAKES = SPAN_MS(10), START_TAKES = SPAN_MS(5);
+static const struct span EXEC_TAKES = SPAN_MS(3);
 static const struct span SLOWLY = SPAN_S(5), SOON = SPAN_MS(1);
 
 enum { QUEUE_MAX = 4 * RUNTIME_INSTANCES_MAX };
@@ -240,6 +241,38 @@ static void set_cpus(struct runtime *r, uint64_t op, struct str id, const struct
     answer(f, op, SOON, ERR_OK, "")->cpus = i->shown.cpus;
 }
 
+/* What a command inside comes to. */
+static int32_t outcome(const struct runtime_fake *f, const struct fake_instance *i,
+                       const struct runtime_exec *x)
+{
+    uint64_t ms = 0;
+    bool late = x->args_count == 2 && str_parse_u64(x->args[1], &ms) == ERR_OK &&
+                f->wall.ns - i->started.ns >= SPAN_MS(ms).ns;
+    if (str_is(x->args[0], "ok-after"))
+        return late ? 0 : 1;
+    if (str_is(x->args[0], "fail-after"))
+        return late ? 1 : 0;
+    return str_is(x->args[0], "fail") ? 1 : 0;
+}
+
+static void exec(struct runtime *r, uint64_t op, struct str id, const struct runtime_exec *x)
+{
+    struct runtime_fake *f = fake_of(r);
+    struct fake_instance *i = find(f, id);
+    if (f->options.kind == RUNTIME_VM) {
+        answer(f, op, SOON, ERR_DENIED, "a machine runs no commands");
+    } else if (i == NULL || i->shown.state != RUNTIME_RUNNING) {
+        answer(f, op, SOON, ERR_NOT_FOUND, "the container does not run");
+    } else if (x->args_count == 0) {
+        answer(f, op, SOON, ERR_INVALID, "no command");
+    } else if (str_is(x->args[0], "hang") || fault(f, RUNTIME_FAULT_EXEC_HANGS)) {
+        answer(f, op, x->timeout, ERR_UNAVAILABLE, "command timed out");
+    } else {
+        int32_t code = outcome(f, i, x);
+        answer(f, op, EXEC_TAKES, ERR_OK, code == 0 ? "" : "it said no")->exit_code = code;
+    }
+}
+
 static void list(struct runtime *r, uint64_t op)
 {
     struct runtime_fake *f = fake_of(r);
@@ -279,6 +312,7 @@ static const struct runtime_ops ops = {
     .kill = kill,
     .destroy = destroy,
     .set_cpus = set_cpus,
+    .exec = exec,
     .list = list,
     .close = close_fake,
 };

@@ -5,6 +5,8 @@
  * WHAT   Keeps runtime.h's promises without a process, over a clock that is told to it, and has a
  *        dial for each way of keeping them badly. What a container "does" is read from its first
  *        argument: "exit CODE" ends at once, "exit-after MS CODE" later; all else runs until told.
+ *        A command inside: "fail" fails, "ok-after MS" and "fail-after MS" count from the instance's start,
+ *        "hang" never ends by itself; all else succeeds.
  * WHY    The simulator, the agent's unit tests, and `baton-agent --runtime fake` for machines that
  *        are only described (--topology).
  * OWNS   runtime_fake_open() allocates; close() frees at its DONE. Instances live as long as it.
@@ -25,6 +27,7 @@
     X(STOP_IGNORED)   /* SIGTERM has no effect                       */ \
     X(DESTROY_FAILS)  /* EBUSY: someone still holds the cgroup       */ \
     X(SET_CPUS_FAILS) /* the kernel read back something else         */ \
+    X(EXEC_HANGS)     /* a command that never ends                   */ \
     X(LIST_FAILS)
 /* clang-format on */
 

@@ -458,5 +458,5 @@ static void oci_set_cpus(struct runtime *r, uint64_t op, struct str id,
     oci__later(o, &ev);
 }
 
-const struct runtime_ops oci__ops = {oci_create,  oci_start,    oci_stop,  oci_kill,
-                                     oci_destroy, oci_set_cpus, oci__list, oci__close};
+const struct runtime_ops oci__ops = {oci_create,   oci_start, oci_stop,  oci_kill,  oci_destroy,
+                                     oci_set_cpus, oci__exec, oci__list, oci__close};

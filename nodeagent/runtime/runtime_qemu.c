@@ -599,6 +599,13 @@ static void op_close(struct runtime *base, uint64_t op)
     rearm(r);
 }
 
+static void op_exec(struct runtime *base, uint64_t op, struct str id, const struct runtime_exec *x)
+{
+    (void)id;
+    (void)x;
+    post_failure(self_of(base), NULL, op, ERR_DENIED, "a machine runs no commands");
+}
+
 static const struct runtime_ops qemu_ops = {
     .create = op_create,
     .start = op_start,
@@ -606,6 +613,7 @@ static const struct runtime_ops qemu_ops = {
     .kill = op_kill,
     .destroy = op_destroy,
     .set_cpus = op_set_cpus,
+    .exec = op_exec,
     .list = op_list,
     .close = op_close,
 };

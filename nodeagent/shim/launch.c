@@ -30,6 +30,7 @@ static void child_fails(const struct shim_conf *conf, const char *what)
 {
     char text[512];
     snprintf(text, sizeof text, "%s: %s", what, strerror(errno));
+    (void)!write(2, text, strlen(text));
     (void)!shim_write(conf->directory, "runtime.log", str_of(text), NULL);
     _exit(CHILD_FAILED);
 }
@@ -57,7 +58,13 @@ static void hide_mounts(const struct shim_conf *conf)
             child_fails(conf, conf->hides[i]);
 }
 
-static bool is_crun(const char *runtime)
+void shim_enter(const struct shim_conf *conf)
+{
+    enter_cgroups(conf);
+    hide_mounts(conf);
+}
+
+bool shim_is_crun(const char *runtime)
 {
     const char *slash = strrchr(runtime, '/');
     return strncmp(slash == NULL ? runtime : slash + 1, "crun", 4) == 0;
@@ -78,7 +85,8 @@ static void exec_runtime(const struct shim_conf *conf)
     argv[n++] = root;
     argv[n++] = "--log";
     argv[n++] = log;
-    if (is_crun(conf->runtime)) /* The group exists and we are in it; runc has no such switch. */
+    if (shim_is_crun(
+            conf->runtime)) /* The group exists and we are in it; runc has no such switch. */
         argv[n++] = "--cgroup-manager=disabled";
     argv[n++] = "run";
     argv[n++] = "--detach";
@@ -105,8 +113,7 @@ static void run_child(const struct shim_conf *conf, const struct stdio *io)
     for (int i = 0; i < 3; i++)
         if (dup2(io->child[i], i) < 0)
             child_fails(conf, "dup2");
-    enter_cgroups(conf);
-    hide_mounts(conf);
+    shim_enter(conf);
     exec_runtime(conf);
 }
 

@@ -196,6 +196,8 @@ int main(int argc, char **argv)
     struct err e = {0};
     int report[2];
 
+    if (argc > 1 && strcmp(argv[1], "--exec") == 0)
+        return shim_exec(argc, argv);
     if (argc != 2)
         return 2;
     if (shim_conf_read(argv[1], &shim.conf, &e) != ERR_OK || pipe2(report, O_CLOEXEC) != 0) {

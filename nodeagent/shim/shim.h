@@ -79,6 +79,15 @@ struct shim_child {
 MUST_USE enum err_code shim_launch(const struct shim_conf *conf, struct shim_child *out,
                                    struct err *e);
 
+/* In a child: into the container's groups, away from what its runtime must not see. Or it ends the process with
+ * CHILD_FAILED and a sentence on stderr and in DIRECTORY/runtime.log. */
+void shim_enter(const struct shim_conf *conf);
+bool shim_is_crun(const char *runtime);
+
+/* --- exec.c: `baton-shim --exec DIRECTORY MS COMMAND...`: a command in the container, with all that it starts
+ * killed after MS milliseconds. The exit status is the command's, or 124 and TIMED_OUT on stderr. --- */
+int shim_exec(int argc, char **argv);
+
 /* Replace DIRECTORY/name by text. */
 MUST_USE enum err_code shim_write(const char *directory, const char *name, struct str text,
                                   struct err *e);

@@ -102,6 +102,47 @@ restarts() { [ "$(field pod/one '{.status.containerStatuses[0].restartCount}')" 
 check "a death is noticed and the container restarted" until_true 20 restarts
 check "delete it" k delete pod one --timeout=30s
 
+# --- probes and hooks ----------------------------------------------------------------------------------------------
+cat >"$work/probed.yaml" <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: probed}
+spec:
+  terminationGracePeriodSeconds: 5
+  volumes: [{name: shared, hostPath: {path: WORK/probed, type: DirectoryOrCreate}}]
+  containers:
+  - name: main
+    image: oci:busybox:latest
+    command: ["/bin/sh", "-c", "mkdir -p /tmp/wwwPORT; trap 'exit 0' TERM; busybox httpd -p 8080 -h /tmp/wwwPORT; while :; do sleep 0.2; done"]
+    ports: [{name: http, containerPort: 8080}]
+    volumeMounts: [{name: shared, mountPath: /shared}]
+    startupProbe: {exec: {command: [test, -e, /shared/posted]}, periodSeconds: 1, failureThreshold: 30}
+    readinessProbe: {httpGet: {port: http, path: /ready}, periodSeconds: 1, failureThreshold: 1}
+    livenessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1, failureThreshold: 2}
+    lifecycle:
+      postStart: {exec: {command: [touch, /shared/posted]}}
+      preStop: {exec: {command: [/bin/sh, -c, "echo bye >/shared/stopped"]}}
+Y
+sed -i "s#WORK#$work#; s#PORT#$port#g" "$work/probed.yaml"
+check "create a pod with probes and hooks" k create -f "$work/probed.yaml"
+started() { [ "$(field pod/probed '{.status.containerStatuses[0].started}')" = true ]; }
+ready_is() { [ "$(field pod/probed '{.status.conditions[?(@.type=="Ready")].status}')" = "$1" ]; }
+check "it has started once its hook and startup probe say so" until_true 20 started
+check "the postStart hook ran inside" test -e "$work/probed/posted"
+check "it is not ready: the page is not there" ready_is False
+check_says "why, for people" "Readiness probe failed: HTTP probe failed with statuscode: 404" k describe pod probed
+probed_pid=$(pgrep -f 'busybox httpd -p 8080' | head -n 1)
+probed_root=/proc/$probed_pid/root
+echo ok >"$probed_root/tmp/www$port/ready"
+check "with the page it is ready" until_true 10 ready_is True
+rm "$probed_root/tmp/www$port/ready"
+check "and without it again not" until_true 10 ready_is False
+for p in $(pgrep -f "busybox httpd -p 8080 -h /tmp/www$port\$"); do kill -9 "$p"; done
+probed_again() { [ "$(field pod/probed '{.status.containerStatuses[0].restartCount}')" = 1 ]; }
+check "nobody listens any more: the liveness probe has it restarted" until_true 20 probed_again
+check "by way of its preStop hook" grep -q bye "$work/probed/stopped"
+check "delete it" k delete pod probed --timeout=30s
+
 # --- every stock kubectl ----------------------------------------------------------------------------------------------
 for kubectl in $(kubectls); do
     version=${kubectl##*kubectl}

@@ -53,7 +53,10 @@ static const char *kind_of(uint64_t i)
 
 static void create_pod(struct sim *s, const char *name, uint64_t dice)
 {
-    char json[512];
+    char json[640];
+    const char *probe = dice % 3 == 0 ? ",\"readinessProbe\":{\"exec\":{\"command\":[\"ok-after\","
+                                        "\"1000\"]},\"periodSeconds\":60}"
+                                      : "";
     const char *cpu = dice < 6 ? "1" : "100m";
     const char *args = dice == 9 ? "[\"exit-after\",\"3000\",\"0\"]" : "[\"run\"]";
     snprintf(
@@ -61,8 +64,8 @@ static void create_pod(struct sim *s, const char *name, uint64_t dice)
         "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{\"restartPolicy\":"
         "\"%s\",\"terminationGracePeriodSeconds\":2,\"containers\":[{\"name\":\"a\",\"image\":"
         "\"x\",\"args\":%s,\"resources\":{\"requests\":{\"cpu\":\"%s\",\"memory\":\"16Mi\"},"
-        "\"limits\":{\"cpu\":\"%s\",\"memory\":\"16Mi\"}}}]}}",
-        name, dice == 9 ? "OnFailure" : "Always", args, cpu, cpu);
+        "\"limits\":{\"cpu\":\"%s\",\"memory\":\"16Mi\"}}%s}]}}",
+        name, dice == 9 ? "OnFailure" : "Always", args, cpu, cpu, probe);
     sim_create(s, "Pod", json);
 }
 

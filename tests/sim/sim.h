@@ -40,6 +40,7 @@
     X(STOP_IGNORED)                                                            \
     X(DESTROY_FAILS)                                                           \
     X(SET_CPUS_FAILS)                                                          \
+    X(EXEC_HANGS)                                                              \
     X(LIST_FAILS)
 /* clang-format on */
 

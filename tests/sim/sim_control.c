@@ -367,6 +367,8 @@ struct str sim_field(struct sim *s, const char *kind, const char *name, const ch
         at = at->type == JSON_ARRAY && str_parse_u64(part, &number) == ERR_OK
                  ? json_at(at, (uint32_t)number)
                  : json_find(at, part);
+    if (at != NULL && at->type == JSON_BOOL)
+        return at->truth ? STR("true") : STR("false");
     return at == NULL ? STR("") : at->text;
 }
 

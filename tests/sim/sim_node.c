@@ -314,6 +314,12 @@ static void perform(struct sim_node *n, const struct agent_effect *fx)
     case FX_SET_CPUS:
         r->ops->set_cpus(r, fx->op, fx->id, fx->cpu);
         break;
+    case FX_EXEC:
+        r->ops->exec(r, fx->op, fx->id, &fx->exec);
+        break;
+    case FX_CHECK: /* Nobody listens at port 1. */
+        answer(n, fx->op, SPAN_MS(1), fx->check.port == 1, "connection refused");
+        break;
     case FX_LIST:
         r->ops->list(r, fx->op);
         break;

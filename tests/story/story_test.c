@@ -495,3 +495,170 @@ TEST(story, events)
                "Normal NodeReady x2: the node agent renews its lease\n");
     sim_free(s);
 }
+
+/* A pod with more in its container: ","livenessProbe":{...}". */
+static void pod_with(struct sim *s, const char *name, const char *more)
+{
+    char json[1024];
+    snprintf(json, sizeof json,
+             "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{"
+             "\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":4,\"containers\":[{"
+             "\"name\":\"a\",\"image\":\"x\",%s}]}}",
+             name, more);
+    sim_create(s, "Pod", json);
+}
+
+#define EXEC(args) "{\"exec\":{\"command\":[" args "]},\"periodSeconds\":1,\"failureThreshold\":3"
+
+static bool is_ready(struct sim *s, const char *name)
+{
+    return str_is(sim_field(s, "Pod", name, "status.containerStatuses.0.ready"), "true");
+}
+
+static bool has_started(struct sim *s, const char *name)
+{
+    return str_is(sim_field(s, "Pod", name, "status.containerStatuses.0.started"), "true");
+}
+
+/* Ready follows the probe, there and back; a restart of the agent does not make it blink. */
+TEST(story, readiness)
+{
+    struct sim *s = story_new(1, 2);
+    pod_with(s, "web", "\"readinessProbe\":" EXEC("\"ok-after\",\"3500\"") "}");
+    sim_run(s, SPAN_S(2));
+    cr_assert(has_started(s, "web") && !is_ready(s, "web"));
+    sim_run(s, SPAN_S(4));
+    cr_assert(is_ready(s, "web"));
+    buf_clear(&s->story);
+    sim_agent_crash(s, 0);
+    sim_run(s, SPAN_S(5));
+    cr_assert(is_ready(s, "web"));
+    cr_assert_null(memmem(s->story.at, s->story.len, "api pod", 7));
+    events_are(s, "web",
+               "Normal Scheduled x1: n0: the node with least left over\n"
+               "Normal Pulled x1 spec.containers{a}: Image \"x\" is ready after 20 ms\n"
+               "Normal Created x1 spec.containers{a}: Created container a\n"
+               "Normal Started x1 spec.containers{a}: Started container a\n"
+               "Warning Unhealthy x4 spec.containers{a}: Readiness probe failed: it said no\n");
+    pod_with(s, "bad", "\"readinessProbe\":" EXEC("\"fail-after\",\"2500\"") "}");
+    sim_run(s, SPAN_S(2));
+    cr_assert(is_ready(s, "bad"));
+    sim_run(s, SPAN_S(5));
+    cr_assert(has_started(s, "bad") && !is_ready(s, "bad"));
+    sim_free(s);
+}
+
+/* Three failures in a row end it within its grace, and it is run again. */
+TEST(story, liveness)
+{
+    struct sim *s = story_new(1, 2);
+    pod_with(s, "web", "\"livenessProbe\":" EXEC("\"fail-after\",\"1500\"") "}");
+    sim_run(s, SPAN_S(5));
+    story_is(s, "[   1000ms] api pod web Pending\n"
+                "[   1001ms] n0 web SAVING\n"
+                "[   1002ms] n0 web NETWORK\n"
+                "[   1004ms] n0 web VOLUMES\n"
+                "[   1005ms] n0 web POOL\n"
+                "[   1005ms] n0 web RUNNING\n"
+                "[   1005ms] n0 web/a IMAGE\n"
+                "[   1025ms] n0 web/a CREATING\n"
+                "[   1035ms] n0 web/a STARTING\n"
+                "[   1040ms] n0 web/a RUNNING\n"
+                "[   1041ms] api pod web Running\n"
+                "[   5043ms] n0 web/a STOPPING\n"
+                "[   5064ms] n0 web/a SAVING\n"
+                "[   5065ms] n0 web/a CLEARING\n"
+                "[   5065ms] api pod web Running\n"
+                "[   5075ms] n0 web/a BACKOFF\n"
+                "[   5075ms] n0 web/a IMAGE\n"
+                "[   5095ms] n0 web/a CREATING\n"
+                "[   5105ms] n0 web/a STARTING\n"
+                "[   5110ms] n0 web/a RUNNING\n"
+                "[   5111ms] api pod web Running\n");
+    cr_assert(str_is(sim_field(s, "Pod", "web", "status.containerStatuses.0.restartCount"), "1"));
+    sim_free(s);
+}
+
+/* Until the startup probe has held nobody asks whether it lives; one that never holds ends it. */
+TEST(story, startup)
+{
+    struct sim *s = story_new(1, 2);
+    pod_with(s, "web",
+             "\"startupProbe\":{\"exec\":{\"command\":[\"ok-after\",\"6000\"]},\"periodSeconds\":1,"
+             "\"failureThreshold\":30},\"livenessProbe\":" EXEC("\"ok-after\",\"5500\"") "}");
+    sim_run(s, SPAN_S(5));
+    cr_assert(!has_started(s, "web") && !is_ready(s, "web"));
+    sim_run(s, SPAN_S(5));
+    cr_assert(has_started(s, "web") && is_ready(s, "web"));
+    cr_assert(str_is(sim_field(s, "Pod", "web", "status.containerStatuses.0.restartCount"), "0"));
+    pod_with(s, "bad", "\"startupProbe\":" EXEC("\"hang\"") "}");
+    sim_run(s, SPAN_S(8));
+    cr_assert(str_is(sim_field(s, "Pod", "bad", "status.containerStatuses.0.restartCount"), "1"));
+    sim_free(s);
+}
+
+/* preStop comes before the container is asked to end, and takes from the same grace. */
+TEST(story, hooks)
+{
+    struct sim *s = story_new(1, 2);
+    pod_with(s, "polite", "\"lifecycle\":{\"preStop\":{\"sleep\":{\"seconds\":1}}}");
+    pod_with(s, "slow", "\"lifecycle\":{\"preStop\":{\"exec\":{\"command\":[\"hang\"]}}}");
+    sim_run(s, SPAN_S(2));
+    buf_clear(&s->story);
+    sim_delete(s, "Pod", "polite", -1);
+    sim_run(s, SPAN_S(3));
+    story_is(s, "[   3000ms] api pod polite Running leaving\n"
+                "[   3001ms] n0 polite STOPPING\n"
+                "[   3001ms] n0 polite/a PRESTOP\n"
+                "[   4001ms] n0 polite/a STOPPING\n"
+                "[   4022ms] n0 polite/a SAVING\n"
+                "[   4023ms] n0 polite/a CLEARING\n"
+                "[   4023ms] api pod polite Running leaving\n"
+                "[   4033ms] n0 polite/a ENDED\n"
+                "[   4033ms] n0 polite CLEANING\n"
+                "[   4035ms] n0 polite FORGETTING\n"
+                "[   4036ms] n0 polite GONE\n"
+                "[   4037ms] api pod polite deleted\n");
+    sim_delete(s, "Pod", "slow", -1);
+    sim_run(s, SPAN_S(7));
+    story_is(s, "[   6000ms] api pod slow Running leaving\n"
+                "[   6001ms] n0 slow STOPPING\n"
+                "[   6001ms] n0 slow/a PRESTOP\n"
+                "[  10001ms] n0 slow/a STOPPING\n"
+                "[  10022ms] n0 slow/a SAVING\n"
+                "[  10023ms] n0 slow/a CLEARING\n"
+                "[  10023ms] api pod slow Running leaving\n"
+                "[  10033ms] n0 slow/a ENDED\n"
+                "[  10033ms] n0 slow CLEANING\n"
+                "[  10035ms] n0 slow FORGETTING\n"
+                "[  10036ms] n0 slow GONE\n"
+                "[  10037ms] api pod slow deleted\n");
+    pod_with(s, "broken", "\"lifecycle\":{\"postStart\":{\"exec\":{\"command\":[\"fail\"]}}}");
+    sim_run(s, SPAN_S(1));
+    cr_assert(
+        str_is(sim_field(s, "Pod", "broken", "status.containerStatuses.0.restartCount"), "1"));
+    events_are(
+        s, "broken",
+        "Normal Scheduled x1: n0: the node with least left over\n"
+        "Normal Pulled x1 spec.containers{a}: Image \"x\" is ready after 20 ms\n"
+        "Normal Created x1 spec.containers{a}: Created container a\n"
+        "Normal Started x1 spec.containers{a}: Started container a\n"
+        "Warning FailedPostStartHook x1 spec.containers{a}: postStart hook failed: it said no\n"
+        "Normal Killing x1 spec.containers{a}: the postStart hook failed, will be restarted\n"
+        "Warning BackOff x1 spec.containers{a}: waiting before the next restart\n");
+    sim_free(s);
+}
+
+/* Over the network: a port by name, and one where nobody listens. */
+TEST(story, network_probes)
+{
+    struct sim *s = story_new(1, 2);
+    pod_with(s, "web",
+             "\"ports\":[{\"name\":\"http\",\"containerPort\":80}],\"readinessProbe\":{\"httpGet\":"
+             "{\"port\":\"http\",\"path\":\"/\"},\"periodSeconds\":1}");
+    pod_with(s, "bad", "\"readinessProbe\":{\"tcpSocket\":{\"port\":1},\"periodSeconds\":1}");
+    sim_run(s, SPAN_S(3));
+    cr_assert(is_ready(s, "web"));
+    cr_assert(!is_ready(s, "bad"));
+    sim_free(s);
+}

@@ -52,6 +52,9 @@ static const struct rig_kind fake_rig = {.open = fake_open,
                                          .reopen = fake_reopen,
                                          .pass = fake_pass,
                                          .fill = fake_fill,
-                                         .close = fake_close};
+                                         .close = fake_close,
+                                         .good = {{"true", 4}},
+                                         .bad = {{"fail", 4}},
+                                         .endless = {{"hang", 4}}};
 
 CONFORMANCE(fake)

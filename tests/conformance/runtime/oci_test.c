@@ -148,13 +148,23 @@ static void oci_close(struct rig *r)
     cr_assert_eq(fs_remove_tree(own.directory, &e), ERR_OK, "%s", e.text);
 }
 
-static const struct rig_kind oci_rig = {
-    .open = oci_open, .reopen = oci_reopen, .pass = oci_pass, .fill = oci_fill, .close = oci_close};
+#define COMMANDS                                                                                   \
+    .good = {{"/bin/busybox", 12}, {"true", 4}},                                                   \
+    .bad = {{"/bin/sh", 7}, {"-c", 2}, {"echo it said no; exit 1", 23}},                           \
+    .endless = {{"/bin/sh", 7}, {"-c", 2}, {"busybox sleep 1000 & busybox sleep 1001", 39}}
+
+static const struct rig_kind oci_rig = {.open = oci_open,
+                                        .reopen = oci_reopen,
+                                        .pass = oci_pass,
+                                        .fill = oci_fill,
+                                        .close = oci_close,
+                                        COMMANDS};
 static const struct rig_kind runc_rig = {.open = runc_open,
                                          .reopen = oci_reopen,
                                          .pass = oci_pass,
                                          .fill = oci_fill,
-                                         .close = oci_close};
+                                         .close = oci_close,
+                                         COMMANDS};
 
 CONFORMANCE(oci)
 CONFORMANCE(runc)

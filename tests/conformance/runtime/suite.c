@@ -210,6 +210,47 @@ void conform_died_while_nobody_looked(const struct rig_kind *k)
     rig_close(k, &r);
 }
 
+static const struct runtime_event *exec(const struct rig_kind *k, struct rig *r, const char *id,
+                                        const struct str words[4], struct span timeout)
+{
+    struct runtime_exec x = {.args = words, .timeout = timeout};
+    while (x.args_count < 4 && words[x.args_count].len > 0)
+        x.args_count++;
+    r->inside = true;
+    r->runtime->ops->exec(r->runtime, ++r->last_op, str_of(id), &x);
+    r->inside = false;
+    return rig_wait(k, r, RUNTIME_DONE, r->last_op);
+}
+
+void conform_runs_commands(const struct rig_kind *k)
+{
+    const struct span second = SPAN_S(5);
+    struct rig r;
+    if (!open_rig(k, &r))
+        return;
+    if (k->machine) {
+        const struct str words[4] = {STR("true")};
+        start_one(k, &r, "u9.main.0", RIG_RUNS);
+        cr_assert_eq(exec(k, &r, "u9.main.0", words, second)->code, ERR_DENIED);
+        destroy_one(k, &r, "u9.main.0");
+        rig_close(k, &r);
+        return;
+    }
+    cr_assert_eq(exec(k, &r, "u9.main.0", k->good, second)->code, ERR_NOT_FOUND);
+    start_one(k, &r, "u9.main.0", RIG_RUNS);
+    const struct runtime_event *ev = exec(k, &r, "u9.main.0", k->good, second);
+    cr_assert(ev->code == ERR_OK && ev->exit_code == 0, "%d %s", ev->exit_code, ev->text);
+    ev = exec(k, &r, "u9.main.0", k->bad, second);
+    cr_assert(ev->code == ERR_OK && ev->exit_code == 1 && strcmp(ev->text, "it said no") == 0,
+              "%d %s", ev->exit_code, ev->text);
+    ev = exec(k, &r, "u9.main.0", k->endless, SPAN_MS(300));
+    cr_assert(ev->code == ERR_UNAVAILABLE && strcmp(ev->text, "command timed out") == 0, "%d %s",
+              ev->code, ev->text);
+    cr_assert_eq(rig_count(&r, RUNTIME_EXITED, "u9.main.0"), 0); /* The instance does not notice. */
+    destroy_one(k, &r, "u9.main.0");
+    rig_close(k, &r);
+}
+
 void conform_reads_cpus_back(const struct rig_kind *k)
 {
     struct rig r;

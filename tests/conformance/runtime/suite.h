@@ -31,7 +31,9 @@ struct rig_kind {
     void (*fill)(struct rig *r, struct runtime_spec *spec, const char *id, enum rig_deed deed);
     void (*close)(
         struct rig *r); /* After the runtime's close() is done; checks that nothing is left. */
-    bool machine;       /* A guest that ends has no exit code: it is 0. */
+    bool machine;       /* A guest that ends has no exit code: it is 0. It runs no commands. */
+    struct str good[4], bad[4],
+        endless[4]; /* Commands that succeed, fail with 1, go on; empty words end. */
 };
 
 void rig_post(void *state, const struct runtime_event *ev); /* The runtime's sink. */
@@ -70,6 +72,10 @@ void rig_sweep(const struct cgroup_layout *layout);
     {                                                                                              \
         conform_died_while_nobody_looked(&kind##_rig);                                             \
     }                                                                                              \
+    TEST(kind, runs_commands)                                                                      \
+    {                                                                                              \
+        conform_runs_commands(&kind##_rig);                                                        \
+    }                                                                                              \
     TEST(kind, reads_cpus_back)                                                                    \
     {                                                                                              \
         conform_reads_cpus_back(&kind##_rig);                                                      \
@@ -82,6 +88,7 @@ void conform_refuses_by_name(const struct rig_kind *k);
 void conform_destroys_what_runs(const struct rig_kind *k);
 void conform_is_found_again(const struct rig_kind *k);
 void conform_died_while_nobody_looked(const struct rig_kind *k);
+void conform_runs_commands(const struct rig_kind *k);
 void conform_reads_cpus_back(const struct rig_kind *k);
 
 /* For the tests of one runtime alone. */

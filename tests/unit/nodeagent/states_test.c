@@ -33,6 +33,7 @@ TEST(states, drawings_are_what_the_code_obeys)
 {
     same_as_golden("workload", workload_states, WORKLOAD__COUNT);
     same_as_golden("instance", instance_states, INSTANCE__COUNT);
+    same_as_golden("probe", probe_states, PROBE__COUNT);
     same_as_golden("session", session_states, SESSION__COUNT);
 }
 
