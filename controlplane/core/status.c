@@ -207,20 +207,40 @@ static const char *phase_of(const Agent__WorkloadStatus *s, const char *before)
     return "Pending";
 }
 
+static bool is_https(const Core__HTTPGetAction *get)
+{
+    return get != NULL && str_eq_nocase(str_of(get->scheme), STR("HTTPS"));
+}
+
+static bool probe_is_done(const Core__Probe *p)
+{
+    return p == NULL || p->handler == NULL ||
+           (p->handler->grpc == NULL && !is_https(p->handler->http_get));
+}
+
+static bool hook_is_done(const Core__LifecycleHandler *h)
+{
+    return h == NULL || (h->tcp_socket == NULL && !is_https(h->http_get));
+}
+
 /* What the agent does not do yet is said where `kubectl describe` shows it. */
 static struct str not_honoured(struct core *c, const Core__PodSpec *spec)
 {
     for (size_t i = 0; i < spec->n_containers; i++) {
         const Core__Container *at = spec->containers[i];
-        const char *field = at->liveness_probe != NULL    ? "livenessProbe"
-                            : at->startup_probe != NULL   ? "startupProbe"
-                            : at->readiness_probe != NULL ? "readinessProbe"
-                            : at->lifecycle != NULL       ? "lifecycle"
-                                                          : NULL;
+        const Core__Lifecycle *l = at->lifecycle;
+        const char *field = !probe_is_done(at->liveness_probe)          ? "livenessProbe"
+                            : !probe_is_done(at->startup_probe)         ? "startupProbe"
+                            : !probe_is_done(at->readiness_probe)       ? "readinessProbe"
+                            : l != NULL && !hook_is_done(l->post_start) ? "lifecycle.postStart"
+                            : l != NULL && !hook_is_done(l->pre_stop)   ? "lifecycle.preStop"
+                                                                        : NULL;
         if (field != NULL)
             return arena_printf(
-                &c->turn, "spec.containers[%zu].%s is stored but not carried out yet%s", i, field,
-                at->readiness_probe != NULL ? "; the container is never ready" : "");
+                &c->turn,
+                "spec.containers[%zu].%s: grpc, HTTPS and a hook's tcpSocket are stored "
+                "but not carried out yet; the container counts as if it were not there",
+                i, field);
     }
     return STR("");
 }

@@ -157,9 +157,11 @@ bool probes_answered(struct agent *a, struct agent_turn *t, struct workload *w, 
     move(p, PROBE_WAITING);
     if (answer->is_unasked)
         return true;
-    if (!answer->success)
+    if (!answer->success) {
         workload_happened(t, w, n, "Unhealthy", true, "%s probe failed: %s", names[k],
                           answer->text);
+        workload_say(t, w); /* Changes no status: nothing is written for it. */
+    }
     enum probe_verdict verdict = probe_count(p, k, spec, answer->success);
     if (verdict == PROBE_FATAL)
         failed_for_good(a, t, w, n, k);

@@ -113,12 +113,12 @@ spec:
   containers:
   - name: main
     image: oci:busybox:latest
-    command: ["/bin/sh", "-c", "mkdir -p /tmp/wwwPORT; trap 'exit 0' TERM; busybox httpd -p 8080 -h /tmp/wwwPORT; while :; do sleep 0.2; done"]
-    ports: [{name: http, containerPort: 8080}]
+    command: ["/bin/sh", "-c", "trap 'exit 0' TERM; busybox httpd -p PORT -h /shared; while :; do sleep 0.2; done"]
+    ports: [{name: http, containerPort: PORT}]
     volumeMounts: [{name: shared, mountPath: /shared}]
     startupProbe: {exec: {command: [test, -e, /shared/posted]}, periodSeconds: 1, failureThreshold: 30}
     readinessProbe: {httpGet: {port: http, path: /ready}, periodSeconds: 1, failureThreshold: 1}
-    livenessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1, failureThreshold: 2}
+    livenessProbe: {tcpSocket: {port: PORT}, periodSeconds: 1, failureThreshold: 2}
     lifecycle:
       postStart: {exec: {command: [touch, /shared/posted]}}
       preStop: {exec: {command: [/bin/sh, -c, "echo bye >/shared/stopped"]}}
@@ -130,14 +130,13 @@ ready_is() { [ "$(field pod/probed '{.status.conditions[?(@.type=="Ready")].stat
 check "it has started once its hook and startup probe say so" until_true 20 started
 check "the postStart hook ran inside" test -e "$work/probed/posted"
 check "it is not ready: the page is not there" ready_is False
-check_says "why, for people" "Readiness probe failed: HTTP probe failed with statuscode: 404" k describe pod probed
-probed_pid=$(pgrep -f 'busybox httpd -p 8080' | head -n 1)
-probed_root=/proc/$probed_pid/root
-echo ok >"$probed_root/tmp/www$port/ready"
+why_unready() { k describe pod probed | grep -q "Readiness probe failed: HTTP probe failed with statuscode: 404"; }
+check "and an Event says why" until_true 10 why_unready
+echo ok >"$work/probed/ready"
 check "with the page it is ready" until_true 10 ready_is True
-rm "$probed_root/tmp/www$port/ready"
+rm "$work/probed/ready"
 check "and without it again not" until_true 10 ready_is False
-for p in $(pgrep -f "busybox httpd -p 8080 -h /tmp/www$port\$"); do kill -9 "$p"; done
+for p in $(pgrep -f "^busybox httpd -p $port -h /shared\$"); do kill -9 "$p"; done
 probed_again() { [ "$(field pod/probed '{.status.containerStatuses[0].restartCount}')" = 1 ]; }
 check "nobody listens any more: the liveness probe has it restarted" until_true 20 probed_again
 check "by way of its preStop hook" grep -q bye "$work/probed/stopped"
