@@ -306,10 +306,8 @@ static void perform(struct sim_node *n, const struct agent_effect *fx)
         r->ops->stop(r, fx->op, fx->id);
         break;
     case FX_KILL:
-        r->ops->kill(r, fx->op, fx->id);
-        break;
     case FX_DESTROY:
-        r->ops->destroy(r, fx->op, fx->id);
+        (fx->type == FX_KILL ? r->ops->kill : r->ops->destroy)(r, fx->op, fx->id);
         break;
     case FX_SET_CPUS:
         r->ops->set_cpus(r, fx->op, fx->id, fx->cpu);
