@@ -300,10 +300,8 @@ static void perform(struct sim_node *n, const struct agent_effect *fx)
         r->ops->create(r, fx->op, fx->spec);
         break;
     case FX_START:
-        r->ops->start(r, fx->op, fx->id);
-        break;
     case FX_STOP:
-        r->ops->stop(r, fx->op, fx->id);
+        (fx->type == FX_START ? r->ops->start : r->ops->stop)(r, fx->op, fx->id);
         break;
     case FX_KILL:
     case FX_DESTROY:
