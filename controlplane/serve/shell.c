@@ -376,8 +376,7 @@ static enum err_code open_sqlite(struct shell *s, const struct shell_options *o,
 {
     if (o->marker != NULL && fs_exists(o->marker) && !fs_exists(o->path))
         return err_set(e, ERR_DENIED,
-                       "this cluster's state is in etcd (%s); baton store copy brings it here",
-                       o->marker);
+                       "this cluster's state is in etcd (%s); start with --store etcd", o->marker);
     struct store_sqlite_options sqlite = {.path = o->path, .seal = o->seal, .loop = s->client.loop};
     enum err_code code = store_sqlite_open(&sqlite, sink, &s->store, e);
     if (code == ERR_OK)
