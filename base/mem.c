@@ -37,17 +37,35 @@ void mem_free(void *at)
     free(at);
 }
 
-void *mem_zalloc_lines(size_t count, size_t size)
+static size_t whole(size_t count, size_t size, size_t of)
 {
     size_t bytes;
-    bool fits = !__builtin_mul_overflow(count, size, &bytes) && bytes <= SIZE_MAX - LARGE_PAGE;
+    bool fits = !__builtin_mul_overflow(count, size, &bytes) && bytes <= SIZE_MAX - of;
     CHECK(fits);
-    size_t align = bytes >= LARGE_PAGE ? LARGE_PAGE : LINE;
-    bytes = (bytes + align - 1) & ~(align - 1);
-    void *at = aligned_alloc(align, bytes == 0 ? align : bytes);
+    return bytes == 0 ? of : (bytes + of - 1) / of * of;
+}
+
+void *mem_zalloc_lines(size_t count, size_t size)
+{
+    size_t bytes = whole(count, size, LINE);
+    void *at = aligned_alloc(LINE, bytes);
     CHECK(at != NULL);
-    if (align == LARGE_PAGE)
-        (void)madvise(at, bytes, MADV_HUGEPAGE); /* A wish: without it, small pages do. */
-    memset(at, 0, bytes);
+    return memset(at, 0, bytes);
+}
+
+void *mem_reserve(size_t count, size_t size)
+{
+    size_t bytes = whole(count, size, LARGE_PAGE);
+    char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(at != MAP_FAILED);
+    if (bytes > LARGE_PAGE) /* A wish: without it, small pages do. */
+        (void)madvise(at + LARGE_PAGE, bytes - LARGE_PAGE, MADV_HUGEPAGE);
     return at;
+}
+
+void mem_release(void *at, size_t count, size_t size)
+{
+    if (at != NULL)
+        (void)munmap(at, whole(count, size, LARGE_PAGE));
 }

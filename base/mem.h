@@ -16,8 +16,13 @@ void *mem_zalloc(size_t count, size_t size); /* Zeroed array; the product is che
 void *mem_resize(void *at, size_t size);
 void mem_free(void *at); /* NULL is allowed. */
 
-/* Zeroed, beginning at a cache line of 64 bytes; of large pages where it is large enough for one and
- * the system has them, for tables that are read here and there. */
+/* Zeroed, beginning at a cache line of 64 bytes. For mem_free(). */
 void *mem_zalloc_lines(size_t count, size_t size);
+
+/* Room for a table that may become large: zeroed, costs nothing before it is touched, never moves.
+ * Behind the first two megabytes of large pages where the system has them, since a table that is
+ * read here and there waits for the translation of addresses more than for its bytes. */
+void *mem_reserve(size_t count, size_t size);
+void mem_release(void *at, size_t count, size_t size); /* NULL is allowed. */
 
 #endif /* BASE_MEM_H */

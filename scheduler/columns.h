@@ -90,6 +90,16 @@ struct columns {
 void columns_init(struct columns *c, uint32_t nodes_max);
 void columns_fini(struct columns *c);
 void columns_put(struct columns *c, uint32_t node, const struct columns_row *row);
+
+/* The node will change soon: what columns_put() writes is brought near. */
+static inline void columns_expect(const struct columns *c, uint32_t node)
+{
+    const char *block = (const char *)&c->node[node / COLUMNS_LANES];
+    __builtin_prefetch(&c->hot[node], 1);
+    __builtin_prefetch(&c->log_at[node], 1);
+    for (size_t i = 0; i < sizeof *c->node; i += 64)
+        __builtin_prefetch(block + i, 1);
+}
 size_t columns_bytes(const struct columns *c);
 
 #endif /* SCHEDULER_COLUMNS_H */

@@ -62,7 +62,10 @@ enum explain_reason fit__node(const struct node *n, const struct request *r, boo
     if (reason != EXPLAIN_FITS)
         return reason;
 
-    struct parts p = {.node = n, .r = r, .empty = empty};
+    struct parts p; /* Filled as far as it is used: most of it usually is not. */
+    p.node = n;
+    p.r = r;
+    p.empty = empty;
     p.cores_wanted = fit__cores_wanted(n->shape, r);
     p.memory_wanted = r->memory_bytes + r->overhead_bytes;
     parts_count(&p);
@@ -114,6 +117,8 @@ static enum explain_reason sum_memory(const struct node *n, const struct request
                                       struct fit *out)
 {
     uint64_t memory = 0, huge2m = 0, huge1g = 0, wanted = r->memory_bytes + r->overhead_bytes;
+    if (!empty && wanted <= n->memory_free && r->hugepages_2m + r->hugepages_1g == 0)
+        return EXPLAIN_FITS;
     for (uint32_t i = 0; i < n->shape->numa_count; i++) {
         memory += empty ? n->numa[i].memory_total : n->numa[i].memory_free;
         huge2m += empty ? n->numa[i].huge2m_total : n->numa[i].huge2m_free;
@@ -210,7 +215,7 @@ static uint32_t llc_free(const struct parts *p, uint32_t llc)
     if (!llc_serves(p, llc))
         return 0;
     for (uint32_t w = s->llc_first_word[llc]; w <= s->llc_last_word[llc]; w++)
-        cores += (uint32_t)__builtin_popcountll(free_cores_word(p, w) & s->llc_cores[llc][w]);
+        cores += bits_count(free_cores_word(p, w) & s->llc_cores[llc][w]);
     return cores;
 }
 
@@ -229,6 +234,8 @@ static void parts_count(struct parts *p)
     if (cache_rows)
         for (uint32_t i = 0; i < s->llcs_count; i++)
             p->cores[s->llc_numa[i]] += llc_free(p, i);
+    if (p->r->devices_count > 0)
+        memset(p->devices, 0, p->r->devices_count * sizeof p->devices[0]);
     for (uint32_t i = 0; i < p->r->devices_count; i++)
         for (uint32_t k = 0; k < n->devices_count; k++) {
             uint32_t numa = n->devices[k].numa;
@@ -242,8 +249,7 @@ static void parts_count(struct parts *p)
 /* An even split gives the remainder to the lowest NUMA nodes of the set, one core each. */
 static uint32_t even_cores(const struct parts *p, uint32_t set, uint32_t numa)
 {
-    uint32_t count = (uint32_t)__builtin_popcount(set);
-    uint32_t before = (uint32_t)__builtin_popcount(set & ((1u << numa) - 1));
+    uint32_t count = bits_count(set), before = bits_count(set & ((1u << numa) - 1));
     return p->cores_wanted / count + (before < p->cores_wanted % count);
 }
 
@@ -272,17 +278,21 @@ static bool mask_serves(const struct parts *p, const struct shape_mask *m)
     return true;
 }
 
-/* Cores that each NUMA node of the set gives: an even share, or the roomiest first. */
+/* Cores that each NUMA node of the set gives, written for those only: an even share, or the roomiest
+ * first. */
 static void split_cores(const struct parts *p, uint32_t set, uint32_t give[TOPOLOGY_NUMA_MAX])
 {
     uint32_t wanted = p->cores_wanted;
-    memset(give, 0, TOPOLOGY_NUMA_MAX * sizeof *give);
+    if ((set & (set - 1)) == 0) {
+        give[__builtin_ctz(set)] = wanted;
+        return;
+    }
     if (p->r->spread_numa) {
         for (uint32_t rest = set; rest != 0; rest &= rest - 1)
             give[__builtin_ctz(rest)] = even_cores(p, set, (uint32_t)__builtin_ctz(rest));
         return;
     }
-    for (uint32_t rest = set; wanted > 0 && rest != 0;) {
+    for (uint32_t rest = set; rest != 0;) {
         uint32_t best = (uint32_t)__builtin_ctz(rest);
         for (uint32_t more = rest; more != 0; more &= more - 1)
             if (p->cores[__builtin_ctz(more)] > p->cores[best])
@@ -310,11 +320,14 @@ static uint32_t next_llc(const uint16_t *free, uint32_t count, uint32_t wanted)
     return best;
 }
 
-static void llcs_of(const struct parts *p, uint32_t numa, uint16_t *free)
+/* Free cores of the cache domains of a NUMA node; returns how many domains there are. */
+static uint32_t llcs_of(const struct parts *p, uint32_t numa, uint16_t *free)
 {
     const struct shape *s = p->node->shape;
-    for (uint32_t i = 0; i < s->llcs_count; i++)
-        free[i] = s->llc_numa[i] == numa ? (uint16_t)llc_free(p, i) : 0;
+    uint32_t from = s->numa_llcs_from[numa], count = s->numa_llcs_from[numa + 1] - from;
+    for (uint32_t i = 0; i < count; i++)
+        free[i] = (uint16_t)llc_free(p, s->numa_llcs[from + i]);
+    return count;
 }
 
 static uint32_t count_llcs(const struct parts *p, uint32_t set)
@@ -324,12 +337,16 @@ static uint32_t count_llcs(const struct parts *p, uint32_t set)
     uint16_t free[TOPOLOGY_LLCS_MAX];
 
     split_cores(p, set, give);
-    for (uint32_t i = 0; i < s->numa_count; i++) {
-        if (give[i] > 0)
-            llcs_of(p, i, free);
-        for (uint32_t wanted = give[i]; wanted > 0; llcs++) {
-            uint32_t llc = next_llc(free, s->llcs_count, wanted);
-            CHECK(llc < s->llcs_count);
+    for (uint32_t rest = set; rest != 0; rest &= rest - 1) {
+        uint32_t numa = (uint32_t)__builtin_ctz(rest), wanted = give[numa];
+        if (wanted == 0 || s->numa_llcs_from[numa + 1] - s->numa_llcs_from[numa] == 1) {
+            llcs += wanted > 0;
+            continue;
+        }
+        uint32_t count = llcs_of(p, numa, free);
+        for (; wanted > 0; llcs++) {
+            uint32_t llc = next_llc(free, count, wanted);
+            CHECK(llc < count);
             wanted -= min_u32(wanted, free[llc]);
             free[llc] = 0;
         }
@@ -373,11 +390,12 @@ static bool rank_less(const struct rank *a, const struct rank *b)
 /* NUMA nodes that the request would need on the same node with nothing held; 0: not at all. */
 static uint32_t needs_when_empty(const struct parts *now)
 {
-    struct parts p = {.node = now->node,
-                      .r = now->r,
-                      .empty = true,
-                      .cores_wanted = now->cores_wanted,
-                      .memory_wanted = now->memory_wanted};
+    struct parts p;
+    p.node = now->node;
+    p.r = now->r;
+    p.empty = true;
+    p.cores_wanted = now->cores_wanted;
+    p.memory_wanted = now->memory_wanted;
     const struct shape *s = p.node->shape;
     uint32_t needs = TOPOLOGY_NUMA_MAX + 1;
     parts_count(&p);
@@ -422,13 +440,19 @@ static enum explain_reason refuse_masks(const struct parts *p, bool unaligned, s
     return refuse(out, EXPLAIN_NUMA, 0, 0, 0);
 }
 
+static bool is_aligned(const struct parts *p, const struct shape_mask *m)
+{
+    uint32_t each = p->node->shape->llc_cores_max;
+    return count_llcs(p, m->set) <= (p->cores_wanted + each - 1) / each;
+}
+
 static const struct shape_mask *choose_mask(const struct parts *p, struct fit *out)
 {
     const struct shape *s = p->node->shape;
     const struct shape_mask *best = NULL;
     struct rank best_rank = {0};
+    bool ranked = false; /* The best is measured only when there is another to compare it with. */
     uint32_t allowed = numa_allowed(p);
-    uint32_t llcs_ideal = (p->cores_wanted + s->llc_cores_max - 1) / s->llc_cores_max;
     bool unaligned = false;
 
     for (uint32_t i = 0; i < s->masks_count; i++) {
@@ -437,12 +461,19 @@ static const struct shape_mask *choose_mask(const struct parts *p, struct fit *o
             break;
         if (m->count > allowed || !mask_serves(p, m))
             continue;
-        struct rank rank = rank_mask(p, m);
-        if (p->r->align_llc && rank.llcs > llcs_ideal) {
+        if (p->r->align_llc && !is_aligned(p, m)) {
             unaligned = true;
             continue;
         }
-        if (best == NULL || rank_less(&rank, &best_rank)) {
+        if (best == NULL) {
+            best = m;
+            continue;
+        }
+        if (!ranked)
+            best_rank = rank_mask(p, best);
+        ranked = true;
+        struct rank rank = rank_mask(p, m);
+        if (rank_less(&rank, &best_rank)) {
             best = m;
             best_rank = rank;
         }
@@ -472,16 +503,18 @@ static void assign_cores(const struct parts *p, uint32_t set, struct fit *out)
     uint16_t free[TOPOLOGY_LLCS_MAX];
 
     split_cores(p, set, give);
-    for (uint32_t i = 0; i < s->numa_count; i++) {
-        if (give[i] > 0)
-            llcs_of(p, i, free);
-        for (uint32_t wanted = give[i]; wanted > 0;) {
-            uint32_t llc = next_llc(free, s->llcs_count, wanted);
-            CHECK(llc < s->llcs_count);
-            uint32_t count = min_u32(wanted, free[llc]);
-            take_cores(p, llc, count, out);
-            free[llc] = 0;
-            wanted -= count;
+    for (uint32_t rest = set; rest != 0; rest &= rest - 1) {
+        uint32_t numa = (uint32_t)__builtin_ctz(rest), wanted = give[numa];
+        if (wanted == 0)
+            continue;
+        uint32_t count = llcs_of(p, numa, free);
+        while (wanted > 0) {
+            uint32_t i = next_llc(free, count, wanted);
+            CHECK(i < count);
+            uint32_t taken = min_u32(wanted, free[i]);
+            take_cores(p, s->numa_llcs[s->numa_llcs_from[numa] + i], taken, out);
+            free[i] = 0;
+            wanted -= taken;
         }
     }
 }
@@ -540,7 +573,7 @@ static void assign_memory(const struct parts *p, uint32_t set, struct fit *out)
         return;
     }
     uint32_t count = order_numa(p, set, order);
-    for (uint32_t i = 0; i < TOPOLOGY_NUMA_MAX; i++) {
+    for (uint32_t i = 0; i < p->node->shape->numa_count; i++) {
         huge2m[i] = p->huge2m[i];
         huge1g[i] = p->huge1g[i];
     }

@@ -34,12 +34,12 @@ struct ledger *ledger_new(const struct ledger_limits *limits)
     CHECK(rc == ERR_OK);
     buf_init(&l->scratch, REQUEST_KEY_MAX);
     map_init(&l->shapes, SHAPES_MAX);
-    map_init(&l->nodes_map, to->nodes_max * 2); /* Removed ones wait for their holds. */
+    map_init(&l->nodes_map, node__slots(l));
     map_init(&l->classes_map, to->holds_max);
     map_init(&l->labels_map, to->holds_max);
-    uint32_t chunks = (to->holds_max + HOLD_CHUNK - 1) / HOLD_CHUNK;
-    l->holds = mem_zalloc(chunks, sizeof *l->holds);
-    l->tags = mem_zalloc(chunks, sizeof *l->tags);
+    l->holds = mem_reserve(to->holds_max, sizeof *l->holds);
+    l->tags = mem_reserve(to->holds_max, sizeof *l->tags);
+    l->node_slots = mem_reserve(node__slots(l), sizeof *l->node_slots);
     l->hold_free = HOLD_NONE;
     columns_init(&l->columns, to->nodes_max);
     l->facts_log = mem_zalloc(FACTS_LOG, sizeof *l->facts_log);
@@ -59,12 +59,8 @@ void ledger_free(struct ledger *l)
     for (uint32_t i = 0; i < l->holds_end; i++)
         if (ledger__hold(l, i)->state != HOLD_FREE)
             rows__drop(l, ledger__hold(l, i));
-    for (uint32_t i = 0; i < l->holds_end; i += HOLD_CHUNK) {
-        mem_free(l->holds[i / HOLD_CHUNK]);
-        mem_free(l->tags[i / HOLD_CHUNK]);
-    }
-    mem_free(l->holds);
-    mem_free(l->tags);
+    mem_release(l->holds, l->limits.holds_max, sizeof *l->holds);
+    mem_release(l->tags, l->limits.holds_max, sizeof *l->tags);
     for (uint32_t i = 0; i < l->classes.count; i++)
         if (ledger__class(l, i) != NULL)
             shortlist__drop_all(l, ledger__class(l, i));
@@ -76,6 +72,7 @@ void ledger_free(struct ledger *l)
     mem_free(l->rules_scratch);
     for (uint32_t i = 0; i < l->nodes.count; i++)
         node__free(l, l->nodes.at[i]);
+    mem_release(l->node_slots, node__slots(l), sizeof *l->node_slots);
     for (uint32_t i = 0; i < l->classes.count; i++)
         mem_free(l->classes.at[i]);
     for (uint32_t i = 0; i < l->labels.count; i++)
@@ -152,6 +149,8 @@ static enum err_code place(struct ledger *l, const struct request *r, bool plain
     if (rc != ERR_OK)
         return rc;
     mix__arrived(l, c);
+    if (l->hold_free != HOLD_NONE) /* Where it will be written. */
+        __builtin_prefetch(ledger__tag(l, l->hold_free), 1);
     uint32_t node = plain                     ? place__plain(l, &c->r, own, &f)
                     : search__is_named(&c->r) ? search__place_named(l, c, own, &f)
                                               : shortlist__place(l, c, own, &f);
@@ -171,7 +170,7 @@ static enum err_code place(struct ledger *l, const struct request *r, bool plain
     shortlist__drop_over_cap(l);
     *out_hold = ledger__hold_name(l, index);
     if (out_rows != NULL)
-        rows__print(l, ledger__hold(l, index), out_rows);
+        rows__print_fit(l, ledger__hold(l, index), &f, out_rows);
     return ERR_OK;
 }
 
@@ -238,12 +237,7 @@ static enum err_code hold_take_slot(struct ledger *l, uint32_t *out_index, struc
     }
     if (l->holds_end == l->limits.holds_max)
         return err_set(e, ERR_LIMIT, "%u workloads are held already", l->holds_count);
-    if (l->holds_end % HOLD_CHUNK == 0) {
-        uint32_t chunk = l->holds_end / HOLD_CHUNK;
-        l->holds[chunk] = mem_zalloc_lines(HOLD_CHUNK, sizeof *l->holds[chunk]);
-        l->tags[chunk] = mem_zalloc(HOLD_CHUNK, sizeof *l->tags[chunk]);
-        l->holds_memory += HOLD_CHUNK * (sizeof *l->holds[chunk] + sizeof *l->tags[chunk]);
-    }
+    l->holds_memory += sizeof *l->holds + sizeof *l->tags;
     *out_index = l->holds_end++;
     return ERR_OK;
 }
@@ -296,6 +290,8 @@ static void hold_end(struct ledger *l, uint64_t name)
     struct node *n = ledger__node(l, h->node);
     struct class *c = ledger__class(l, h->class_id);
 
+    node__expect(n);
+    columns_expect(&l->columns, h->node);
     node__unlist(l, n, index);
     terms__held(l, h, -1);
     rows__give(l, h, &c->r);

@@ -18,8 +18,6 @@
 #include "scheduler/machine_priv.h"
 
 enum {
-    HOLD_CHUNK =
-        4096,        /* Holds come in chunks, so that a big table costs nothing before it fills. */
     HOLD_INLINE = 4, /* Words of rows inside the hold; longer ones are allocated. */
     FACTS_LOG = 4096,
     MEMO_SIZE = 1024, /* Classes and label sets found without the maps; a power of two. */
@@ -130,9 +128,11 @@ struct ledger {
     bool is_question; /* A plan is asked for: nothing is learned from its requests. */
     struct shortlist_rule *rules_scratch; /* Of the request at hand. */
     uint32_t rules_size;
-    struct hold **holds;    /* Chunks... */
-    struct hold_tag **tags; /* ...and beside them. */
+    struct hold *holds;
+    struct hold_tag *tags;   /* By index, as holds. */
+    struct node *node_slots; /* Where nodes live. */
     uint32_t holds_end, hold_free, holds_count, nodes_count;
+    uint32_t node_slots_end, node_slot_free; /* node_slot_free: + 1, of a list through index. */
     uint64_t nodes_memory, holds_memory, classes_memory;
     uint64_t cpu_scale, memory_scale, device_scale; /* See cost.c. */
     uint64_t cpu_most, memory_most, devices_most;   /* Of any node. */
@@ -156,12 +156,12 @@ static inline struct labels *ledger__labels(const struct ledger *l, uint32_t id)
 
 static inline struct hold *ledger__hold(const struct ledger *l, uint32_t i)
 {
-    return &l->holds[i / HOLD_CHUNK][i % HOLD_CHUNK];
+    return &l->holds[i];
 }
 
 static inline struct hold_tag *ledger__tag(const struct ledger *l, uint32_t i)
 {
-    return &l->tags[i / HOLD_CHUNK][i % HOLD_CHUNK];
+    return &l->tags[i];
 }
 
 /* The hold behind a name, or NULL when it is gone. */
@@ -203,10 +203,18 @@ void class__free_if_unused(struct ledger *l, struct class *c); /* No hold and no
 void node__forget_if_unused(struct ledger *l, uint32_t node);
 void node__rehash(struct node *n);
 void node__free(struct ledger *l, struct node *n);
+uint32_t node__slots(const struct ledger *l); /* How many nodes may be there, removed ones too. */
 void node__list(struct ledger *l, struct node *n, uint32_t hold);
 void node__unlist(struct ledger *l, struct node *n, uint32_t hold);
 void node__mark(struct node *n, const char *why);
 const struct topology_label *node__label(const struct node *n, uint32_t key);
+/* What a placement or a removal reads of it is brought near. */
+static inline void node__expect(const struct node *n)
+{
+    for (size_t i = 0; i < offsetof(struct node, llcs); i += 64)
+        __builtin_prefetch((const char *)n + i, 1);
+}
+
 static inline bool node__takes(const struct node *n)
 {
     return !n->removed && n->marked == NULL;

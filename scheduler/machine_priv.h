@@ -38,12 +38,27 @@ struct shape {
     uint16_t llc_ways[TOPOLOGY_LLCS_MAX];
     uint32_t llc_bandwidth[TOPOLOGY_LLCS_MAX];
     uint16_t llc_first_word[TOPOLOGY_LLCS_MAX], llc_last_word[TOPOLOGY_LLCS_MAX];
-    uint64_t usable[CORE_WORDS]; /* Cores that may be given exclusively. */
+    uint8_t numa_llcs[TOPOLOGY_LLCS_MAX]; /* Cache domains by NUMA node, in ascending order... */
+    uint8_t numa_llcs_from[TOPOLOGY_NUMA_MAX + 1]; /* ...from here to the next one's. */
+    uint64_t usable[CORE_WORDS];                   /* Cores that may be given exclusively. */
     uint64_t numa_cores[TOPOLOGY_NUMA_MAX][CORE_WORDS];
     uint64_t llc_cores[TOPOLOGY_LLCS_MAX][CORE_WORDS];
     uint16_t numa_usable[TOPOLOGY_NUMA_MAX];
     struct shape_mask masks[MASKS_MAX]; /* Best first. */
 };
+
+/* Set bits. Not the builtin: without an instruction for it that is a call. */
+static inline uint32_t bits_count(uint64_t v)
+{
+#ifdef __POPCNT__
+    return (uint32_t)__builtin_popcountll(v);
+#else
+    v -= v >> 1 & 0x5555555555555555u;
+    v = (v & 0x3333333333333333u) + (v >> 2 & 0x3333333333333333u);
+    v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+    return (uint32_t)(v * 0x0101010101010101u >> 56);
+#endif
+}
 
 struct node_numa {
     uint64_t memory_free, memory_total;
@@ -66,13 +81,15 @@ struct node_scalar {
     uint64_t amount, held;
 };
 
-/* In the order of use: what every decision and every removal touches comes first. */
-struct node {
+/* In the order of use: what every decision and every removal touches comes first. Whole cache lines:
+ * nodes stand side by side. */
+struct __attribute__((aligned(64))) node {
     struct shape *shape;
     uint64_t content; /* Hash of what does not change with holds; without the name. */
     uint64_t tie;     /* Hash of everything, content and state: breaks ties. */
-    uint64_t shared_held, memory_free; /* memory_free: of all NUMA nodes. */
-    uint32_t pool_threads;             /* Of cores that are not exclusive. */
+    uint64_t shared_held;
+    uint64_t memory_free, huge2m_free, huge1g_free; /* Of all NUMA nodes. */
+    uint32_t pool_threads;                          /* Of cores that are not exclusive. */
     uint32_t system_cpu_milli;
     uint32_t pods_max, holds_count; /* holds_count: whose rows are taken. */
     uint32_t hold_first;            /* Head of their list. */

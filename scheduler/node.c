@@ -43,7 +43,8 @@ enum err_code ledger_node_put(struct ledger *l, const struct topology *t, uint32
     uint32_t index = ledger_node_find(l, t->name);
 
     enum err_code rc = topology_check(t, &why);
-    if (rc == ERR_OK && index == LEDGER_NODE_NONE && l->nodes_count >= l->limits.nodes_max)
+    if (rc == ERR_OK && index == LEDGER_NODE_NONE &&
+        (l->nodes_count >= l->limits.nodes_max || l->nodes_map.live + 1 >= node__slots(l)))
         rc = err_set(&why, ERR_LIMIT, "%u nodes are there already", l->nodes_count);
     if (rc == ERR_OK)
         rc = shape__intern(l, t, &s, &why);
@@ -115,9 +116,32 @@ static void *copy_array(struct ledger *l, const void *from, size_t count, size_t
     return to;
 }
 
+/* Removed ones wait for their holds, and a new description stands beside the old for a moment. */
+uint32_t node__slots(const struct ledger *l)
+{
+    return 2 * l->limits.nodes_max + 1;
+}
+
+static struct node *slot_take(struct ledger *l)
+{
+    uint32_t i = l->node_slot_free;
+    if (i == 0)
+        return &l->node_slots[l->node_slots_end++];
+    struct node *n = &l->node_slots[i - 1];
+    l->node_slot_free = n->index;
+    memset(n, 0, sizeof *n);
+    return n;
+}
+
+static void slot_give(struct ledger *l, struct node *n)
+{
+    n->index = l->node_slot_free;
+    l->node_slot_free = (uint32_t)(n - l->node_slots) + 1;
+}
+
 static struct node *node_new(struct ledger *l, const struct topology *t, struct shape *s)
 {
-    struct node *n = mem_zalloc(1, sizeof *n);
+    struct node *n = slot_take(l);
     l->nodes_memory += sizeof *n;
     n->name = t->name;
     n->shape = s;
@@ -160,6 +184,8 @@ static void node_fill_rows(struct ledger *l, struct node *n, const struct topolo
     for (uint32_t i = 0; i < s->numa_count; i++) {
         n->cores_free[i] = s->numa_usable[i];
         n->memory_free += t->numa[i].memory_bytes;
+        n->huge2m_free += t->numa[i].hugepages_2m;
+        n->huge1g_free += t->numa[i].hugepages_1g;
         n->numa[i] = (struct node_numa){t->numa[i].memory_bytes, t->numa[i].memory_bytes,
                                         t->numa[i].hugepages_2m, t->numa[i].hugepages_2m,
                                         t->numa[i].hugepages_1g, t->numa[i].hugepages_1g};
@@ -220,7 +246,7 @@ void node__free(struct ledger *l, struct node *n)
     mem_free(n->images);
     mem_free(n->capabilities);
     mem_free(n->marked);
-    mem_free(n);
+    slot_give(l, n);
 }
 
 /* The new description takes the old one's place when every held row is free in it too; otherwise the

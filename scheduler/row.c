@@ -24,23 +24,20 @@ static uint16_t column_open(const struct node *n)
 static void row_numa(const struct node *n, struct columns_row *out)
 {
     uint32_t cores = 0, cores_most = 0, memory_most = 0;
-    uint64_t huge2m = 0, huge1g = 0;
+    memcpy(out->hot.cores, n->cores_free, sizeof out->hot.cores);
     for (uint32_t i = 0; i < n->shape->numa_count; i++) {
         uint16_t memory = column(n->numa[i].memory_free >> COLUMN_MEMORY_SHIFT);
         out->hot.memory[i] = memory;
-        out->hot.cores[i] = n->cores_free[i];
+        memory_most = max_u32(memory_most, memory);
         cores += n->cores_free[i];
         cores_most = max_u32(cores_most, n->cores_free[i]);
-        memory_most = max_u32(memory_most, memory);
-        huge2m += n->numa[i].huge2m_free;
-        huge1g += n->numa[i].huge1g_free;
     }
     out->at[COLUMN_CORES] = column(cores);
     out->at[COLUMN_CORES_NUMA] = (uint16_t)cores_most;
     out->at[COLUMN_MEMORY] = column(n->memory_free >> COLUMN_MEMORY_SHIFT);
     out->at[COLUMN_MEMORY_NUMA] = (uint16_t)memory_most;
-    out->at[COLUMN_HUGE2M] = column(huge2m / 8);
-    out->at[COLUMN_HUGE1G] = column(huge1g);
+    out->at[COLUMN_HUGE2M] = column(n->huge2m_free / 8);
+    out->at[COLUMN_HUGE1G] = column(n->huge1g_free);
 }
 
 void columns__row(const struct ledger *l, const struct node *n, struct columns_row *out)

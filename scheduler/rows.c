@@ -78,7 +78,7 @@ static uint32_t pack(const struct node *n, const struct request *r, const struct
     if (r->exclusive_cpus > 0)
         for (uint32_t w = 0; w < n->shape->words; w++)
             out[count++] = f->cores[w];
-    if (__builtin_popcount(f->memory_mask) > 1)
+    if ((f->memory_mask & (f->memory_mask - 1)) != 0)
         for (uint32_t rest = f->memory_mask; rest != 0; rest &= rest - 1) {
             const struct placement_memory *m = &f->memory[__builtin_ctz(rest)];
             out[count++] = m->bytes;
@@ -104,10 +104,10 @@ void rows__unpack(const struct node *n, const struct hold *h, const struct reque
     if (r->exclusive_cpus > 0)
         for (uint32_t w = 0; w < n->shape->words; w++) {
             out->cores[w] = *words++;
-            out->cores_count += (uint32_t)__builtin_popcountll(out->cores[w]);
+            out->cores_count += bits_count(out->cores[w]);
         }
     out->memory_mask = h->memory_mask;
-    if (__builtin_popcount(h->memory_mask) == 1)
+    if (h->memory_mask != 0 && (h->memory_mask & (h->memory_mask - 1)) == 0)
         out->memory[__builtin_ctz(h->memory_mask)] = (struct placement_memory){
             r->memory_bytes + r->overhead_bytes, r->hugepages_2m, r->hugepages_1g};
     else
@@ -123,11 +123,34 @@ void rows__unpack(const struct node *n, const struct hold *h, const struct reque
 
 /* ---- the node's free rows ---- */
 
-static void apply_cores(struct node *n, const struct request *r, const struct fit *f, bool take)
+/* Ways and bandwidth of the cache domains that give a core. */
+static void apply_caches(struct node *n, const struct request *r, const struct fit *f, bool take)
 {
     const struct shape *s = n->shape;
-    bool cache_rows = r->cache_ways > 0 || r->bandwidth_mbps > 0;
-    uint64_t llcs[TOPOLOGY_LLCS_MAX / 64] = {0};
+    for (uint32_t i = 0; i < s->llcs_count; i++) {
+        uint64_t any = 0;
+        for (uint32_t w = s->llc_first_word[i]; w <= s->llc_last_word[i]; w++)
+            any |= f->cores[w] & s->llc_cores[i][w];
+        if (any == 0)
+            continue;
+        n->llcs[i].ways_free += take ? -r->cache_ways : r->cache_ways;
+        n->llcs[i].bandwidth_free += take ? -r->bandwidth_mbps : r->bandwidth_mbps;
+    }
+}
+
+static uint32_t threads_of(const struct shape *s, uint32_t word, uint64_t cores)
+{
+    uint32_t threads = 0;
+    if (s->core_threads_min == s->core_threads_max)
+        return bits_count(cores) * s->core_threads_max;
+    for (; cores != 0; cores &= cores - 1)
+        threads += s->core_threads[word * 64 + (uint32_t)__builtin_ctzll(cores)];
+    return threads;
+}
+
+static void apply_cores(struct node *n, const struct fit *f, bool take)
+{
+    const struct shape *s = n->shape;
     uint32_t threads = 0;
 
     for (uint32_t w = 0; w < s->words; w++) {
@@ -135,21 +158,17 @@ static void apply_cores(struct node *n, const struct request *r, const struct fi
             continue;
         CHECK((n->taken[w] & f->cores[w]) == (take ? 0 : f->cores[w]));
         n->taken[w] ^= f->cores[w];
-        for (uint64_t rest = f->cores[w]; rest != 0; rest &= rest - 1) {
-            uint32_t core = w * 64 + (uint32_t)__builtin_ctzll(rest), llc = s->core_llc[core];
-            if (s->usable[w] >> core % 64 & 1) /* A restored one may be of the reserve. */
-                n->cores_free[s->llc_numa[llc]] =
-                    (uint16_t)(n->cores_free[s->llc_numa[llc]] + (take ? -1 : 1));
-            threads += s->core_threads[core];
-            llcs[llc / 64] |= 1ull << llc % 64;
+        threads += threads_of(s, w, f->cores[w]);
+        for (uint64_t rest = f->cores[w]; rest != 0;) {
+            uint32_t core = w * 64 + (uint32_t)__builtin_ctzll(rest);
+            uint32_t numa = s->llc_numa[s->core_llc[core]];
+            /* A restored one may be of the reserve, which is not counted. */
+            uint32_t cores = bits_count(rest & s->numa_cores[numa][w] & s->usable[w]);
+            n->cores_free[numa] = (uint16_t)(n->cores_free[numa] + (take ? -cores : cores));
+            rest &= ~s->numa_cores[numa][w];
         }
     }
     n->pool_threads += take ? -threads : threads;
-    for (uint32_t i = 0; i < s->llcs_count && cache_rows; i++)
-        if (llcs[i / 64] >> i % 64 & 1) {
-            n->llcs[i].ways_free += take ? -r->cache_ways : r->cache_ways;
-            n->llcs[i].bandwidth_free += take ? -r->bandwidth_mbps : r->bandwidth_mbps;
-        }
 }
 
 static void apply_memory(struct node *n, const struct fit *f, bool take)
@@ -158,12 +177,17 @@ static void apply_memory(struct node *n, const struct fit *f, bool take)
         uint32_t i = (uint32_t)__builtin_ctz(rest);
         const struct placement_memory *m = &f->memory[i];
         struct node_numa *numa = &n->numa[i];
+        uint64_t bytes = take ? -m->bytes : m->bytes;
+        uint32_t huge2m = take ? -m->hugepages_2m : m->hugepages_2m;
+        uint32_t huge1g = take ? -m->hugepages_1g : m->hugepages_1g;
         CHECK(!take || (numa->memory_free >= m->bytes && numa->huge2m_free >= m->hugepages_2m &&
                         numa->huge1g_free >= m->hugepages_1g));
-        numa->memory_free += take ? -m->bytes : m->bytes;
-        n->memory_free += take ? -m->bytes : m->bytes;
-        numa->huge2m_free += take ? -m->hugepages_2m : m->hugepages_2m;
-        numa->huge1g_free += take ? -m->hugepages_1g : m->hugepages_1g;
+        numa->memory_free += bytes;
+        numa->huge2m_free += huge2m;
+        numa->huge1g_free += huge1g;
+        n->memory_free += bytes;
+        n->huge2m_free += (uint64_t)(int32_t)huge2m;
+        n->huge1g_free += (uint64_t)(int32_t)huge1g;
     }
 }
 
@@ -217,7 +241,9 @@ static void apply_ports(struct node *n, const struct request *r, bool take)
 static void apply(struct node *n, const struct request *r, const struct fit *f, bool take)
 {
     if (r->exclusive_cpus > 0)
-        apply_cores(n, r, f, take);
+        apply_cores(n, f, take);
+    if (r->cache_ways > 0 || r->bandwidth_mbps > 0)
+        apply_caches(n, r, f, take);
     n->shared_held += take ? r->shared_milli : -(uint64_t)r->shared_milli;
     apply_memory(n, f, take);
     if (f->devices_count + r->scalars_count > 0)
@@ -273,25 +299,32 @@ static void print_cores(const struct node *n, const struct request *r, const str
 
 void rows__print(const struct ledger *l, const struct hold *h, struct placement *out)
 {
+    struct fit f;
+    rows__unpack(ledger__node(l, h->node), h, &ledger__class(l, h->class_id)->r, &f);
+    rows__print_fit(l, h, &f, out);
+}
+
+void rows__print_fit(const struct ledger *l, const struct hold *h, const struct fit *f,
+                     struct placement *out)
+{
     const struct node *n = ledger__node(l, h->node);
     const struct request *r = &ledger__class(l, h->class_id)->r;
-    struct fit f;
 
-    rows__unpack(n, h, r, &f);
     out->node = h->node;
     out->node_name = n->name;
     out->cpus_count = out->cores_count = out->caches_count = out->numa_mask = 0;
     out->shared_milli = r->shared_milli;
-    print_cores(n, r, &f, out);
+    if (r->exclusive_cpus > 0)
+        print_cores(n, r, f, out);
     memset(out->memory, 0, sizeof out->memory);
-    for (uint32_t rest = f.memory_mask; rest != 0; rest &= rest - 1)
-        out->memory[__builtin_ctz(rest)] = f.memory[__builtin_ctz(rest)];
-    out->numa_mask |= f.memory_mask;
-    out->devices_count = f.devices_count;
-    for (uint32_t i = 0; i < f.devices_count; i++) {
-        const struct node_device *d = &n->devices[f.devices[i].index];
+    for (uint32_t rest = f->memory_mask; rest != 0; rest &= rest - 1)
+        out->memory[__builtin_ctz(rest)] = f->memory[__builtin_ctz(rest)];
+    out->numa_mask |= f->memory_mask;
+    out->devices_count = f->devices_count;
+    for (uint32_t i = 0; i < f->devices_count; i++) {
+        const struct node_device *d = &n->devices[f->devices[i].index];
         out->devices[i] = (struct placement_device){
-            d->class_name, d->id_name, f.devices[i].units == d->units ? 0 : f.devices[i].units};
+            d->class_name, d->id_name, f->devices[i].units == d->units ? 0 : f->devices[i].units};
         if (d->numa != NODE_NUMA_ANY)
             out->numa_mask |= 1u << d->numa;
     }

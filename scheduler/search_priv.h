@@ -44,6 +44,8 @@ void rows__give(struct ledger *l, struct hold *h, const struct request *r);
 void rows__unpack(const struct node *n, const struct hold *h, const struct request *r,
                   struct fit *out);
 void rows__print(const struct ledger *l, const struct hold *h, struct placement *out);
+void rows__print_fit(const struct ledger *l, const struct hold *h, const struct fit *f,
+                     struct placement *out); /* f: its rows. */
 void rows__drop(struct ledger *l, struct hold *h);
 bool rows__port_taken(const struct node *n, const struct request_port *p);
 

@@ -92,6 +92,12 @@ static void shape_fill(struct shape *s, const struct topology *t)
         s->has_cache_rows |= t->llcs[i].ways > 0 || t->llcs[i].bandwidth_mbps > 0;
         s->llc_first_word[i] = CORE_WORDS;
     }
+    for (uint32_t i = 0, count = 0; i < t->numa_count; i++) {
+        for (uint32_t k = 0; k < t->llcs_count; k++)
+            if (t->llcs[k].numa == i)
+                s->numa_llcs[count++] = (uint8_t)k;
+        s->numa_llcs_from[i + 1] = (uint8_t)count;
+    }
     shape_fill_cores(s, t);
     for (uint32_t i = 0; i < s->numa_count; i++)
         for (uint32_t k = 0; k < s->numa_count; k++)
@@ -128,7 +134,7 @@ static void shape_fill_cores(struct shape *s, const struct topology *t)
     for (uint32_t i = 0; i < s->llcs_count; i++) {
         uint32_t cores = 0;
         for (uint32_t w = 0; w < s->words; w++)
-            cores += (uint32_t)__builtin_popcountll(s->llc_cores[i][w]);
+            cores += bits_count(s->llc_cores[i][w]);
         s->llc_cores_max = max_u32(s->llc_cores_max, cores);
     }
 }

@@ -13,6 +13,7 @@ enum { BLOCK = 256 };
 
 static struct shortlist *list_find(struct ledger *l, struct class *c, const struct profile *p);
 static void list_use(struct ledger *l, struct shortlist *sl);
+static void list_expect(const struct ledger *l, const struct shortlist *sl);
 static void list_refresh(struct ledger *l, struct shortlist *sl, const struct profile *p);
 static void list_build(struct ledger *l, struct shortlist *sl);
 static void list_catch_up(struct ledger *l, struct shortlist *sl);
@@ -25,6 +26,7 @@ uint32_t shortlist__place(struct ledger *l, struct class *c, struct labels *own,
     terms__profile(l, own);
     struct shortlist *sl = list_find(l, c, &own->profile);
     list_use(l, sl);
+    list_expect(l, sl);
     list_refresh(l, sl, &own->profile);
     if (!sl->built)
         list_build(l, sl);
@@ -38,6 +40,8 @@ uint32_t shortlist__place(struct ledger *l, struct class *c, struct labels *own,
     if (sl->is_single)
         sl->built = false;
     if (node != LEDGER_NODE_NONE) {
+        node__expect(ledger__node(l, node));
+        columns_expect(&l->columns, node);
         enum explain_reason reason = fit__node(ledger__node(l, node), &c->r, false, out);
         CHECK(reason == EXPLAIN_FITS); /* It was listed because it fits. */
     }
@@ -85,6 +89,17 @@ static void list_use(struct ledger *l, struct shortlist *sl)
     else
         l->list_oldest = sl;
     l->list_newest = sl;
+}
+
+/* Who was cheapest probably still is: it comes near while the log is read. */
+static void list_expect(const struct ledger *l, const struct shortlist *sl)
+{
+    if (!sl->built || sl->groups[0].count == 0)
+        return;
+    uint32_t node = sl->groups[0].heap[0].node;
+    columns_expect(&l->columns, node);
+    if (ledger__node(l, node) != NULL)
+        node__expect(ledger__node(l, node));
 }
 
 static void groups_free(struct ledger *l, struct shortlist *sl)

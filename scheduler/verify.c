@@ -143,10 +143,13 @@ static bool sums_equal(const struct node *n, const struct recount *x)
 {
     bool equal = x->shared == n->shared_held && x->holds == n->holds_count &&
                  x->ports == n->ports_count && x->addresses_count == n->addresses_held;
-    uint64_t memory_free = 0;
-    for (uint32_t i = 0; i < n->shape->numa_count; i++)
-        memory_free += n->numa[i].memory_free;
-    equal &= memory_free == n->memory_free;
+    uint64_t memory = 0, huge2m = 0, huge1g = 0;
+    for (uint32_t i = 0; i < n->shape->numa_count; i++) {
+        memory += n->numa[i].memory_free;
+        huge2m += n->numa[i].huge2m_free;
+        huge1g += n->numa[i].huge1g_free;
+    }
+    equal &= memory == n->memory_free && huge2m == n->huge2m_free && huge1g == n->huge1g_free;
     for (uint32_t i = 0; i < n->shape->numa_count; i++)
         equal &= x->memory[i].bytes + n->numa[i].memory_free == n->numa[i].memory_total &&
                  x->memory[i].hugepages_2m + n->numa[i].huge2m_free == n->numa[i].huge2m_total &&
