@@ -309,33 +309,44 @@ TEST(oci, without_its_shim_it_is_ended)
     rig_close(&oci_rig, &r);
 }
 
+/* The best of five, since other tests run on the same cores; each of them soon all the same. */
 TEST(oci, a_death_is_told_within_100_ms)
 {
     struct rig r = {0};
     struct runtime_spec spec;
+    struct span best = SPAN_MS(1000);
     if (!oci_open(&r))
         return;
-    oci_fill(&r, &spec, "d1.main.0", RIG_RUNS);
-    int32_t pid = run(&oci_rig, &r, &spec)->pid;
-    struct instant killed = clock_now();
-    cr_assert_eq(kill(pid, SIGKILL), 0);
-    rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0);
-    /* Generous for a machine that runs other tests; docs/benchmarks.md has the figure. */
-    cr_assert_lt(instant_sub(clock_now(), killed).ns, SPAN_MS(1000).ns);
-    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "d1.main.0"));
+    for (uint32_t round = 0; round < 5; round++) {
+        char id[] = "d0.main.0";
+        id[1] = (char)('0' + round);
+        oci_fill(&r, &spec, id, RIG_RUNS);
+        int32_t pid = run(&oci_rig, &r, &spec)->pid;
+        struct instant killed = clock_now();
+        cr_assert_eq(kill(pid, SIGKILL), 0);
+        rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0);
+        struct span took = instant_sub(clock_now(), killed);
+        cr_assert_lt(took.ns, SPAN_MS(1000).ns);
+        best = took.ns < best.ns ? took : best;
+        rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, id));
+    }
+    cr_assert_lt(best.ns, SPAN_MS(100).ns);
     rig_close(&oci_rig, &r);
 }
 
-static uint32_t lines_of(const char *path)
+/* Only those in our own state folder: other tests mount and unmount beside this one. */
+static uint32_t mounts_of_ours(void)
 {
     struct buf text;
-    uint32_t lines = 0;
+    struct str rest, line;
+    uint32_t mounts = 0;
     buf_init(&text, 4 << 20);
-    cr_assert_eq(fs_read(path, &text, NULL), ERR_OK);
-    for (size_t i = 0; i < text.len; i++)
-        lines += text.at[i] == '\n';
+    cr_assert_eq(fs_read("/proc/self/mountinfo", &text, NULL), ERR_OK);
+    rest = buf_str(&text);
+    while (str_split(&rest, '\n', &line))
+        mounts += line.len > 0 && memmem(line.at, line.len, own.state, strlen(own.state)) != NULL;
     buf_free(&text);
-    return lines;
+    return mounts;
 }
 
 static bool count_entry(void *arg, const char *name)
@@ -354,7 +365,7 @@ static void leaves_nothing_behind(const struct rig_kind *k)
     uint32_t left = 0;
     if (!k->open(&r))
         return;
-    uint32_t mounts = lines_of("/proc/self/mountinfo");
+    uint32_t mounts = mounts_of_ours();
     for (int round = 0; round < ROUNDS; round++) {
         char id[32];
         snprintf(id, sizeof id, "n%d.main.0", round);
@@ -368,7 +379,7 @@ static void leaves_nothing_behind(const struct rig_kind *k)
         cr_assert_eq(rig_count(&r, RUNTIME_EXITED, id), round % 4 != 3);
         r.events_count = 0;
     }
-    cr_assert_eq(lines_of("/proc/self/mountinfo"), mounts);
+    cr_assert_eq(mounts_of_ours(), mounts);
     cr_assert_eq(fs_list(own.state, count_entry, &left, NULL), ERR_OK);
     cr_assert_eq(left, 0);
     rig_close(k, &r);
