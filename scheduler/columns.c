@@ -21,7 +21,6 @@ void columns_fini(struct columns *c)
     mem_free(c->log);
     mem_free(c->log_node);
     mem_free(c->hot);
-    mem_free(c->log_at);
 }
 
 static void *grow(void *at, uint32_t from, uint32_t to, size_t size)
@@ -40,7 +39,6 @@ static void grow_to(struct columns *c, uint32_t node)
         size *= 2;
     c->node = grow(c->node, c->size / COLUMNS_LANES, size / COLUMNS_LANES, sizeof *c->node);
     c->hot = grow(c->hot, c->size, size, sizeof *c->hot);
-    c->log_at = grow(c->log_at, c->size, size, sizeof *c->log_at);
     c->size = size;
 }
 
@@ -48,7 +46,8 @@ void columns_put(struct columns *c, uint32_t node, const struct columns_row *row
 {
     if (node >= c->size)
         grow_to(c, node);
-    uint64_t before = c->log_at[node];
+    struct columns_hot *hot = &c->hot[node];
+    uint64_t before = hot->log_at;
     if (before > 0 && c->log_end - (before - 1) < c->log_size) {
         uint32_t old = (uint32_t)(before - 1) & (c->log_size - 1);
         c->log[old / COLUMNS_LANES].at[COLUMN_OPEN][old % COLUMNS_LANES] = 0;
@@ -62,15 +61,15 @@ void columns_put(struct columns *c, uint32_t node, const struct columns_row *row
         block->at[i][node % COLUMNS_LANES] = row->at[i];
     }
     c->log_node[at] = node;
-    c->log_at[node] = ++c->log_end;
-    uint32_t version = c->hot[node].version + 1;
-    c->hot[node] = row->hot;
-    c->hot[node].version = version;
+    uint32_t version = hot->version + 1;
+    *hot = row->hot;
+    hot->version = version;
+    hot->log_at = ++c->log_end;
 }
 
 size_t columns_bytes(const struct columns *c)
 {
-    size_t node = COLUMN__COUNT * sizeof(uint16_t) + sizeof(struct columns_hot) + sizeof(uint64_t);
+    size_t node = COLUMN__COUNT * sizeof(uint16_t) + sizeof(struct columns_hot);
     size_t log = COLUMN__COUNT * sizeof(uint16_t) + sizeof(uint32_t);
     return c->size * node + c->log_size * log;
 }

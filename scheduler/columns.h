@@ -49,7 +49,8 @@ struct columns_hot {
     uint32_t left, version; /* left: exact. version changes with every entry. */
     uint32_t cpu_milli;     /* Free in the shared pool. */
     uint8_t threads_min, threads_max, numa_count; /* Of the machine's cores. */
-    uint8_t has_devices, unused[8];
+    uint8_t has_devices;
+    uint64_t log_at;              /* Its last entry in the log + 1. */
     uint16_t cores[8], memory[8]; /* By NUMA node; memory in units of 64 MiB, rounded down. */
 };
 _Static_assert(sizeof(struct columns_hot) == 64, "one cache line");
@@ -81,7 +82,6 @@ struct columns {
     struct columns_block *node, *log;
     uint32_t *log_node;
     struct columns_hot *hot; /* By node. */
-    uint64_t *log_at;        /* By node: its last entry + 1. */
     uint32_t size, log_size; /* Nodes and entries there is room for; multiples of the lanes. */
     uint64_t log_end;        /* Entries ever written. */
     columns_filter *filter;
@@ -96,7 +96,6 @@ static inline void columns_expect(const struct columns *c, uint32_t node)
 {
     const char *block = (const char *)&c->node[node / COLUMNS_LANES];
     __builtin_prefetch(&c->hot[node], 1);
-    __builtin_prefetch(&c->log_at[node], 1);
     for (size_t i = 0; i < sizeof *c->node; i += 64)
         __builtin_prefetch(block + i, 1);
 }

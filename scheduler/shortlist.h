@@ -19,7 +19,7 @@
 /* The rest of a group shrinks to KEEP entries when it has SPARE times as many, its heap to a fifth
  * of that. */
 enum { SHORTLIST_KEEP = 40, SHORTLIST_SPARE = 3, SHORTLIST_DRAW_PART = 5 };
-enum { SHORTLIST_DRAW_MAX = SHORTLIST_KEEP / SHORTLIST_DRAW_PART };
+enum { SHORTLIST_DRAW_MAX = (SHORTLIST_KEEP + SHORTLIST_DRAW_PART - 1) / SHORTLIST_DRAW_PART };
 enum { SHORTLIST_GROUPS_MAX = 512, SHORTLIST_TOPOS_MAX = 4 };
 
 enum shortlist_role {
