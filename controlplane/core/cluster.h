@@ -40,6 +40,7 @@ struct node_state {
     bool ready;
     bool forgotten;  /* Its Node was deleted while it was out of reach: what it held is nobody's. */
     char subnet[32]; /* Its part of the pod network. */
+    bool is_absurd;  /* The description contradicts itself: it is not in the ledger. */
     char marked[192];        /* The description contradicts what is held; empty: it does not. */
     char contradiction[192]; /* A Placement whose rows cannot be its own, and why. */
     char stranger[CLUSTER_UID_MAX]; /* Reported by the agent, and nobody placed it. */

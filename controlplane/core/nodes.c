@@ -300,7 +300,8 @@ static void fill(struct core *c, const struct node_state *n, const Baton__NodeHa
               n->ready ? "AgentReady" : "NodeStatusUnknown",
               n->ready ? "the node agent renews its lease"
                        : "the node agent stopped renewing its lease");
-    trouble(c, st, "baton.dev/LedgerConflict", "StoredRowsContradict",
+    trouble(c, st, "baton.dev/LedgerConflict",
+            n->is_absurd ? "HardwareContradictsItself" : "StoredRowsContradict",
             n->marked[0] != '\0' ? n->marked : n->contradiction);
     trouble(c, st, "baton.dev/UnknownWorkload", "NobodyPlacedIt", n->stranger);
 }
@@ -317,13 +318,16 @@ static void describe(struct core *c, struct node_state *n, const Baton__NodeHard
     enum err_code code = sched_view_topology(ledger_names(k->ledger), &c->turn, str_of(n->name), hw,
                                              node, n->ready, &t, &e);
     uint32_t index = LEDGER_NODE_NONE;
+    n->is_absurd = code != ERR_OK;
+    if (n->is_absurd && n->index != LEDGER_NODE_NONE) /* It keeps what it holds, takes no more. */
+        ledger_node_set_ready(k->ledger, n->index, false);
     if (code == ERR_OK)
         code = ledger_node_put(k->ledger, &t, &index, &e);
     if (index != LEDGER_NODE_NONE)
         n->index = index;
     if (code != ERR_OK)
         snprintf(n->marked, sizeof n->marked, "%s", e.text);
-    else if (n->index != LEDGER_NODE_NONE)
+    else
         n->marked[0] = '\0';
     if (n->unrestored > 0)
         placing_restore(c, n);

@@ -133,11 +133,26 @@ static void session_reports(struct world *w, uint64_t session, const char *uid, 
     session_says(w, session, &m);
 }
 
-static void session_has(struct world *w, uint64_t session)
+/* One core of one NUMA node; the core says that it is in numa. */
+static void session_has(struct world *w, uint64_t session, uint32_t numa)
 {
     Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
     Agent__Hardware hw = AGENT__HARDWARE__INIT;
     Baton__NodeHardwareSpec spec = BATON__NODE_HARDWARE_SPEC__INIT;
+    Baton__Socket socket = BATON__SOCKET__INIT, *sockets[] = {&socket};
+    Baton__NumaNode node = BATON__NUMA_NODE__INIT, *nodes[] = {&node};
+    Baton__CacheDomain cache = BATON__CACHE_DOMAIN__INIT, *caches[] = {&cache};
+    Baton__Core core = BATON__CORE__INIT, *cores[] = {&core};
+    Baton__Thread thread = BATON__THREAD__INIT, *threads[] = {&thread};
+    node.has_memory_bytes = core.has_numa_node = true;
+    node.memory_bytes = 1 << 30;
+    core.numa_node = numa;
+    spec.n_sockets = spec.n_numa_nodes = spec.n_cache_domains = spec.n_cores = spec.n_threads = 1;
+    spec.sockets = sockets;
+    spec.numa_nodes = nodes;
+    spec.cache_domains = caches;
+    spec.cores = cores;
+    spec.threads = threads;
     hw.spec = &spec;
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
     m.hardware = &hw;
@@ -145,7 +160,7 @@ static void session_has(struct world *w, uint64_t session)
 }
 
 /* "True uid-1"; "" when it is not there. */
-static const char *unknown_workload(struct world *w, char out[128])
+static const char *condition_of(struct world *w, const char *type, char out[128])
 {
     struct arena a;
     struct index_snapshot is = index_snapshot(core_index(w->core));
@@ -157,12 +172,76 @@ static const char *unknown_workload(struct world *w, char out[128])
     out[0] = '\0';
     for (size_t i = 0; i < n->status->n_conditions; i++) {
         const Core__NodeCondition *at = n->status->conditions[i];
-        if (strcmp(at->type, "baton.dev/UnknownWorkload") == 0)
+        if (strcmp(at->type, type) == 0)
             snprintf(out, 128, "%s %s", at->status, at->message == NULL ? "" : at->message);
     }
     arena_free(&a);
     index_snapshot_free(&is);
     return out;
+}
+
+static const char *unknown_workload(struct world *w, char out[128])
+{
+    return condition_of(w, "baton.dev/UnknownWorkload", out);
+}
+
+/* All that can be done before the lease ends. */
+static void work(struct world *w)
+{
+    for (uint32_t i = 0; i < 50; i++) {
+        struct instant next = store_mem_deadline(w->store);
+        if (next.ns > w->now.ns)
+            world_pass(w, instant_sub(next, w->now));
+        world_turn(w);
+    }
+}
+
+static void create_pod(struct world *w, const char *name)
+{
+    char key[64];
+    struct arena a;
+    Core__Pod p = CORE__POD__INIT;
+    Core__PodSpec spec = CORE__POD_SPEC__INIT;
+    Meta__ObjectMeta m = META__OBJECT_META__INIT;
+    arena_init(&a, 1 << 20);
+    m.name = (char *)name;
+    m.namespace_ = (char *)"default";
+    spec.restart_policy = (char *)"Never";
+    p.metadata = &m;
+    p.spec = &spec;
+    snprintf(key, sizeof key, "/pods/default/%s", name);
+    struct blob *object = blob_new(typed_wrap(&a, "v1", "Pod", &p.base));
+    world_write(
+        w, &(struct write_request){.verb = WRITE_CREATE, .key = str_of(key), .object = object});
+    work(w);
+    blob_unref(object);
+    arena_free(&a);
+}
+
+/* It keeps what it holds and takes nothing new until it says something better. */
+TEST(agents, a_node_whose_hardware_contradicts_itself_takes_nothing_new)
+{
+    char text[128];
+    struct world *w = world_new();
+    session_hello(w, 11, "a");
+    session_has(w, 11, 0);
+    work(w);
+    create_pod(w, "one");
+    cr_assert(world_has(w, "baton.dev/placements/default/pods.one"));
+    session_has(w, 11, 3);
+    work(w);
+    cr_assert_str_eq(condition_of(w, "baton.dev/LedgerConflict", text),
+                     "True core 0 is in NUMA node 3, which is not there");
+    create_pod(w, "two");
+    cr_assert(world_has(w, "/pods/default/two"));
+    cr_assert(!world_has(w, "baton.dev/placements/default/pods.two"));
+    cr_assert(world_has(w, "baton.dev/placements/default/pods.one"));
+    world_pass(w, SPAN_S(5));
+    session_has(w, 11, 0);
+    work(w);
+    cr_assert_str_eq(condition_of(w, "baton.dev/LedgerConflict", text), "False ");
+    cr_assert(world_has(w, "baton.dev/placements/default/pods.two"));
+    world_free(w);
 }
 
 /* It is acknowledged, so that the agent may forget it; the node says so until it has ended. */
@@ -171,7 +250,7 @@ TEST(agents, a_workload_that_nobody_placed_marks_its_node)
     char text[128];
     struct world *w = world_new();
     session_hello(w, 11, "a");
-    session_has(w, 11);
+    session_has(w, 11, 0);
     cr_assert(world_settle(w));
     cr_assert_str_eq(unknown_workload(w, text), "");
     session_reports(w, 11, "uid-1", false);

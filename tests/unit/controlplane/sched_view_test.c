@@ -4,6 +4,8 @@
 #include "controlplane/core/sched_view.h"
 #include "tests/testlib/test.h"
 
+#include <stdio.h>
+
 static void *parse(struct arena *a, const char *full, const char *json)
 {
     const struct schema_message *m = schema_message(str_of(full));
@@ -217,6 +219,37 @@ TEST(sched_view, what_a_pod_says_of_preemption_arrives)
     cr_assert(r.never_preempts);
     ledger_free(l);
     arena_free(&a);
+}
+
+static void absurd(const char *numa, const char *devices, const char *why)
+{
+    struct arena a;
+    struct topology t;
+    struct err e = {0};
+    char json[1024];
+    arena_init(&a, 16 << 20);
+    struct ledger *l = ledger_new(&(struct ledger_limits){.nodes_max = 4, .holds_max = 64});
+    snprintf(json, sizeof json,
+             "{\"sockets\":[{\"id\":0}],\"numaNodes\":[{\"id\":0,\"memoryBytes\":1073741824}],"
+             "\"cacheDomains\":[{\"id\":0}],\"cores\":[{\"id\":0,\"numaNode\":%s}],"
+             "\"threads\":[{\"cpu\":0,\"core\":0}],\"devices\":[%s]}",
+             numa, devices);
+    const Baton__NodeHardwareSpec *hw = parse(&a, "baton.dev.v1.NodeHardwareSpec", json);
+    enum err_code code = sched_view_topology(ledger_names(l), &a, STR("n"), hw, NULL, true, &t, &e);
+    cr_assert_eq(code, why[0] == '\0' ? ERR_OK : ERR_INVALID);
+    cr_assert_str_eq(e.text, why);
+    ledger_free(l);
+    arena_free(&a);
+}
+
+TEST(sched_view, hardware_that_contradicts_itself_is_refused)
+{
+    absurd("0", "", "");
+    absurd("3", "", "core 0 is in NUMA node 3, which is not there");
+    absurd("0", "{\"id\":0,\"virtualFunctionsMax\":1,\"virtualFunctions\":[\"0:1\"]}", "");
+    absurd("0", "{\"id\":0,\"virtualFunctionsMax\":1,\"virtualFunctions\":[\"0:1\",\"0:2\"]}",
+           "device 0 has 2 virtual functions, 1 are possible");
+    absurd("0", "{\"id\":0,\"numaNode\":1}", "device 0 is in NUMA node 1, which is not there");
 }
 
 TEST(sched_view, subnets)
