@@ -233,8 +233,8 @@ size_t quantity_print(const struct quantity *q, char out[QUANTITY_TEXT_MAX])
 
     if (value == 0)
         return print_digits(0, false, ' ', false, 0, out);
-    if (q->format == QUANTITY_BINARY && value >= 1024 * nano_per_unit &&
-        value % nano_per_unit == 0) {
+    /* One that no binary suffix divides is written as decimal ones are: without a suffix it would be read as one. */
+    if (q->format == QUANTITY_BINARY && value % (1024 * nano_per_unit) == 0) {
         uint64_t units = (uint64_t)(value / nano_per_unit);
         for (; units % 1024 == 0 && binary_suffixes[step + 1] != '\0'; step++)
             units /= 1024;

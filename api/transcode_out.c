@@ -255,7 +255,8 @@ static void write_key(struct output *o, const struct schema_field *f, bool *comm
     *comma = true;
 }
 
-/* What JSON shows for a field that is not there but always shown. Lists of objects are never null. */
+/* What JSON shows for a field that is not there but always shown: null where absent and zero differ (a pointer
+ * without omitempty in Kubernetes' Go types). Lists of objects are never null. */
 static bool write_absent(struct output *o, const struct schema_message *m,
                          const struct schema_field *f, bool *comma, uint32_t depth)
 {
@@ -263,7 +264,7 @@ static bool write_absent(struct output *o, const struct schema_message *m,
                                              [WIRE_BYTES] = {.type = WIRE_BYTES, .bytes = {"", 0}}};
     bool is_items = m->typed && f->repeated && str_is(f->json, "items");
     write_key(o, f, comma);
-    if (f->repeated || f->map) {
+    if (f->repeated || f->map || f->presence) {
         buf_add(o->out, is_items ? STR("[]") : STR("null"));
         return true;
     }

@@ -46,6 +46,8 @@ static const struct {
     {"0.5Ki", "512"},
     {"0.1Ki", "102400m"},
     {"1.5Mi", "1536Ki"},
+    {"312.5Ki", "320k"}, /* Kubernetes prints 320000, and reads that as 320k. */
+    {"1000.5Ki", "1024512"},
     {"1.0001Ki", "1024102400u"},
     {"12e6", "12e6"},
     {"12E6", "12E6"},
@@ -89,9 +91,9 @@ TEST(quantity, canonical_is_stable)
 {
     static const char *const suffixes[] = {"",   "n",  "u",  "m",  "k",   "M", "G",
                                            "Ki", "Mi", "Gi", "e3", "e-3", "E6"};
-    static const char *const numbers[] = {"1",     "7",         "8",         "10",
-                                          "999",   "1000",      "1024",      "1.5",
-                                          "0.125", "12345.678", "100000000", "33.333"};
+    static const char *const numbers[] = {"1",         "7",      "8",     "10",    "999",
+                                          "1000",      "1024",   "1.5",   "0.125", "12345.678",
+                                          "100000000", "33.333", "312.5", "1000.5"};
     for (size_t s = 0; s < COUNT_OF(suffixes); s++) {
         for (size_t n = 0; n < COUNT_OF(numbers); n++) {
             char text[64], once[QUANTITY_TEXT_MAX], twice[QUANTITY_TEXT_MAX];

@@ -111,6 +111,16 @@ TEST(transcode, writes_what_is_always_there)
     becomes(CORE "EphemeralContainer", "{}", "{\"name\":\"\",\"resources\":{}}");
 }
 
+/* Kubernetes' GRPCAction.service and TypedLocalObjectReference.apiGroup are pointers without omitempty: what is absent
+ * is null, and stays absent when it is read again. */
+TEST(transcode, an_absent_pointer_that_is_always_shown_is_null)
+{
+    becomes(CORE "GRPCAction", "{\"port\":1}", "{\"port\":1,\"service\":null}");
+    becomes(CORE "GRPCAction", "{\"port\":1,\"service\":\"\"}", "{\"port\":1,\"service\":\"\"}");
+    becomes(CORE "TypedLocalObjectReference", "{\"kind\":\"a\"}",
+            "{\"apiGroup\":null,\"kind\":\"a\",\"name\":\"\"}");
+}
+
 TEST(transcode, inlines)
 {
     becomes(CORE "Probe",
