@@ -13,5 +13,5 @@ for pods in "$@"; do
     build/bench/api-load "$work/state" "$port" "$pid" $((pods / 500 + 1)) "$pods" 64 >/dev/null
     build/bench/list-load "$work/state" "$port" "$pid" "${MILLISECONDS:-1500}" |
         sed "s/^\([a-z0-9_]*\)\[/api-list \1[pods=$pods,/; s/^creates_alone/api-list creates_alone[pods=$pods]/"
-    stop_batond
+    drop_batond
 done

@@ -23,4 +23,4 @@ for form in json protobuf; do
 done
 row json 10 100 10
 row json 1000 100 0
-stop_batond
+drop_batond

@@ -10,64 +10,21 @@
  * threads' own, as the kernel counts it, over the creates alone.
  */
 #include "io/clock.h"
-#include "io/fs.h"
-#include "io/http_client.h"
 #include "tests/bench/load_nodes.h"
 
-#include <dirent.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { STREAMS = 128, CONNECTIONS_MAX = 16 };
 
-enum part { PART_CORE, PART_IO, PART_STORE, PART__COUNT };
-
 struct load {
-    struct loop *loop;
-    const struct load_target *target;
-    const char *pid;
+    struct load_target *target;
     struct http_client *http[CONNECTIONS_MAX];
     uint32_t connections;
     uint32_t pods, inflight, started, finished, refused;
-    uint64_t *began, *took;
+    uint64_t *began;
+    struct load_samples took;
 };
-
-static const char *const part_names[] = {"core", "io", "store"};
-
-/* ---- what batond's threads have cost so far ---- */
-
-static bool read_line(const char *dir, const char *name, char *out, int size)
-{
-    char path[FS_PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "r");
-    bool ok = f != NULL && fgets(out, size, f) != NULL;
-    if (f != NULL)
-        fclose(f);
-    return ok;
-}
-
-static void threads_cpu(const struct load *l, uint64_t out_ns[PART__COUNT])
-{
-    char path[64], task[FS_PATH_MAX], comm[64], stat[64];
-    snprintf(path, sizeof path, "/proc/%s/task", l->pid);
-    DIR *d = opendir(path);
-    if (d == NULL)
-        load_die(path, "no such process");
-    memset(out_ns, 0, PART__COUNT * sizeof *out_ns);
-    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
-        snprintf(task, sizeof task, "%s/%s", path, e->d_name);
-        if (e->d_name[0] == '.' || !read_line(task, "comm", comm, sizeof comm) ||
-            !read_line(task, "schedstat", stat, sizeof stat))
-            continue;
-        enum part part = strncmp(comm, "front", 5) == 0   ? PART_IO
-                         : strncmp(comm, "store", 5) == 0 ? PART_STORE
-                                                          : PART_CORE;
-        out_ns[part] += strtoull(stat, NULL, 10);
-    }
-    closedir(d);
-}
 
 /* ---- creating ---- */
 
@@ -106,15 +63,9 @@ static void create_told(void *owner, const struct http_client_event *ev)
         load_die("create", ev->err.text);
     if (ev->type != HTTP_CLIENT_END)
         return;
-    l->took[ev->op] = (uint64_t)clock_now().ns - l->began[ev->op];
+    load_sample(&l->took, (uint64_t)clock_now().ns - l->began[ev->op]);
     l->finished++;
     create_one(l);
-}
-
-static int by_size(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
 }
 
 static void create_open(struct load *l)
@@ -130,9 +81,8 @@ static void create_open(struct load *l)
     if (l->connections > CONNECTIONS_MAX)
         load_die("INFLIGHT", "too many");
     for (uint32_t i = 0; i < l->connections; i++)
-        l->http[i] = http_client_open(l->loop, &o);
+        l->http[i] = http_client_open(l->target->loop, &o);
     l->began = calloc(l->pods, sizeof *l->began);
-    l->took = calloc(l->pods, sizeof *l->took);
 }
 
 static void create_close(struct load *l)
@@ -140,32 +90,36 @@ static void create_close(struct load *l)
     for (uint32_t i = 0; i < l->connections; i++)
         http_client_close(l->http[i]);
     free(l->began);
-    free(l->took);
+    free(l->took.at);
 }
 
 static void create_all(struct load *l)
 {
-    uint64_t before[PART__COUNT], after[PART__COUNT];
+    uint64_t before[LOAD_PART__COUNT], after[LOAD_PART__COUNT];
 
     create_open(l);
+    double commits = load_metric(l->target, "baton_store_transactions_total");
+    double writes = load_metric(l->target, "baton_store_writes_total");
     struct instant from = clock_now();
     int64_t cpu = clock_thread_cpu_ns();
-    threads_cpu(l, before);
+    load_cpu(l->target->pid, before);
     for (uint32_t i = 0; i < l->inflight && i < l->pods; i++)
         create_one(l);
     while (l->finished < l->pods)
-        loop_step(l->loop, SPAN_S(1));
+        loop_step(l->target->loop, SPAN_S(1));
     double ns = (double)instant_sub(clock_now(), from).ns;
     cpu = clock_thread_cpu_ns() - cpu;
-    threads_cpu(l, after);
-    qsort(l->took, l->pods, sizeof *l->took, by_size);
+    load_cpu(l->target->pid, after);
+    commits = load_metric(l->target, "baton_store_transactions_total") - commits;
+    writes = load_metric(l->target, "baton_store_writes_total") - writes;
     printf("rate[inflight=%u] %.0f pods/s\n", l->inflight, l->pods * 1e9 / ns);
-    printf("p50[inflight=%u] %.2f ms\n", l->inflight, (double)l->took[l->pods / 2] / 1e6);
-    printf("p99[inflight=%u] %.2f ms\n", l->inflight, (double)l->took[l->pods / 100 * 99] / 1e6);
+    printf("p50[inflight=%u] %.2f ms\n", l->inflight, load_percentile(&l->took, 0.5));
+    printf("p99[inflight=%u] %.2f ms\n", l->inflight, load_percentile(&l->took, 0.99));
     printf("cpu_us[client,inflight=%u] %.1f us\n", l->inflight, (double)cpu / 1e3 / l->pods);
-    for (uint32_t i = 0; i < PART__COUNT; i++)
-        printf("cpu_us[%s,inflight=%u] %.1f us\n", part_names[i], l->inflight,
+    for (uint32_t i = 0; i < LOAD_PART__COUNT; i++)
+        printf("cpu_us[%s,inflight=%u] %.1f us\n", load_part_names[i], l->inflight,
                (double)(after[i] - before[i]) / 1e3 / l->pods);
+    printf("batch[inflight=%u] %.1f writes\n", l->inflight, writes / commits);
     if (l->refused > 0)
         printf("refused[inflight=%u] %u pods\n", l->inflight, l->refused);
     fflush(stdout);
@@ -178,13 +132,10 @@ int main(int argc, char **argv)
 
     if (argc < 7)
         load_die("usage", "api-load DIR PORT PID NODES PODS INFLIGHT...");
-    signal(SIGPIPE, SIG_IGN);
-    load_target_open(&target, argv[1], argv[2]);
-    struct loop *loop = loop_new();
-    load_nodes_join(loop, &target, load_number(argv[4]));
+    load_open(&target, argv[1], argv[2], argv[3]);
+    load_nodes_join(&target, load_number(argv[4]));
     for (int i = 6; i < argc; i++) {
-        struct load l = {.loop = loop, .target = &target, .pid = argv[3]};
-        l.inflight = load_number(argv[i]);
+        struct load l = {.target = &target, .inflight = load_number(argv[i])};
         l.pods = load_number(argv[5]) / (l.inflight == 1 ? 20 : 1);
         create_all(&l);
     }

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 # For benchmarks to source: a release batond of one's own, gone at the end.
-# start_batond   sets work, port, pid; stop_batond
+#   start_batond   sets work, port, pid
+#   stop_batond    an orderly end; $work/state stays
+#   drop_batond    and its state is gone
 work=$(mktemp -d /tmp/baton-bench.XXXXXX)
 pid=
 
@@ -9,6 +11,10 @@ stop_batond() {
     [ -z "$pid" ] || kill "$pid" 2>/dev/null || true
     [ -z "$pid" ] || wait "$pid" 2>/dev/null || true
     pid=
+}
+
+drop_batond() {
+    stop_batond
     rm -rf "$work/state"
 }
 
@@ -20,7 +26,7 @@ trap cleanup EXIT
 trap 'exit 1' INT TERM
 
 start_batond() {
-    mkdir "$work/state"
+    mkdir -p "$work/state"
     port=$((20000 + $$ % 10000))
     build/bench/batond --state "$work/state" --listen 127.0.0.1 --port "$port" --log warn 2>"$work/log" &
     pid=$!

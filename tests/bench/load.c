@@ -30,12 +30,12 @@ uint32_t load_number(const char *text)
     return (uint32_t)value;
 }
 
-static void read_file(const char *dir, const char *name, struct buf *out)
+void load_read(const char *dir, const char *name, struct buf *out)
 {
     char path[FS_PATH_MAX];
     struct err e;
 
-    buf_init(out, PKI_PEM_MAX);
+    buf_init(out, 1 << 20);
     if (!fs_join(path, dir, name))
         load_die(name, "the path is too long");
     load_must(fs_read(path, out, &e), "read", &e);
@@ -48,11 +48,11 @@ void load_open(struct load_target *t, const char *dir, const char *port, const c
 
     signal(SIGPIPE, SIG_IGN);
     *t = (struct load_target){.port = (uint16_t)load_number(port), .pid = load_number(pid)};
-    read_file(dir, "control/pki/ca.crt", &t->ca);
-    read_file(dir, "control/pki/server.crt", &t->server_cert);
-    read_file(dir, "control/pki/server.key", &t->server_key);
-    read_file(dir, "control/pki/admin.crt", &cert);
-    read_file(dir, "control/pki/admin.key", &key);
+    load_read(dir, "control/pki/ca.crt", &t->ca);
+    load_read(dir, "control/pki/server.crt", &t->server_cert);
+    load_read(dir, "control/pki/server.key", &t->server_key);
+    load_read(dir, "control/pki/admin.crt", &cert);
+    load_read(dir, "control/pki/admin.key", &key);
     struct tls_client_options o = {
         .ca = buf_str(&t->ca), .cert = buf_str(&cert), .key = buf_str(&key)};
     load_must(tls_client_config(&o, &t->admin, &e), "TLS", &e);
@@ -61,46 +61,54 @@ void load_open(struct load_target *t, const char *dir, const char *port, const c
 
 /* ---- what it costs ---- */
 
-static bool is_front(const char *task)
+const char *const load_part_names[] = {"core", "io", "store"};
+
+static bool read_line(const char *dir, const char *name, char *out, int size)
 {
-    char path[600], name[32] = "";
-    snprintf(path, sizeof path, "%s/comm", task);
-    FILE *f = fopen(path, "r");
-    if (f != NULL && fgets(name, sizeof name, f) == NULL)
-        name[0] = '\0';
+    char path[FS_PATH_MAX];
+    FILE *f = fs_join(path, dir, name) ? fopen(path, "r") : NULL;
+    bool ok = f != NULL && fgets(out, size, f) != NULL;
     if (f != NULL)
         fclose(f);
-    return strncmp(name, "front", 5) == 0;
+    return ok; /* A thread may end while it is looked at. */
 }
 
-static uint64_t task_cpu_ns(const char *task)
+void load_cpu(uint32_t pid, uint64_t out_ns[LOAD_PART__COUNT])
 {
-    char path[600];
-    uint64_t ns = 0;
-    snprintf(path, sizeof path, "%s/schedstat", task);
-    FILE *f = fopen(path, "r");
-    if (f != NULL && fscanf(f, "%" SCNu64, &ns) != 1)
-        ns = 0;
-    if (f != NULL)
-        fclose(f);
-    return ns;
+    char path[64], task[FS_PATH_MAX], name[64], stat[64];
+
+    snprintf(path, sizeof path, "/proc/%u/task", pid);
+    DIR *tasks = opendir(path);
+    if (tasks == NULL)
+        load_die(path, "no such process");
+    memset(out_ns, 0, LOAD_PART__COUNT * sizeof *out_ns);
+    for (const struct dirent *d; (d = readdir(tasks)) != NULL;) {
+        snprintf(task, sizeof task, "%s/%s", path, d->d_name);
+        if (d->d_name[0] == '.' || !read_line(task, "comm", name, sizeof name) ||
+            !read_line(task, "schedstat", stat, sizeof stat))
+            continue;
+        enum load_part part = strncmp(name, "front", 5) == 0   ? LOAD_IO
+                              : strncmp(name, "store", 5) == 0 ? LOAD_STORE
+                                                               : LOAD_CORE;
+        out_ns[part] += strtoull(stat, NULL, 10);
+    }
+    closedir(tasks);
+}
+
+uint64_t load_cpu_all_ns(uint32_t pid)
+{
+    uint64_t ns[LOAD_PART__COUNT], sum = 0;
+    load_cpu(pid, ns);
+    for (uint32_t i = 0; i < LOAD_PART__COUNT; i++)
+        sum += ns[i];
+    return sum;
 }
 
 uint64_t load_cpu_ns(const struct load_target *t, bool front)
 {
-    char path[64], task[400];
-    uint64_t ns = 0;
-    snprintf(path, sizeof path, "/proc/%u/task", t->pid);
-    DIR *tasks = opendir(path);
-    for (struct dirent *d; tasks != NULL && (d = readdir(tasks)) != NULL;) {
-        snprintf(task, sizeof task, "%s/%s", path, d->d_name);
-        if (d->d_name[0] != '.' && (!front || is_front(task)))
-            ns += task_cpu_ns(task);
-    }
-    if (tasks == NULL)
-        load_die(path, "batond is gone");
-    closedir(tasks);
-    return ns;
+    uint64_t ns[LOAD_PART__COUNT];
+    load_cpu(t->pid, ns);
+    return front ? ns[LOAD_IO] : load_cpu_all_ns(t->pid);
 }
 
 void load_peak_reset(const struct load_target *t)
@@ -112,11 +120,11 @@ void load_peak_reset(const struct load_target *t)
         load_die(path, "cannot be written");
 }
 
-double load_mib(const struct load_target *t, const char *name)
+/* "Name:   1234 kB", a line each. */
+static double read_mib(const char *path, const char *name)
 {
-    char path[64], line[256];
+    char line[256];
     double kib = 0;
-    snprintf(path, sizeof path, "/proc/%u/status", t->pid);
     FILE *f = fopen(path, "r");
     while (f != NULL && fgets(line, sizeof line, f) != NULL)
         if (strncmp(line, name, strlen(name)) == 0)
@@ -124,6 +132,71 @@ double load_mib(const struct load_target *t, const char *name)
     if (f != NULL)
         fclose(f);
     return kib / 1024;
+}
+
+double load_mib(const struct load_target *t, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%u/status", t->pid);
+    return read_mib(path, name);
+}
+
+double load_pss_mib(uint32_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%u/smaps_rollup", pid);
+    return read_mib(path, "Pss:");
+}
+
+/* ---- one question ---- */
+
+struct question {
+    struct buf *out;
+    uint32_t status;
+    bool over;
+};
+
+static void question_told(void *owner, const struct http_client_event *ev)
+{
+    struct question *q = owner;
+    if (ev->type == HTTP_CLIENT_HEAD)
+        q->status = ev->status;
+    if (ev->type == HTTP_CLIENT_BODY)
+        buf_add(q->out, ev->bytes);
+    if (ev->type == HTTP_CLIENT_FAILED || ev->type == HTTP_CLIENT_CLOSED)
+        q->status = 0;
+    q->over |= ev->type == HTTP_CLIENT_END || ev->type == HTTP_CLIENT_FAILED ||
+               ev->type == HTTP_CLIENT_CLOSED;
+}
+
+uint32_t load_get(struct load_target *t, const char *path, struct buf *out)
+{
+    struct question q = {.out = out};
+    struct http_client_options o = {
+        .host = "127.0.0.1", .port = t->port, .tls = t->admin, .event = question_told, .owner = &q};
+    struct http_client *http = http_client_open(t->loop, &o);
+    http_client_start(http, 0, &(struct http_client_request){.method = "GET", .path = path});
+    while (!q.over)
+        loop_step(t->loop, SPAN_S(1));
+    http_client_close(http);
+    return q.status;
+}
+
+double load_metric(struct load_target *t, const char *series)
+{
+    struct buf text;
+    struct str rest, line;
+    double value = 0;
+    size_t len = strlen(series);
+
+    buf_init(&text, 16 << 20);
+    if (load_get(t, "/metrics", &text) != 200)
+        load_die("/metrics", "was refused");
+    for (rest = buf_str(&text); str_split(&rest, '\n', &line);)
+        if (str_starts(line, str_of(series)) && line.len > len && line.at[len] == ' ')
+            value = strtod(line.at + len, NULL);
+    buf_free(&text);
+    return value;
 }
 
 /* ---- samples ---- */

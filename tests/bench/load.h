@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load.h -- what the benchmarks of reads share: who is asked, what it costs him, samples, a writer.
+ * load.h -- what the benchmarks of a live batond share: who is asked, what it costs him, samples, a writer.
  *
  * WHAT   One thread that plays every client of a batond: HTTP/2 over TLS, by the program's own client.
  * WHY    The client's work must not count as the server's: the server's processor time is read from
@@ -20,17 +20,32 @@ struct load_target {
     struct loop *loop;
 };
 
-/* dir: the batond's state directory. */
+/* dir: the batond's state directory. Makes the target's loop, and ignores SIGPIPE. */
 void load_open(struct load_target *t, const char *dir, const char *port, const char *pid);
 
 _Noreturn void load_die(const char *what, const char *why);
 void load_must(enum err_code code, const char *what, const struct err *e);
 uint32_t load_number(const char *text);
 
-/* Processor time of batond's threads so far; front: of its connection threads alone. */
-uint64_t load_cpu_ns(const struct load_target *t, bool front);
+/* A file of the kernel or of batond's state directory; out is initialised here, without a NUL at its end. */
+void load_read(const char *dir, const char *name, struct buf *out);
+
+/* Processor time of batond's threads so far, by what they are for. */
+enum load_part { LOAD_CORE, LOAD_IO, LOAD_STORE, LOAD_PART__COUNT };
+extern const char *const load_part_names[LOAD_PART__COUNT];
+void load_cpu(uint32_t pid, uint64_t out_ns[LOAD_PART__COUNT]);
+uint64_t load_cpu_all_ns(uint32_t pid);
+uint64_t load_cpu_ns(const struct load_target *t,
+                     bool front); /* front: connection threads alone. */
+
 void load_peak_reset(const struct load_target *t);
 double load_mib(const struct load_target *t, const char *name); /* "VmHWM", "VmRSS" */
+double load_pss_mib(uint32_t pid); /* Its proportional share of every page: smaps_rollup. */
+
+/* GET path as its administrator, over a connection of its own; waits. out is appended to. The status; 0: nobody is there. */
+uint32_t load_get(struct load_target *t, const char *path, struct buf *out);
+double load_metric(struct load_target *t,
+                   const char *series); /* As /metrics prints it; not there: 0. */
 
 struct load_samples {
     uint64_t *at;
