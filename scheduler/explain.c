@@ -2,6 +2,8 @@
 #include "scheduler/explain.h"
 #include "scheduler/search_priv.h"
 
+#include <assert.h>
+
 static const struct {
     bool resource;
     const char *text;
@@ -11,16 +13,28 @@ static const struct {
 #undef R
 };
 
+enum { LACKS_MAX = 11 };
+
+/* Everything that one node is short of. */
+struct lacks {
+    uint32_t count;
+    uint64_t per_mille; /* How much of what is wanted is missing, summed. */
+    struct lack {
+        enum explain_reason reason;
+        struct explain_count is;
+    } at[LACKS_MAX];
+};
+
 static void count_node(struct explanation *x, enum explain_reason reason, const struct fit *f);
-static uint32_t count_lacks(const struct ledger *l, const struct node *n, const struct request *r,
-                            const struct pods_view *pods);
+static void find_lacks(const struct ledger *l, const struct node *n, const struct request *r,
+                       const struct pods_view *pods, struct lacks *out);
 
 void ledger_explain(const struct ledger *l, const struct request *r, struct explanation *out)
 {
     struct labels own = {
         .namespace_name = r->namespace_name, .labels_count = r->labels_count, .labels = r->labels};
     struct pods_view *pods = pods__view(l, r, &own);
-    uint32_t lacks_least = UINT32_MAX;
+    uint64_t lacks_least = UINT64_MAX;
 
     *out = (struct explanation){.nearest = LEDGER_NODE_NONE, .never = true};
     for (uint32_t i = 0; i < l->nodes.count; i++) {
@@ -34,11 +48,14 @@ void ledger_explain(const struct ledger *l, const struct request *r, struct expl
         enum explain_reason reason = place__check(l, n, r, pods, &f);
         count_node(out, reason, &f);
         out->fits_count += reason == EXPLAIN_FITS;
-        uint32_t lacks = reason == EXPLAIN_FITS ? 0 : count_lacks(l, n, r, pods);
-        if (lacks < lacks_least) {
-            lacks_least = lacks;
+        struct lacks lacks = {0};
+        if (reason != EXPLAIN_FITS)
+            find_lacks(l, n, r, pods, &lacks);
+        uint64_t lacking = (uint64_t)lacks.count << 32 | lacks.per_mille;
+        if (lacking < lacks_least) {
+            lacks_least = lacking;
             out->nearest = i;
-            out->nearest_lacks = lacks;
+            out->nearest_lacks = lacks.count;
         }
     }
     pods__view_free(pods);
@@ -55,13 +72,21 @@ static void count_node(struct explanation *x, enum explain_reason reason, const 
     }
 }
 
-/* Each kind of thing asked for alone: what would still be missing when the rest were there. */
-static uint32_t count_lacks(const struct ledger *l, const struct node *n, const struct request *r,
-                            const struct pods_view *pods)
+static void add_lack(struct lacks *x, enum explain_reason reason, const struct fit *f)
 {
-    struct fit f;
-    uint32_t name, lacks = rules__node(l, n, r, &name) != EXPLAIN_FITS;
-    lacks += !rules__ports(n, r);
+    if (reason == EXPLAIN_FITS)
+        return;
+    bool is_part = reasons[reason].resource && f->wanted > f->free;
+    x->per_mille += is_part ? (f->wanted - f->free) * 1000 / f->wanted : 1000;
+    x->at[x->count++] = (struct lack){
+        reason, {.nodes = 1, .name = f->name, .wanted = f->wanted, .free_most = f->free}};
+}
+
+/* Each kind of thing asked for alone: what would still be missing when the rest were there. */
+static void find_lacks(const struct ledger *l, const struct node *n, const struct request *r,
+                       const struct pods_view *pods, struct lacks *out)
+{
+    struct fit f = {0};
     struct request only[] = {
         {.exclusive_cpus = r->exclusive_cpus,
          .one_thread_per_core = r->one_thread_per_core,
@@ -76,24 +101,25 @@ static uint32_t count_lacks(const struct ledger *l, const struct node *n, const 
         {.scalars = r->scalars, .scalars_count = r->scalars_count},
         {.address_wanted = r->address_wanted, .mac_wanted = r->mac_wanted},
     };
-    uint32_t short_of = 0;
+    static_assert(COUNT_OF(only) + 3 <= LACKS_MAX, "rules, ports and pods come on top");
+    out->count = 0;
+    out->per_mille = 0;
+    add_lack(out, rules__node(l, n, r, &f.name), &f);
+    if (!rules__ports(n, r))
+        add_lack(out, EXPLAIN_PORT, &(struct fit){0});
+    uint32_t others = out->count;
     for (size_t i = 0; i < COUNT_OF(only); i++)
-        short_of += fit__node(n, &only[i], false, &f) != EXPLAIN_FITS;
-    if (short_of == 0) /* Each alone has room: the policies together do not. */
-        short_of = fit__node(n, r, false, &f) != EXPLAIN_FITS;
-    lacks += short_of;
+        add_lack(out, fit__node(n, &only[i], false, &f), &f);
+    if (out->count == others) /* Each alone has room: the policies together do not. */
+        add_lack(out, fit__node(n, r, false, &f), &f);
     if (r->node_name == 0)
-        lacks += pods__check(pods, n->index) != EXPLAIN_FITS;
-    return lacks;
+        add_lack(out, pods__check(pods, n->index), &(struct fit){0});
 }
 
-static void print_reason(const struct ledger *l, const struct explanation *x, uint32_t reason,
+static void print_reason(const struct ledger *l, const struct explain_count *c, uint32_t reason,
                          struct buf *out)
 {
-    const struct explain_count *c = &x->by_reason[reason];
     struct str name = names_text(&l->names, c->name);
-    if (x->nodes_count > 1 || !reasons[reason].resource)
-        buf_printf(out, "%u ", c->nodes);
     if (reason == EXPLAIN_DEVICE || reason == EXPLAIN_SCALAR)
         buf_add(out, name);
     else
@@ -105,6 +131,14 @@ static void print_reason(const struct ledger *l, const struct explanation *x, ui
     if (reasons[reason].resource)
         buf_printf(out, ": %llu wanted, %s%llu free", (unsigned long long)c->wanted,
                    c->nodes > 1 ? "at most " : "", (unsigned long long)c->free_most);
+}
+
+static void finish(struct buf *text, char *out)
+{
+    if (text->len > 0)
+        memcpy(out, text->at, text->len);
+    out[text->len] = '\0';
+    buf_free(text);
 }
 
 void explain_print(const struct ledger *l, const struct explanation *x, char *out, size_t size)
@@ -119,15 +153,54 @@ void explain_print(const struct ledger *l, const struct explanation *x, char *ou
         if (x->by_reason[i].nodes == 0)
             continue;
         buf_add(&text, str_of(before));
-        print_reason(l, x, i, &text);
+        if (x->nodes_count > 1 || !reasons[i].resource)
+            buf_printf(&text, "%u ", x->by_reason[i].nodes);
+        print_reason(l, &x->by_reason[i], i, &text);
         before = "; ";
     }
     if (x->never && x->nodes_count > 0)
         buf_add(&text, STR("; no node could hold it even if it were empty"));
-    if (text.len > 0)
-        memcpy(out, text.at, text.len);
-    out[text.len] = '\0';
+    finish(&text, out);
+}
+
+/* Texts about rules speak of nodes in general. */
+static void print_lack(const struct ledger *l, const struct lack *lack, struct buf *out)
+{
+    const struct str prefix = STR("node(s) ");
+    struct buf text;
+    buf_init(&text, 512);
+    print_reason(l, &lack->is, lack->reason, &text);
+    struct str s = buf_str(&text);
+    buf_add(out, str_starts(s, prefix) ? str_slice(s, prefix.len, s.len) : s);
     buf_free(&text);
+}
+
+void explain_print_nearest(const struct ledger *l, const struct request *r,
+                           const struct explanation *x, char *out, size_t size)
+{
+    struct labels own = {
+        .namespace_name = r->namespace_name, .labels_count = r->labels_count, .labels = r->labels};
+    const struct node *n = x->nearest == LEDGER_NODE_NONE ? NULL : ledger__node(l, x->nearest);
+    struct lacks lacks;
+    struct buf text;
+    if (size == 0)
+        return;
+    out[0] = '\0';
+    if (n == NULL || x->nearest_lacks == 0)
+        return;
+    struct pods_view *pods = pods__view(l, r, &own);
+    find_lacks(l, n, r, pods, &lacks);
+    pods__view_free(pods);
+    buf_init(&text, size - 1);
+    buf_printf(&text, "nearest: " STR_FMT, STR_ARG(names_text(&l->names, n->name)));
+    for (uint32_t i = 0; i < lacks.count; i++) {
+        const struct lack *at = &lacks.at[i];
+        buf_add(&text, i > 0                          ? STR("; ")
+                       : reasons[at->reason].resource ? STR(" lacks ")
+                                                      : STR(" "));
+        print_lack(l, at, &text);
+    }
+    finish(&text, out);
 }
 
 void ledger_explain_hold(const struct ledger *l, uint64_t hold, char *out, size_t size)
@@ -161,8 +234,5 @@ void ledger_explain_hold(const struct ledger *l, uint64_t hold, char *out, size_
     int64_t rules = rules__node_cost(l, n, r);
     if (rules != 0)
         buf_printf(&text, "; its preferences of nodes count %lld", (long long)-rules);
-    if (text.len > 0)
-        memcpy(out, text.at, text.len);
-    out[text.len] = '\0';
-    buf_free(&text);
+    finish(&text, out);
 }

@@ -8,12 +8,6 @@
 
 enum { PREEMPT_TRIES = 64 };
 
-/* A hold that was taken off for a question. */
-struct lifted {
-    uint32_t index;
-    struct fit rows;
-};
-
 struct attempt {
     struct ledger *l;
     const struct request *r;
@@ -23,7 +17,7 @@ struct attempt {
     uint32_t budgets_count;
 };
 
-static void lift(struct ledger *l, uint32_t index, struct lifted *out)
+void preempt__lift(struct ledger *l, uint32_t index, struct lifted *out)
 {
     struct hold *h = ledger__hold(l, index);
     const struct request *r = &ledger__class(l, h->class_id)->r;
@@ -36,7 +30,7 @@ static void lift(struct ledger *l, uint32_t index, struct lifted *out)
     node__unlist(l, n, index);
 }
 
-static void put_back(struct ledger *l, const struct lifted *x)
+void preempt__put_back(struct ledger *l, const struct lifted *x)
 {
     struct hold *h = ledger__hold(l, x->index);
     struct node *n = ledger__node(l, h->node);
@@ -122,23 +116,23 @@ static bool try_node(const struct attempt *a, struct node *n, struct preempt_res
 
     for (uint32_t i = 0; i < count; i++) {
         breaks[i] = violates(a, holds[i], used);
-        lift(a->l, holds[i], &lifted[i]);
+        preempt__lift(a->l, holds[i], &lifted[i]);
     }
     bool fits = count > 0 && fits_now(a, n);
     for (uint32_t pass = 0; pass < 2 && fits; pass++)
         for (uint32_t i = 0; i < count; i++) {
             if (back[i] || breaks[i] != (pass == 0))
                 continue;
-            put_back(a->l, &lifted[i]);
+            preempt__put_back(a->l, &lifted[i]);
             back[i] = fits_now(a, n);
             if (!back[i])
-                lift(a->l, holds[i], &lifted[i]);
+                preempt__lift(a->l, holds[i], &lifted[i]);
         }
     *out = (struct preempt_result){.node = n->index};
     for (uint32_t i = 0; i < count; i++) {
         if (back[i])
             continue;
-        put_back(a->l, &lifted[i]);
+        preempt__put_back(a->l, &lifted[i]);
         out->victims[out->victims_count++] = ledger__hold_name(a->l, holds[i]);
         out->violations += breaks[i];
     }
@@ -328,79 +322,4 @@ enum err_code ledger_place_gang(struct ledger *l, const struct request *members,
     while (placed > 0)
         ledger_undo(l, holds[order[--placed]]);
     return rc;
-}
-
-/* ---- plans ---- */
-
-static void plan_one(struct ledger *l, const struct request *r, struct plan_step *s, uint64_t *hold)
-{
-    struct placement rows;
-    s->to = LEDGER_NODE_NONE;
-    s->preempted = (struct preempt_result){.node = LEDGER_NODE_NONE};
-    *hold = 0;
-    if (ledger_place(l, r, hold, &rows, NULL) == ERR_OK) {
-        s->to = rows.node;
-        return;
-    }
-    struct preempt_result *x = mem_alloc(sizeof *x);
-    if (ledger_preempt(l, r, NULL, 0, x, NULL) == ERR_OK)
-        s->preempted = *x;
-    mem_free(x);
-}
-
-enum err_code ledger_plan_place(struct ledger *l, const struct request *requests, uint32_t count,
-                                struct plan_step *out, struct err *e)
-{
-    if (count > REQUEST_GANG_MAX)
-        return err_set(e, ERR_LIMIT, "a plan has at most %u requests", REQUEST_GANG_MAX);
-    uint64_t holds[REQUEST_GANG_MAX];
-    l->is_question = true;
-    for (uint32_t i = 0; i < count; i++) {
-        out[i] = (struct plan_step){.index = i, .from = LEDGER_NODE_NONE};
-        plan_one(l, &requests[i], &out[i], &holds[i]);
-    }
-    for (uint32_t i = count; i-- > 0;)
-        ledger_undo(l, holds[i]);
-    l->is_question = false;
-    return ERR_OK;
-}
-
-uint32_t ledger_plan_drain(struct ledger *l, uint32_t node, struct plan_step *out, uint32_t size)
-{
-    struct node *n = ledger__node(l, node);
-    if (n == NULL)
-        return 0;
-    uint32_t total = n->holds_count, count = min_u32(total, size), filled = 0;
-    uint32_t *order = mem_alloc((total + 1) * sizeof *order);
-    uint64_t *holds = mem_alloc((count + 1) * sizeof *holds);
-    bool was_ready = n->ready;
-
-    for (uint32_t i = n->hold_first; i != HOLD_NONE; i = ledger__hold(l, i)->next) {
-        uint32_t k = filled++;
-        for (; k > 0 && more_important(l, i, order[k - 1]); k--)
-            order[k] = order[k - 1];
-        order[k] = i;
-    }
-    ledger_node_set_ready(l, node, false);
-    l->is_question = true;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct hold *h = ledger__hold(l, order[i]);
-        const struct labels *who = ledger__labels(l, h->labels_id);
-        struct request r = ledger__class(l, h->class_id)->r;
-        r.namespace_name = who->namespace_name;
-        r.labels = who->labels;
-        r.labels_count = who->labels_count;
-        out[i] = (struct plan_step){
-            .hold = ledger__hold_name(l, order[i]), .from = node, .to = LEDGER_NODE_NONE};
-        holds[i] = 0;
-        if (r.node_name == 0) /* What is pinned here has nowhere to go. */
-            plan_one(l, &r, &out[i], &holds[i]);
-    }
-    for (uint32_t i = count; i-- > 0;)
-        ledger_undo(l, holds[i]);
-    l->is_question = false;
-    ledger_node_set_ready(l, node, was_ready);
-    mem_free(order);
-    mem_free(holds);
-    return total;
 }

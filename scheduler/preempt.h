@@ -3,12 +3,12 @@
  * preempt.h -- who would have to go, and decisions about several workloads at once.
  *
  * WHAT   ledger_preempt(): the node and the holds of lower priority whose end would let a request in.
- *        ledger_place_gang(): all members or none. ledger_plan_*(): the same questions without
+ *        ledger_place_gang(): all members or none. plan_*(): the same questions without
  *        consequences, for `baton plan`.
  * WHY    Each is the ordinary search on a ledger that was changed for the question and changed back:
  *        rows inside a node are chosen again after every removal, so a victim never dies for cores
  *        that turn out to be in the wrong NUMA node.
- * OWNS   Nothing outlives the call but the holds of a gang that was placed.
+ * OWNS   Nothing outlives the call but the holds of a gang that was placed, and a plan until its end.
  * FAILS  ERR_BUSY: even without every lower hold (every member placed) it does not fit; ERR_INVALID
  *        and ERR_LIMIT as ledger_place(). What was held before the call is held after it, with the
  *        same rows.
@@ -48,20 +48,35 @@ MUST_USE enum err_code ledger_place_gang(struct ledger *l, const struct request 
                                          uint32_t count, uint64_t *out_holds, uint32_t *out_failed,
                                          struct err *e);
 
-/* One line of a plan. */
+/* ---- plans ---- */
+
+enum { PLAN_STEPS_MAX = 4096 }; /* Of one plan, everything that was lifted counted too. */
+
+/* A question in progress: what if this node took nothing more, what if these came? Each answer is tried out on
+ * the ledger itself, so that it sees the ones before it. Until plan_end(), which takes all of it back, the
+ * ledger may only be read and explained. */
+struct plan;
+
+/* What one request would get. */
 struct plan_step {
-    uint64_t hold;     /* Of a workload that would move; 0 for the members of a manifest. */
-    uint32_t index;    /* Of the manifest's request. */
-    uint32_t from, to; /* LEDGER_NODE_NONE: from nowhere; does not fit anywhere. */
-    struct preempt_result preempted; /* Only when to is NONE and victims would help. */
+    uint64_t hold; /* For ledger_hold_rows() and ledger_explain_hold(), until the plan's end. */
+    struct preempt_result victims; /* Who would have to go first; victims_count 0: nobody. */
 };
 
-/* Where would these go? Each sees the ones before it. */
-MUST_USE enum err_code ledger_plan_place(struct ledger *l, const struct request *requests,
-                                         uint32_t count, struct plan_step *out, struct err *e);
+struct plan *plan_begin(struct ledger *l, const struct preempt_budget *budgets,
+                        uint32_t budgets_count); /* Both borrowed until the end. */
+void plan_end(struct plan *p);                   /* NULL is allowed. */
 
-/* Where would everything on this node go if it were drained, or died? The most important first.
- * Fills at most size steps and returns how many workloads there are. */
-uint32_t ledger_plan_drain(struct ledger *l, uint32_t node, struct plan_step *out, uint32_t size);
+/* Drained or dead: nothing new comes here. ERR_LIMIT: the plan is full. */
+MUST_USE enum err_code plan_close(struct plan *p, uint32_t node, struct err *e);
+
+/* Its workload leaves: its rows are free for the rest of the plan. ERR_NOT_FOUND: no such hold, or it was lifted
+ * before. */
+MUST_USE enum err_code plan_lift(struct plan *p, uint64_t hold, struct err *e);
+
+/* Placed, by preemption where nothing else helps; victims have then left for the rest of the plan. ERR_BUSY: not
+ * even so (ledger_explain() says why); otherwise as ledger_place(). */
+MUST_USE enum err_code plan_place(struct plan *p, const struct request *r, struct plan_step *out,
+                                  struct err *e);
 
 #endif /* SCHEDULER_PREEMPT_H */

@@ -49,6 +49,16 @@ void rows__print_fit(const struct ledger *l, const struct hold *h, const struct 
 void rows__drop(struct ledger *l, struct hold *h);
 bool rows__port_taken(const struct node *n, const struct request_port *p);
 
+/* ---- preempt.c: a hold taken off its node for a question, and put back with the very same rows ---- */
+
+struct lifted {
+    uint32_t index;
+    struct fit rows;
+};
+
+void preempt__lift(struct ledger *l, uint32_t index, struct lifted *out);
+void preempt__put_back(struct ledger *l, const struct lifted *x);
+
 /* ---- restore.c: rows that are named instead of chosen ---- */
 MUST_USE enum err_code rows__check(const struct node *n, const struct request *r,
                                    const struct placement *rows, struct fit *out, struct err *e);

@@ -279,3 +279,30 @@ TEST(ledger, a_removed_node_keeps_its_holds_until_they_go)
     cr_assert_eq(ledger_holds_count(l), 1);
     ledger_free(l);
 }
+
+static void nearest(const struct ledger *l, const struct request *r, const char *want)
+{
+    char text[256];
+    struct explanation x;
+    ledger_explain(l, r, &x);
+    explain_print_nearest(l, r, &x, text, sizeof text);
+    cr_assert_str_eq(text, want);
+}
+
+TEST(explain, the_nearest_node_and_all_that_it_lacks)
+{
+    struct ledger *l = ledger_new(NULL);
+    put(l, "small", 1, 1, 1, 4, 1, 16);
+    put(l, "large", 1, 1, 1, 8, 1, 16);
+    nearest(l, &(struct request){.exclusive_cpus = 2}, "");
+    nearest(l, &(struct request){.exclusive_cpus = 9},
+            "nearest: large lacks exclusive cores: 9 wanted, 7 free");
+    nearest(l, &(struct request){.exclusive_cpus = 5, .memory_bytes = 32ull << 30},
+            "nearest: large lacks memory (MiB): 32768 wanted, 16384 free");
+    struct topology_label ssd = {name_of(l, "disk"), name_of(l, "ssd")};
+    nearest(l,
+            &(struct request){.exclusive_cpus = 9, .node_selector = &ssd, .node_selector_count = 1},
+            "nearest: large didn't match Pod's node affinity/selector; exclusive cores: 9 wanted, "
+            "7 free");
+    ledger_free(l);
+}

@@ -114,39 +114,73 @@ TEST(gang, all_members_or_none)
     ledger_free(l);
 }
 
+/* The steps of a plan and what they say; the ledger is as it was afterwards. */
 TEST(plan, a_drain_says_where_everything_would_go)
 {
     struct ledger *l = ledger_new(NULL);
-    uint32_t n1 = put(l, "n1", 1, 1, 1, 9, 1, 16);
+    put(l, "n1", 1, 1, 1, 9, 1, 16);
     put(l, "n2", 1, 1, 1, 5, 1, 16);
     struct request r = {.exclusive_cpus = 3, .priority = 1};
     struct request important = {.exclusive_cpus = 3, .priority = 7};
-    struct plan_step steps[4];
-    r.node_selector = &(struct topology_label){0};
-    place_ok(l, &r, &(struct placement){0});
-    uint64_t hold = place_ok(l, &important, &(struct placement){0});
-    struct ledger_hold_info info;
-    cr_assert(ledger_hold_info(l, hold, &info));
+    struct placement rows;
+    place_ok(l, &r, &rows);
+    uint64_t hold = place_ok(l, &important, &rows);
     uint64_t before = state_of(l);
-    uint32_t count = ledger_plan_drain(l, info.node, steps, 4);
-    cr_assert_geq(count, 1);
-    cr_assert_eq(steps[0].hold, hold);
-    cr_assert_neq(steps[0].to, info.node);
-    cr_assert_eq(state_of(l), before);
-    verify(l);
+    struct plan_step step;
 
-    struct request many[5] = {{.exclusive_cpus = 3},
-                              {.exclusive_cpus = 3},
-                              {.exclusive_cpus = 3},
-                              {.exclusive_cpus = 3},
-                              {.exclusive_cpus = 3}};
-    struct plan_step plan[5];
-    cr_assert_eq(ledger_plan_place(l, many, 5, plan, NULL), ERR_OK);
-    uint32_t fitting = 0;
-    for (uint32_t i = 0; i < 5; i++)
-        fitting += plan[i].to != LEDGER_NODE_NONE;
-    cr_assert_eq(fitting, 1);
+    struct plan *p = plan_begin(l, NULL, 0);
+    cr_assert_eq(plan_close(p, rows.node, NULL), ERR_OK);
+    cr_assert_eq(plan_lift(p, hold, NULL), ERR_OK);
+    cr_assert_eq(plan_lift(p, hold, NULL), ERR_NOT_FOUND, "it left already");
+    cr_assert_eq(plan_place(p, &important, &step, NULL), ERR_OK);
+    struct placement there;
+    cr_assert_eq(ledger_hold_rows(l, step.hold, &there, NULL), ERR_OK);
+    cr_assert_neq(there.node, rows.node);
+    cr_assert_eq(step.victims.victims_count, 1);
+    plan_end(p);
     cr_assert_eq(state_of(l), before);
-    (void)n1;
+    cr_assert_eq(ledger_holds_count(l), 2);
+    verify(l);
+    ledger_free(l);
+}
+
+TEST(plan, each_sees_the_ones_before_it_and_victims_have_left)
+{
+    struct ledger *l = ledger_new(NULL);
+    put(l, "n1", 1, 1, 1, 9, 1, 16);
+    struct request low = {.exclusive_cpus = 4}, high = {.exclusive_cpus = 4, .priority = 5};
+    struct placement rows;
+    uint64_t first = place_ok(l, &low, &rows), before = state_of(l);
+    struct plan_step steps[3];
+
+    struct plan *p = plan_begin(l, NULL, 0);
+    cr_assert_eq(plan_place(p, &high, &steps[0], NULL), ERR_OK);
+    cr_assert_eq(steps[0].victims.victims_count, 0);
+    cr_assert_eq(plan_place(p, &high, &steps[1], NULL), ERR_OK);
+    cr_assert_eq(steps[1].victims.victims_count, 1);
+    cr_assert_eq(steps[1].victims.victims[0], first);
+    cr_assert_eq(plan_place(p, &high, &steps[2], NULL), ERR_BUSY);
+    plan_end(p);
+    cr_assert_eq(state_of(l), before);
+    cr_assert_eq(ledger_hold_rows(l, first, &rows, NULL), ERR_OK);
+    verify(l);
+    ledger_free(l);
+}
+
+TEST(plan, has_a_limit_and_keeps_its_promise_there)
+{
+    struct ledger *l = ledger_new(NULL);
+    uint32_t n1 = put(l, "n1", 1, 1, 1, 9, 1, 16);
+    uint64_t before = state_of(l);
+    struct plan_step step;
+    struct plan *p = plan_begin(l, NULL, 0);
+    for (uint32_t i = 0; i < PLAN_STEPS_MAX; i++)
+        cr_assert_eq(plan_close(p, n1, NULL), ERR_OK);
+    cr_assert_eq(plan_close(p, n1, NULL), ERR_LIMIT);
+    cr_assert_eq(plan_place(p, &(struct request){.shared_milli = 1}, &step, NULL), ERR_BUSY);
+    plan_end(p);
+    cr_assert_eq(state_of(l), before);
+    uint64_t hold;
+    cr_assert_eq(ledger_place(l, &(struct request){.shared_milli = 1}, &hold, NULL, NULL), ERR_OK);
     ledger_free(l);
 }
