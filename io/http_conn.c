@@ -46,6 +46,8 @@ static void undirty(struct conn *c)
         at = &(*at)->dirty_next;
     if (*at == c)
         *at = c->dirty_next;
+    if (c->server->dirty_last == &c->dirty_next)
+        c->server->dirty_last = at;
     c->dirty = false;
 }
 
@@ -83,8 +85,9 @@ void conn__dirty(struct conn *c)
     if (c->dirty || c->dead)
         return;
     c->dirty = true;
-    c->dirty_next = c->server->dirty;
-    c->server->dirty = c;
+    c->dirty_next = NULL;
+    *c->server->dirty_last = c;
+    c->server->dirty_last = &c->dirty_next;
 }
 
 void conn__drain(struct conn *c)

@@ -2,7 +2,7 @@
 /*
  * The listener, the limits in time, and the one place where the owner hears of anything. A wake-up's
  * bytes are parsed into streams first; then the owner is told, stream by stream; then, in the turn, what
- * the replies left dirty is flushed, connection by connection.
+ * the replies left dirty is flushed, connection by connection, for a millisecond at most.
  */
 #include "io/http_server_priv.h"
 
@@ -12,7 +12,8 @@
 
 #include <time.h>
 
-enum { FLUSH_ROUNDS = 8 };
+/* For sending in one turn: what is left goes on after the sockets were looked at. */
+static const struct span FLUSH_SPAN = {1000000};
 
 static const uint64_t LISTENER_OP = UINT64_MAX;
 
@@ -165,16 +166,20 @@ static void server_event(struct loop_client *self, const struct io_event *ev)
     deliver(s);
 }
 
+/* One connection after the other, in order: one that has more to send than it may in one go (FLUSH_MAX) stands in
+ * line again, behind those with a small answer. */
 static void flush_dirty(struct http_server *s, struct instant now)
 {
-    struct conn *list = s->dirty;
+    struct instant until = instant_add(clock_now(), FLUSH_SPAN);
 
-    s->dirty = NULL;
-    while (list != NULL) {
-        struct conn *c = list;
-        list = c->dirty_next;
+    while (s->dirty != NULL && !instant_due(until, clock_now())) {
+        struct conn *c = s->dirty;
+        s->dirty = c->dirty_next;
+        if (s->dirty == NULL)
+            s->dirty_last = &s->dirty;
         c->dirty = false;
-        conn__flush(c, now); /* May close c, or make it dirty for the next round. */
+        conn__flush(c, now); /* May close c, or make it dirty again. */
+        deliver(s);          /* Room again: followers give more. */
     }
 }
 
@@ -184,11 +189,8 @@ static void server_turn(struct loop_client *self, struct instant now)
 
     if (s->options.turn != NULL)
         s->options.turn(s->options.owner, now);
-    for (uint32_t round = 0; round < FLUSH_ROUNDS && (s->dirty != NULL || s->ready != NULL);
-         round++) {
-        flush_dirty(s, now);
-        deliver(s); /* Room again: followers give more, and their connections are dirty again. */
-    }
+    deliver(s);
+    flush_dirty(s, now);
     if (s->dirty != NULL)
         server__expect(s, now); /* The rest after the others have had their turn. */
     if (s->draining && !s->drained_told && s->conn_slots.taken == 0) {
@@ -219,6 +221,7 @@ enum err_code http_server_open(struct loop *l, const struct http_server_options 
     s->shortest = shortest_limit(&s->limits);
     s->client = (struct loop_client){.event = server_event, .turn = server_turn};
     s->ready_last = &s->ready;
+    s->dirty_last = &s->dirty;
     loop_join(l, &s->client);
     enum err_code code = tcp_listen(&s->client, LISTENER_OP, &listen, &s->listener, e);
     if (code != ERR_OK) {

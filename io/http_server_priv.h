@@ -25,7 +25,7 @@ enum {
     TRAILERS_MAX = 4,
     PLAIN_MAX = 16 << 10,    /* Plaintext gathered before it is encrypted: one TLS record. */
     GATHER = 64 << 10,       /* Encrypted bytes for one write. */
-    FLUSH_MAX = 256 << 10,   /* Bytes of one connection in one go: others get their turn. */
+    FLUSH_MAX = 128 << 10,   /* Bytes of one connection in one go: others get their turn. */
     PIPELINE_MAX = 64 << 10, /* Of further requests, while one is answered (HTTP/1.1). */
     LINGER_S = 5,            /* To read what the peer still sends after a refusal. */
     TICK_MS = 500,           /* How late a time limit may be noticed. */
@@ -99,7 +99,7 @@ struct http_server {
     struct slots conn_slots, stream_slots;
     struct conn **conns;
     struct stream **requests;
-    struct conn *dirty;
+    struct conn *dirty, **dirty_last; /* In the order they became so. */
     struct stream *ready, **ready_last;
     uint64_t body_bytes;
     struct span shortest; /* Of the limits in time: no new one is reached earlier. */

@@ -35,7 +35,7 @@ static void http_told(void *owner, const struct http_event *ev)
         if (is_session) {
             sessions_writable(f->sessions, ev->tag);
         } else {
-            front_more(ev->tag);
+            front_due(ev->tag);
         }
         break;
     case HTTP_CANCELLED:
@@ -129,10 +129,8 @@ static void front_answered(struct front *f, uint64_t op, const struct letter *l)
 static void front_published(struct front *f)
 {
     atomic_store(&f->link.published, false); /* Before looking: what comes now is another letter. */
-    for (struct rest_request *r = f->followers, *next; r != NULL; r = next) {
-        next = r->follow_next;
-        front_more(r);
-    }
+    for (struct rest_request *r = f->followers; r != NULL; r = r->follow_next)
+        front_due(r);
 }
 
 static void front_drain(struct front *f)
@@ -208,7 +206,7 @@ static void front_times(struct front *f, struct instant now)
         if (!instant_due(r->wake_at, now))
             continue;
         r->wake_at = (struct instant){0};
-        front_more(r);
+        front_due(r);
     }
     for (const struct rest_request *r = f->requests; r != NULL; r = r->next)
         front_expect(f, r->wake_at);
@@ -260,6 +258,7 @@ enum err_code front_open(const struct front_options *o, struct front **out_front
         return code;
     }
     loop_join(f->loop, &f->client); /* After the server: its turn flushes what ours replied. */
+    front_work_open(f);
     mailbox_init(&f->inbox, FRONT_INBOX_MAX);
     loop_attach(&f->client, INBOX_OP, &f->inbox);
     slots_init(&f->writes, FRONT_WRITES_MAX);
@@ -313,6 +312,7 @@ void front_join(struct front *f)
     relays_free(f->relays);
     http_server_close(f->server);
     loop_leave(&f->client);
+    front_work_close(f);
     loop_free(f->loop);
     mailbox_fini(&f->inbox);
     rest_thread_free(f->verbs);

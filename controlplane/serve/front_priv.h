@@ -14,6 +14,8 @@ struct waiting {
 
 struct front {
     struct loop_client client;
+    struct loop_client worker;            /* front_work.c */
+    struct rest_request *due, **due_last; /* Requests that have something to do. */
     struct loop *loop;
     struct thread thread;
     uint32_t number;
@@ -40,6 +42,14 @@ struct front {
 void front_request(struct front *f, const struct http_request *q);
 void front_request_cancelled(struct rest_request *r);
 void front_more(struct rest_request *r);
+
+/* ---- front_work.c: turns for requests ---- */
+
+void front_work_open(struct front *f);
+void front_work_close(struct front *f);
+void front_due(
+    struct rest_request *r); /* front_more() in this turn or one of the next, in order. */
+void front_due_forget(struct rest_request *r);
 
 /* Who asks, and may he? For requests that are not REST's. The text lives in a. */
 bool front_may(struct front *f, const struct http_request *q, enum rest_verb verb,

@@ -158,6 +158,7 @@ static void request_free(struct rest_request *r)
     struct front *f = r->front;
 
     rest_follow(r, false);
+    front_due_forget(r);
     front_write_forget(f, r->waiting);
     if (r->log != NULL)
         logs_end(r);
@@ -341,6 +342,11 @@ void rest_follow(struct rest_request *r, bool wanted)
         f->followers = r->follow_next;
     if (r->follow_next != NULL)
         r->follow_next->follow_previous = r->follow_previous;
+}
+
+void rest_yield(struct rest_request *r)
+{
+    front_due(r);
 }
 
 void rest_wake(struct rest_request *r, struct instant at)

@@ -79,6 +79,7 @@ struct rest_request {
     struct instant wake_at;
     struct rest_request *next, *previous;               /* Of the front. */
     struct rest_request *follow_next, *follow_previous; /* Those that follow. */
+    struct rest_request *due_next, **due_at;            /* Those that are due: front_work.c. */
     struct http_header reply_headers[REST_HEADERS_MAX];
     uint32_t reply_headers_count, status;
     uint64_t sent_bytes;
@@ -109,6 +110,9 @@ void rest_set_header(struct rest_request *r, const char *name, struct str value)
 /* The whole answer. body NULL: empty. Never compressed: that costs ten times what sending it costs. */
 void rest_reply(struct rest_request *r, uint32_t status, const char *content_type,
                 struct blob *body);
+
+/* rest_more() comes again when the other requests had their turn: for work that is longer than a slice (slice.h). */
+void rest_yield(struct rest_request *r);
 
 /* An answer in pieces: long lists, watches. As long as rest_room() is not 0, go on; then return, and
  * rest_more() comes when there is room again. */

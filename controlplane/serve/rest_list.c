@@ -7,7 +7,12 @@
  * forgotten is 410 with a token that goes on from the same key in the present (conformance,
  * "continue listing from the last key").
  *
- * A long list is made in chunks as the client reads: nothing grows with the number of objects.
+ * A long list is made in chunks as the client reads: nothing grows with the number of objects. And it is made in
+ * slices of time (slice.h), looking included: a list that finds nothing among 100,000 objects gives way, too.
+ *
+ *    LOOKING    where the page ends, and for protobuf how long it is: both stand in front of the items
+ *    FILLING    the first chunk; a list that ends in it is an answer with a length
+ *    STREAMING  further chunks, as long as there is room
  */
 #include "api/list.h"
 #include "api/yaml.h"
@@ -15,18 +20,36 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "controlplane/serve/rest_read.h"
+#include "controlplane/serve/slice.h"
+#include "io/clock.h"
 
-enum { LIST_CHUNK = 256 << 10, ITEM_ARENA_MAX = 32 << 20 };
+enum {
+    LIST_CHUNK = 64 << 10,  /* About as much as is encrypted in one go. */
+    LIST_WHOLE = 256 << 10, /* Lists that are no longer are answered whole. */
+    ITEM_ARENA_MAX = 32 << 20,
+};
+
+enum list_phase { LIST_LOOKING, LIST_FILLING, LIST_STREAMING };
+
+/* Where a walk over the entries is. */
+struct walk {
+    struct past_cursor cursor;
+    struct cow_entry *ahead; /* The next that matches; NULL: the end, or not found yet. */
+    struct str raw;          /* Its bytes. */
+    bool is_over, searching; /* searching: ahead is not known yet, the slice was over before. */
+};
 
 struct list {
     struct call *c;
     struct select select;
     struct past past;
-    struct past_cursor cursor;
-    struct cow_entry *ahead; /* The next that matches; NULL: the end. */
-    uint64_t revision;       /* Wanted; 0: now. */
-    struct str from;         /* First key; "": the prefix's first. */
-    int64_t limit;           /* 0: none. */
+    enum list_phase phase;
+    struct walk at, look; /* look: LIST_LOOKING's own. */
+    int64_t looked;       /* Items of the page that look has passed, */
+    size_t items_len;     /* and their length in protobuf. */
+    uint64_t revision;    /* Wanted; 0: now. */
+    struct str from;      /* First key; "": the prefix's first. */
+    int64_t limit;        /* 0: none. */
     uint64_t written;
     struct buf out;  /* The chunk in the making. */
     struct str tail; /* YAML: what stands behind the items. */
@@ -165,47 +188,65 @@ static bool list_options(struct list *l, uint64_t *out_least)
 
 /* ------------------------------------------------------------------ the page */
 
-static struct cow_entry *next_match(struct list *l)
+/* On to the next that matches. False: the slice is over, and it is not found yet. */
+static bool walk_on(struct list *l, struct walk *w, struct slice *s)
 {
     struct cow_entry *e;
-    while ((e = past_next(&l->cursor, &l->past)) != NULL) {
+    w->searching = true;
+    while ((e = past_next(&w->cursor, &l->past)) != NULL) {
         struct str raw = entry_raw(e);
-        if (raw.at != NULL && (select_is_all(&l->select) || select_matches(&l->select, raw)))
-            return e; /* One without bytes (core.h, FAILS) would spoil the list for all others. */
+        /* One without bytes (core.h, FAILS) would spoil the list for all others. */
+        bool matches =
+            raw.at != NULL && (select_is_all(&l->select) || select_matches(&l->select, raw));
+        bool is_over = slice_over(s);
+        if (matches) {
+            *w = (struct walk){.cursor = w->cursor, .ahead = e, .raw = raw};
+            return true;
+        }
+        if (is_over)
+            return false;
     }
-    return NULL;
+    *w = (struct walk){.cursor = w->cursor, .is_over = true};
+    return true;
 }
 
 /* What the next page begins with, and what protobuf says of this one's length, stand in front of the
- * items: the page is walked over first. JSON without a limit has neither. */
-static void page_look(struct list *l, struct list_head *h, size_t *out_items_len)
+ * items: the page is walked over first. JSON without a limit has neither. False: the slice is over. */
+static bool page_look(struct list *l, struct slice *s)
 {
-    struct past_cursor saved = l->cursor;
-    struct cow_entry *e = l->ahead;
     bool is_protobuf = l->c->form.type == FORM_PROTOBUF, partial = l->c->form.as != AS_OBJECT;
-    *out_items_len = 0;
     if (l->limit == 0 && !is_protobuf)
-        return;
-    for (int64_t i = 0; (l->limit == 0 || i < l->limit) && e != NULL; i++) {
+        return true;
+    while (l->limit == 0 || l->looked < l->limit) {
+        if (l->look.searching && !walk_on(l, &l->look, s))
+            return false;
+        if (l->look.is_over)
+            return true;
         if (is_protobuf)
-            *out_items_len += list_item_len(entry_raw(e), partial);
-        e = next_match(l);
+            l->items_len += list_item_len(l->look.raw, partial);
+        l->looked++;
+        l->look.searching = true;
     }
-    l->cursor = saved;
-    if (e == NULL)
+    /* The page is full: is there another? */
+    return !l->look.searching || walk_on(l, &l->look, s);
+}
+
+static void page_next(struct list *l, struct list_head *h)
+{
+    if (l->limit == 0 || l->look.is_over)
         return;
-    struct str key = cow_entry_key(e);
+    struct str key = cow_entry_key(l->look.ahead);
     h->remaining = select_is_all(&l->select) ? past_count(&l->past, key) : 0;
     h->next = page_token(&l->c->r->arena, l->past.prefix, key, l->past.revision);
 }
 
-static struct list_head head_of(struct list *l, size_t *out_items_len)
+static struct list_head head_of(struct list *l)
 {
     struct call *c = l->c;
     bool is_table = c->form.as == AS_TABLE, is_whole = c->form.as == AS_OBJECT;
     struct str kind = is_whole ? c->schema->kind : STR("PartialObjectMetadata");
     struct list_head h = {.revision = l->past.revision, .table = is_table ? c->kind : NULL};
-    page_look(l, &h, out_items_len);
+    page_next(l, &h);
     h.api_version = is_whole       ? c->schema->api_version
                     : c->form.beta ? STR("meta.k8s.io/v1beta1")
                                    : STR("meta.k8s.io/v1");
@@ -229,8 +270,8 @@ static enum err_code begin_yaml(struct list *l, const struct list_head *h, struc
     if (rc == ERR_OK)
         rc = json_parse(a, text, &tree, e);
     if (rc == ERR_OK) {
-        yaml_split(tree, h->table == NULL ? STR("items") : STR("rows"), l->ahead == NULL, a,
-                   &l->out, &tail);
+        yaml_split(tree, h->table == NULL ? STR("items") : STR("rows"), l->at.is_over, a, &l->out,
+                   &tail);
         l->tail = arena_str(a, buf_str(&tail));
     }
     buf_free(&json);
@@ -240,11 +281,10 @@ static enum err_code begin_yaml(struct list *l, const struct list_head *h, struc
 
 static enum err_code page_begin(struct list *l, struct err *e)
 {
-    size_t items_len;
-    struct list_head h = head_of(l, &items_len);
+    struct list_head h = head_of(l);
     switch (l->c->form.type) {
     case FORM_PROTOBUF:
-        list_protobuf_begin(&l->out, &h, items_len);
+        list_protobuf_begin(&l->out, &h, l->items_len);
         return ERR_OK;
     case FORM_YAML:
         return begin_yaml(l, &h, e);
@@ -311,7 +351,7 @@ static enum err_code item_yaml(struct list *l, struct str raw, struct err *e)
 
 static enum err_code item_write(struct list *l, struct err *e)
 {
-    struct str raw = entry_raw(l->ahead);
+    struct str raw = l->at.raw;
     bool is_first = l->written++ == 0;
     switch (l->c->form.type) {
     case FORM_PROTOBUF:
@@ -336,8 +376,8 @@ static enum err_code item_add(struct list *l, struct err *e)
         return rc;
     l->out.len = len;
     l->written--;
-    log_event(LOG_WARN, "object.left_out", "key=%s why=%s", log_quote(cow_entry_key(l->ahead)).text,
-              log_quote(str_of(e->text)).text);
+    log_event(LOG_WARN, "object.left_out", "key=%s why=%s",
+              log_quote(cow_entry_key(l->at.ahead)).text, log_quote(str_of(e->text)).text);
     return ERR_OK;
 }
 
@@ -345,7 +385,7 @@ static enum err_code item_add(struct list *l, struct err *e)
 
 static bool list_done(const struct list *l)
 {
-    return l->ahead == NULL || (l->limit > 0 && l->written >= (uint64_t)l->limit);
+    return l->at.is_over || (l->limit > 0 && l->written >= (uint64_t)l->limit);
 }
 
 static void list_end(struct call *c)
@@ -365,18 +405,30 @@ static struct blob *chunk_pretty(struct list *l)
     return buf_blob(&out);
 }
 
-/* The next bytes, about enough of them. NULL: an object does not decode, or is over a limit. */
-static struct blob *list_chunk(struct list *l, size_t enough, struct err *e)
+/* Items into out until there is enough; false in *out_enough: the slice was over before. */
+static enum err_code list_fill(struct list *l, size_t enough, struct slice *s, bool *out_enough,
+                               struct err *e)
 {
-    enum err_code rc = ERR_OK;
-    while (rc == ERR_OK && !list_done(l) && l->out.len < enough) {
-        rc = item_add(l, e);
-        l->ahead = next_match(l);
+    *out_enough = false;
+    while (l->out.len < enough) {
+        if (l->at.searching && !walk_on(l, &l->at, s))
+            return ERR_OK;
+        if (list_done(l))
+            break;
+        enum err_code rc = item_add(l, e);
+        if (rc != ERR_OK)
+            return rc;
+        l->at.searching = true;
+        if (list_done(l))
+            break;
     }
-    if (rc == ERR_OK)
-        rc = arena_status(&l->c->r->arena, e);
-    if (rc != ERR_OK)
-        return NULL;
+    *out_enough = true;
+    return arena_status(&l->c->r->arena, e);
+}
+
+/* What is in out as a blob of its own; NULL: it is over a limit. */
+static struct blob *list_chunk(struct list *l, struct err *e)
+{
     if (list_done(l))
         page_end(l);
     bool is_pretty = l->c->form.pretty && l->c->form.type == FORM_JSON;
@@ -386,40 +438,80 @@ static struct blob *list_chunk(struct list *l, size_t enough, struct err *e)
     return chunk;
 }
 
-static void list_more(struct call *c)
-{
-    struct list *l = c->own;
-    struct err e;
-    while (rest_room(c->r) > 0) {
-        struct blob *chunk = list_chunk(l, LIST_CHUNK, &e);
-        if (chunk == NULL) {
-            rest_cut(c->r);
-            return;
-        }
-        (void)rest_chunk(c->r, chunk);
-        if (list_done(l)) {
-            rest_finish(c->r);
-            return;
-        }
-    }
-}
-
-static void list_reply(struct list *l)
+/* The first chunk: the whole answer, or the beginning of a long one. False: nothing more is to be done. */
+static bool list_reply(struct list *l)
 {
     struct call *c = l->c;
     struct err e;
-    enum err_code rc = page_begin(l, &e);
-    struct blob *first = rc == ERR_OK ? list_chunk(l, 4 * (size_t)LIST_CHUNK, &e) : NULL;
-    if (first == NULL) {
+    struct blob *first = list_chunk(l, &e);
+    const char *type = form_content_type(&c->form, false);
+    if (first == NULL)
         reply_err(c, &e);
-    } else if (list_done(l)) {
-        rest_reply(c->r, 200, form_content_type(&c->form, false), first);
-    } else {
-        c->more = list_more;
-        rest_stream(c->r, 200, form_content_type(&c->form, false));
-        (void)rest_chunk(c->r, first);
-        list_more(c);
+    else if (list_done(l))
+        rest_reply(c->r, 200, type, first);
+    if (first == NULL || list_done(l))
+        return false;
+    l->phase = LIST_STREAMING;
+    rest_stream(c->r, 200, type);
+    (void)rest_chunk(c->r, first);
+    return true;
+}
+
+/* One more chunk. False: there is none, or it cannot be made. */
+static bool list_send(struct list *l)
+{
+    struct err e;
+    struct blob *chunk = list_chunk(l, &e);
+    if (chunk == NULL) {
+        rest_cut(l->c->r);
+        return false;
     }
+    (void)rest_chunk(l->c->r, chunk);
+    if (list_done(l))
+        rest_finish(l->c->r);
+    return !list_done(l);
+}
+
+/* One slice of looking. False: the request was answered. */
+static bool list_look(struct list *l, struct slice *s)
+{
+    struct err e;
+    if (!page_look(l, s))
+        return true;
+    if (l->at.searching && !walk_on(l, &l->at, s)) /* An empty list in YAML begins otherwise. */
+        return true;
+    l->phase = LIST_FILLING;
+    if (page_begin(l, &e) == ERR_OK)
+        return true;
+    reply_err(l->c, &e);
+    return false;
+}
+
+/* One slice of making chunks. False: the request was answered. */
+static bool list_make(struct list *l, struct slice *s)
+{
+    struct err e;
+    bool is_enough, is_first = l->phase == LIST_FILLING;
+    enum err_code rc = list_fill(l, is_first ? LIST_WHOLE : LIST_CHUNK, s, &is_enough, &e);
+    if (rc != ERR_OK && is_first)
+        reply_err(l->c, &e);
+    else if (rc != ERR_OK)
+        rest_cut(l->c->r);
+    if (rc != ERR_OK)
+        return false;
+    if (!is_enough)
+        return true;
+    return is_first ? list_reply(l) : list_send(l);
+}
+
+static void list_more(struct call *c)
+{
+    struct list *l = c->own;
+    struct slice s = slice_begin(clock_now, SLICE_US);
+    if (l->phase == LIST_STREAMING && rest_room(c->r) == 0)
+        return; /* We are called again when there is some. */
+    if (l->phase == LIST_LOOKING ? list_look(l, &s) : list_make(l, &s))
+        rest_yield(c->r);
 }
 
 static void list_expired(struct list *l, bool is_page)
@@ -456,9 +548,11 @@ static void list_open(struct call *c, struct list *l)
         return;
     }
     l->is_open = true;
-    past_seek(&l->cursor, &l->past, from);
-    l->ahead = next_match(l);
-    list_reply(l);
+    past_seek(&l->at.cursor, &l->past, from);
+    l->at.searching = true;
+    l->look = l->at;
+    c->more = list_more;
+    list_more(c);
 }
 
 static void list_awaited(struct call *c)
