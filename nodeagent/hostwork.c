@@ -200,20 +200,28 @@ static enum err_code open_net(struct hostwork *h, const struct net_pod *pod, str
     return code;
 }
 
+static enum err_code read_addresses(const struct agent_fx_network *n, struct net_pod *out,
+                                    struct err *e)
+{
+    if (n->addresses_count == 0)
+        return err_set(e, ERR_INVALID, "the Placement has no address");
+    if (net_address_parse(n->addresses[0].cidr, &out->address) != ERR_OK ||
+        (n->addresses[0].gateway.len > 0 &&
+         net_address_parse(n->addresses[0].gateway, &out->gateway) != ERR_OK))
+        return err_set(e, ERR_INVALID, "the Placement's address " STR_FMT " is none",
+                       STR_ARG(n->addresses[0].cidr));
+    return ERR_OK;
+}
+
 static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, struct hostjob *j,
                             struct err *e)
 {
     const struct agent_fx_network *n = &fx->network;
     struct attached *one;
 
-    if (n->addresses_count == 0)
-        return err_set(e, ERR_INVALID, "the Placement has no address");
-    if (net_address_parse(n->addresses[0].cidr, &j->pod.address) != ERR_OK ||
-        (n->addresses[0].gateway.len > 0 &&
-         net_address_parse(n->addresses[0].gateway, &j->pod.gateway) != ERR_OK))
-        return err_set(e, ERR_INVALID, "the Placement's address " STR_FMT " is none",
-                       STR_ARG(n->addresses[0].cidr));
-    enum err_code opened = open_net(h, &j->pod, e);
+    enum err_code opened = read_addresses(n, &j->pod, e);
+    if (opened == ERR_OK)
+        opened = open_net(h, &j->pod, e);
     if (opened != ERR_OK)
         return opened;
     j->net = h->net;
@@ -341,6 +349,10 @@ void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
     } else if (fx->type == FX_VOLUMES) {
         copy_volumes(j, fx);
     } else {
+        /* After our own restart this may be the first we hear of networks, and there is one to remove. */
+        if (fx->network.addresses_count > 0 &&
+            read_addresses(&fx->network, &j->pod, &j->err) == ERR_OK)
+            j->code = open_net(h, &j->pod, &j->err);
         j->net = h->clean_net;
         detach(h, fx->uid);
         j->logs = fx->bytes.len > 0 ? arena_dup(&j->arena, fx->bytes) : NULL;

@@ -43,10 +43,12 @@ static bool load_one(void *arg, const char *name)
     char path[FS_PATH_MAX];
     struct buf bytes;
 
-    if (name[0] == '.')
-        return true; /* What a crash left of a write: never became the record. */
-    buf_init(&bytes, AGENT_MESSAGE_MAX);
     l->code = path_of(path, l->state, str_of(name), l->err);
+    if (l->code == ERR_OK && str_ends(str_of(name), STR(".tmp"))) {
+        l->code = fs_remove(path, l->err); /* A write that a crash cut off: never the record. */
+        return l->code == ERR_OK;
+    }
+    buf_init(&bytes, AGENT_MESSAGE_MAX);
     if (l->code == ERR_OK)
         l->code = fs_read(path, &bytes, l->err);
     if (l->code == ERR_OK)

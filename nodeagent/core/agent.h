@@ -85,8 +85,9 @@ enum agent_effect_type {
     FX_IMAGE,   /* Have image.reference, and a root of it at image.root. */
     FX_NETWORK, /* Have the network as told; what is there already is left alone. */
     FX_VOLUMES, /* Have the directories and files as told. */
-    FX_CLEAN,   /* Remove network, roots, volumes; with logs, also those. Level-triggered. */
-    FX_CREATE,  /* The calls of runtime.h, to the runtime of kind. */
+    FX_CLEAN, /* Remove network, roots, volumes; with logs, also those. Level-triggered. network: as FX_NETWORK
+                 * was told, for who has forgotten; without addresses there is none. */
+    FX_CREATE, /* The calls of runtime.h, to the runtime of kind. */
     FX_START,
     FX_STOP,
     FX_KILL,

@@ -222,25 +222,14 @@ void instance_saved(struct agent *a, struct agent_turn *t, struct workload *w, u
 }
 
 /* The first process is gone. What that means is decided before it is written down. */
-static void exited(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
-                   const struct runtime_event *ev)
+static void ended(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                  const struct instance_end *end)
 {
     struct instance *i = &w->instances[n];
-    if (i->state == INSTANCE_STARTING) /* Its start was too quick to be answered first. */
-        move(t, w, i, INSTANCE_RUNNING);
-    if (i->state != INSTANCE_RUNNING && i->state != INSTANCE_PRESTOP &&
-        i->state != INSTANCE_STOPPING && i->state != INSTANCE_KILLING)
-        return;
     probes_end(i);
     hook_forget(i);
     i->is_started = i->is_ready = false;
-    i->end = (struct instance_end){.happened = true,
-                                   .exit_code = ev->exit_code,
-                                   .signal = ev->signal,
-                                   .oom_killed = ev->oom_killed,
-                                   .started = ev->started.ns != 0 ? ev->started : i->started,
-                                   .finished = ev->finished.ns != 0 ? ev->finished : t->wall};
-    snprintf(i->end.id, sizeof i->end.id, "%s", i->id);
+    i->end = *end;
     if (i->running_since.ns != 0 && instant_sub(t->now, i->running_since).ns >= FORGIVEN_AFTER.ns)
         i->backoff = (struct span){0};
     i->again = w->kind->again(w, n);
@@ -250,6 +239,26 @@ static void exited(struct agent *a, struct agent_turn *t, struct workload *w, ui
     i->cpus_retry_at = (struct instant){0};
     workload_say(t, w);
     save(a, t, w, n);
+}
+
+static void exited(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
+                   const struct runtime_event *ev)
+{
+    struct instance *i = &w->instances[n];
+    struct instance_end end = {.happened = true,
+                               .exit_code = ev->exit_code,
+                               .signal = ev->signal,
+                               .oom_killed = ev->oom_killed,
+                               .started = ev->started.ns != 0 ? ev->started : i->started,
+                               .finished = ev->finished.ns != 0 ? ev->finished : t->wall};
+    snprintf(end.id, sizeof end.id, "%s", i->id);
+    if (i->state == INSTANCE_WAITING && i->found)
+        i->found_end = end;            /* The other runtime's list is not in yet. */
+    if (i->state == INSTANCE_STARTING) /* Its start was too quick to be answered first. */
+        move(t, w, i, INSTANCE_RUNNING);
+    if (i->state == INSTANCE_RUNNING || i->state == INSTANCE_PRESTOP ||
+        i->state == INSTANCE_STOPPING || i->state == INSTANCE_KILLING)
+        ended(a, t, w, n, &end);
 }
 
 /* What only this start knows is noted for our own restart. Nobody waits for it. */
@@ -538,6 +547,8 @@ void instance_catchup(struct agent *a, struct agent_turn *t, struct workload *w,
         i->running_since = t->now;
         move(t, w, i, INSTANCE_RUNNING);
         probes_begin(t, w, n);
+        if (i->found_end.happened)
+            ended(a, t, w, n, &i->found_end);
     } else if (i->end.happened) {
         move(t, w, i, INSTANCE_ENDED);
     }

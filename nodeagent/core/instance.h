@@ -81,9 +81,10 @@ struct instance {
     struct instant running_since;
     struct wall started;
     int32_t pid;
-    bool again;          /* CLEARING: to be run again. */
-    bool found;          /* The runtime's list had it. */
-    bool found_ended;    /* ...and it was not running any more. */
+    bool again;                    /* CLEARING: to be run again. */
+    bool found;                    /* The runtime's list had it. */
+    bool found_ended;              /* ...and it was not running any more. */
+    struct instance_end found_end; /* ...and it ended before every list was in. */
     const char *trouble; /* Reason as Kubernetes words it, "ImagePullBackOff"; NULL: none. */
     char text[200];      /* Its sentence. */
     struct instance_end end, last; /* Of this attempt; of the one before. */

@@ -181,7 +181,9 @@ static void clean(struct agent *a, struct agent_turn *t, struct workload *w)
     if (w->state != WORKLOAD_CLEANING)
         move(t, w, WORKLOAD_CLEANING);
     struct agent_effect *fx = ask(a, t, w, FX_CLEAN);
-    fx->logs = w->removed;
+    if (w->placement != NULL && !(w->placement->spec->host_network && w->pod != NULL))
+        network_of(t, w, &fx->network);
+    fx->logs = w->cleans_logs = w->removed;
     if (w->removed)
         fx->bytes = workload_log_dir(a, &t->arena, w);
 }
@@ -247,8 +249,10 @@ void workload_done(struct agent *a, struct agent_turn *t, struct workload *w,
     case WORKLOAD_CLEANING:
         w->backoff = (struct span){0};
         workload_say(t, w);
-        if (w->removed)
+        if (w->removed && w->cleans_logs)
             forget(a, t, w);
+        else if (w->removed) /* The word came while this was under way: once more, logs too. */
+            clean(a, t, w);
         else
             move(t, w, WORKLOAD_ENDED);
         break;

@@ -79,6 +79,7 @@ struct workload {
     bool holds;              /* Its exclusive rows are out of the pool. */
     bool unwanted;           /* To be stopped. */
     bool removed;            /* ...and its logs and record too. */
+    bool cleans_logs;        /* CLEANING: what FX_CLEAN in flight was told. */
     bool ended;              /* Never to be run again: Succeeded or Failed. */
     bool failed;             /* ended: it failed. */
     struct span grace;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 /* --- list --- */
 
@@ -65,38 +66,66 @@ struct list_visit {
     uint64_t op;
 };
 
+/* A machine's directory has "work" from its first moment. A console's socket is no directory. */
+static bool is_anothers(const char *directory)
+{
+    struct stat st;
+    char work[OCI_PATH_MAX];
+    return lstat(directory, &st) != 0 || !S_ISDIR(st.st_mode) ||
+           (fs_join(work, directory, "work") && fs_exists(work));
+}
+
+static bool read_record(const char *directory, struct oci_record *out)
+{
+    struct buf text;
+    buf_init(&text, OCI_RECORD_MAX);
+    bool whole = oci__get(directory, "shim.conf", &text, NULL) == ERR_OK &&
+                 oci_conf_parse(buf_str(&text), out) == ERR_OK;
+    buf_free(&text);
+    return whole;
+}
+
+/* Half made counts as created: who lists has it destroyed, and made anew if it is wanted. */
+static struct instance *adopt(struct oci *o, const char *name)
+{
+    struct oci_record record = {.stop_signal = SIGTERM};
+    char directory[OCI_PATH_MAX];
+    struct err e;
+
+    int len = snprintf(directory, sizeof directory, "%s/%s", o->state, name);
+    if (!read_record(directory, &record) && is_anothers(directory))
+        return NULL;
+    struct instance *i = oci__take(o, str_of(name), str_from(directory, (size_t)len), &e);
+    if (i == NULL) {
+        log_event(LOG_WARN, "oci.skipped", "id=%s why=%s", log_quote(str_of(name)).text,
+                  log_quote(str_of(e.text)).text);
+        return NULL;
+    }
+    i->record = record;
+    recognise(o, i);
+    return i;
+}
+
 static bool visit_directory(void *arg, const char *name)
 {
     struct list_visit *v = arg;
-    struct oci *o = v->o;
-    struct instance *i = oci__find(o, str_of(name));
-    char directory[OCI_PATH_MAX];
-    struct buf text;
-    struct err e;
+    struct instance *i = oci__find(v->o, str_of(name));
+    if (i == NULL)
+        i = adopt(v->o, name);
+    if (i != NULL)
+        tell_found(v->o, v->op, i);
+    return v->o->pending_count + 4 < PENDING_MAX;
+}
 
-    if (i == NULL) {
-        struct oci_record record;
-        int len = snprintf(directory, sizeof directory, "%s/%s", o->state, name);
-        buf_init(&text, OCI_RECORD_MAX);
-        enum err_code code = oci__get(directory, "shim.conf", &text, NULL);
-        if (code == ERR_OK)
-            code = oci_conf_parse(buf_str(&text), &record);
-        buf_free(&text);
-        if (code != ERR_OK) /* Another runtime's, or half made: destroy by name removes it. */
-            return true;
-        i = oci__take(o, str_of(name), str_from(directory, (size_t)len), &e);
-        if (i == NULL) {
-            log_event(LOG_WARN, "oci.skipped", "id=%s why=%s", log_quote(str_of(name)).text,
-                      log_quote(str_of(e.text)).text);
-            return true;
-        }
-        i->record = record;
-        recognise(o, i);
+/* After the list's end: before it nobody knows the instance whose exit this is. */
+static void tell_exits(struct oci *o)
+{
+    const struct map_entry *entry;
+    for (uint32_t at = 0; (entry = map_next(&o->by_id, &at)) != NULL;) {
+        struct instance *i = entry->value;
+        if (i->state == OCI_STOPPED && o->pending_count + 4 < PENDING_MAX)
+            oci__tell_exit(o, i);
     }
-    tell_found(o, v->op, i);
-    if (i->state == OCI_STOPPED)
-        oci__tell_exit(o, i);
-    return o->pending_count + 4 < PENDING_MAX;
 }
 
 void oci__list(struct runtime *r, uint64_t op)
@@ -106,4 +135,5 @@ void oci__list(struct runtime *r, uint64_t op)
     struct err e = {0};
     enum err_code code = fs_list(o->state, visit_directory, &v, &e);
     oci__done(o, op, (struct str){NULL, 0}, code == ERR_NOT_FOUND ? ERR_OK : code, &e);
+    tell_exits(o);
 }

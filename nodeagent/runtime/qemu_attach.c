@@ -14,6 +14,8 @@
 
 static const struct span ATTACH_LIMIT = SPAN_S(QEMU_ANSWER_LIMIT_S);
 
+static const char CONSOLE[] = ".console"; /* Behind an id: the socket the core names. */
+
 /* The record in directory; ERR_NOT_FOUND when it is not one of ours at all. */
 static enum err_code record_read(const char *directory, struct qemu_record *out, struct err *e)
 {
@@ -29,10 +31,11 @@ static enum err_code record_read(const char *directory, struct qemu_record *out,
     return code;
 }
 
+/* Made with the directory, before anything else. */
 static bool is_ours(const char *directory)
 {
     char path[FS_PATH_MAX];
-    return fs_join(path, directory, "qemu.log") && fs_exists(path);
+    return fs_join(path, directory, "work") && fs_exists(path);
 }
 
 /* Into the table: alive and watched, or dead. */
@@ -85,10 +88,23 @@ void machine__tell_found(struct runtime_qemu *r, struct machine *m)
         ev->cpus = (struct cpuset){0}; /* The caller sees that it is not where it should be. */
 }
 
+/* Its machine stands before it in the order of names: none is there, or none was ever written down. */
+static void remove_console(struct runtime_qemu *r, struct str name)
+{
+    char path[FS_PATH_MAX];
+    if (machine__find(r, str_slice(name, 0, name.len - (sizeof CONSOLE - 1))) == NULL &&
+        fs_join(path, r->state, name.at))
+        (void)!fs_remove(path, NULL);
+}
+
 static bool visit(void *arg, const char *name)
 {
     struct runtime_qemu *r = arg;
     struct err e;
+    if (str_ends(str_of(name), str_of(CONSOLE))) {
+        remove_console(r, str_of(name));
+        return true;
+    }
     if (machine__find(r, str_of(name)) != NULL)
         return true;
     struct machine *m = machine__adopt(r, str_of(name));

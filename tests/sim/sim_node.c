@@ -39,6 +39,7 @@ struct sim_node {
 struct record {
     char uid[64];
     struct blob *bytes;
+    bool logs; /* There are files of which nobody would know any more. */
 };
 
 void sim_node_name(uint32_t index, char out[16])
@@ -110,6 +111,14 @@ static void describe(struct sim_node *n)
 
 static void perform(struct sim_node *n, const struct agent_effect *fx);
 
+static void broken(struct sim_node *n, const char *why)
+{
+    struct sim *s = n->sim;
+    fprintf(stderr, "%.*s\n%s: %s (seed %llu)\n", STR_ARG(buf_str(&s->story)), n->name, why,
+            (unsigned long long)s->options.seed);
+    CHECK(false);
+}
+
 static void step(struct sim_node *n, struct agent_event ev)
 {
     struct sim *s = n->sim;
@@ -123,11 +132,8 @@ static void step(struct sim_node *n, struct agent_event ev)
     while (trace.len > 0 && str_split(&trace, '\n', &line))
         if (line.len > 0)
             sim_trace(s, "%s " STR_FMT, n->name, STR_ARG(line));
-    if (!agent_invariant(n->agent, &why)) {
-        fprintf(stderr, "%.*s\n%s: %s (seed %llu)\n", STR_ARG(buf_str(&s->story)), n->name, why,
-                (unsigned long long)s->options.seed);
-        CHECK(false);
-    }
+    if (!agent_invariant(n->agent, &why))
+        broken(n, why);
     for (uint32_t i = 0; i < fx.count && !n->crashed; i++)
         perform(n, &fx.at[i]);
     if (n->crashed)
@@ -217,11 +223,37 @@ static void forget(struct sim_node *n, struct str uid)
     mem_free(r);
 }
 
+static void forget_durably(struct sim_node *n, const struct agent_effect *fx)
+{
+    const struct record *r = map_find(&n->disk, fx->uid);
+    if (r != NULL && r->logs)
+        broken(n, "a record is forgotten before its logs are removed");
+    forget(n, fx->uid);
+    answer(n, fx->op, SPAN_MS(1), false, "");
+}
+
+/* What was logged is removed before its record is. */
+static void mark_logs(struct sim_node *n, struct str uid, bool there)
+{
+    struct record *r = map_find(&n->disk, uid);
+    if (r != NULL)
+        r->logs = there;
+}
+
+static void clean(struct sim_node *n, const struct agent_effect *fx)
+{
+    bool fails = sim_fault(n->sim, SIM_CLEAN_FAILS);
+    if (!fails && fx->logs)
+        mark_logs(n, fx->uid, false);
+    answer(n, fx->op, SPAN_MS(2), fails, "umount: busy");
+}
+
 static void save(struct sim_node *n, const struct agent_effect *fx)
 {
     bool fails = sim_fault(n->sim, SIM_SAVE_FAILS);
     if (!fails) {
-        struct record *r = mem_zalloc(1, sizeof *r);
+        struct record *r = mem_zalloc(1, sizeof *r), *old = map_find(&n->disk, fx->uid);
+        r->logs = old != NULL && old->logs;
         forget(n, fx->uid);
         snprintf(r->uid, sizeof r->uid, STR_FMT, STR_ARG(fx->uid));
         r->bytes = blob_new(fx->bytes);
@@ -270,11 +302,8 @@ static void perform(struct sim_node *n, const struct agent_effect *fx)
         send(n, fx);
         break;
     case FX_SAVE:
-        save(n, fx);
-        break;
     case FX_FORGET:
-        forget(n, fx->uid);
-        answer(n, fx->op, SPAN_MS(1), false, "");
+        (fx->type == FX_SAVE ? save : forget_durably)(n, fx);
         break;
     case FX_IMAGE:
         answer(n, fx->op, sim_fault(s, SIM_IMAGE_SLOW) ? SPAN_S(20) : SPAN_MS(20),
@@ -289,7 +318,7 @@ static void perform(struct sim_node *n, const struct agent_effect *fx)
         answer(n, fx->op, SPAN_MS(1), sim_fault(s, SIM_VOLUMES_FAIL), "mkdir: read-only");
         break;
     case FX_CLEAN:
-        answer(n, fx->op, SPAN_MS(2), sim_fault(s, SIM_CLEAN_FAILS), "umount: busy");
+        clean(n, fx);
         break;
     case FX_POOL:
         pool(n, fx);
@@ -297,6 +326,7 @@ static void perform(struct sim_node *n, const struct agent_effect *fx)
     case FX_STREAM:
         break;
     case FX_CREATE:
+        mark_logs(n, fx->uid, true);
         r->ops->create(r, fx->op, fx->spec);
         break;
     case FX_START:

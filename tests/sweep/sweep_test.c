@@ -80,3 +80,31 @@ TEST(sweep, any_one_fault_converges)
     }
     cr_assert_gt(points, 100);
 }
+
+static bool job_is_over(struct sim *s)
+{
+    return sim_is_quiet(s) && str_is(sim_field(s, "Pod", "job", "status.phase"), "Succeeded");
+}
+
+/* It ends while the agent is away, and whatever else fails (the machines' list, and so the moment at which all
+ * lists are in), its end is heard of. */
+TEST(sweep, an_end_while_the_agent_is_away)
+{
+    uint64_t points = 1;
+    for (uint64_t k = 0; k <= points; k++) {
+        struct sim *s = sim_new(&(struct sim_options){
+            .seed = 1, .nodes = 1, .cores = 3, .threads_per_core = 1, .trip = k});
+        sim_run(s, SPAN_S(2));
+        while (sim_field(s, "Pod", "job", "metadata.name").len == 0) {
+            if (sim_control_is_up(s))
+                story_pod(s, "job", "", "OnFailure", "[\"exit-after\",\"80\",\"0\"]");
+            sim_run(s, SPAN_MS(70));
+        }
+        sim_agent_crash(s, 0);
+        cr_assert(sim_run_until(s, job_is_over, SPAN_S(120)), "never over, point %llu",
+                  (unsigned long long)k);
+        if (k == 0)
+            points = s->points;
+        sim_free(s);
+    }
+}

@@ -191,6 +191,15 @@ void conform_is_found_again(const struct rig_kind *k)
     rig_close(k, &r);
 }
 
+/* Where in the order of what was told; events_count: not yet. */
+static uint32_t place_of(const struct rig *r, enum runtime_event_type type, uint64_t op)
+{
+    uint32_t i = 0;
+    while (i < r->events_count && (r->events[i].type != type || r->events[i].op != op))
+        i++;
+    return i;
+}
+
 void conform_died_while_nobody_looked(const struct rig_kind *k)
 {
     struct rig r;
@@ -205,6 +214,8 @@ void conform_died_while_nobody_looked(const struct rig_kind *k)
     rig_ok(k, &r, r.last_op);
     cr_assert_eq(rig_wait(k, &r, RUNTIME_FOUND, r.last_op)->state, RUNTIME_STOPPED);
     cr_assert_eq(rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code, k->machine ? 0 : 5);
+    cr_assert_lt(place_of(&r, RUNTIME_DONE, r.last_op), place_of(&r, RUNTIME_EXITED, 0),
+                 "an exit before the list's end finds nobody who knows the instance");
     destroy_one(k, &r, "u7.main.0");
     cr_assert_eq(rig_count(&r, RUNTIME_EXITED, "u7.main.0"), 1);
     rig_close(k, &r);
