@@ -157,6 +157,22 @@ enum grpc_status grpc_status_of(const struct http_headers *h, struct str *out_me
     return (enum grpc_status)value;
 }
 
+enum err_code grpc_reason(const struct http_headers *h, struct err *e)
+{
+    char text[sizeof e->text];
+    struct str message;
+    size_t len = 0;
+
+    if (http_header(h, "grpc-status").len == 0)
+        return ERR_OK;
+    enum grpc_status status = grpc_status_of(h, &message);
+    if (status == GRPC_OK)
+        return ERR_OK;
+    if (message.len > sizeof text || !http_unescape(message, false, text, &len))
+        len = 0;
+    return err_set(e, grpc_to_err(status), "%.*s", (int)len, text);
+}
+
 enum grpc_status grpc_from_err(enum err_code code)
 {
     static const enum grpc_status of[] = {

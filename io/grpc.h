@@ -72,6 +72,10 @@ uint32_t grpc_trailers(enum grpc_status status, struct str message, char *scratc
  * out_message is still percent-encoded and borrowed. */
 enum grpc_status grpc_status_of(const struct http_headers *h, struct str *out_message);
 
+/* The status as an error, its message decoded (what is too long, or badly encoded, is left out). ERR_OK: it
+ * is OK, or these headers hold none. */
+enum err_code grpc_reason(const struct http_headers *h, struct err *e);
+
 enum grpc_status grpc_from_err(enum err_code code);
 enum err_code grpc_to_err(enum grpc_status status);
 

@@ -160,6 +160,18 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t 
     return 0;
 }
 
+static int on_sent(nghttp2_session *s, const nghttp2_frame *f, void *arg)
+{
+    struct h2 *h = arg;
+    int32_t id = f->hd.stream_id;
+
+    (void)s;
+    if (h->events->sent != NULL && (f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0 &&
+        (f->hd.type == NGHTTP2_HEADERS || f->hd.type == NGHTTP2_DATA))
+        h->events->sent(h->owner, id, stream_of(h, id));
+    return 0;
+}
+
 static int on_closed(nghttp2_session *s, int32_t id, uint32_t error, void *arg)
 {
     struct h2 *h = arg;
@@ -215,6 +227,7 @@ static nghttp2_session_callbacks *callbacks_new(void)
     nghttp2_session_callbacks_set_on_header_callback(c, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(c, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
+    nghttp2_session_callbacks_set_on_frame_send_callback(c, on_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(c, on_closed);
     return c;
 }

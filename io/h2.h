@@ -33,6 +33,8 @@ struct h2_events {
      * h2_resume(). With trailers, *out_trailers is set to them at the end. */
     size_t (*source)(void *owner, int32_t id, void *stream, char *out, size_t size, bool *out_end,
                      const struct http_headers **out_trailers);
+    /* Our end is on its way to the peer; NULL: not wanted. A reset before it would take it along. */
+    void (*sent)(void *owner, int32_t id, void *stream);
     /* The stream is over; error 0: complete in both directions. */
     void (*closed)(void *owner, int32_t id, void *stream, uint32_t error);
     /* The peer sent GOAWAY; streams above last were not looked at. */

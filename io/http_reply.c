@@ -78,8 +78,6 @@ static void start(struct stream *st, const struct http_reply *r, bool has_body, 
         }
         h2_respond(c->h2, st->h2_id, r->status, headers, count, has_body && !st->no_body);
         st->end_written = !has_body || st->no_body;
-        if (st->end_written)
-            stream__answered(st);
         return;
     }
     st->chunked = length == UINT64_MAX && !st->no_body;

@@ -70,8 +70,15 @@ static size_t on_source(void *owner, int32_t id, void *stream, char *out, size_t
     st->end_written = true;
     if (st->trailer_list.count > 0)
         *out_trailers = &st->trailer_list;
-    stream__answered(st);
     return len;
+}
+
+static void on_sent(void *owner, int32_t id, void *stream)
+{
+    (void)owner;
+    (void)id;
+    if (stream != NULL)
+        stream__answered(stream);
 }
 
 static void on_closed(void *owner, int32_t id, void *stream, uint32_t error)
@@ -96,6 +103,7 @@ static const struct h2_events events = {
     .data = on_data,
     .end = on_end,
     .source = on_source,
+    .sent = on_sent,
     .closed = on_closed,
     .goaway = on_goaway,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeagent/identity.h"
 
+#include "io/clock.h"
 #include "io/fs.h"
 #include "io/pki.h"
 #include "io/seal.h"
@@ -8,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { FILE_MAX = 64 << 10, JOIN_MEMORY_MAX = 1 << 20 };
+enum { FILE_MAX = 64 << 10 };
 
 static enum err_code path_of(char out[FS_PATH_MAX], const char *state, const char *name,
                              struct err *e)
@@ -87,6 +88,50 @@ static enum err_code read_cluster(const char *state, struct identity *out, struc
     return code;
 }
 
+/* ---- the certificate ---- */
+
+static enum err_code read_life(struct identity *i, struct pki_identity *out, struct err *e)
+{
+    enum err_code code = pki_identify(NULL, buf_str(&i->cert), (struct wall){0}, out, e);
+    if (code != ERR_OK)
+        return err_set(e, ERR_CORRUPT, "the node's certificate is none");
+    i->from.ns = out->not_before.ns + SPAN_S(PKI_SKEW_S).ns; /* When it was signed. */
+    i->until = out->not_after;
+    return ERR_OK;
+}
+
+enum err_code identity_request(const struct identity *i, struct buf *out, struct err *e)
+{
+    return pki_request_make(buf_str(&i->key), i->node_name, out, e);
+}
+
+enum err_code identity_renewed(struct identity *i, const char *state, const Agent__JoinReply *reply,
+                               struct err *e)
+{
+    struct identity next = {0};
+    struct pki_identity was, is;
+
+    buf_init(&next.cert, FILE_MAX);
+    buf_add(&next.cert, str_of(reply->certificate_pem == NULL ? "" : reply->certificate_pem));
+    enum err_code code = read_life(i, &was, e);
+    if (code == ERR_OK)
+        code = read_life(&next, &is, e);
+    if (code == ERR_OK && (strcmp(was.key_fingerprint, is.key_fingerprint) != 0 ||
+                           strcmp(pki_common_name(&was), pki_common_name(&is)) != 0))
+        code = err_set(e, ERR_CORRUPT, "the new certificate is for another node or key");
+    if (code == ERR_OK)
+        code = write_named(state, "pki/node.crt", buf_str(&next.cert), e);
+    if (code != ERR_OK) {
+        buf_free(&next.cert);
+        return code;
+    }
+    buf_free(&i->cert);
+    i->cert = next.cert;
+    i->from = next.from;
+    i->until = next.until;
+    return ERR_OK;
+}
+
 enum err_code identity_read(const char *state, struct identity *out, struct err *e)
 {
     struct identity i = {0};
@@ -101,6 +146,9 @@ enum err_code identity_read(const char *state, struct identity *out, struct err 
         code = read_named(state, "pki/ca.crt", &i.ca, e);
     if (code == ERR_OK)
         code = read_cluster(state, &i, e);
+    struct pki_identity id;
+    if (code == ERR_OK && read_life(&i, &id, e) != ERR_OK)
+        code = err_set(e, ERR_CORRUPT, "%s/pki/node.crt is not a certificate", state);
     if (code == ERR_OK)
         *out = i;
     else
@@ -153,11 +201,9 @@ static enum err_code ask(const struct options *o, const char *name, struct str t
 {
     struct join_request r = {.token = token, .node_name = name};
     char host[256];
-    struct arena arena;
     struct buf csr;
     Agent__JoinReply *reply;
 
-    arena_init(&arena, JOIN_MEMORY_MAX);
     buf_init(&csr, FILE_MAX);
     enum err_code code = identity_server(o->server, host, &r.port, e);
     if (code == ERR_OK)
@@ -165,17 +211,16 @@ static enum err_code ask(const struct options *o, const char *name, struct str t
     r.host = host;
     r.csr = buf_str(&csr);
     if (code == ERR_OK)
-        code = join_call(&r, &arena, &reply, e);
+        code = join_by_token(&r, &reply, e);
     if (code == ERR_OK) {
         code = keep(o->state, reply, e);
         agent__join_reply__free_unpacked(reply, NULL);
     }
     buf_free(&csr);
-    arena_free(&arena);
     return code;
 }
 
-static enum err_code join(const struct options *o, const char *hostname, struct err *e)
+static enum err_code join(const struct options *o, const char *name, struct err *e)
 {
     char pki[FS_PATH_MAX];
     struct buf key, token;
@@ -193,8 +238,7 @@ static enum err_code join(const struct options *o, const char *hostname, struct 
     if (code == ERR_OK)
         code = open_key(o->state, &key, e);
     if (code == ERR_OK)
-        code = ask(o, o->node_name == NULL ? hostname : o->node_name, str_trim(buf_str(&token)),
-                   buf_str(&key), e);
+        code = ask(o, name, str_trim(buf_str(&token)), buf_str(&key), e);
     seal_wipe(token.at, token.len);
     if (key.at != NULL)
         seal_wipe(key.at, key.size);
@@ -203,12 +247,37 @@ static enum err_code join(const struct options *o, const char *hostname, struct 
     return code;
 }
 
+/* Nobody was reachable for a third of its life, or the clock is wrong: only a token helps. */
+static enum err_code join_again(const struct options *o, const struct identity *was, struct err *e)
+{
+    char when[WALL_TEXT_MAX];
+    wall_print(was->until, when);
+    if (o->token_file != NULL && join(o, was->node_name, e) == ERR_OK)
+        return ERR_OK;
+    if (o->token_file == NULL)
+        return err_set(
+            e, ERR_DENIED,
+            "this node's certificate ended at %s; join again with --token-file and a new "
+            "token (baton token create)",
+            when);
+    return err_wrap(e, "certificate ended at %s; a new token (baton token create) is needed in %s",
+                    when, o->token_file);
+}
+
 enum err_code identity_open(const struct options *o, const char *hostname, struct identity *out,
                             struct err *e)
 {
-    enum err_code code = identity_read(o->state, out, e);
-    if (code != ERR_NOT_FOUND)
-        return code;
-    code = join(o, hostname, e);
+    struct identity was;
+    enum err_code code = identity_read(o->state, &was, e);
+    if (code == ERR_OK && was.until.ns > clock_wall().ns) {
+        *out = was;
+        return ERR_OK;
+    }
+    if (code == ERR_OK) {
+        code = join_again(o, &was, e);
+        identity_free(&was);
+    } else if (code == ERR_NOT_FOUND) {
+        code = join(o, o->node_name == NULL ? hostname : o->node_name, e);
+    }
     return code == ERR_OK ? identity_read(o->state, out, e) : code;
 }

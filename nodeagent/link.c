@@ -14,7 +14,7 @@ struct call {
 
 struct link {
     struct link_options o;
-    struct tls_config *tls;
+    struct tls_config *tls, *next; /* next: NULL, or what the next connection shows. */
     struct http_client *http;
     struct loop_client closer; /* Ends the client outside its own callback. */
     struct call session;
@@ -84,10 +84,13 @@ static void on_session(struct link *l, const struct http_client_event *ev)
     } else if (ev->type == HTTP_CLIENT_HEAD && ev->status != 200) {
         err_set(&why, ERR_DENIED, "the session was answered with HTTP status %u", ev->status);
         give_up(l, &why, ev->now);
+    } else if (ev->type == HTTP_CLIENT_HEAD && grpc_reason(&ev->headers, &why) != ERR_OK) {
+        err_wrap(&why, "the server refuses the session"); /* Told before any trailers. */
+        give_up(l, &why, ev->now);
     } else if (ev->type == HTTP_CLIENT_END) {
-        struct str text = http_header(&ev->headers, "grpc-message");
-        err_set(&why, ERR_UNAVAILABLE, "the server ended the session%s" STR_FMT,
-                text.len > 0 ? ": " : "", STR_ARG(text));
+        if (grpc_reason(&ev->headers, &why) == ERR_OK)
+            err_set(&why, ERR_UNAVAILABLE, "no reason given");
+        err_wrap(&why, "the server ended the session");
         give_up(l, &why, ev->now);
     } else if (ev->type == HTTP_CLIENT_FAILED) {
         give_up(l, &ev->err, ev->now);
@@ -161,14 +164,23 @@ static void on_closer(struct loop_client *self, const struct io_event *ev)
     l->dead = false;
 }
 
+enum err_code link_identify(struct link *l, const struct identity *i, struct err *e)
+{
+    struct tls_client_options o = {
+        .ca = buf_str(&i->ca), .cert = buf_str(&i->cert), .key = buf_str(&i->key)};
+    struct tls_config *made;
+    enum err_code code = tls_client_config(&o, &made, e);
+    if (code != ERR_OK)
+        return code;
+    tls_config_free(l->next);
+    l->next = made;
+    return ERR_OK;
+}
+
 enum err_code link_new(const struct link_options *o, struct link **out, struct err *e)
 {
     struct link *l = mem_zalloc(1, sizeof *l);
-    enum err_code code =
-        tls_client_config(&(struct tls_client_options){.ca = buf_str(&o->identity->ca),
-                                                       .cert = buf_str(&o->identity->cert),
-                                                       .key = buf_str(&o->identity->key)},
-                          &l->tls, e);
+    enum err_code code = link_identify(l, o->identity, e);
     if (code != ERR_OK) {
         mem_free(l);
         return code;
@@ -187,6 +199,7 @@ void link_free(struct link *l)
     link_shut(l);
     loop_leave(&l->closer);
     tls_config_free(l->tls);
+    tls_config_free(l->next);
     mem_free(l);
 }
 
@@ -194,6 +207,11 @@ void link_open(struct link *l)
 {
     http_client_close(l->http);
     l->dead = false;
+    if (l->next != NULL) {
+        tls_config_free(l->tls);
+        l->tls = l->next;
+        l->next = NULL;
+    }
     l->http = http_client_open(l->o.loop,
                                &(struct http_client_options){.host = l->o.host,
                                                              .port = l->o.port,

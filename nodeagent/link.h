@@ -41,13 +41,16 @@ struct link_options {
     struct loop *loop;
     const char *host;
     uint16_t port;
-    const struct identity *identity;
+    const struct identity *identity; /* Copied; see link_identify(). */
     void (*event)(void *owner, const struct link_event *ev);
     void *owner;
 };
 
 MUST_USE enum err_code link_new(const struct link_options *o, struct link **out, struct err *e);
 void link_free(struct link *l);
+
+/* Shown from the next link_open() on. */
+MUST_USE enum err_code link_identify(struct link *l, const struct identity *i, struct err *e);
 
 void link_open(struct link *l);
 void link_shut(struct link *l); /* No LINK_CLOSED follows. Streams end without an event. */

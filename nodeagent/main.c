@@ -142,6 +142,7 @@ static enum err_code open_core(struct program *p, struct err *e)
         .vm_overhead_bytes = p->accel.vm_bytes,
         .log_max_bytes = LOG_FILE_BYTES,
         .log_files = LOG_FILES,
+        .certificate = {p->identity.from, p->identity.until},
         .seed = entropy_u64(),
     };
     p->agent = agent_new(&config);
@@ -202,9 +203,18 @@ static enum err_code open_link(struct program *p, struct err *e)
                                                .event = shell_on_link,
                                                .owner = p->shell},
                         &p->link, e);
-    if (code == ERR_OK)
-        shell_set_link(p->shell, p->link);
-    return code;
+    if (code != ERR_OK)
+        return code;
+    shell_set_link(p->shell, p->link);
+    shell_set_renewal(p->shell, renewal_new(&(struct renewal_options){.loop = p->loop,
+                                                                      .state = p->options.state,
+                                                                      .host = p->host,
+                                                                      .port = p->port,
+                                                                      .identity = &p->identity,
+                                                                      .link = p->link,
+                                                                      .done = shell_on_renewal,
+                                                                      .owner = p->shell}));
+    return ERR_OK;
 }
 
 static void on_signal(struct loop_client *self, const struct io_event *ev)

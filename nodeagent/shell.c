@@ -27,6 +27,7 @@ struct shell {
     struct hostwork *hostwork;
     struct streams *streams;
     struct checks *checks;
+    struct renewal *renewal;
     struct sink {
         struct shell *shell;
         enum runtime_kind kind;
@@ -166,6 +167,7 @@ static void perform_session(struct shell *s, const struct agent_effect *fx)
         link_send(s->link, fx->bytes);
     } else {
         log_event(LOG_WARN, "session.ended", "why=%s", log_quote(str_of(fx->text)).text);
+        streams_end(s->streams);
         link_shut(s->link);
     }
 }
@@ -200,6 +202,12 @@ static void perform(struct shell *s, const struct agent_effect *fx)
     case FX_STREAM:
         streams_open(s->streams, &fx->stream);
         break;
+    case FX_RENEW:
+        renewal_do(s->renewal, fx->op);
+        break;
+    case FX_TELL:
+        log_event(LOG_ERROR, "agent.needs", "what=%s", log_quote(str_of(fx->text)).text);
+        break;
     case FX_CREATE:
     case FX_START:
     case FX_STOP:
@@ -229,6 +237,11 @@ void shell_on_hostwork(void *owner, uint64_t op, const struct agent_host_done *d
     if (done->code != ERR_OK)
         log_event(LOG_WARN, "host.failed", "err=%s", log_quote(str_of(done->text)).text);
     step(s, &(struct agent_event){.type = EV_HOST_DONE, .op = op, .host = done});
+}
+
+void shell_on_renewal(void *owner, uint64_t op, const struct agent_host_done *done)
+{
+    step(owner, &(struct agent_event){.type = EV_HOST_DONE, .op = op, .host = done});
 }
 
 static void on_check(void *owner, uint64_t op, const struct agent_host_done *done)
@@ -287,6 +300,11 @@ void shell_set_link(struct shell *s, struct link *l)
 {
     s->link = l;
     s->streams = streams_new(s->o.loop, l);
+}
+
+void shell_set_renewal(struct shell *s, struct renewal *r)
+{
+    s->renewal = r;
 }
 
 void shell_set_hostwork(struct shell *s, struct hostwork *h)

@@ -15,6 +15,7 @@
 #include "nodeagent/host/cgroup.h"
 #include "nodeagent/hostwork.h"
 #include "nodeagent/link.h"
+#include "nodeagent/renewal.h"
 
 struct shell;
 
@@ -33,11 +34,13 @@ void shell_free(struct shell *s);
 struct runtime_sink shell_sink(struct shell *s, enum runtime_kind kind);
 void shell_set_runtime(struct shell *s, enum runtime_kind kind, struct runtime *r);
 void shell_set_link(struct shell *s, struct link *l);
+void shell_set_renewal(struct shell *s, struct renewal *r);
 void shell_set_hostwork(struct shell *s, struct hostwork *h); /* NULL: answered with success. */
 
-/* For link_options and hostwork_options; owner is the shell. */
+/* For link_options, hostwork_options and renewal_options; owner is the shell. */
 void shell_on_link(void *owner, const struct link_event *ev);
 void shell_on_hostwork(void *owner, uint64_t op, const struct agent_host_done *done);
+void shell_on_renewal(void *owner, uint64_t op, const struct agent_host_done *done);
 
 /* The records on disk, then EV_STARTED. */
 MUST_USE enum err_code shell_begin(struct shell *s, struct err *e);

@@ -284,12 +284,17 @@ struct streams *streams_new(struct loop *l, struct link *link)
     return s;
 }
 
+void streams_end(struct streams *s)
+{
+    for (uint32_t i = 0; i < LINK_STREAMS_MAX; i++)
+        release(&s->at[i]);
+}
+
 void streams_free(struct streams *s)
 {
     if (s == NULL)
         return;
-    for (uint32_t i = 0; i < LINK_STREAMS_MAX; i++)
-        release(&s->at[i]);
+    streams_end(s);
     loop_leave(&s->client);
     mem_free(s);
 }

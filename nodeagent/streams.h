@@ -19,6 +19,7 @@ struct streams;
 struct streams *streams_new(struct loop *l, struct link *link);
 void streams_free(struct streams *s); /* NULL is allowed. */
 void streams_open(struct streams *s, const struct agent_fx_stream *fx);
+void streams_end(struct streams *s); /* All of them, as link_shut() does. */
 void streams_on_link(struct streams *s, const struct link_event *ev); /* LINK_STREAM_* only. */
 
 #endif /* NODEAGENT_STREAMS_H */

@@ -157,7 +157,7 @@ static void sign(struct join *j)
     snprintf(name, sizeof name, "%s" STR_FMT, node_prefix, STR_ARG(j->node));
     buf_init(&certificate, PKI_PEM_MAX);
     if (pki_request_sign(j->front->shared->authority->ca, j->csr, &subject, clock_wall(),
-                         SPAN_S(CERTIFICATE_DAYS * 86400LL), &certificate, &e) != ERR_OK) {
+                         j->front->shared->certificate_life, &certificate, &e) != ERR_OK) {
         buf_free(&certificate);
         fail(j, GRPC_INTERNAL, e.text);
         return;

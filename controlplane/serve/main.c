@@ -160,6 +160,7 @@ static enum err_code open_fronts(struct batond *b, struct err *e)
                                       .authority = &b->authority,
                                       .tls = b->tls,
                                       .cluster_name = b->options.cluster_name,
+                                      .certificate_life = b->options.certificate_life,
                                       .api_url = b->api_url,
                                       .sets = {shell_metrics(b->shell)},
                                       .sets_count = 1,

@@ -19,6 +19,10 @@ const char options_help[] =
     "                         the client certificate shown to etcd\n"
     "  --etcd-prefix /NAME/   where our keys are (/baton/)\n"
     "  --cluster-name NAME    (baton)\n"
+    "  --node-certificate S   seconds that a node's certificate is good (31536000, a year); agents "
+    "renew "
+    "at two\n"
+    "                         thirds of it\n"
     "  --limit NAME=VALUE     of one connection thread; may be repeated. connections, requests, "
     "streams (of a\n"
     "                         connection), connection-bytes, server-bytes (of requests' bodies),\n"
@@ -128,6 +132,9 @@ static enum err_code parse_one(struct options *o, const char *name, const char *
     else if (is(name, "--io-threads"))
         code = parse_number(value, SHELL_FRONTS_MAX, &number, name, e),
         o->io_threads = (uint32_t)number;
+    else if (is(name, "--node-certificate"))
+        code = parse_number(value, NODE_CERTIFICATE_S_MAX, &number, name, e),
+        o->certificate_life = SPAN_S((int64_t)number);
     else
         code = err_set(e, ERR_INVALID, "%s is not an option", name);
     return code;
@@ -146,6 +153,7 @@ enum err_code options_parse(int argc, char **argv, struct options *out, struct e
                         .port = 6443,
                         .store = "sqlite",
                         .cluster_name = "baton",
+                        .certificate_life = SPAN_S(NODE_CERTIFICATE_S),
                         .limits = http_server_limits_default(),
                         .log_level = LOG_INFO};
 
@@ -162,6 +170,9 @@ enum err_code options_parse(int argc, char **argv, struct options *out, struct e
     }
     if (is(o.store, "etcd") != (o.endpoints != NULL))
         return err_set(e, ERR_INVALID, "--store etcd and --endpoints belong together");
+    if (o.certificate_life.ns < SPAN_S(NODE_CERTIFICATE_S_MIN).ns)
+        return err_set(e, ERR_INVALID, "--node-certificate wants at least %d s",
+                       NODE_CERTIFICATE_S_MIN);
     if (o.io_threads == 0)
         o.io_threads = threads_by_cpus();
     *out = o;

@@ -8,6 +8,12 @@
 #include "base/log.h"
 #include "io/http_server.h"
 
+enum {
+    NODE_CERTIFICATE_S = 365 * 86400,
+    NODE_CERTIFICATE_S_MIN = 5,
+    NODE_CERTIFICATE_S_MAX = 10 * NODE_CERTIFICATE_S /* The CA's own life. */
+};
+
 struct options {
     const char *state;                    /* --state DIR */
     const char *address;                  /* --listen ADDRESS */
@@ -20,6 +26,7 @@ struct options {
     const char *etcd_ca, *etcd_cert, *etcd_key; /* --etcd-ca, -cert, -key FILE */
     const char *etcd_prefix;                    /* --etcd-prefix /NAME/; NULL: the default. */
     const char *cluster_name;                   /* --cluster-name NAME */
+    struct span certificate_life;               /* --node-certificate S */
     struct http_server_limits limits;           /* --limit NAME=VALUE, may be repeated. */
     enum log_level log_level;                   /* --log error|warn|info|debug */
     bool wants_help;

@@ -186,7 +186,7 @@ static bool may_open(struct front *f, const struct http_request *q, struct str *
     struct str name = {0};
     bool is_node = false;
 
-    *out_why = "a node's certificate is needed";
+    *out_why = peer->state == HTTP_PEER_REFUSED ? peer->why : "a node's certificate is needed";
     if (peer->state != HTTP_PEER_TRUSTED || peer->id.not_after.ns <= clock_wall().ns)
         return false;
     for (uint32_t i = 0; i < peer->id.groups_count; i++)

@@ -21,7 +21,6 @@ enum {
     SESSIONS_MAX = 8192,           /* On one thread. */
     SESSION_MESSAGE_MAX = 8 << 20, /* One message. */
     SESSION_QUEUE_MAX = 64 << 20,  /* Waiting for an agent that does not read. */
-    CERTIFICATE_DAYS = 365,
 };
 
 struct sessions *sessions_new(struct front *f);

@@ -25,6 +25,7 @@ struct agent_effects agent_step(struct agent *a, const struct agent_event *ev)
                 workload_tick(a, t, a->workloads[i]);
         pool_reconcile(a, t);
         session_tick(a, t);
+        certificate_tick(a, t);
         report_flush(a, t);
     }
     return (struct agent_effects){t->effects, t->effects_count};
@@ -92,6 +93,10 @@ static void host_done(struct agent *a, struct agent_turn *t, const struct agent_
         pool_done(a, t, ev->host);
         return;
     }
+    if (ev->op != 0 && ev->op == a->certificate.op) {
+        certificate_done(a, t, ev->host);
+        return;
+    }
     struct workload *w = slot < AGENT_WORKLOADS_MAX ? a->workloads[slot] : NULL;
     if (w != NULL && n == OP_OWNER_WORKLOAD)
         workload_done(a, t, w, ev);
@@ -133,6 +138,11 @@ static void dispatch(struct agent *a, struct agent_turn *t, const struct agent_e
 uint64_t agent_op(struct agent *a, uint32_t slot, uint32_t instance)
 {
     return ++a->ops << 20 | (uint64_t)instance << 12 | slot;
+}
+
+struct span agent_jittered(struct agent *a, struct span wait)
+{
+    return (struct span){wait.ns / 2 + (int64_t)rng_below(&a->rng, (uint64_t)wait.ns / 2 + 1)};
 }
 
 struct agent_effect *agent_do(struct agent_turn *t, enum agent_effect_type type)
@@ -229,7 +239,7 @@ struct instant agent_deadline(const struct agent *a)
 {
     if (!a->up)
         return instant_earlier(a->list_at[0], a->list_at[1]);
-    struct instant at = session_deadline(a);
+    struct instant at = instant_earlier(session_deadline(a), a->certificate.look_at);
     if (a->pool_op == 0)
         at = instant_earlier(at, a->pool_retry_at);
     for (uint32_t i = 0; i < a->workloads_end; i++)
@@ -248,6 +258,7 @@ struct agent *agent_new(const struct agent_config *config)
     buf_init(&a->turn.trace, 64 << 10);
     slots_init(&a->slots, AGENT_WORKLOADS_MAX);
     rng_seed(&a->rng, config->seed);
+    certificate_set(a, &config->certificate);
     a->config = *config;
     struct str *texts[] = {&a->config.node_name, &a->config.version,   &a->config.boot_id,
                            &a->config.node_uid,  &a->config.state_dir, &a->config.cgroup,

@@ -39,7 +39,8 @@ enum agent_event_type {
     EV_SESSION_OPENED,  /* The answer to FX_CONNECT, unless EV_SESSION_CLOSED is. */
     EV_SESSION_MESSAGE, /* bytes: one baton.agent.v1 message that came down. */
     EV_SESSION_CLOSED,  /* The session ended, or could not be opened. */
-    EV_HOST_DONE, /* host: FX_SAVE, FX_FORGET, FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN, FX_POOL. */
+    EV_HOST_DONE, /* host: FX_SAVE, FX_FORGET, FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN, FX_POOL,
+                     FX_RENEW. */
     EV_RUNTIME,   /* runtime: what a runtime told; kind says which one. */
     EV_DEADLINE   /* agent_deadline() was reached. */
 };
@@ -54,11 +55,17 @@ struct agent_image {
     uint32_t uid, gid; /* Config.User, looked up in the image's own files. */
 };
 
+/* How long this node's certificate is good. until 0: there is none to renew. */
+struct agent_certificate {
+    struct wall from, until;
+};
+
 struct agent_host_done {
     enum err_code code;
     const char *text;         /* With an error: for the user. */
     struct agent_image image; /* FX_IMAGE. */
     struct str network;       /* FX_NETWORK: path of the network namespace, or the tap's name. */
+    struct agent_certificate certificate; /* FX_RENEW: the new one's. */
 };
 
 struct agent_event {
@@ -97,6 +104,9 @@ enum agent_effect_type {
     FX_CHECK, /* Connect to the pod, perhaps ask for a page. EV_HOST_DONE; ERR_BUSY: not tried. */
     FX_POOL,  /* The shared pool has cpus: written, and read back before the answer. */
     FX_LIST,
+    FX_RENEW, /* A new certificate for the same key: durable before the answer, shown from the next
+                 FX_CONNECT on. */
+    FX_TELL,  /* text, to who runs this node. No op. */
     FX_STREAM /* Open the stream the control plane asked for. No op: it has its own errors. */
 };
 
@@ -208,7 +218,8 @@ struct agent_config {
     uint64_t vm_overhead_bytes; /* What a VMM takes beside its guest, as published. */
     uint64_t log_max_bytes;     /* Of one container's log file before it is rotated. */
     uint32_t log_files;
-    uint64_t seed; /* Jitter of reconnecting, and nothing else. */
+    struct agent_certificate certificate;
+    uint64_t seed; /* Jitter of reconnecting and renewing, and nothing else. */
 };
 
 struct agent;

@@ -60,12 +60,22 @@ struct session {
     bool resyncing;
 };
 
+/* The node's certificate, as certificate.c sees it. */
+struct certificate {
+    struct wall from, until, due; /* until 0: none. due: asked for from here on. */
+    uint64_t op;                  /* FX_RENEW in flight; 0: none. */
+    struct instant look_at, retry_at;
+    struct span backoff;
+    bool is_told; /* That it has ended. */
+};
+
 struct agent {
     struct agent_config config;
     struct arena arena; /* The configuration's bytes. */
     Baton__NodeHardwareSpec *hardware;
     struct rng rng;
     struct session session;
+    struct certificate certificate;
     struct slots slots;
     struct workload *workloads[AGENT_WORKLOADS_MAX]; /* By slot; NULL: free. */
     uint32_t workloads_end;                          /* No slot from here on was ever used. */
@@ -83,6 +93,8 @@ struct agent {
 };
 
 uint64_t agent_op(struct agent *a, uint32_t slot, uint32_t instance);
+/* Half of it fixed, half of it rolled, so that a thousand agents do not come back at once. */
+struct span agent_jittered(struct agent *a, struct span wait);
 struct agent_effect *agent_do(struct agent_turn *t, enum agent_effect_type type);
 void agent_trace_move(struct agent_turn *t, const struct workload *w, const char *what,
                       const char *state);
@@ -186,7 +198,13 @@ void report_acked(struct agent *a, struct agent_turn *t, const Agent__StatusAck 
 void report_restore(struct workload *w, const Agent__WorkloadStatus *status);
 struct instant report_deadline(const struct agent *a, const struct workload *w);
 
+/* certificate.c */
+void certificate_set(struct agent *a, const struct agent_certificate *given);
+void certificate_tick(struct agent *a, struct agent_turn *t);
+void certificate_done(struct agent *a, struct agent_turn *t, const struct agent_host_done *done);
+
 /* session.c */
+void session_reopen(struct agent *a, struct agent_turn *t, const char *why); /* If there is one. */
 void session_step(struct agent *a, struct agent_turn *t, const struct agent_event *ev);
 void session_tick(struct agent *a, struct agent_turn *t);
 void session_send(struct agent_turn *t, Agent__AgentMessage *message);

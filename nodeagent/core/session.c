@@ -32,12 +32,6 @@ void session_send(struct agent_turn *t, Agent__AgentMessage *message)
     agent_do(t, FX_SEND)->bytes = str_from(bytes, len);
 }
 
-/* Half of it fixed, half of it rolled, so that a thousand agents do not come back at once. */
-static struct span jittered(struct agent *a, struct span wait)
-{
-    return (struct span){wait.ns / 2 + (int64_t)rng_below(&a->rng, (uint64_t)wait.ns / 2 + 1)};
-}
-
 static void away(struct agent *a, struct agent_turn *t, struct span at_least)
 {
     struct session *s = &a->session;
@@ -45,9 +39,9 @@ static void away(struct agent *a, struct agent_turn *t, struct span at_least)
     s->backoff = s->backoff.ns == 0 || held ? BACKOFF_FIRST : (struct span){2 * s->backoff.ns};
     if (s->backoff.ns > BACKOFF_MAX.ns)
         s->backoff = BACKOFF_MAX;
-    struct span wait = jittered(a, s->backoff);
+    struct span wait = agent_jittered(a, s->backoff);
     if (wait.ns < at_least.ns)
-        wait = jittered(a, at_least);
+        wait = agent_jittered(a, at_least);
     s->retry_at = instant_add(t->now, wait);
     s->renew_at = (struct instant){0};
     s->resyncing = false;
@@ -58,6 +52,12 @@ static void hang_up(struct agent *a, struct agent_turn *t, const char *why, stru
 {
     agent_do(t, FX_DISCONNECT)->text = why;
     away(a, t, at_least);
+}
+
+void session_reopen(struct agent *a, struct agent_turn *t, const char *why)
+{
+    if (a->session.state != SESSION_AWAY)
+        hang_up(a, t, why, (struct span){0});
 }
 
 static void hello(struct agent *a, struct agent_turn *t)

@@ -74,8 +74,8 @@ static void on_goaway(void *owner, int32_t last, uint32_t error)
     (void)error;
 }
 
-static const struct h2_events events = {on_header, on_head,   on_data,  on_end,
-                                        on_source, on_closed, on_goaway};
+static const struct h2_events events = {on_header, on_head, on_data,   on_end,
+                                        on_source, NULL,    on_closed, on_goaway};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

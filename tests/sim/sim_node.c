@@ -323,6 +323,8 @@ static void perform(struct sim_node *n, const struct agent_effect *fx)
     case FX_POOL:
         pool(n, fx);
         break;
+    case FX_RENEW: /* A simulated node has no certificate. */
+    case FX_TELL:
     case FX_STREAM:
         break;
     case FX_CREATE:

@@ -2,6 +2,7 @@
 # shellcheck shell=sh
 # For tests to source: a control plane and an agent of one's own, of the build tree, with the busybox image. Needs root.
 #   cluster_start BUILD STATE [AGENT_OPTION...]   batond_pid, agent_pid, cluster_port; waits until the node is Ready.
+#                                                 batond_options: batond's, if there are any
 #   cluster_baton ARGS...                         the command line, as its administrator
 #   cluster_curl METHOD PATH                      the API itself
 #   cluster_batond, cluster_agent [OPTION...]     start the one or the other again
@@ -17,7 +18,8 @@ cluster_curl() {
 }
 
 cluster_batond() {
-    "$cluster_build/batond" --state "$cluster_state" --listen 127.0.0.1 --port "$cluster_port" >>"$cluster_state/batond.log" 2>&1 &
+    # shellcheck disable=SC2086 # Words.
+    "$cluster_build/batond" --state "$cluster_state" --listen 127.0.0.1 --port "$cluster_port" ${batond_options:-} >>"$cluster_state/batond.log" 2>&1 &
     batond_pid=$!
 }
 

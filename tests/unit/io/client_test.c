@@ -20,6 +20,13 @@ static void echo_event(void *owner, const struct http_event *ev)
     case HTTP_REQUEST:
         if (str_is(ev->request->head.path, "/hold"))
             break;
+        if (str_is(ev->request->head.path, "/refused")) {
+            ok.headers = trailers;
+            ok.headers_count =
+                grpc_trailers(GRPC_UNAUTHENTICATED, STR("no"), scratch, sizeof scratch, trailers);
+            http_server_reply(s->server, ev->id, &ok, NULL);
+            break;
+        }
         if (ev->request->streaming)
             http_server_start(s->server, ev->id, &ok);
         else
@@ -47,7 +54,7 @@ struct caller {
     char told[32];
     uint32_t told_count, status;
     size_t body_len;
-    struct err err;
+    struct err err, refused;
     bool ended;
     enum grpc_status grpc;
     struct grpc_reader reader;
@@ -73,8 +80,10 @@ static void caller_event(void *owner, const struct http_client_event *ev)
 
     if (!again && c->told_count < sizeof c->told - 1) /* BBB is one B. */
         c->told[c->told_count++] = letters[ev->type];
-    if (ev->type == HTTP_CLIENT_HEAD)
+    if (ev->type == HTTP_CLIENT_HEAD) {
         c->status = ev->status;
+        (void)grpc_reason(&ev->headers, &c->refused);
+    }
     c->body_len += ev->bytes.len;
     if (ev->type == HTTP_CLIENT_BODY && c->reader.message_max > 0)
         cr_assert_eq(grpc_reader_feed(&c->reader, ev->bytes, count_message, c, &e), ERR_OK, "%s",
@@ -156,6 +165,29 @@ TEST(client, streams_both_ways)
     cr_assert_not(grpc_reader_is_cut(&c.reader));
     cr_assert_eq(c.grpc, GRPC_OK);
     grpc_reader_free(&c.reader);
+    http_client_close(client);
+    site_close(&s);
+}
+
+/* A server may answer before it has read everything: what it said must not be lost with the stream. */
+TEST(client, a_stream_that_is_refused_hears_why)
+{
+    struct site s = {0};
+    struct caller c = {0};
+    struct http_server_limits limits = http_server_limits_default();
+    struct http_header type = {STR("content-type"), STR("application/grpc")};
+    struct http_client_request q = {.method = "POST",
+                                    .path = "/refused",
+                                    .headers = &type,
+                                    .headers_count = 1,
+                                    .streaming = true};
+    site_open(&s, &limits, echo_event);
+    struct http_client *client = connect_to(&s, &c);
+    struct slot_id id = http_client_start(client, 7, &q);
+    http_client_send(client, id, grpc_frame(STR("hello")));
+    until(&s, &c, "OHE");
+    cr_assert_eq(c.refused.code, ERR_DENIED);
+    cr_assert_str_eq(c.refused.text, "no");
     http_client_close(client);
     site_close(&s);
 }
@@ -264,4 +296,23 @@ TEST(grpc, frames_in_any_pieces)
     grpc_reader_free(&c.reader);
     blob_unref(a);
     blob_unref(b);
+}
+
+TEST(grpc, a_reason_is_read_where_there_is_one)
+{
+    struct http_header at[] = {{STR("grpc-status"), STR("16")},
+                               {STR("grpc-message"), STR("ended%2C long ago")}};
+    struct http_headers none = {.at = at, .count = 0}, code = {.at = at, .count = 1},
+                        both = {.at = at, .count = 2};
+    struct err e = {0};
+    cr_assert_eq(grpc_reason(&none, &e), ERR_OK);
+    cr_assert_eq(grpc_reason(&code, &e), ERR_DENIED);
+    cr_assert_str_eq(e.text, "");
+    cr_assert_eq(grpc_reason(&both, &e), ERR_DENIED);
+    cr_assert_str_eq(e.text, "ended, long ago");
+    at[1].value = STR("%zz");
+    cr_assert_eq(grpc_reason(&both, &e), ERR_DENIED);
+    cr_assert_str_eq(e.text, "", "badly encoded");
+    at[0].value = STR("0");
+    cr_assert_eq(grpc_reason(&both, &e), ERR_OK);
 }

@@ -50,6 +50,7 @@ void whole_open(struct whole *w)
     struct shell_options s = {.store = "mem", .cluster_id = w->authority.cluster_id};
     cr_assert_eq(shell_open(w->loop, &s, &w->shell, &e), ERR_OK, "%s", e.text);
     w->shared = (struct front_shared){.shell = w->shell,
+                                      .certificate_life = SPAN_S(365 * 86400),
                                       .index = core_index(shell_core(w->shell)),
                                       .history = core_history(shell_core(w->shell)),
                                       .memory_index = core_memory_index(shell_core(w->shell)),
