@@ -17,6 +17,7 @@ enum {
     INBOX_OP = 1,
     FLUSH_ROUNDS = 64, /* A store in memory answers within the turn; then others have theirs. */
     FRONT_AGENT_MAX = 32768, /* Letters waiting for a front, when it gets no more of agents'. */
+    FAILING_SAID_S = 30,     /* A trouble of one kind is not put into new words more often. */
     DRAIN_S = 10,            /* For connections to end by themselves. */
 };
 
@@ -36,6 +37,9 @@ struct shell {
     struct instant commits_began[2 * CORE_COMMITS_MAX];
     atomic_bool is_ready;
     bool stepped, stopping, closing, done, deposed;
+    struct err failing; /* What the store fails with, how often it did, when that was said last. */
+    uint64_t failing_count;
+    struct instant failing_said;
     struct instant drain_until;
     char marker[FS_PATH_MAX]; /* store "etcd"; "" otherwise. */
 };
@@ -110,6 +114,30 @@ static void commit_begun(struct shell *s, uint64_t op)
     s->commits_began[op % COUNT_OF(s->commits_began)] = clock_now();
 }
 
+/* A standby asks each second and a full disk refuses each write: said when it begins, when it changes and when
+ * it is over. */
+static void say_trouble(struct shell *s, const struct store_event *told)
+{
+    struct err *f = &s->failing;
+    struct instant now = loop_now(s->client.loop);
+    bool recent = instant_sub(now, s->failing_said).ns < SPAN_S(FAILING_SAID_S).ns;
+    if (told->code == ERR_OK && f->code != ERR_OK) {
+        log_event(LOG_INFO, "store.works_again", "failed=%llu was=%s",
+                  (unsigned long long)s->failing_count, err_name(f->code));
+        *f = (struct err){0};
+    } else if (told->code != ERR_OK && told->code == f->code &&
+               (recent || strcmp(told->err.text, f->text) == 0)) {
+        s->failing_count++; /* Texts that hold a time or a number differ, and say no more. */
+    } else if (told->code != ERR_OK) {
+        log_event(LOG_WARN, "store.failed", "op=%llu code=%s text=%s", (unsigned long long)told->op,
+                  err_name(told->code), log_quote(str_of(told->err.text)).text);
+        s->failing_count = f->code == told->code ? s->failing_count + 1 : 1;
+        s->failing_said = now;
+        *f = told->err;
+        f->code = told->code;
+    }
+}
+
 /* What the store tells, on this thread. */
 static void store_told(void *state, const struct store_event *told)
 {
@@ -131,9 +159,8 @@ static void store_told(void *state, const struct store_event *told)
                   (unsigned long long)told->fence);
         leave_marker(s);
     }
-    if (told->type == STORE_DONE && told->code != ERR_OK)
-        log_event(LOG_WARN, "store.failed", "op=%llu code=%s text=%s", (unsigned long long)told->op,
-                  err_name(told->code), log_quote(str_of(told->err.text)).text);
+    if (told->type == STORE_DONE && told->op != CLOSE_OP)
+        say_trouble(s, told);
 }
 
 static void shell_mail(struct shell *s, const struct mail *m)

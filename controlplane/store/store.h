@@ -23,8 +23,7 @@
  *        ERR_BUSY, of a load: another control plane leads; ask again.
  * POISON One value that does not open (of no form we know, of another revision, sealed under another key)
  *        is told as a STORE_ROW with code ERR_CORRUPT and an empty value: it harms nobody else, and the
- *        row stays in the store as it is until it is superseded. store_etcd.c does not yet: its
- *        load is ERR_CORRUPT.
+ *        row stays in the store as it is until it is superseded.
  * SEAM   store_mem.c, store_sqlite.c, store_etcd.c: all pass tests/conformance/store/.
  */
 #ifndef CONTROLPLANE_STORE_STORE_H

@@ -120,6 +120,10 @@ static void deliver_rows(struct store_etcd *s, struct etcd_rows *rows)
                                   .key = rows->at[i].key,
                                   .value = rows->at[i].value,
                                   .sealed = rows->at[i].sealed};
+        if (rows->at[i].poison != NULL) {
+            row.code = ERR_CORRUPT;
+            row.err = *rows->at[i].poison;
+        }
         s->base.sink.post(s->base.sink.state, &row);
     }
     etcd_rows_free(rows);

@@ -18,6 +18,8 @@
  * FAILS  Opening: ERR_NOT_FOUND: no libcurl. ERR_DENIED: certificates, or the store belongs to another
  *        cluster. ERR_INVALID: an endpoint that is none, or a form from a newer version. ERR_CORRUPT:
  *        what is there is not ours. ERR_UNAVAILABLE: no endpoint answers.
+ *        An etcd with --client-cert-auth shows its own server certificate to itself for what comes by the
+ *        gateway: it must be good for clients, too, or nothing is answered ("connection closed").
  *        A commit is ERR_LIMIT when etcd has no space (its NOSPACE alarm): nothing is written, and it
  *        heals when there is space and the alarm is disarmed; so it is for load(), which must write the fence.
  * FORM   PREFIX/state, fence, lock: text. PREFIX/log/SEQ: records (store_etcd_record.h), SEQ 16 hexadecimal

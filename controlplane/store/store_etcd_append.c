@@ -4,6 +4,8 @@
  *
  *   SENT      waits for an answer, or for its next try
  *   HELD      was there before the record it stands behind; it is sent again once that one is done
+ *   ASKED     waits for an answer, too. The put that crosses etcd's quota is done and answered with "no space",
+ *             those behind it are not done and answered the same: whether the record is there must be read
  *   DONE      is in the log, and so is everything before it
  *   REFUSED   is not, and never will be: no space. Its number is free again, but a late request of a slot
  *             behind it could still name it. So nothing new is sent until every slot has an answer; then
@@ -128,18 +130,52 @@ static void append_compared(struct etcd_log *m, struct etcd_slot *s, const struc
     }
 }
 
+static void slot_ask(struct etcd_log *m, struct etcd_slot *s, const struct err *why)
+{
+    char key[ETCD_KEY_MAX], own[ETCD_KEY_MAX];
+    struct etcd_txn t;
+    struct buf body;
+    buf_init(&body, ETCD_BODY_MAX);
+    etcd_txn_begin(&t, &body);
+    etcd_txn_then(&t);
+    etcd_txn_get(&t, etcd_log__key(m, "fence", key), STR(""), false);
+    etcd_txn_get(&t, etcd_log__seq_key(m, "log/", s->seq, own), STR(""), true);
+    etcd_txn_end(&t);
+    s->state = ETCD_SLOT_ASKED;
+    s->err = *why;
+    etcd_log__call(m, caller_of(m, s), "/v3/kv/txn", &body);
+}
+
+/* Nobody else writes under our fence, so a record with this number is this one. */
+static void asked(struct etcd_log *m, struct etcd_slot *s, const struct etcd_answer *a)
+{
+    struct err e = s->err;
+    if (a->outcome != ETCD_FINE) {
+        (void)etcd_log__why(a, "commit", &e);
+        etcd_log__lose(m, &e);
+    } else if (a->ranges[1].count == 1 || !etcd_log__holds(m, &a->ranges[0])) {
+        append_compared(m, s, a);
+    } else {
+        slot_refuse(m, s, ERR_LIMIT, &e);
+    }
+}
+
 void etcd_append__answered(struct etcd_log *m, uint32_t slot, bool in_doubt,
                            const struct etcd_answer *a)
 {
     struct etcd_slot *s = &m->slots[slot];
     struct err e;
-    if (a->outcome == ETCD_FINE && a->succeeded) {
+    if (s->state == ETCD_SLOT_ASKED) {
+        asked(m, s, a);
+    } else if (a->outcome == ETCD_FINE && a->succeeded) {
         s->state = ETCD_SLOT_DONE;
     } else if (a->outcome == ETCD_FINE) {
         append_compared(m, s, a);
     } else {
         enum err_code code = etcd_log__why(a, "commit", &e);
-        if (code == ERR_LIMIT && !in_doubt && !s->continues)
+        if (a->outcome == ETCD_FULL && !in_doubt && !s->continues)
+            slot_ask(m, s, &e);
+        else if (code == ERR_LIMIT && !in_doubt && !s->continues)
             slot_refuse(m, s, code, &e);
         else
             etcd_log__lose(m, &e);
@@ -166,14 +202,15 @@ static void settle_done(struct etcd_log *m)
     }
 }
 
-/* Every slot has its answer: the refused ones go, the others close up and are sent with new numbers. */
+/* Every slot has its answer: the refused ones go, the others close up and are sent with new numbers. One that was
+ * refused behind one that is sent again is sent again, too: answers come in order. */
 static void close_up(struct etcd_log *m)
 {
     struct etcd_slot kept[ETCD_WINDOW];
     uint32_t kept_count = 0;
     while (m->slots_count > 0) {
         struct etcd_slot *s = slot_at(m, 0);
-        if (s->state == ETCD_SLOT_REFUSED) {
+        if (s->state == ETCD_SLOT_REFUSED && kept_count == 0) {
             answer_jobs(m, s, s->err.code, &s->err);
         } else {
             kept[kept_count++] = *s;
@@ -196,7 +233,7 @@ static void settle(struct etcd_log *m)
     for (uint32_t i = 0; i < m->slots_count; i++) {
         struct etcd_slot *s = slot_at(m, i);
         refused = refused || s->state == ETCD_SLOT_REFUSED;
-        waiting = waiting || s->state == ETCD_SLOT_SENT;
+        waiting = waiting || s->state == ETCD_SLOT_SENT || s->state == ETCD_SLOT_ASKED;
         if (s->state == ETCD_SLOT_REFUSED && s->record.head.part && !m->deposed) {
             struct err e =
                 s->err; /* Half a transaction cannot close up: the next load removes it. */

@@ -155,6 +155,16 @@ static enum err_code load_library(struct etcd_http *h, struct err *e)
 
 /* ---- The loop's side ---- */
 
+/* etcd refuses a certificate behind the handshake, as a broken connection (TLS 1.3): say what it may be. */
+static const char *hint(const struct etcd_http *h, CURLcode code)
+{
+    bool broke = code == CURLE_SSL_CONNECT_ERROR || code == CURLE_SEND_ERROR ||
+                 code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING;
+    return broke && str_starts(str_of(etcd_http_endpoint(h)), STR("https"))
+               ? " (does etcd take our client certificate?)"
+               : "";
+}
+
 static void finished(struct etcd_http *h, CURL *easy, CURLcode code)
 {
     struct request *r = NULL;
@@ -172,7 +182,7 @@ static void finished(struct etcd_http *h, CURL *easy, CURLcode code)
     r->number = 0; /* The owner may ask again in answered(). */
     buf_init(&r->answer, ETCD_HTTP_ANSWER_MAX);
     char text[CURL_ERROR_SIZE + URL_MAX];
-    snprintf(text, sizeof text, "%s: %s", etcd_http_endpoint(h),
+    snprintf(text, sizeof text, "%s%s: %s", etcd_http_endpoint(h), hint(h, code),
              r->error[0] != '\0' ? r->error : h->curl.easy_strerror(code));
     if (code != CURLE_OK)
         h->answered(h->owner, number, 0, str_of(text));

@@ -339,6 +339,7 @@ void etcd_rows_free(void *body)
     for (uint32_t i = 0; i < rows->count; i++) {
         blob_unref(rows->at[i].key);
         blob_unref(rows->at[i].value);
+        mem_free(rows->at[i].poison);
     }
     mem_free(rows->at);
     mem_free(rows);
@@ -354,21 +355,19 @@ static struct etcd_loaded *rows_add(struct etcd_rows *rows)
     return &rows->at[rows->count++];
 }
 
-static enum err_code row_read(struct etcd_log *m, const struct etcd_row *row, struct etcd_rows *out,
-                              struct err *e)
+/* A value that does not open is told as such and stays as it is; its neighbours are none the worse. */
+static void row_read(struct etcd_log *m, const struct etcd_row *row, struct etcd_rows *out)
 {
     struct etcd_loaded *loaded = rows_add(out);
+    struct err e;
     loaded->revision = row->revision;
-    if (row->value.at != NULL) {
-        enum err_code code = value_decode(m->options.seal, row->key, row->revision, row->value,
-                                          &loaded->value, &loaded->sealed, e);
-        if (code != ERR_OK) {
-            out->count--;
-            return code;
-        }
-    }
     loaded->key = blob_new(row->key);
-    return ERR_OK;
+    if (row->value.at == NULL || value_decode(m->options.seal, row->key, row->revision, row->value,
+                                              &loaded->value, &loaded->sealed, &e) == ERR_OK)
+        return;
+    loaded->value = blob_new(STR(""));
+    loaded->poison = mem_alloc(sizeof *loaded->poison);
+    *loaded->poison = e;
 }
 
 /* One record's rows; those of a transaction that ends in a later one are there, too. */
@@ -387,7 +386,7 @@ static enum err_code record_read(struct etcd_log *m, const struct etcd_kv *kv,
     const struct etcd_gone *gone = etcd_index_gone(&l->index, seq);
     while (code == ERR_OK && etcd_record_next(&r, &row))
         if (row.revision > after && !etcd_gone_has(gone, row.revision))
-            code = row_read(m, &row, out, e);
+            row_read(m, &row, out);
     if (code == ERR_OK)
         code = etcd_record_end(&r, e);
     if (code != ERR_OK)

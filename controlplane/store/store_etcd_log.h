@@ -84,6 +84,7 @@ struct etcd_rows {
     struct etcd_loaded {
         uint64_t revision;
         struct blob *key, *value;
+        struct err *poison; /* Why the value is an empty one instead of what is stored; NULL. */
         bool sealed;
     } * at;
 };

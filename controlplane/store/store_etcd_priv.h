@@ -48,7 +48,8 @@ struct etcd_call {
 
 enum etcd_slot_state {
     ETCD_SLOT_SENT,
-    ETCD_SLOT_HELD, /* It overtook the one before; sent again behind it. */
+    ETCD_SLOT_HELD,  /* It overtook the one before; sent again behind it. */
+    ETCD_SLOT_ASKED, /* etcd said that it is full; waits for an answer to whether it is there. */
     ETCD_SLOT_DONE,
     ETCD_SLOT_REFUSED,
 };
@@ -62,7 +63,7 @@ struct etcd_slot {
     bool sent_alone;               /* When it was sent, all before it had been answered. */
     bool continues;                /* The record before it is a part of the same transaction. */
     struct etcd_job *first, *last; /* Those that end in this record. */
-    struct err err;                /* REFUSED. */
+    struct err err;                /* ASKED, REFUSED. */
 };
 
 /* A load, a following or an opening under way. */
@@ -85,6 +86,7 @@ enum etcd_sweep_step {
     ETCD_SWEEP_WRITE,
     ETCD_SWEEP_FETCH,
     ETCD_SWEEP_MERGE,
+    ETCD_SWEEP_DOUBT,
     ETCD_SWEEP_HISTORY
 };
 
@@ -96,6 +98,7 @@ struct etcd_sweep {
     uint32_t merge_begin, merge_from, merge_count, merges;
     uint64_t merge_modified; /* etcd's revision of the record that is replaced. */
     struct etcd_segment merged;
+    struct err doubt;               /* What etcd said to the merge. */
     uint64_t history, history_next; /* etcd's revisions: forget up to there; in the next pass. */
 };
 

@@ -9,6 +9,7 @@
  *   WRITE    the lists that grew, and how far we are; then READ again, or
  *   FETCH    records worth merging
  *   MERGE    one record in their place; then FETCH again, or
+ *   DOUBT    etcd said that it is full, and may have merged all the same: did it?
  *   HISTORY  tell etcd to forget what its keys were before the pass before this one
  *
  * A crash between two steps costs nothing: what was marked and not swept is swept by the next pass. The newest
@@ -35,6 +36,8 @@ static void lists_written(struct etcd_log *m);
 static void merge_next(struct etcd_log *m);
 static void fetched(struct etcd_log *m, const struct etcd_answer *a);
 static void merged(struct etcd_log *m, const struct etcd_answer *a);
+static void ask_merged(struct etcd_log *m);
+static void doubt_ended(struct etcd_log *m, const struct etcd_answer *a);
 static void forget_history(struct etcd_log *m);
 static void finish(struct etcd_log *m, enum err_code code, const struct err *e);
 
@@ -102,6 +105,9 @@ static void answered_ok(struct etcd_log *m, const struct etcd_answer *a)
     case ETCD_SWEEP_MERGE:
         merged(m, a);
         break;
+    case ETCD_SWEEP_DOUBT:
+        doubt_ended(m, a);
+        break;
     case ETCD_SWEEP_HISTORY:
     case ETCD_SWEEP_NOT:
         break;
@@ -115,6 +121,9 @@ void etcd_sweep__answered(struct etcd_log *m, const struct etcd_answer *a)
     struct err e;
     if (s->step == ETCD_SWEEP_HISTORY) { /* Somebody else may have done it. */
         finish(m, ERR_OK, NULL);
+    } else if (a->outcome == ETCD_FULL && s->step == ETCD_SWEEP_MERGE) {
+        (void)etcd_log__why(a, "compact", &s->doubt);
+        ask_merged(m);
     } else if (a->outcome != ETCD_FINE) {
         enum err_code code = etcd_log__why(a, "compact", &e);
         finish(m, code, &e);
@@ -446,6 +455,29 @@ static void merged(struct etcd_log *m, const struct etcd_answer *a)
     m->counts.merges++;
     s->history_next = a->revision;
     merge_next(m);
+}
+
+static void ask_merged(struct etcd_log *m)
+{
+    struct etcd_sweep *s = &m->sweep;
+    char key[ETCD_KEY_MAX], last[ETCD_KEY_MAX];
+    struct etcd_txn t;
+    struct buf body;
+    begin(m, &t, &body);
+    etcd_txn_modified_is(&t, etcd_log__seq_key(m, "log/", s->merged.seq, last), s->merge_modified);
+    etcd_txn_then(&t);
+    etcd_txn_otherwise(&t);
+    etcd_txn_get(&t, etcd_log__key(m, "fence", key), STR(""), false);
+    etcd_txn_end(&t);
+    ask(m, ETCD_SWEEP_DOUBT, "/v3/kv/txn", &body);
+}
+
+static void doubt_ended(struct etcd_log *m, const struct etcd_answer *a)
+{
+    struct etcd_sweep *s = &m->sweep;
+    if (!a->succeeded && etcd_log__holds(m, &a->ranges[0]))
+        etcd_index_replace(&m->index, s->merge_from, s->merge_count, &s->merged);
+    finish(m, ERR_LIMIT, &s->doubt);
 }
 
 /* ---- etcd's own history ---- */

@@ -7,6 +7,7 @@
 struct change {
     uint64_t revision, before;
     struct blob *key, *value; /* key NULL: compacted away. */
+    bool sealed;
 };
 
 struct store_mem_disk {
@@ -123,7 +124,8 @@ static void disk_append(struct store_mem_disk *d, const struct store_write *w)
     d->log[d->log_count++] = (struct change){.revision = w->revision,
                                              .before = w->before,
                                              .key = blob_ref(w->key),
-                                             .value = blob_ref(w->value)};
+                                             .value = blob_ref(w->value),
+                                             .sealed = w->sealed};
     d->head = w->revision;
 }
 
@@ -175,7 +177,8 @@ static enum err_code rows(struct store_mem *m, const struct op *op, uint64_t aft
                                   .op = op->id,
                                   .revision = c->revision,
                                   .key = c->key,
-                                  .value = c->value};
+                                  .value = c->value,
+                                  .sealed = c->sealed};
         m->base.sink.post(m->base.sink.state, &row);
     }
     return ERR_OK;

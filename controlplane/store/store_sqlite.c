@@ -171,7 +171,8 @@ static void deliver_rows(struct store_sqlite *s, struct chunk *c)
                                   .op = c->op,
                                   .revision = c->rows[i].revision,
                                   .key = c->rows[i].key,
-                                  .value = c->rows[i].value};
+                                  .value = c->rows[i].value,
+                                  .sealed = c->rows[i].sealed};
         if (c->rows[i].poison != NULL) {
             row.code = ERR_CORRUPT;
             row.err = *c->rows[i].poison;

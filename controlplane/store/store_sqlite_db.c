@@ -392,7 +392,6 @@ enum err_code db_owe_fence(struct db *d, struct db_head *out, struct err *e)
 
 static void row_read(struct db *d, sqlite3_stmt *st, struct db_row *row)
 {
-    bool sealed;
     struct err e;
     row->revision = (uint64_t)sqlite3_column_int64(st, 0);
     struct str key = {(const char *)sqlite3_column_text(st, 1), 0};
@@ -401,9 +400,10 @@ static void row_read(struct db *d, sqlite3_stmt *st, struct db_row *row)
     value.len = (size_t)sqlite3_column_bytes(st, 2);
     row->value = NULL;
     row->poison = NULL;
+    row->sealed = false;
     row->key = blob_new(key);
     if (sqlite3_column_type(st, 2) == SQLITE_NULL ||
-        value_decode(d->seal, key, row->revision, value, &row->value, &sealed, &e) == ERR_OK)
+        value_decode(d->seal, key, row->revision, value, &row->value, &row->sealed, &e) == ERR_OK)
         return;
     row->value = blob_new(STR(""));
     row->poison = mem_alloc(sizeof *row->poison);

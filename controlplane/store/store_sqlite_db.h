@@ -51,6 +51,7 @@ MUST_USE enum err_code db_head(struct db *d, struct db_head *out, struct err *e)
 struct db_row {
     uint64_t revision;
     struct blob *key, *value;
+    bool sealed;
     struct err
         *poison; /* Why the value is an empty one instead of what is stored; NULL. The caller's. */
 };

@@ -83,6 +83,9 @@ if [ "$store" = etcd ]; then
     standby=$!
     waits() { grep -q "another control plane" "$work/standby.log"; }
     check "a standby waits" until_true 10 waits
+    sleep 2.5 # Three tries.
+    said_once() { [ "$(grep -c 'store.failed' "$work/standby.log")" -eq 1 ]; }
+    check "and says so once, not at every try" said_once
     check "while the first one leads" baton get configmaps c7
     kill "$pid" && wait "$pid" 2>/dev/null
     pid=$standby

@@ -136,13 +136,9 @@ static void take_output(int fd, char *out, int out_size)
         out[len] = '\0';
 }
 
-int etcd_ctl(const struct etcd_server *s, const char *arguments, char *out, int out_size)
+int etcd_shell(const char *command, char *out, int out_size)
 {
-    char command[512];
     int ends[2], status = -1;
-    snprintf(command, sizeof command,
-             "ETCDCTL_API=3 exec /usr/bin/etcdctl --endpoints %s --command-timeout 10s %s 2>&1",
-             s->client_url, arguments);
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
@@ -157,4 +153,13 @@ int etcd_ctl(const struct etcd_server *s, const char *arguments, char *out, int 
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     return status;
+}
+
+int etcd_ctl(const struct etcd_server *s, const char *arguments, char *out, int out_size)
+{
+    char command[512];
+    snprintf(command, sizeof command,
+             "ETCDCTL_API=3 exec /usr/bin/etcdctl --endpoints %s --command-timeout 10s %s 2>&1",
+             s->client_url, arguments);
+    return etcd_shell(command, out, out_size);
 }

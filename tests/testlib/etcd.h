@@ -33,6 +33,9 @@ void etcd_server_kill(struct etcd_server *s);  /* SIGKILL, and gone. */
 void etcd_server_stop(struct etcd_server *s);
 int etcd_free_port(void); /* On loopback, below the ephemeral ones. */
 
+/* A shell command; its status. out: what it printed, NULL: not wanted. */
+int etcd_shell(const char *command, char *out, int out_size);
+
 /* etcdctl with these arguments against it; its status. out NULL: not wanted. */
 int etcd_ctl(const struct etcd_server *s, const char *arguments, char *out, int out_size);
 

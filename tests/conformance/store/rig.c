@@ -20,8 +20,8 @@ static void on_event(void *state, const struct store_event *ev)
     if (ev->type == STORE_ROW) {
         CHECK(r->rows_count < RIG_ROWS);
         CHECK(r->rows_count == 0 || r->rows[r->rows_count - 1].revision < ev->revision);
-        r->rows[r->rows_count++] =
-            (struct rig_row){ev->revision, blob_ref(ev->key), blob_ref(ev->value), ev->code};
+        r->rows[r->rows_count++] = (struct rig_row){ev->revision, blob_ref(ev->key),
+                                                    blob_ref(ev->value), ev->code, ev->sealed};
         if (ev->code != ERR_OK)
             r->row_err = ev->err;
         return;
@@ -151,11 +151,11 @@ static void etcd_unmake(struct rig *r)
     sqlite_unmake(r);
 }
 
-static const struct engine engine_etcd = {.name = "etcd",
-                                          .make = etcd_make,
-                                          .open = etcd_open,
-                                          .pump = sqlite_pump,
-                                          .unmake = etcd_unmake};
+const struct engine engine_etcd = {.name = "etcd",
+                                   .make = etcd_make,
+                                   .open = etcd_open,
+                                   .pump = sqlite_pump,
+                                   .unmake = etcd_unmake};
 
 const struct engine *const engines[] = {&engine_mem, &engine_sqlite, &engine_etcd, NULL};
 

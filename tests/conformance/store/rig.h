@@ -27,11 +27,13 @@ struct engine {
 };
 
 extern const struct engine *const engines[]; /* NULL at the end. */
+extern const struct engine engine_etcd;      /* One of them. */
 
 struct rig_row {
     uint64_t revision;
     struct blob *key, *value;
     enum err_code code;
+    bool sealed;
 };
 
 struct rig {

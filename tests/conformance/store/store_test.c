@@ -164,6 +164,7 @@ TEST(store, keeps_any_bytes_of_any_size)
         cr_assert(str_eq(blob_str(r->rows[1].value), blob_str(odd)));
         cr_assert_not_null(r->rows[2].value);
         cr_assert_eq(r->rows[2].value->len, 0);
+        cr_assert(r->rows[2].sealed && !r->rows[0].sealed, "%s", r->engine->name);
         for (uint32_t i = 0; i < 3; i++) {
             blob_unref(w[i].key);
             blob_unref(w[i].value);
