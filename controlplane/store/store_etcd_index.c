@@ -59,7 +59,9 @@ void etcd_index_replace(struct etcd_index *x, uint32_t from, uint32_t count,
     uint32_t gone_from = gone_slot(x, at[0].seq), gone_to = gone_slot(x, at[count - 1].seq + 1);
     for (uint32_t i = gone_from; i < gone_to; i++)
         mem_free(x->gone[i].at);
-    memmove(x->gone + gone_from, x->gone + gone_to, (x->gone_count - gone_to) * sizeof *x->gone);
+    if (gone_to < x->gone_count) /* There may be no list at all. */
+        memmove(x->gone + gone_from, x->gone + gone_to,
+                (x->gone_count - gone_to) * sizeof *x->gone);
     x->gone_count -= gone_to - gone_from;
     memmove(at + kept, at + count, (x->segments_count - from - count) * sizeof *at);
     if (kept > 0)
