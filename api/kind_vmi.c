@@ -5,52 +5,48 @@
  * back. The schema says what we honour: a field of proto/kubevirt has a comment exactly then, so
  * the description that `kubectl explain` shows and this check cannot disagree.
  */
+#include "api/honoured.h"
 #include "api/pod.h"
 #include "base/wire.h"
 #include "proto/kubevirt/v1.pb-c.h"
 
 enum { VCPUS_MAX = 512 }; /* KubeVirt's own cap. */
 
-/* ------------------------------------------------------------------ what is not honoured */
+/* ------------------------------------------------------------------ what is not honoured, by the schema */
 
-static bool is_kubevirt(const struct schema_message *m)
+static void refuse(void *owner, const struct field *at)
 {
-    return m != NULL && str_starts(m->full, STR("kubevirt.io.v1."));
+    struct kind_call *c = owner;
+    causes_add(&c->causes, CAUSE_FORBIDDEN, at, "Baton does not support this yet");
 }
 
-/* false asks for nothing. */
-static bool asks(const struct schema_field *f, const struct wire_field *w)
+static bool is_known(const struct schema_field *f, struct str value)
 {
-    return !(f->type == SCHEMA_BOOL && w->value == 0);
+    for (uint32_t i = 0; i < f->values_count; i++)
+        if (str_eq(f->values[i], value))
+            return true;
+    return false;
 }
 
-static void not_honoured(struct kind_call *c, const struct schema_message *m, struct str raw,
-                         const struct field *up)
+/* KubeVirt's own messages alone: what is Kubernetes' has rules of its own. */
+static void values_validate(struct kind_call *c, const struct schema_message *m, struct str raw,
+                            const struct field *up)
 {
     struct wire_reader r = wire_read(raw);
     struct wire_field w;
     uint32_t index = 0, number = 0;
     while (wire_next(&r, &w)) {
         const struct schema_field *f = schema_numbered(m, w.number);
-        if (f == NULL)
-            continue;
         index = w.number == number ? index + 1 : 0;
-        bool is_first = index == 0;
         number = w.number;
-        struct field at = field_name(up, arena_dup(c->arena, f->json));
-        struct field element = field_index(&at, index);
-        if (!f->required && !f->always && (f->doc == NULL || f->doc[0] == '\0')) {
-            if (is_first && asks(f, &w))
-                causes_add(&c->causes, CAUSE_FORBIDDEN, &at, "Baton does not support this yet");
-        } else if (f->type == SCHEMA_MESSAGE && !f->map && is_kubevirt(f->message)) {
-            not_honoured(c, f->message, w.bytes, f->repeated ? &element : &at);
-        } else if (f->values_count > 0 && w.type == WIRE_BYTES) {
-            bool known = false;
-            for (uint32_t i = 0; i < f->values_count; i++)
-                known = known || str_eq(f->values[i], w.bytes);
-            if (!known)
-                causes_invalid(&c->causes, &at, w.bytes, "is none of the values allowed here");
-        }
+        if (f == NULL || w.type != WIRE_BYTES)
+            continue;
+        struct field at = field_name(up, f->json.at), element = field_index(&at, index);
+        if (f->values_count > 0 && !is_known(f, w.bytes))
+            causes_invalid(&c->causes, &at, w.bytes, "is none of the values allowed here");
+        else if (f->type == SCHEMA_MESSAGE && !f->map &&
+                 str_starts(f->message->full, STR("kubevirt.io.v1.")))
+            values_validate(c, f->message, w.bytes, f->repeated ? &element : &at);
     }
 }
 
@@ -297,7 +293,9 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     if (!check_count(c, &volumes, v->spec->n_volumes + v->spec->n_networks) ||
         (d != NULL && !check_count(c, &devices, d->n_disks + d->n_interfaces)))
         return;
-    not_honoured(c, m, kind_bytes(&v->spec->base, c->arena), &spec);
+    struct str raw = kind_bytes(&v->spec->base, c->arena);
+    honoured_each(&(struct honoured){.found = refuse, .owner = c}, m, raw, &spec);
+    values_validate(c, m, raw, &spec);
     cpu_validate(c, v->spec->domain, &domain);
     memory_validate(c, v->spec->domain, &domain);
     disks_validate(c, v->spec, &spec);

@@ -32,7 +32,8 @@ enum kind_write {
     KIND_FINALIZE,  /* namespaces/finalize: spec.finalizers. */
 };
 
-enum { KIND_WARNINGS_MAX = 32 };
+/* Of the fields that nobody carries out as many are named one by one. */
+enum { KIND_WARNINGS_MAX = 32, KIND_MISSED_MAX = 6 };
 
 /* A PriorityClass, as far as it matters to a workload that names it. */
 struct kind_priority {
@@ -67,6 +68,7 @@ enum kind_flags {
     KIND_COUNTS = 1 << 2,        /* metadata.generation counts changes of spec. */
     KIND_DELETED_BODY = 1 << 3,  /* DELETE answers with the object, not with a Status. */
     KIND_READ_ONLY = 1 << 4,     /* Clients may read it; only the control plane writes it. */
+    KIND_WARNS = 1 << 5,         /* Stored with fields that nobody carries out; clients are told. */
 };
 
 struct kind_subresource {
@@ -116,6 +118,16 @@ const Meta__ObjectMeta *kind_meta_get(const ProtobufCMessage *object); /* May be
  */
 bool kind_prepare(const struct kind *k, struct kind_call *c, ProtobufCMessage *object,
                   const ProtobufCMessage *old);
+
+/*
+ * The fields of spec that are set and that nobody carries out (api/honoured.h), with their paths, the
+ * first max of them in paths[]. raw: the object, encoded. Returns how many there are.
+ */
+uint32_t kind_missed(const struct kind *k, struct str raw, struct arena *a, struct str *paths,
+                     uint32_t max);
+
+/* Warns of them where spec is not what it was; old: empty on create. After kind_prepare(). */
+void kind_remark(const struct kind *k, struct kind_call *c, struct str raw, struct str old);
 
 /* Same content, by encoding. Either may be NULL. */
 bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b, struct arena *arena);

@@ -43,6 +43,31 @@ static void container_name(struct kind_call *c, struct names_seen *seen, const C
         check_once(c, seen, &name, k->name);
 }
 
+static void not_here(struct kind_call *c, const struct field *at, const char *name, bool is_set,
+                     const char *why)
+{
+    struct field f = field_name(at, name);
+    if (is_set)
+        causes_add(&c->causes, CAUSE_FORBIDDEN, &f, "%s", why);
+}
+
+/* An init container that runs to its end is never asked whether it is well; one that stays is. */
+static void init_validate(struct kind_call *c, const Core__Container *k, const struct field *at)
+{
+    static const char *const why =
+        "may not be set for init containers without restartPolicy=Always";
+    static const char *const always[] = {"Always", NULL};
+    struct field policy = field_name(at, "restartPolicy");
+    if (k->restart_policy != NULL) {
+        check_one_of(c, &policy, k->restart_policy, always);
+        return;
+    }
+    not_here(c, at, "lifecycle", k->lifecycle != NULL, why);
+    not_here(c, at, "livenessProbe", k->liveness_probe != NULL, why);
+    not_here(c, at, "readinessProbe", k->readiness_probe != NULL, why);
+    not_here(c, at, "startupProbe", k->startup_probe != NULL, why);
+}
+
 static void containers_validate(struct kind_call *c, const Core__PodSpec *s,
                                 struct names_seen *seen, const struct field *spec)
 {
@@ -54,11 +79,14 @@ static void containers_validate(struct kind_call *c, const Core__PodSpec *s,
         struct field at = field_index(&list, i);
         container_name(c, seen, s->containers[i], &at);
         pod_container_validate(c, s, s->containers[i], &at);
+        not_here(c, &at, "restartPolicy", s->containers[i]->restart_policy != NULL,
+                 "may not be set for non-init containers");
     }
     for (size_t i = 0; i < s->n_init_containers; i++) {
         struct field at = field_index(&init, i);
         container_name(c, seen, s->init_containers[i], &at);
         pod_container_validate(c, s, s->init_containers[i], &at);
+        init_validate(c, s->init_containers[i], &at);
     }
     for (size_t i = 0; i < s->n_ephemeral_containers; i++) {
         struct field at = field_index(&ephemeral, i);

@@ -55,6 +55,8 @@ struct schema_field {
     const struct schema_message *message; /* SCHEMA_MESSAGE: what it is. */
     const struct str *values;             /* The texts allowed, where they are known. */
     uint32_t values_count;
+    const struct str *harmless; /* Values that ask for nothing; all others are not honoured. */
+    uint32_t harmless_count;
     const char *doc; /* For users; "" where we do not honour it. */
 };
 

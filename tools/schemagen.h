@@ -39,6 +39,8 @@ struct gen_field {
     struct str patch_strategy, patch_merge_key;
     struct str values[GEN_VALUES_MAX];
     uint32_t values_count;
+    struct str harmless[GEN_VALUES_MAX];
+    uint32_t harmless_count;
     struct gen_message *message;
 };
 

@@ -111,6 +111,9 @@ static void emit_field(struct buf *out, const struct gen_message *m, const struc
     if (f->values_count > 0)
         buf_printf(out, ", .values = values_%u_%u, .values_count = %u", m->index, index,
                    f->values_count);
+    if (f->harmless_count > 0)
+        buf_printf(out, ", .harmless = harmless_%u_%u, .harmless_count = %u", m->index, index,
+                   f->harmless_count);
     buf_add(out, STR(", .doc = "));
     put_text(out, f->doc);
     buf_add(out, STR("},\n"));
@@ -118,11 +121,15 @@ static void emit_field(struct buf *out, const struct gen_message *m, const struc
 
 static void emit_fields(struct buf *out, const struct gen_message *m)
 {
-    char prefix[32];
-    (void)snprintf(prefix, sizeof prefix, "values_%u", m->index);
+    char values[32], harmless[32];
+    (void)snprintf(values, sizeof values, "values_%u", m->index);
+    (void)snprintf(harmless, sizeof harmless, "harmless_%u", m->index);
     for (uint32_t i = 0; i < m->fields_count; i++) {
-        if (m->fields[i].values_count > 0)
-            emit_values(out, prefix, i, m->fields[i].values, m->fields[i].values_count);
+        const struct gen_field *f = &m->fields[i];
+        if (f->values_count > 0)
+            emit_values(out, values, i, f->values, f->values_count);
+        if (f->harmless_count > 0)
+            emit_values(out, harmless, i, f->harmless, f->harmless_count);
     }
     buf_printf(out, "static const struct schema_field fields_%u[] = {\n", m->index);
     for (uint32_t i = 0; i < m->fields_count; i++)

@@ -14,7 +14,8 @@ enum {
     OPTION_PATCH_STRATEGY,
     OPTION_PATCH_MERGE_KEY,
     OPTION_VALUE,
-    OPTION_REQUIRED
+    OPTION_REQUIRED,
+    OPTION_HARMLESS
 };
 
 static void *gen_alloc(struct gen_model *m, size_t count, size_t size)
@@ -128,6 +129,10 @@ static void load_field_options(struct gen_field *field, struct str bytes)
             if (field->values_count == GEN_VALUES_MAX)
                 gen_fail(STR_FMT " has too many values", STR_ARG(field->name));
             field->values[field->values_count++] = f.bytes;
+        } else if (f.number == OPTION_HARMLESS) {
+            if (field->harmless_count == GEN_VALUES_MAX)
+                gen_fail(STR_FMT " has too many values", STR_ARG(field->name));
+            field->harmless[field->harmless_count++] = f.bytes;
         }
     }
 }

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an agent reports becomes the status that kubectl shows. A function of the object and the
  * report: the same report twice writes nothing the second time. */
+#include "api/kinds.h"
+#include "api/transcode.h"
 #include "base/check.h"
 #include "controlplane/core/cluster.h"
 
 #include <stdio.h>
+
+enum { MISSED_MAX = 16 }; /* Fields that a condition names one by one. */
 
 static void *message(struct core *c, size_t size, const ProtobufCMessageDescriptor *type)
 {
@@ -207,42 +211,36 @@ static const char *phase_of(const Agent__WorkloadStatus *s, const char *before)
     return "Pending";
 }
 
-static bool is_https(const Core__HTTPGetAction *get)
+/* What is stored and carried out by nobody is said where `kubectl describe` shows it. */
+static struct str not_honoured(struct core *c, struct str envelope)
 {
-    return get != NULL && str_eq_nocase(str_of(get->scheme), STR("HTTPS"));
+    struct transcode_envelope open;
+    struct str paths[MISSED_MAX], all = STR("");
+    if (transcode_open(envelope, &open, NULL) != ERR_OK)
+        return all;
+    uint32_t count =
+        kind_missed(kind_find(STR(""), STR("pods")), open.raw, &c->turn, paths, MISSED_MAX);
+    for (uint32_t i = 0; i < min_u32(count, MISSED_MAX); i++)
+        all = arena_printf(&c->turn, STR_FMT "%s" STR_FMT, STR_ARG(all), i == 0 ? "" : ", ",
+                           STR_ARG(paths[i]));
+    if (count > MISSED_MAX)
+        all = arena_printf(&c->turn, STR_FMT " and %u more", STR_ARG(all), count - MISSED_MAX);
+    return count == 0
+               ? all
+               : arena_printf(&c->turn, "stored, but not carried out yet: " STR_FMT, STR_ARG(all));
 }
 
-static bool probe_is_done(const Core__Probe *p)
+/* Once said it stays, and becomes False when a later version carries out what this one does not. */
+static void missed_condition(struct core *c, Core__PodStatus *st, struct str envelope)
 {
-    return p == NULL || p->handler == NULL ||
-           (p->handler->grpc == NULL && !is_https(p->handler->http_get));
-}
-
-static bool hook_is_done(const Core__LifecycleHandler *h)
-{
-    return h == NULL || (h->tcp_socket == NULL && !is_https(h->http_get));
-}
-
-/* What the agent does not do yet is said where `kubectl describe` shows it. */
-static struct str not_honoured(struct core *c, const Core__PodSpec *spec)
-{
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        const Core__Container *at = spec->containers[i];
-        const Core__Lifecycle *l = at->lifecycle;
-        const char *field = !probe_is_done(at->liveness_probe)          ? "livenessProbe"
-                            : !probe_is_done(at->startup_probe)         ? "startupProbe"
-                            : !probe_is_done(at->readiness_probe)       ? "readinessProbe"
-                            : l != NULL && !hook_is_done(l->post_start) ? "lifecycle.postStart"
-                            : l != NULL && !hook_is_done(l->pre_stop)   ? "lifecycle.preStop"
-                                                                        : NULL;
-        if (field != NULL)
-            return arena_printf(
-                &c->turn,
-                "spec.containers[%zu].%s: grpc, HTTPS and a hook's tcpSocket are stored "
-                "but not carried out yet; the container counts as if it were not there",
-                i, field);
-    }
-    return STR("");
+    static const char type[] = "baton.dev/NotHonoured";
+    struct str missing = not_honoured(c, envelope);
+    bool is_there = missing.len > 0;
+    for (size_t i = 0; i < st->n_conditions; i++)
+        is_there = is_there || str_is(str_of(st->conditions[i]->type), type);
+    if (is_there)
+        status_pod_condition(c, st, type, missing.len > 0,
+                             missing.len > 0 ? "FieldNotCarriedOut" : NULL, missing);
 }
 
 static void pod_conditions(struct core *c, Core__Pod *pod, const Agent__WorkloadStatus *s)
@@ -271,9 +269,6 @@ static void pod_conditions(struct core *c, Core__Pod *pod, const Agent__Workload
                          STR(""));
     status_pod_condition(c, st, "Ready", ready, ready ? NULL : why, unready_text);
     status_pod_condition(c, st, "ContainersReady", ready, ready ? NULL : why, unready_text);
-    struct str missing = not_honoured(c, pod->spec);
-    if (missing.len > 0)
-        status_pod_condition(c, st, "baton.dev/NotHonoured", true, "FieldNotCarriedOut", missing);
 }
 
 static void pod_addresses(struct core *c, Core__Pod *pod, const Agent__WorkloadStatus *s,
@@ -325,6 +320,7 @@ struct str status_pod(struct core *c, struct str envelope, const Agent__Workload
     containers(c, pod, s);
     pod_addresses(c, pod, s, n);
     pod_conditions(c, pod, s);
+    missed_condition(c, pod->status, envelope);
     return if_different(c, "v1", "Pod", &pod->base, before);
 }
 

@@ -309,6 +309,7 @@ void change_submit_message(struct call *c, ProtobufCMessage *object)
         change_warn(c);
         change_answer(c, 200, blob_str(w->old->value));
     } else {
+        kind_remark(c->kind, &w->prepared, raw, w->old == NULL ? STR("") : entry_raw(w->old));
         change_warn(c);
         change_write(c, raw, kind_meta_get(object));
     }
