@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What a user of a stock kubectl sees of priorities, gangs, preemption, and of fields that nobody carries out. Nothing runs:
+# the agent's runtime is the fake one.
+# usage: kubectl.sh BUILD_DIR
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/e2e/lib.sh
+. "$here/lib.sh"
+# shellcheck source=tests/e2e/fake.sh
+. "$here/fake.sh"
+
+kubectl=$(kubectls | tail -n 1)
+[ -n "$kubectl" ] || { skip "there is no kubectl on this machine" && finish && exit 77; }
+trap fake_down EXIT
+trap 'exit 1' INT TERM
+# Four cores; one stays in the pool, so three may be exclusive.
+fake_up "$1" "numa:1(memory=4GB) core:4 pu:1" || { fail "a cluster of one fake node" && finish && exit 1; }
+k() { "$kubectl" "$@"; }
+phase() { k get pod "$1" -o 'jsonpath={.status.phase}'; }
+# pod NAME CPUS [LINE OF SPEC]
+pod() {
+    cat <<Y
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: $1${LABELS:+, labels: $LABELS}}
+spec:
+  terminationGracePeriodSeconds: 0
+  ${3:-restartPolicy: Always}
+  containers:
+  - {name: main, image: "oci:x:latest", resources: {limits: {cpu: "$2", memory: 16Mi}}}
+Y
+}
+
+# --- what is stored and not carried out ------------------------------------------------------------------------------
+pod odd 100m 'hostPID: true' | k create -f - >"$work/odd" 2>&1
+check_says "kubectl prints a warning with the field's path" \
+    "Warning: spec.hostPID: stored, but not carried out yet" cat "$work/odd"
+check_says "and creates the pod" "pod/odd created" cat "$work/odd"
+check "it runs" k wait pod/odd --for=jsonpath='{.status.phase}'=Running --timeout=20s
+check_says "its condition says the same" "stored, but not carried out yet: spec.hostPID" \
+    k get pod odd -o 'jsonpath={.status.conditions[?(@.type=="baton.dev/NotHonoured")].message}'
+check_says "kubectl describe shows it" "baton.dev/NotHonoured" k describe pod odd
+pod plain 100m | k create -f - >"$work/plain" 2>&1
+check "a pod that is carried out is created without a word" sh -c "! grep -q Warning '$work/plain'"
+check_says "a label on it is no reason to warn again" "pod/odd labeled" k label pod odd a=b
+quiet() { ! k label pod odd "$1" 2>&1 | grep -q Warning; }
+check "(no warning)" quiet c=d
+machine() {
+    cat <<'Y'
+apiVersion: kubevirt.io/v1
+kind: VirtualMachineInstance
+metadata: {name: m}
+spec:
+  readinessProbe: {tcpSocket: {port: 1}}
+  domain: {memory: {guest: 64Mi}, devices: {}}
+Y
+}
+machine >"$work/machine.yaml"
+check_says "a machine is refused with the field's path" "spec.readinessProbe: Forbidden: Baton does not support this yet" \
+    k create -f "$work/machine.yaml"
+check "delete both" k delete pod odd plain --timeout=20s
+
+# --- priorities --------------------------------------------------------------------------------------------------------
+cat >"$work/classes.yaml" <<'Y'
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: batch}
+value: 10
+preemptionPolicy: Never
+description: waits for room
+---
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: urgent}
+value: 1000
+Y
+check "create two priority classes" k create -f "$work/classes.yaml"
+check_says "kubectl get priorityclasses" "1000" k get priorityclasses urgent --no-headers
+check_says "the system's two are there" "2000000000" k get pc system-cluster-critical --no-headers
+check_says "their value cannot be changed" "may not be changed in an update" \
+    k patch pc urgent -p '{"value": 5}'
+pod low 3 'priorityClassName: batch' | k create -f - >/dev/null
+check "a pod of the lower class takes every core" k wait pod/low --for=jsonpath='{.status.phase}'=Running --timeout=20s
+check_says "its priority is its class's" "10 Never" k get pod low -o 'jsonpath={.spec.priority} {.spec.preemptionPolicy}'
+check_says "a class that is not there is refused" "no PriorityClass with name none was found" \
+    sh -c "sed 's/batch/none/' <<Y | '$kubectl' create -f -
+$(pod other 1 'priorityClassName: batch')
+Y"
+
+# --- preemption --------------------------------------------------------------------------------------------------------
+pod patient 1 'priorityClassName: batch' | k create -f - >/dev/null
+check_says "one of the same class waits" "exclusive cores: 1 wanted, 0 free" \
+    k get pod patient -o 'jsonpath={.status.conditions[?(@.type=="PodScheduled")].message}'
+pod vip 2 'priorityClassName: urgent' | k create -f - >/dev/null
+check "one of a higher class gets its cores" k wait pod/vip --for=jsonpath='{.status.phase}'=Running --timeout=20s
+preempted() { k get events --field-selector involvedObject.name=low | grep -q Preempted || ! k get pod low; }
+check "whoever held them was pushed out" until_true 10 preempted
+check "the patient one follows on the core that is left" \
+    k wait pod/patient --for=jsonpath='{.status.phase}'=Running --timeout=20s
+check "delete them" k delete pod --all --timeout=20s
+
+# --- gangs -------------------------------------------------------------------------------------------------------------
+cat >"$work/group.yaml" <<'Y'
+apiVersion: scheduling.x-k8s.io/v1alpha1
+kind: PodGroup
+metadata: {name: ring}
+spec: {minMember: 3}
+Y
+check "create a group of three" k create -f "$work/group.yaml"
+check_says "kubectl get podgroups" "ring" k get podgroups --no-headers
+LABELS='{scheduling.x-k8s.io/pod-group: ring}'
+for n in 1 2; do pod "ring-$n" 1 | k create -f - >/dev/null; done
+both_wait() { [ "$(phase ring-1)$(phase ring-2)" = PendingPending ]; }
+check "two of three wait, though there is room for them" both_wait
+check_says "and say for what" "pod group ring: 2 of 3 members are there" k get pod ring-1 -o 'jsonpath={.status.conditions[?(@.type=="PodScheduled")].message}'
+pod ring-3 1 | k create -f - >/dev/null
+check "the third brings all of them to run" k wait pod -l scheduling.x-k8s.io/pod-group=ring \
+    --for=jsonpath='{.status.phase}'=Running --timeout=20s
+cores() { k get placements -o 'jsonpath={.items[*].spec.exclusive.cpus}' | tr -d '[]' | tr -s ' ,' '\n' | sort -u | grep -c .; }
+three_cores() { [ "$(cores)" = 3 ]; }
+check "on three cores" three_cores
+finish
