@@ -69,6 +69,7 @@ enum kind_flags {
     KIND_DELETED_BODY = 1 << 3,  /* DELETE answers with the object, not with a Status. */
     KIND_READ_ONLY = 1 << 4,     /* Clients may read it; only the control plane writes it. */
     KIND_WARNS = 1 << 5,         /* Stored with fields that nobody carries out; clients are told. */
+    KIND_CREATE_ONLY = 1 << 6,   /* A question: a create answers it, and nothing is stored. */
 };
 
 struct kind_subresource {

@@ -95,6 +95,7 @@ struct schema_kind {
     uint32_t short_names_count, categories_count;
     bool namespaced, status; /* status: has a status subresource. */
     bool read_only;          /* For clients. */
+    bool create_only;        /* A question, answered and not stored. */
     const struct schema_message *message, *list;
     const struct schema_column *columns;
     uint32_t columns_count;

@@ -88,6 +88,22 @@ void causes_add(struct causes *c, enum cause_type type, const struct field *f, c
     c->last = &cause->next;
 }
 
+void causes_take(struct causes *c, const struct field *f, const struct causes *from)
+{
+    struct str at = field_print(f, c->arena);
+    for (const struct cause *k = from->first; k != NULL && c->count < CAUSES_MAX; k = k->next) {
+        struct cause *cause = arena_zalloc(c->arena, 1, sizeof *cause);
+        if (cause == NULL)
+            return;
+        c->count++;
+        cause->type = k->type;
+        cause->field = arena_printf(c->arena, STR_FMT "." STR_FMT, STR_ARG(at), STR_ARG(k->field));
+        cause->message = k->message;
+        *c->last = cause;
+        c->last = &cause->next;
+    }
+}
+
 void causes_invalid(struct causes *c, const struct field *f, struct str value, const char *why)
 {
     struct str quoted = status_quote(c->arena, value);

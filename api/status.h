@@ -94,6 +94,9 @@ struct causes {
 
 void causes_init(struct causes *c, struct arena *a);
 
+/* What was found wrong with a part of the object, which stands at f. */
+void causes_take(struct causes *c, const struct field *f, const struct causes *from);
+
 /* The message is the type's first words, then ": " and the text where there is one. What was sent is
  * quoted with status_quote() by the caller, as in "Invalid value: \"x\": must not be ...". */
 void causes_add(struct causes *c, enum cause_type type, const struct field *f, const char *fmt, ...)

@@ -1,30 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/yaml.h"
+#include "cli/manifest.h"
 #include "cli/resource.h"
-#include "io/fs.h"
-
-enum { MANIFEST_MAX = 64 << 20 };
-
-static enum err_code read_manifest(struct cli *c, const char *path, struct str *out, struct err *e)
-{
-    struct buf text;
-    char chunk[65536];
-    size_t got;
-    enum err_code code = ERR_OK;
-
-    buf_init(&text, MANIFEST_MAX);
-    if (strcmp(path, "-") != 0)
-        code = fs_read(path, &text, e);
-    else
-        while ((got = fread(chunk, 1, sizeof chunk, stdin)) > 0)
-            buf_add(&text, str_from(chunk, got));
-    if (code == ERR_OK)
-        code = buf_status(&text, e);
-    if (code == ERR_OK)
-        *out = arena_str(&c->arena, buf_str(&text));
-    buf_free(&text);
-    return code;
-}
 
 struct target {
     struct resource resource;
@@ -91,8 +67,7 @@ static enum err_code apply_one(struct cli *c, struct json *object, struct err *e
 static int run(struct cli *c, int argc, char **argv)
 {
     const char *path = NULL, *value;
-    struct json **documents = arena_zalloc(&c->arena, YAML_DOCUMENTS_MAX, sizeof *documents);
-    struct str text;
+    struct json **documents;
     struct err e;
     uint32_t count;
 
@@ -103,12 +78,8 @@ static int run(struct cli *c, int argc, char **argv)
     }
     if (path == NULL || path[0] == '\0')
         return cmd_usage(&cmd_apply, "-f FILE is missing");
-    if (read_manifest(c, path, &text, &e) != ERR_OK)
+    if (manifest_read(c, path, &documents, &count, &e) != ERR_OK)
         return cli_fail(&e);
-    if (yaml_parse(&c->arena, text, documents, &count, &e) != ERR_OK) {
-        err_wrap(&e, "%s", path);
-        return cli_fail(&e);
-    }
     if (count == 0)
         return cmd_usage(&cmd_apply, "%s holds no object", path);
     int status = CLI_OK;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/plan.h"
 #include "cli/print.h"
 #include "cli/resource.h"
 
@@ -86,6 +87,34 @@ static void show_containers(struct cli *c, const struct json *object, const char
     }
 }
 
+/* Asked of the scheduler as it is now: what the object says may be as old as its last try. */
+static void show_short(struct cli *c, const struct resource *r, const struct json *object)
+{
+    static const char *const names[][2] = {
+        {"kind", "kind"}, {"name", "metadata.name"}, {"namespace", "metadata.namespace"}};
+    struct json *spec = json_new(&c->arena, JSON_OBJECT), *ref = json_new(&c->arena, JSON_OBJECT);
+    const struct json *plan;
+    struct err e;
+    json_set(&c->arena, ref, STR("apiVersion"), json_new_string(&c->arena, r->group_version));
+    for (uint32_t i = 0; i < COUNT_OF(names); i++)
+        json_set(&c->arena, ref, str_of(names[i][0]),
+                 json_new_string(&c->arena, json_text(json_path(object, names[i][1]))));
+    json_set(&c->arena, spec, STR("why"), ref);
+    if (plan_ask(c, spec, &plan, &e) != ERR_OK) {
+        line("now", str_of(e.text));
+        return;
+    }
+    const struct json *steps = json_path(plan, "status.steps");
+    const struct json *step = steps == NULL ? NULL : steps->first;
+    struct str result = json_text(json_find(step, STR("result")));
+    if (str_is(result, "Fits") || str_is(result, "Preempts"))
+        line("now", arena_printf(&c->arena, STR_FMT " on node " STR_FMT " when it has its turn",
+                                 STR_ARG(str_is(result, "Fits") ? STR("fits")
+                                                                : STR("takes the place of others")),
+                                 STR_ARG(json_text(json_path(step, "placement.node")))));
+    line(str_is(result, "DoesNotFit") ? "now" : "", json_text(json_find(step, STR("message"))));
+}
+
 static int run(struct cli *c, int argc, char **argv)
 {
     struct resource r;
@@ -114,6 +143,8 @@ static int run(struct cli *c, int argc, char **argv)
            code == ERR_OK ? "" : ", without a place");
     if (code == ERR_OK)
         show_placement(c, placement);
+    else
+        show_short(c, &r, object);
     show_conditions(object);
     show_containers(c, object, "status.initContainerStatuses");
     show_containers(c, object, "status.containerStatuses");

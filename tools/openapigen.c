@@ -427,7 +427,8 @@ static void put_path(struct doc *d, const struct schema_kind *k, enum scope scop
                scope == STATUS ? "/status" : "");
     open_object(d, buf_str(&path));
     for (size_t i = 0; i < COUNT_OF(verbs[0]) && verbs[scope][i].method != NULL; i++) {
-        if (!k->read_only || strcmp(verbs[scope][i].method, "get") == 0)
+        const char *only = k->read_only ? "get" : k->create_only ? "post" : NULL;
+        if (only == NULL || strcmp(verbs[scope][i].method, only) == 0)
             put_operation(d, k, scope, &verbs[scope][i]);
     }
     open_list(d, "parameters");
@@ -443,7 +444,8 @@ static void put_path(struct doc *d, const struct schema_kind *k, enum scope scop
 static void put_paths(struct doc *d, const struct schema_kind *k)
 {
     put_path(d, k, COLLECTION);
-    put_path(d, k, OBJECT);
+    if (!k->create_only)
+        put_path(d, k, OBJECT);
     if (k->status)
         put_path(d, k, STATUS);
     if (k->namespaced)

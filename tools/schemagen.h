@@ -51,7 +51,7 @@ struct gen_column {
 };
 
 struct gen_kind {
-    bool is_set, namespaced, status, read_only;
+    bool is_set, namespaced, status, read_only, create_only;
     struct str group, version, plural, singular;
     struct str short_names[8], categories[8];
     uint32_t short_names_count, categories_count;

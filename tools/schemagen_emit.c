@@ -363,6 +363,7 @@ static void emit_kind(struct buf *out, const struct gen_model *model, const stru
     put_flag(out, "namespaced", k->namespaced);
     put_flag(out, "status", k->status);
     put_flag(out, "read_only", k->read_only);
+    put_flag(out, "create_only", k->create_only);
     buf_printf(out, ", .columns = columns_%u, .columns_count = %u},\n", m->index, m->columns_count);
     buf_free(&scratch);
 }

@@ -62,6 +62,8 @@ static void load_kind(struct gen_kind *kind, struct str bytes)
             kind->status = f.value != 0;
         else if (f.number == 9)
             kind->read_only = f.value != 0;
+        else if (f.number == 10)
+            kind->create_only = f.value != 0;
         else
             gen_fail("unknown or too many values in a kind (option %u)", f.number);
     }

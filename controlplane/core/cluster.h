@@ -152,5 +152,6 @@ void placing_create(struct core *c, struct stage *s, struct draft *d);
 void placing_remove(struct core *c, struct stage *s, struct draft *d);
 void placing_keep(struct core *c, struct stage *s, struct draft *d);
 uint64_t placing_topic(struct core *c, const struct cow_entry *e);
+void plan_create(struct core *c, struct stage *s, struct draft *d);
 
 #endif /* CONTROLPLANE_CORE_CLUSTER_H */

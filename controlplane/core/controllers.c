@@ -69,6 +69,7 @@ static const struct core_rule core_rules[] = {
      .plural = "virtualmachineinstances",
      .create = placing_create,
      .remove = placing_remove},
+    {.group = "baton.dev", .plural = "plans", .create = plan_create},
     {.group = "baton.dev", .plural = "placements", .remove = placing_keep, .topic = placing_topic},
 };
 

@@ -137,6 +137,9 @@ void stage_remove(struct stage *s, struct str key);
 void stage_refuse(struct stage *s, enum write_result result, const char *fmt, ...) PRINTF(3, 4);
 bool stage_is_refused(const struct stage *s);
 
+/* It is a question: the client gets the draft, and nothing is kept. */
+void stage_keep_nothing(struct stage *s);
+
 /* settled(c, name, durable) is called once, when the stage's end is known. */
 void stage_on_settled(struct stage *s, void (*settled)(struct core *c, uint64_t name, bool durable),
                       uint64_t name);

@@ -81,6 +81,29 @@ void placing__explain(struct core *c, struct candidate *w, enum err_code code, c
     w->is_short = true;
 }
 
+bool placing__class(struct core *c, const char *name, int32_t *out)
+{
+    struct index_range r;
+    struct cow_entry *e;
+    bool found = name == NULL || name[0] == '\0', is_named = !found;
+    *out = 0;
+    core_range(c, &r, STR("scheduling.k8s.io/priorityclasses/"));
+    for (bool first = true; (e = index_range_next(&r)) != NULL;) {
+        Scheduling__PriorityClass *p =
+            typed_open(&c->turn, &scheduling__priority_class__descriptor, blob_str(e->value));
+        if (p == NULL || p->metadata == NULL)
+            continue;
+        bool is_meant = is_named ? str_is(str_of(p->metadata->name), name)
+                                 : p->global_default && (first || p->value > *out);
+        if (!is_meant)
+            continue;
+        *out = p->value;
+        found = true;
+        first = false;
+    }
+    return found;
+}
+
 /* A machine names its class alone; the value of one is fixed. */
 static int32_t class_value(struct core *c, const char *name)
 {
@@ -101,23 +124,30 @@ int32_t placing__priority(struct core *c, const struct candidate *w)
                           : class_value(c, w->machine->spec->priority_class_name);
 }
 
-/* Rows are held when this is true. */
-static bool decide(struct core *c, struct candidate *w)
+bool placing__is_blocked(struct core *c, struct candidate *w)
 {
-    struct ledger *l = c->cluster->ledger;
-    struct err e = {0};
     struct held *former = cluster_held(c, cluster_placement_key(c, w->key));
     if (former != NULL) {
         snprintf(w->why, sizeof w->why, "the former %s of that name is still on node %s",
                  w->pod != NULL ? "pod" : "machine",
                  former->node == NULL ? "?" : former->node->name);
-        return false;
+        return true;
     }
     if (is_gated(w)) {
         w->reason = "SchedulingGated";
         snprintf(w->why, sizeof w->why, "Scheduling is blocked due to non-empty scheduling gates");
-        return false;
+        return true;
     }
+    return false;
+}
+
+/* Rows are held when this is true. */
+static bool decide(struct core *c, struct candidate *w)
+{
+    struct ledger *l = c->cluster->ledger;
+    struct err e = {0};
+    if (placing__is_blocked(c, w))
+        return false;
     if (gang__name(w).len > 0) {
         snprintf(w->why, sizeof w->why, "waits for its pod group " STR_FMT, STR_ARG(gang__name(w)));
         return false;
@@ -251,6 +281,14 @@ static bool is_over(const struct candidate *w)
     const char *phase = w->pod != NULL ? w->pod->status->phase : w->machine->status->phase;
     const Meta__ObjectMeta *m = w->pod != NULL ? w->pod->metadata : w->machine->metadata;
     return (phase != NULL && !str_is(str_of(phase), "Pending")) || m->deletion_timestamp != NULL;
+}
+
+bool placing__is_ending(const struct candidate *w)
+{
+    const char *phase = w->pod != NULL ? w->pod->status->phase : w->machine->status->phase;
+    const Meta__ObjectMeta *m = w->pod != NULL ? w->pod->metadata : w->machine->metadata;
+    return str_is(str_of(phase), "Succeeded") || str_is(str_of(phase), "Failed") ||
+           m->deletion_timestamp != NULL;
 }
 
 bool placing__may_wait(const struct candidate *w)

@@ -7,6 +7,7 @@
  *    placing_wait.c     the queue of what waits, and which events could help whom
  *    placing_preempt.c  workloads that leave for one of higher priority
  *    placing_gang.c     workloads that start together
+ *    plan.c             the same decisions as a question, without consequences
  *    placing_start.c    everything that is held, after a start
  */
 #ifndef CONTROLPLANE_CORE_PLACING_PRIV_H
@@ -35,6 +36,13 @@ bool placing__open(struct core *c, struct candidate *w, struct str key, const st
                    struct str object); /* False: it does not decode. */
 struct str placing__close(struct core *c, const struct candidate *w);
 enum err_code placing__translate(struct core *c, struct candidate *w, struct err *e);
+/* The former one of that name, or a gate: no search could help. why says so. */
+bool placing__is_blocked(struct core *c, struct candidate *w);
+/* Succeeded, failed or being deleted: nobody would start it anew. */
+bool placing__is_ending(const struct candidate *w);
+/* The value of the named class, or without a name of the one that is everybody's (0 where none is). False:
+ * there is no such class. */
+bool placing__class(struct core *c, const char *name, int32_t *out);
 bool placing__may_wait(
     const struct candidate *w); /* Not over, not behind a gate, not a foreigner's. */
 /* In words for people, and as what could help. code, e: what the search said. */
@@ -43,6 +51,9 @@ int32_t placing__priority(struct core *c, const struct candidate *w);
 
 /* placing_record.c */
 bool placing__have_status(struct core *c, struct candidate *w);
+/* What its Placement would say of rows and ports, and nothing about the decision. NULL: the turn's memory is
+ * full, or the node is gone. */
+Baton__PlacementSpec *placing__spec(struct core *c, const struct candidate *w);
 /* The Placement into the stage that holds the object, and where it is into the object. False: refused, and
  * nothing is held. */
 bool placing__stage(struct core *c, struct stage *s, struct candidate *w);

@@ -96,18 +96,20 @@ static Meta__ObjectMeta *placement_meta(struct core *c, const struct candidate *
     return m;
 }
 
-static Baton__Placement *placement_of(struct core *c, const struct candidate *w,
-                                      const struct node_state *n)
+static struct node_state *node_of(struct core *c, const struct candidate *w)
+{
+    return cluster_node(c, names_text(ledger_names(c->cluster->ledger), w->rows->node_name));
+}
+
+Baton__PlacementSpec *placing__spec(struct core *c, const struct candidate *w)
 {
     struct names *names = ledger_names(c->cluster->ledger);
-    const Baton__NodeHardwareSpec *hw = n->spec;
-    Baton__Placement *p = message(c, sizeof *p, &baton__placement__descriptor);
+    const struct node_state *n = node_of(c, w);
+    const Baton__NodeHardwareSpec *hw = n == NULL ? NULL : n->spec;
     Baton__PlacementSpec *spec = message(c, sizeof *spec, &baton__placement_spec__descriptor);
-    Baton__PlacementStatus *status =
-        message(c, sizeof *status, &baton__placement_status__descriptor);
-    if (hw == NULL || p == NULL || spec == NULL || status == NULL ||
+    if (hw == NULL || spec == NULL ||
         sched_view_rows(names, &c->turn, w->rows, &w->request, hw, spec, NULL) != ERR_OK ||
-        !host_ports(c, w, spec) || !decision(c, w, spec))
+        !host_ports(c, w, spec))
         return NULL;
     spec->has_host_network = w->pod != NULL && w->pod->spec->host_network;
     spec->host_network = spec->has_host_network;
@@ -115,6 +117,17 @@ static Baton__Placement *placement_of(struct core *c, const struct candidate *w,
     spec->emulator_in_pool = w->machine != NULL;
     spec->has_generation = true;
     spec->generation = 1;
+    return spec;
+}
+
+static Baton__Placement *placement_of(struct core *c, const struct candidate *w)
+{
+    Baton__Placement *p = message(c, sizeof *p, &baton__placement__descriptor);
+    Baton__PlacementSpec *spec = placing__spec(c, w);
+    Baton__PlacementStatus *status =
+        message(c, sizeof *status, &baton__placement_status__descriptor);
+    if (p == NULL || spec == NULL || status == NULL || !decision(c, w, spec))
+        return NULL;
     status->phase = (char *)"Held";
     p->metadata = placement_meta(c, w, spec->workload);
     p->spec = spec;
@@ -229,10 +242,9 @@ static void settled(struct core *c, uint64_t hold, bool durable)
 /* The Placement into the stage that holds the object. False: it was refused, and nothing is held. */
 bool placing__stage(struct core *c, struct stage *s, struct candidate *w)
 {
-    struct node_state *n =
-        cluster_node(c, names_text(ledger_names(c->cluster->ledger), w->rows->node_name));
+    struct node_state *n = node_of(c, w);
     struct str key = cluster_placement_key(c, w->key);
-    Baton__Placement *p = n == NULL ? NULL : placement_of(c, w, n);
+    Baton__Placement *p = n == NULL ? NULL : placement_of(c, w);
     struct str bytes = p == NULL ? (struct str){NULL, 0}
                                  : typed_wrap(&c->turn, "baton.dev/v1", "Placement", &p->base);
     struct held *h = bytes.at == NULL ? NULL : cluster_hold(c, key, w->key, n);

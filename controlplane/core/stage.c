@@ -132,6 +132,11 @@ void stage_refuse(struct stage *s, enum write_result result, const char *fmt, ..
     s->text = arena_str(&s->core->turn, str_of(text));
 }
 
+void stage_keep_nothing(struct stage *s)
+{
+    s->dry_run = true;
+}
+
 bool stage_is_refused(const struct stage *s)
 {
     return s->result != WRITE_OK;

@@ -39,6 +39,8 @@ static const char *verbs_of(const struct kind *k)
 {
     if (k->flags & KIND_READ_ONLY)
         return VERBS_READ;
+    if (k->flags & KIND_CREATE_ONLY)
+        return "create";
     /* Emptying a namespace collection at once is nothing anybody means. */
     return str_is(str_of(k->plural), "namespaces") ? "create delete get list patch update watch"
                                                    : VERBS_ALL;

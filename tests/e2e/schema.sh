@@ -87,9 +87,20 @@ spec:
   volumes: [{name: d, emptyDisk: {capacity: 1Gi}}]
 Y
 
+cat >"$work/plan.yaml" <<'Y'
+apiVersion: baton.dev/v1
+kind: Plan
+spec:
+  workloads:
+    - count: 2
+      pod:
+        metadata: {name: web}
+        spec: {containers: [{name: a, image: b, resources: {requests: {cpu: 1}}}]}
+Y
+
 every_kind() {
     for kind in pods nodes namespaces configmaps secrets events serviceaccounts leases virtualmachineinstances \
-        nodehardware placements; do
+        nodehardware placements plans; do
         check_says "$version explains $kind" "DESCRIPTION" "$kubectl" explain "$kind"
         check_says "$version explains the whole of $kind" "creationTimestamp" "$kubectl" explain --recursive "$kind"
     done
@@ -130,6 +141,9 @@ for kubectl in $(kubectls); do
         "$kubectl" create -v 8 --raw '/api/v1/namespaces/default/configmaps?fieldValidation=Strict' -f "$work/bad.json"
     check_says "$version: asked to warn, it warns" 'Warning: unknown field "metadata.nme"' \
         "$kubectl" apply --validate=warn -f "$work/bad.yaml"
+    check_says "$version: a plan is answered by its create" "summary: 0 of 2 workloads fit" \
+        "$kubectl" create -o yaml -f "$work/plan.yaml"
+    check_says "$version: and cannot be read" "the server does not allow this method" "$kubectl" get plans
     check_says "$version: a field inside a list is explained" "Path on the node" \
         "$kubectl" explain pod.spec.volumes.hostPath.path
     check_says "$version: amounts come back canonical" "1536Mi" "$kubectl" create --dry-run=server -o yaml -f - <<'Y'

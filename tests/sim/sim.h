@@ -108,6 +108,8 @@ void sim_cut(struct sim *s, uint32_t node, bool cut); /* No way there or back un
 /* ---- what stories ask ---- */
 
 struct str sim_field(struct sim *s, const char *kind, const char *name, const char *path);
+/* The same of the answer to the last create, replace or delete; empty: it was refused. */
+struct str sim_answer(struct sim *s, const char *kind, const char *path);
 /* The Events about an object by when they were written last: "Normal Started x1 spec.containers{a}: text"
  * a line. The simulator's, until the next call. */
 const char *sim_events(struct sim *s, const char *name);

@@ -23,6 +23,7 @@ struct sim_control {
     uint64_t ops, seen;
     uint64_t session_node[4096]; /* Session id modulo: node + 1. */
     struct arena scratch;
+    struct blob *answer; /* Of the last write that was answered; NULL: a refusal. */
 };
 
 static void flush(struct sim *s);
@@ -160,6 +161,8 @@ static void perform(struct sim *s, const struct core_effect *fx)
     struct sim_control *k = s->control;
     switch (fx->type) {
     case FX_REPLY:
+        blob_unref(k->answer);
+        k->answer = blob_ref(fx->object);
         if (fx->result != WRITE_OK)
             sim_trace(s, "api refused: %s", fx->text == NULL ? "" : fx->text);
         break;
@@ -350,17 +353,29 @@ void sim_rot(struct sim *s, const char *kind, const char *name,
     CHECK(store_mem_disk_rot(s->control->disk, key_of(s, kind, str_of(name)), decay));
 }
 
+static struct str field_of(struct sim *s, const char *kind, struct blob *object, const char *path);
+
 struct str sim_field(struct sim *s, const char *kind, const char *name, const char *path)
 {
+    struct str key = key_of(s, kind, str_of(name));
+    struct cow_entry *e = s->control->core == NULL ? NULL : core_find(s->control->core, key);
+    return e == NULL ? STR("") : field_of(s, kind, e->value, path);
+}
+
+struct str sim_answer(struct sim *s, const char *kind, const char *path)
+{
+    arena_free(&s->control->scratch);
+    return s->control->answer == NULL ? STR("") : field_of(s, kind, s->control->answer, path);
+}
+
+static struct str field_of(struct sim *s, const char *kind, struct blob *object, const char *path)
+{
     const struct schema_kind *k = kind_of(kind);
-    struct str key = key_of(s, kind, str_of(name)), rest = str_of(path), part;
+    struct str rest = str_of(path), part;
     struct transcode_envelope open;
     struct json *at = NULL;
     uint64_t number = 0;
-    if (s->control->core == NULL)
-        return STR("");
-    struct cow_entry *e = core_find(s->control->core, key);
-    if (e == NULL || transcode_open(blob_str(e->value), &open, NULL) != ERR_OK ||
+    if (transcode_open(blob_str(object), &open, NULL) != ERR_OK ||
         transcode_to_tree(k->message, open.raw, NULL, &s->control->scratch, &at, NULL) != ERR_OK)
         return STR("");
     while (at != NULL && str_split(&rest, '.', &part))
@@ -438,6 +453,7 @@ void sim_control_free(struct sim_control *k)
         store_mem_crash(k->store);
     }
     store_mem_disk_free(k->disk);
+    blob_unref(k->answer);
     arena_free(&k->scratch);
     mem_free(k);
 }

@@ -76,7 +76,7 @@ TEST(kinds, every_row_has_its_schema)
             cr_assert(s->columns[i].path.len > 0 || (*k)->cell != NULL, "%s: who computes %.*s?",
                       (*k)->plural, STR_ARG(s->columns[i].name));
     }
-    cr_assert_eq(schema_kinds_count, 13);
+    cr_assert_eq(schema_kinds_count, 14);
 }
 
 TEST(kinds, a_secret_takes_its_strings)
@@ -289,4 +289,39 @@ TEST(kinds, ages)
                   (long long)cases[i].ago, STR_ARG(table_age(NOW_S - cases[i].ago, now, &a)));
     cr_assert(str_is(table_age(0, now, &a), "<unknown>"));
     arena_free(&a);
+}
+
+/* ---- Plan ---- */
+
+static void plan_cause(const char *json, const char *field, const char *message)
+{
+    struct world w;
+    world_init(&w, "baton.dev", "plans");
+    bool ok = prepare(&w, KIND_CREATE, parse(&w, json), NULL);
+    cr_expect_eq(ok, field[0] == '\0', "%s", json);
+    const struct cause *first = w.call.causes.first;
+    if (first != NULL) {
+        cr_expect(str_is(first->field, field), STR_FMT, STR_ARG(first->field));
+        cr_expect(str_is(first->message, message), STR_FMT, STR_ARG(first->message));
+    }
+    arena_free(&w.a);
+}
+
+TEST(plan, every_workload_is_validated_as_if_it_were_created)
+{
+    const char *pod = "{\"spec\":{\"workloads\":[{\"pod\":{\"apiVersion\":\"v1\",\"kind\":\"Pod\","
+                      "\"spec\":{\"containers\":[{\"name\":\"a\",\"image\":\"x\"}]}}}]}}";
+    plan_cause(pod, "", "");
+    plan_cause("{\"spec\":{}}", "spec",
+               "Required value: one of drain, dead, workloads, why: otherwise nothing is asked");
+    plan_cause("{\"spec\":{\"drain\":\"n\",\"workloads\":[{\"count\":3}]}}", "spec.workloads[0]",
+               "Required value: either a pod or a machine");
+    plan_cause(
+        "{\"spec\":{\"workloads\":[{\"pod\":{\"spec\":{\"containers\":[{\"name\":\"a\"}]}}}]}}",
+        "spec.workloads[0].pod.spec.containers[0].image", "Required value");
+    plan_cause("{\"spec\":{\"workloads\":[{\"count\":1001,\"pod\":{\"spec\":{\"containers\":["
+               "{\"name\":\"a\",\"image\":\"x\"}]}}}]}}",
+               "spec.workloads",
+               "Invalid value: 1001: at most 1000 workloads in one plan, every count added up");
+    plan_cause("{\"spec\":{\"why\":{\"kind\":\"Pod\"}}}", "spec.why.name", "Required value");
 }

@@ -56,13 +56,16 @@ static void check_kind(const struct schema_kind *k)
     const struct json *schemas = json_path(root, "components.schemas");
     cr_expect_gt(check_refs(root, schemas), 10);
 
-    (void)snprintf(path, sizeof path, "/%s/" STR_FMT "/%s" STR_FMT "/{name}",
+    (void)snprintf(path, sizeof path, "/%s/" STR_FMT "/%s" STR_FMT "%s",
                    k->group.len > 0 ? "apis" : "api", STR_ARG(k->api_version),
-                   k->namespaced ? "namespaces/{namespace}/" : "", STR_ARG(k->plural));
+                   k->namespaced ? "namespaces/{namespace}/" : "", STR_ARG(k->plural),
+                   k->create_only ? "" : "/{name}");
     const struct json *verbs = json_find(json_find(root, STR("paths")), str_of(path));
-    const struct json *get = json_find(verbs, STR("get")), *patch = json_find(verbs, STR("patch"));
+    const struct json *get = json_find(verbs, k->create_only ? STR("post") : STR("get")),
+                      *patch = json_find(verbs, STR("patch"));
     cr_assert_not_null(get, "%s", path);
-    cr_expect_eq(patch == NULL, k->read_only, "%s", path);
+    cr_expect_eq(patch == NULL, k->read_only || k->create_only, "%s", path);
+    cr_expect_eq(json_find(verbs, STR("get")) == NULL, k->create_only, "%s", path);
     if (patch != NULL)
         cr_expect(!has_parameter(patch, "fieldValidation") && has_parameter(patch, "dryRun"));
     const struct json *gvk = json_find(get, STR("x-kubernetes-group-version-kind"));

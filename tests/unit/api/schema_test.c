@@ -153,6 +153,7 @@ TEST(schema, lists_the_kinds)
          true},
         {"baton.dev", "NodeHardware", "nodehardware", "baton.dev/v1", false},
         {"baton.dev", "Placement", "placements", "baton.dev/v1", true},
+        {"baton.dev", "Plan", "plans", "baton.dev/v1", false},
         {"scheduling.k8s.io", "PriorityClass", "priorityclasses", "scheduling.k8s.io/v1", false},
         {"scheduling.x-k8s.io", "PodGroup", "podgroups", "scheduling.x-k8s.io/v1alpha1", true},
     };

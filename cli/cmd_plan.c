@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/manifest.h"
+#include "cli/plan.h"
+#include "cli/print.h"
+#include "cli/resource.h"
+
+static void set_text(struct cli *c, struct json *object, const char *key, struct str value)
+{
+    json_set(&c->arena, object, str_of(key), json_new_string(&c->arena, value));
+}
+
+enum err_code plan_ask(struct cli *c, struct json *spec, const struct json **out, struct err *e)
+{
+    struct json *plan = json_new(&c->arena, JSON_OBJECT);
+    struct buf body;
+    set_text(c, plan, "apiVersion", STR("baton.dev/v1"));
+    set_text(c, plan, "kind", STR("Plan"));
+    json_set(&c->arena, plan, STR("spec"), spec);
+    buf_init(&body, MANIFEST_MAX);
+    json_print(&body, plan);
+    struct client_request ask = {.method = "POST",
+                                 .path = "/apis/baton.dev/v1/plans?fieldValidation=Strict",
+                                 .body = arena_str(&c->arena, buf_str(&body))};
+    buf_free(&body);
+    enum err_code code = arena_status(&c->arena, e);
+    return code != ERR_OK ? code : client_json(c->client, &c->arena, &ask, out, e);
+}
+
+/* ---- the question ---- */
+
+/* What is no workload has nothing to be placed. */
+static void add_workload(struct cli *c, struct json *list, struct json *object)
+{
+    struct str kind = json_text(json_find(object, STR("kind")));
+    bool is_pod = str_is(kind, "Pod"), is_machine = str_is(kind, "VirtualMachineInstance");
+    struct json *meta = (struct json *)json_find(object, STR("metadata"));
+    if (!is_pod && !is_machine) {
+        fprintf(stderr, "baton: " STR_FMT " " STR_FMT ": nothing to place\n", STR_ARG(kind),
+                STR_ARG(json_text(json_path(object, "metadata.name"))));
+        return;
+    }
+    if (meta != NULL && json_find(meta, STR("namespace")) == NULL)
+        set_text(c, meta, "namespace", str_of(cli_namespace(c)));
+    struct json *one = json_new(&c->arena, JSON_OBJECT);
+    json_set(&c->arena, one, is_pod ? STR("pod") : STR("machine"), object);
+    json_append(list, one);
+}
+
+static enum err_code add_manifest(struct cli *c, const char *path, struct json *spec, struct err *e)
+{
+    struct json **documents, *list = json_new(&c->arena, JSON_ARRAY);
+    uint32_t count;
+    enum err_code code = manifest_read(c, path, &documents, &count, e);
+    for (uint32_t i = 0; code == ERR_OK && i < count; i++)
+        add_workload(c, list, documents[i]);
+    if (code == ERR_OK)
+        json_set(&c->arena, spec, STR("workloads"), list);
+    return code;
+}
+
+/* ---- the answer ---- */
+
+static struct str name_of(struct cli *c, const struct json *ref)
+{
+    return arena_printf(&c->arena, "%s/" STR_FMT "/" STR_FMT,
+                        str_is(json_text(json_find(ref, STR("kind"))), "Pod") ? "pod" : "vmi",
+                        STR_ARG(json_text(json_find(ref, STR("namespace")))),
+                        STR_ARG(json_text(json_find(ref, STR("name")))));
+}
+
+static struct str numbers(struct cli *c, const struct json *list)
+{
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    for (const struct json *x = list == NULL ? NULL : list->first; x != NULL; x = x->next)
+        buf_printf(&text, "%s" STR_FMT, text.len > 0 ? "," : "", STR_ARG(x->text));
+    struct str out = arena_str(&c->arena, text.len > 0 ? buf_str(&text) : STR("-"));
+    buf_free(&text);
+    return out;
+}
+
+static struct str number_or_dash(struct cli *c, const struct json *value, const char *unit)
+{
+    return value == NULL ? STR("-")
+                         : arena_printf(&c->arena, STR_FMT "%s", STR_ARG(value->text), unit);
+}
+
+static struct str mebibytes(struct cli *c, const struct json *value)
+{
+    int64_t bytes;
+    if (value == NULL || json_i64(value, &bytes) != ERR_OK)
+        return STR("-");
+    return arena_printf(&c->arena, "%lldMi", (long long)(bytes >> 20));
+}
+
+static struct str or_dash(struct str text)
+{
+    return text.len > 0 ? text : STR("-");
+}
+
+static struct json *row_of(struct cli *c, const struct json *step)
+{
+    const struct json *p = json_find(step, STR("placement"));
+    struct str cells[] = {
+        name_of(c, json_find(step, STR("workload"))),
+        json_text(json_find(step, STR("result"))),
+        or_dash(json_text(json_find(step, STR("from")))),
+        or_dash(json_text(json_path(p, "node"))),
+        numbers(c, json_path(p, "exclusive.cpus")),
+        number_or_dash(c, json_path(p, "sharedMillis"), "m"),
+        mebibytes(c, json_path(p, "memoryBytes")),
+    };
+    struct json *row = json_new(&c->arena, JSON_OBJECT);
+    struct json *list = json_new(&c->arena, JSON_ARRAY);
+    for (uint32_t i = 0; i < COUNT_OF(cells); i++)
+        json_append(list, json_new_string(&c->arena, cells[i]));
+    json_set(&c->arena, row, STR("cells"), list);
+    return row;
+}
+
+static struct json *table_of(struct cli *c, const struct json *steps)
+{
+    static const char *const names[] = {"Workload", "Result", "From",  "Node",
+                                        "CPUs",     "Pool",   "Memory"};
+    struct json *table = json_new(&c->arena, JSON_OBJECT);
+    struct json *columns = json_new(&c->arena, JSON_ARRAY);
+    struct json *rows = json_new(&c->arena, JSON_ARRAY);
+    for (uint32_t i = 0; i < COUNT_OF(names); i++) {
+        struct json *column = json_new(&c->arena, JSON_OBJECT);
+        set_text(c, column, "name", str_of(names[i]));
+        set_text(c, column, "type", STR("string"));
+        json_append(columns, column);
+    }
+    for (const struct json *x = steps == NULL ? NULL : steps->first; x != NULL; x = x->next)
+        json_append(rows, row_of(c, x));
+    json_set(&c->arena, table, STR("columnDefinitions"), columns);
+    json_set(&c->arena, table, STR("rows"), rows);
+    return table;
+}
+
+/* What the table has no room for: who must leave, and what is short. */
+static void print_notes(struct cli *c, const struct json *steps)
+{
+    for (const struct json *x = steps == NULL ? NULL : steps->first; x != NULL; x = x->next) {
+        struct str who = name_of(c, json_find(x, STR("workload")));
+        const struct json *victims = json_find(x, STR("victims"));
+        for (const struct json *v = victims == NULL ? NULL : victims->first; v != NULL; v = v->next)
+            printf(STR_FMT " drives away " STR_FMT "\n", STR_ARG(who), STR_ARG(name_of(c, v)));
+        struct str result = json_text(json_find(x, STR("result")));
+        if (!str_is(result, "DoesNotFit") && !str_is(result, "NotWaiting"))
+            continue;
+        printf(STR_FMT ": ", STR_ARG(who));
+        print_text(json_text(json_find(x, STR("message"))));
+        putchar('\n');
+    }
+}
+
+static int show(struct cli *c, const struct json *plan)
+{
+    const struct json *status = json_find(plan, STR("status"));
+    const struct json *steps = json_find(status, STR("steps"));
+    const struct json *left = json_find(status, STR("stepsLeftOut"));
+    int64_t refused = 0;
+    if (c->format != CLI_TEXT) {
+        print_object(c, plan);
+    } else {
+        if (steps != NULL)
+            print_table(c, table_of(c, steps), false);
+        print_notes(c, steps);
+        if (left != NULL)
+            printf(STR_FMT " more, like the ones above\n", STR_ARG(left->text));
+        print_text(json_text(json_find(status, STR("summary"))));
+        putchar('\n');
+    }
+    const struct json *count = json_find(status, STR("refused"));
+    return count != NULL && json_i64(count, &refused) == ERR_OK && refused > 0 ? CLI_FAILED
+                                                                               : CLI_OK;
+}
+
+static int run(struct cli *c, int argc, char **argv)
+{
+    struct json *spec = json_new(&c->arena, JSON_OBJECT);
+    const struct json *plan;
+    const char *file = NULL, *drain = NULL, *dead = NULL, *value;
+    struct err e;
+
+    for (int at = 1; at < argc;) {
+        if ((value = cmd_option(argc, argv, &at, "drain", 0)) != NULL)
+            drain = value;
+        else if ((value = cmd_option(argc, argv, &at, "dead", 0)) != NULL)
+            dead = value;
+        else if ((value = cmd_option(argc, argv, &at, "filename", 'f')) != NULL)
+            file = value;
+        else if ((argv[at][0] == '-' && argv[at][1] != '\0') || file != NULL)
+            return cmd_usage(&cmd_plan, "%s is not an option", argv[at]);
+        else
+            file = argv[at++];
+    }
+    if (file == NULL && drain == NULL && dead == NULL)
+        return cmd_usage(&cmd_plan, "say what would come, or which node would go");
+    if (cli_client(c, &e) == NULL)
+        return cli_fail(&e);
+    if (drain != NULL)
+        set_text(c, spec, "drain", str_of(drain));
+    if (dead != NULL)
+        set_text(c, spec, "dead", str_of(dead));
+    if ((file != NULL && add_manifest(c, file, spec, &e) != ERR_OK) ||
+        plan_ask(c, spec, &plan, &e) != ERR_OK)
+        return cli_fail(&e);
+    return show(c, plan);
+}
+
+const struct cmd cmd_plan = {
+    .name = "plan",
+    .args = "[FILE] [--drain NODE] [--dead NODE]",
+    .summary = "Say what would go where, whom it would drive away, and what would not fit",
+    .help =
+        "  FILE           a manifest with pods and virtual machines; - reads standard input\n"
+        "  --drain NODE   the node would be emptied; --dead NODE: it would be lost\n\n"
+        "Nothing is created, moved or held. Drain and death come first, so that a manifest sees\n"
+        "what they leave. The exit status is 1 when something does not fit.\n"
+        "  baton plan web.yaml && baton apply -f web.yaml\n",
+    .run = run,
+};

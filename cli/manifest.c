@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/manifest.h"
+#include "api/yaml.h"
+#include "io/fs.h"
+
+static enum err_code read_text(struct cli *c, const char *path, struct str *out, struct err *e)
+{
+    struct buf text;
+    char chunk[65536];
+    size_t got;
+    enum err_code code = ERR_OK;
+
+    buf_init(&text, MANIFEST_MAX);
+    if (strcmp(path, "-") != 0)
+        code = fs_read(path, &text, e);
+    else
+        while ((got = fread(chunk, 1, sizeof chunk, stdin)) > 0)
+            buf_add(&text, str_from(chunk, got));
+    if (code == ERR_OK)
+        code = buf_status(&text, e);
+    if (code == ERR_OK)
+        *out = arena_str(&c->arena, buf_str(&text));
+    buf_free(&text);
+    return code;
+}
+
+enum err_code manifest_read(struct cli *c, const char *path, struct json ***out,
+                            uint32_t *out_count, struct err *e)
+{
+    struct json **documents = arena_zalloc(&c->arena, YAML_DOCUMENTS_MAX, sizeof *documents);
+    struct str text;
+    if (documents == NULL)
+        return arena_status(&c->arena, e);
+    enum err_code code = read_text(c, path, &text, e);
+    if (code != ERR_OK)
+        return code;
+    code = yaml_parse(&c->arena, text, documents, out_count, e);
+    if (code == ERR_OK)
+        *out = documents;
+    else
+        err_wrap(e, "%s", path);
+    return code;
+}
