@@ -348,7 +348,9 @@ void loop_step(struct loop *l, struct span wait)
         uv_run(&l->uv, UV_RUN_NOWAIT);
     } else {
         uv_update_time(&l->uv);
-        uv_timer_start(&l->timer, ignore_timer, ms, 0);
+        /* libuv before 1.45 runs timers ahead of the wait as well: had we lost the processor for so long meanwhile, it
+         * would be over before it could end the wait. So it repeats. */
+        uv_timer_start(&l->timer, ignore_timer, ms, 1);
         uv_run(&l->uv, UV_RUN_ONCE);
         uv_timer_stop(&l->timer);
     }
