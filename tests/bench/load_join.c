@@ -131,7 +131,7 @@ void load_join(struct load_target *t, uint32_t first, uint32_t count, struct ide
     struct http_client_options o = {.host = "127.0.0.1",
                                     .port = t->port,
                                     .tls = t->admin,
-                                    .requests_max = JOINING_MAX,
+                                    .requests_max = 2 * JOINING_MAX,
                                     .event = token_told,
                                     .owner = &j};
     struct instant from = clock_now();
