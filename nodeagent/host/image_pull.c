@@ -2,6 +2,9 @@
 /*
  * From a registry or an archive into the store, by skopeo. It says nothing while it works, so whether a
  * registry still sends is read from the size of what it writes: a pull may be slow, not silent.
+ *
+ * A pull does not outlive the agent: it dies with the thread that started it, and everything half done
+ * lies in the one temporary directory that images_open() removes.
  */
 #include "base/mem.h"
 #include "io/proc.h"
@@ -10,7 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 24, LOOK_MS = 250, REASON_MAX = 110 };
+enum { ARGUMENTS_MAX = 32, LOOK_MS = 250, REASON_MAX = 110 };
 
 /* --- what it said --- */
 
@@ -166,6 +169,16 @@ enum err_code image__pull(struct images *s, const struct image_place *p, struct 
 
     e = e == NULL ? &unused : e;
     image__temporary(s, "refs", temporary);
+    struct str scratch = arena_printf(a, "TMPDIR=%s", temporary);
+    argv[n++] = "env"; /* An archive is taken apart there, not in /var/tmp. */
+    argv[n++] = scratch.at;
+    argv[n++] = "setpriv"; /* Of util-linux: PR_SET_PDEATHSIG for somebody else's program. */
+    argv[n++] = "--pdeathsig";
+    argv[n++] = "KILL";
+    argv[n++] = "sh"; /* Whoever started it may have died before that was set. */
+    argv[n++] = "-c";
+    argv[n++] = "[ \"$PPID\" = \"$0\" ] && exec \"$@\"";
+    argv[n++] = arena_printf(a, "%d", (int)getpid()).at;
     argv[n++] = "skopeo";
     argv[n++] = "--insecure-policy"; /* Digests are checked by us; signatures come with a policy. */
     argv[n++] = "copy";
@@ -184,7 +197,9 @@ enum err_code image__pull(struct images *s, const struct image_place *p, struct 
     argv[n] = NULL;
     if (arena_status(a, e) != ERR_OK)
         return ERR_LIMIT;
-    enum err_code code = watch(s, argv, temporary, e);
+    enum err_code code = fs_mkdir(temporary, 0700, e);
+    if (code == ERR_OK)
+        code = watch(s, argv, temporary, e);
     if (code == ERR_OK)
         code = fs_remove_tree(p->layout, e);
     if (code == ERR_OK && rename(temporary, p->layout) != 0)

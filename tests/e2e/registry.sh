@@ -126,4 +126,19 @@ fails tls "certificate"
 nothing_half() { ! find "$work/state/agent/images" -name 'tmp-*' | grep .; }
 for one in hang stuck mismatch liar wrong; do check "$one goes" gone "$one"; done
 check "nothing half pulled is left" until_true 10 nothing_half
+
+# --- a pull whose agent dies -----------------------------------------------------------------------------------------
+pulls() { pgrep -f "skopeo.*$work" >/dev/null; }
+no_pulls() { ! pulls; }
+pod torn "$plain/stuck/y/third:latest"
+half_there() { pulls && ! nothing_half; }
+check "a pull is under way" until_true 10 half_there
+kill -9 "$agent_pid"
+wait "$agent_pid" 2>/dev/null
+check "it ends with an agent that was killed" until_true 5 no_pulls
+for one in "$work"/state/agent/images/refs/tmp-*; do : >"$one/left-over"; done
+nothing_left() { ! find "$work/state/agent/images" -name left-over | grep -q .; }
+check "which leaves something" sh -c "ls '$work'/state/agent/images/refs/tmp-*/left-over"
+cluster_agent --insecure-registry "$plain" --pull-stall 60
+check "and the next agent takes away what it left" until_true 10 nothing_left
 finish
