@@ -231,6 +231,8 @@ static enum err_code start(struct program *p, struct err *e)
     find_share(p);
     if (code == ERR_OK)
         code = discover(p->options.topology, p->options.state, &p->machine, e);
+    if (code == ERR_OK && p->options.address != NULL)
+        code = discover_address(&p->machine, p->options.address, e);
     if (code == ERR_OK)
         code = identity_open(&p->options, p->machine.hostname, &p->identity, e);
     if (code == ERR_OK)

@@ -8,8 +8,12 @@ const char options_help[] =
     "       baton-agent --state DIR --clean\n\n"
     "  --state DIR          everything the agent keeps\n"
     "  --server HOST:PORT   the control plane\n"
-    "  --token-file FILE    a join token; read at the first start only\n"
+    "  --token-file FILE    a join token; read at the first start, and when the certificate has "
+    "ended\n"
     "  --node-name NAME     default: this host's name and the cluster's\n"
+    "  --address ADDRESS|INTERFACE\n"
+    "                       what the node is reached at, published as its own (default: all\n"
+    "                       interfaces' addresses, that of the default route first)\n"
     "  --share DIR          where baton-shim and pvh.elf are (default: the program's own folder)\n"
     "  --import DIR         images that are here already (default: STATE/import)\n"
     "  --insecure-registry HOST[:PORT]\n"
@@ -66,6 +70,7 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
         {"--state", &o.state},       {"--share", &o.share},           {"--import", &o.import},
         {"--server", &o.server},     {"--token-file", &o.token_file}, {"--node-name", &o.node_name},
         {"--topology", &o.topology}, {"--oci-runtime", &o.command},   {"--runtime", &runtime},
+        {"--address", &o.address},
     };
     struct number numbers[] = {{"--shared-cores", 1, 1024, 1},
                                {"--system-cpu", 0, 64000, 250},

@@ -18,6 +18,7 @@ struct options {
     const char *server;     /* --server HOST:PORT */
     const char *token_file; /* --token-file FILE: read once, at the first join. */
     const char *node_name;  /* --node-name NAME; NULL: host name and cluster. */
+    const char *address;    /* --address ADDRESS|INTERFACE; NULL: of the default route. */
     const char *topology;   /* --topology TEXT|FILE.xml: with --runtime fake only. */
     const char *command;    /* --oci-runtime PATH; NULL: crun, then runc. */
     const char *insecure[OPTIONS_INSECURE_MAX]; /* --insecure-registry HOST[:PORT], each. */

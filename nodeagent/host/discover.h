@@ -80,4 +80,8 @@ struct discover {
 MUST_USE enum err_code discover(const char *topology, const char *state_dir, struct discover *out,
                                 struct err *e);
 
+/* The addresses of wanted alone: one IPv4 address of this machine, or an interface with all of its own.
+ * ERR_INVALID: no interface that is up has it; e says what there is. */
+MUST_USE enum err_code discover_address(struct discover *d, const char *wanted, struct err *e);
+
 #endif /* NODEAGENT_HOST_DISCOVER_H */

@@ -8,6 +8,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 
@@ -71,6 +72,11 @@ static void default_interface(char out[IF_NAMESIZE])
     buf_free(&text);
 }
 
+static bool has_address(const struct ifaddrs *i)
+{
+    return i->ifa_addr != NULL && i->ifa_addr->sa_family == AF_INET && (i->ifa_flags & IFF_UP) != 0;
+}
+
 static void add_address(struct discover *d, const struct ifaddrs *i)
 {
     if (d->addresses_count == DISCOVER_ADDRESSES_MAX)
@@ -92,8 +98,7 @@ static void read_addresses(struct discover *d)
         return;
     for (int pass = 0; pass < 3; pass++)
         for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
-            if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET ||
-                !(i->ifa_flags & IFF_UP))
+            if (!has_address(i))
                 continue;
             bool loopback = (i->ifa_flags & IFF_LOOPBACK) != 0;
             bool first = strcmp(i->ifa_name, preferred) == 0;
@@ -103,6 +108,44 @@ static void read_addresses(struct discover *d)
                 add_address(d, i);
         }
     freeifaddrs(all);
+}
+
+static const char *print_address(const struct ifaddrs *i, char out[46])
+{
+    const struct sockaddr_in *in = (const void *)i->ifa_addr;
+    return inet_ntop(AF_INET, &in->sin_addr, out, 46) == NULL ? "" : out;
+}
+
+static enum err_code no_such_address(const struct ifaddrs *all, const char *wanted, struct err *e)
+{
+    char there[128] = "", one[46];
+    for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next) {
+        size_t len = strlen(there);
+        if (has_address(i))
+            snprintf(there + len, sizeof there - len, "%s%s %s", len == 0 ? "" : ", ", i->ifa_name,
+                     print_address(i, one));
+    }
+    return err_set(e, ERR_INVALID, "--address %.40s: no interface that is up has it; there are %s",
+                   wanted, there);
+}
+
+enum err_code discover_address(struct discover *d, const char *wanted, struct err *e)
+{
+    struct ifaddrs *all;
+    char text[46];
+    enum err_code code = ERR_OK;
+
+    if (getifaddrs(&all) != 0)
+        return err_set(e, ERR_UNAVAILABLE, "read the interfaces: %m");
+    d->addresses_count = 0;
+    for (const struct ifaddrs *i = all; i != NULL; i = i->ifa_next)
+        if (has_address(i) &&
+            (strcmp(i->ifa_name, wanted) == 0 || strcmp(print_address(i, text), wanted) == 0))
+            add_address(d, i);
+    if (d->addresses_count == 0)
+        code = no_such_address(all, wanted, e);
+    freeifaddrs(all);
+    return code;
 }
 
 /* Kubernetes' names for architectures are Go's. */

@@ -32,6 +32,24 @@ TEST(discover, a_synthetic_machine)
     mem_free(d);
 }
 
+/* An operator names what the node is reached at; what is not on the machine is refused with what is. */
+TEST(discover, an_address_or_an_interface_of_ones_choice)
+{
+    struct discover *d = found(NULL);
+    struct err e = {0};
+    cr_assert_eq(discover_address(d, "127.0.0.1", &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(d->addresses_count, 1);
+    cr_assert_str_eq(d->addresses[0], "127.0.0.1");
+    cr_assert_eq(discover_address(d, "lo", &e), ERR_OK, "%s", e.text);
+    cr_assert_str_eq(d->addresses[0], "127.0.0.1");
+    static const char *const none[] = {"192.0.2.77", "nowhere0", "", "127.0.0.1/8", "::1"};
+    for (size_t i = 0; i < COUNT_OF(none); i++) {
+        cr_assert_eq(discover_address(d, none[i], &e), ERR_INVALID, "%s", none[i]);
+        cr_assert_not_null(strstr(e.text, "there are lo 127.0.0.1"), "%s", e.text);
+    }
+    mem_free(d);
+}
+
 TEST(discover, the_largest_machine_of_the_tests)
 {
     struct discover *d = found("package:2 numa:4(memory=64GiB) l3:2 core:8 pu:2");

@@ -1,16 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A node's certificate that is good for seconds: renewed while a pod runs and does not notice; ended, told, joined again.
-# usage: certificate.sh BUILD_DIR
+# What a node is: the address its operator chose; a certificate that is good for seconds, renewed while a pod runs and does
+# not notice, ended, told, joined again.
+# usage: node.sh BUILD_DIR
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/e2e/lib.sh
 . "$here/lib.sh"
 # shellcheck source=tests/testlib/cluster.sh
 . "$here/../testlib/cluster.sh"
-[ "$(id -u)" = 0 ] || { skip "a node's certificate: needs root" && finish && exit 77; }
+[ "$(id -u)" = 0 ] || { skip "a node: needs root" && finish && exit 77; }
 
-work=$(mktemp -d /tmp/baton-certificate.XXXXXX)
+work=$(mktemp -d /tmp/baton-node.XXXXXX)
 follower=
 cleanup() {
     [ -z "$follower" ] || kill "$follower" 2>/dev/null
@@ -21,11 +22,16 @@ trap cleanup EXIT
 trap 'exit 1' INT TERM
 
 batond_options="--node-certificate 8" # Asked for after 5.3 to 6 s.
-if ! cluster_start "$1" "$work/state"; then
+if ! cluster_start "$1" "$work/state" --address lo; then
     fail "the cluster starts"
     finish
     exit 1
 fi
+addresses() { cluster_baton get node n1 -o json | grep -B 1 -A 1 '"InternalIP"' | grep -o '[0-9.]*[0-9]' | tr '\n' ' '; }
+check "the address is the one that was named" test "$(addresses)" = "127.0.0.1 "
+check_says "one that is not on the machine is refused, with those that are" \
+    "--address 192.0.2.77: no interface that is up has it; there are lo 127.0.0.1" \
+    "$1/baton-agent" --state "$work/other" --server 127.0.0.1:1 --address 192.0.2.77
 cat >"$work/pod.yaml" <<Y
 apiVersion: v1
 kind: Pod
