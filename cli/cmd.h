@@ -41,7 +41,8 @@ struct cmd {
 };
 
 extern const struct cmd cmd_apply, cmd_console, cmd_get, cmd_help, cmd_info, cmd_kubeconfig,
-    cmd_logs, cmd_node, cmd_plan, cmd_run, cmd_token, cmd_topo, cmd_version, cmd_wait, cmd_why;
+    cmd_logs, cmd_node, cmd_plan, cmd_run, cmd_store, cmd_token, cmd_topo, cmd_version, cmd_wait,
+    cmd_why;
 
 extern const struct cmd *const cmd_table[]; /* All of them; ends in NULL. */
 

@@ -6,6 +6,8 @@
 #include "io/fs.h"
 #include "io/seal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { CA_DAYS = 3650, CERT_DAYS = 365, FILE_MAX = 64 << 10, OWN_NAMES = 8 };
@@ -59,6 +61,21 @@ static enum err_code write_named(const char *state, const char *name, const stru
 }
 
 /* The six digits that keep the bridges and cgroups of several clusters on one host apart. */
+static enum err_code parse_cluster_id(const char *state, struct str text,
+                                      char out[AUTHORITY_ID_LEN + 1], struct err *e)
+{
+    struct str id = str_trim(text);
+    bool good = id.len == AUTHORITY_ID_LEN;
+    for (size_t i = 0; good && i < id.len; i++)
+        good = strchr("0123456789abcdef", id.at[i]) != NULL;
+    if (!good)
+        return err_set(e, ERR_CORRUPT, "%s/control/cluster does not hold six hexadecimal digits",
+                       state);
+    memcpy(out, id.at, AUTHORITY_ID_LEN);
+    out[AUTHORITY_ID_LEN] = '\0';
+    return ERR_OK;
+}
+
 static enum err_code open_cluster_id(const char *state, struct authority *a, struct err *e)
 {
     struct buf text;
@@ -68,17 +85,30 @@ static enum err_code open_cluster_id(const char *state, struct authority *a, str
         buf_printf(&text, "%06x\n", (unsigned)(entropy_u64() & 0xffffff));
         code = write_named(state, "control/cluster", &text, e);
     }
-    struct str id = str_trim(buf_str(&text));
-    bool good = id.len == AUTHORITY_ID_LEN;
-    for (size_t i = 0; good && i < id.len; i++)
-        good = strchr("0123456789abcdef", id.at[i]) != NULL;
-    if (code == ERR_OK && !good)
-        code = err_set(e, ERR_CORRUPT, "%s/control/cluster does not hold six hexadecimal digits",
-                       state);
     if (code == ERR_OK)
-        memcpy(a->cluster_id, id.at, AUTHORITY_ID_LEN);
+        code = parse_cluster_id(state, buf_str(&text), a->cluster_id, e);
     buf_free(&text);
     return code;
+}
+
+enum err_code authority_cluster_id(const char *state, char out[AUTHORITY_ID_LEN + 1], struct err *e)
+{
+    struct buf text;
+    buf_init(&text, 64);
+    enum err_code code = read_named(state, "control/cluster", &text, e);
+    if (code == ERR_OK)
+        code = parse_cluster_id(state, buf_str(&text), out, e);
+    buf_free(&text);
+    return code;
+}
+
+void authority_holder(const char *state, char out[AUTHORITY_HOLDER_SIZE])
+{
+    char host[256] = "", path[FS_PATH_MAX];
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = '\0';
+    const char *real = realpath(state, path);
+    snprintf(out, AUTHORITY_HOLDER_SIZE, "%s %s", host, real == NULL ? state : real);
 }
 
 static enum err_code make_ca(const struct authority_options *o, struct buf *cert, struct buf *key,

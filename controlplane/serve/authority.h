@@ -19,7 +19,7 @@
 
 #include "io/pki.h"
 
-enum { AUTHORITY_ID_LEN = 6 };
+enum { AUTHORITY_ID_LEN = 6, AUTHORITY_HOLDER_SIZE = 300 };
 
 struct authority {
     char cluster_id[AUTHORITY_ID_LEN + 1];
@@ -39,5 +39,12 @@ struct authority_options {
 MUST_USE enum err_code authority_open(const struct authority_options *o, struct authority *out,
                                       struct err *e);
 void authority_free(struct authority *a);
+
+/* Reads it and makes nothing. ERR_NOT_FOUND: there is no cluster in that directory. */
+MUST_USE enum err_code authority_cluster_id(const char *state, char out[AUTHORITY_ID_LEN + 1],
+                                            struct err *e);
+
+/* "HOST DIR": who we are to those who want to lead as well. One batond a directory, and directories are a machine's. */
+void authority_holder(const char *state, char out[AUTHORITY_HOLDER_SIZE]);
 
 #endif /* CONTROLPLANE_SERVE_AUTHORITY_H */

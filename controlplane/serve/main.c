@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "controlplane/core/core.h"
 #include "controlplane/serve/authority.h"
+#include "controlplane/serve/copy_command.h"
 #include "controlplane/serve/directory.h"
 #include "controlplane/serve/front.h"
 #include "controlplane/serve/options.h"
@@ -113,19 +114,9 @@ static enum err_code open_tls(struct batond *b, struct err *e)
     return code;
 }
 
-/* Who we are to those who want to lead as well: one batond a directory, and directories are a machine's. */
-static void name_holder(const struct batond *b, char out[300])
-{
-    char host[256] = "", path[FS_PATH_MAX];
-    if (gethostname(host, sizeof host - 1) != 0)
-        host[0] = '\0';
-    const char *state = realpath(b->options.state, path);
-    snprintf(out, 300, "%s %s", host, state == NULL ? b->options.state : state);
-}
-
 static enum err_code open_core(struct batond *b, struct err *e)
 {
-    char path[FS_PATH_MAX], marker[FS_PATH_MAX], holder[300];
+    char path[FS_PATH_MAX], marker[FS_PATH_MAX], holder[AUTHORITY_HOLDER_SIZE];
     struct store_etcd_options etcd = {.endpoints = b->options.endpoints,
                                       .ca = b->options.etcd_ca,
                                       .cert = b->options.etcd_cert,
@@ -140,7 +131,7 @@ static enum err_code open_core(struct batond *b, struct err *e)
                               .cluster_id = b->authority.cluster_id,
                               .ca_bundle = buf_str(&b->authority.ca_cert),
                               .api_url = b->api_url};
-    name_holder(b, holder);
+    authority_holder(b->options.state, holder);
     return shell_open(b->loop, &o, &b->shell, e);
 }
 
@@ -220,11 +211,18 @@ static int fail(const struct err *e)
     return EXIT_FAILURE;
 }
 
+static void say(const char *line)
+{
+    fprintf(stderr, "%s\n", line);
+}
+
 int main(int argc, char **argv)
 {
     static struct batond b = {.lock = -1};
     struct err e = {0};
 
+    if (argc > 1 && strcmp(argv[1], "copy") == 0)
+        return copy_command(argc - 2, argv + 2, say);
     if (options_parse(argc, argv, &b.options, &e) != ERR_OK) {
         fprintf(stderr, "batond: %s\n%s", e.text, options_help);
         return 2;

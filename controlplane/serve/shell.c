@@ -85,14 +85,19 @@ static void shell_step(struct shell *s, struct core_event *ev)
     s->stepped = true;
 }
 
+enum err_code shell_leave_marker(const char *path, struct err *e)
+{
+    return fs_write(path, STR("The state of this cluster is in etcd, not in this directory.\n"),
+                    0600, e);
+}
+
 /* From the first load on an empty etcd would be a loss, not a beginning. */
 static void leave_marker(struct shell *s)
 {
-    static const char text[] = "The state of this cluster is in etcd, not in this directory.\n";
     struct err e;
     if (s->marker[0] == '\0' || fs_exists(s->marker))
         return;
-    if (fs_write(s->marker, str_of(text), 0600, &e) != ERR_OK)
+    if (shell_leave_marker(s->marker, &e) != ERR_OK)
         log_event(LOG_WARN, "store.unmarked", "why=%s then=%s", log_quote(str_of(e.text)).text,
                   "\"an empty etcd would not be noticed at the next start\"");
 }
@@ -401,9 +406,11 @@ static void say_how_opened(struct store_sqlite_stats stats)
 static enum err_code open_sqlite(struct shell *s, const struct shell_options *o,
                                  const struct store_sink *sink, struct err *e)
 {
-    if (o->marker != NULL && fs_exists(o->marker) && !fs_exists(o->path))
+    if (o->marker != NULL && fs_exists(o->marker))
         return err_set(e, ERR_DENIED,
-                       "this cluster's state is in etcd (%s); start with --store etcd", o->marker);
+                       "this cluster's state is in etcd (%s); start with --store etcd, or bring it "
+                       "back with baton store copy",
+                       o->marker);
     struct store_sqlite_options sqlite = {.path = o->path, .seal = o->seal, .loop = s->client.loop};
     enum err_code code = store_sqlite_open(&sqlite, sink, &s->store, e);
     if (code == ERR_OK)
@@ -415,10 +422,15 @@ static enum err_code open_etcd(struct shell *s, const struct shell_options *o,
                                const struct store_sink *sink, struct err *e)
 {
     struct store_etcd_options etcd = *o->etcd;
+    if (fs_exists(o->path) && !fs_exists(o->marker))
+        return err_set(e, ERR_DENIED,
+                       "this cluster's state is in %s; move it with baton store copy, or start "
+                       "with --store sqlite",
+                       o->path);
     etcd.seal = o->seal;
     etcd.loop = s->client.loop;
     etcd.cluster = o->cluster_id;
-    etcd.must_exist = fs_exists(o->marker) || fs_exists(o->path);
+    etcd.must_exist = fs_exists(o->marker);
     snprintf(s->marker, sizeof s->marker, "%s", o->marker);
     return store_etcd_open(&etcd, sink, &s->store, e);
 }

@@ -28,7 +28,8 @@ struct shell_options {
     const char *store; /* "sqlite", "etcd" or "mem". */
     const char *path;  /* sqlite: the database file. */
     /* etcd: endpoints, files, prefix and holder. marker is a file that says that the cluster's state is in
-     * etcd: made with the first load. Where it or path exists, an empty etcd is refused. */
+     * etcd: made with the first load. Where it is, an empty etcd is refused, and so is sqlite; where it is not and
+     * path is, etcd is refused: a cluster moves by baton store copy only. */
     const struct store_etcd_options *etcd;
     const char *marker;
     const struct seal *seal;
@@ -57,5 +58,7 @@ void shell_stop(struct shell *s);
 bool shell_is_done(const struct shell *s);
 bool shell_is_deposed(const struct shell *s); /* It ended because another writer has the store. */
 void shell_free(struct shell *s);
+
+MUST_USE enum err_code shell_leave_marker(const char *path, struct err *e);
 
 #endif /* CONTROLPLANE_SERVE_SHELL_H */

@@ -105,6 +105,11 @@ static void etcd_close(struct store *s, uint64_t op)
     ask(s, ETCD_JOB_CLOSE, op, 0, NULL, 0);
 }
 
+void store_etcd_mark(struct store *s, uint64_t op, enum store_etcd_mark mark)
+{
+    ask(s, ETCD_JOB_MARK, op, mark, NULL, 0);
+}
+
 static const struct store_ops etcd_ops = {.load = etcd_load,
                                           .commit = etcd_commit,
                                           .follow = etcd_follow,
@@ -301,6 +306,7 @@ static void run(void *arg)
         struct etcd_log_options log = {.prefix = s->prefix,
                                        .cluster = s->cluster,
                                        .holder = s->holder,
+                                       .use = s->options.use,
                                        .must_exist = s->options.must_exist,
                                        .seal = s->options.seal};
         s->log = etcd_log_new(&log);

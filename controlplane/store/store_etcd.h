@@ -34,13 +34,28 @@
 
 enum { STORE_ETCD_ENDPOINTS_MAX = 16, STORE_ETCD_PREFIX_MAX = 64, STORE_ETCD_LEASE_S = 10 };
 
+/* What the store is opened for. A copy between stores (copy.h) leaves a mark in PREFIX/state, so that nobody takes
+ * half a copy, or what was left behind, for the cluster's store. */
+enum store_etcd_use {
+    STORE_ETCD_SERVE,     /* Refused (ERR_DENIED) with either mark. */
+    STORE_ETCD_COPY_TO,   /* Nothing there, or an unfinished copy, which the load takes away. */
+    STORE_ETCD_COPY_FROM, /* As serving, and it must be there. */
+};
+
+enum store_etcd_mark {
+    STORE_ETCD_WHOLE,      /* None: serve from it. */
+    STORE_ETCD_UNFINISHED, /* COPY_TO's load sets it. */
+    STORE_ETCD_LEFT,       /* Its content was copied away. */
+};
+
 struct store_etcd_options {
     const char *endpoints;       /* "https://a:2379,https://b:2379" */
     const char *ca, *cert, *key; /* PEM files; NULL: the system's CAs, no client certificate. */
     const char *prefix;          /* NULL: "/baton/". Ends in a slash. */
     const char *cluster;         /* The control plane's cluster: a store of another is refused. */
     const char *holder;          /* Who we are: "HOST DIR". Takes its own old lock at once. */
-    bool must_exist;             /* An empty etcd is refused, too: there was a store before. */
+    enum store_etcd_use use;
+    bool must_exist; /* An empty etcd is refused, too: there was a store before. */
     const struct seal *seal;
     struct loop *loop;
 };
@@ -51,6 +66,9 @@ MUST_USE enum err_code store_etcd_check_endpoints(const char *endpoints, struct 
 MUST_USE enum err_code store_etcd_open(const struct store_etcd_options *o,
                                        const struct store_sink *sink, struct store **out,
                                        struct err *e);
+
+/* An op like the seam's, for one that leads: sets that mark, durably. */
+void store_etcd_mark(struct store *s, uint64_t op, enum store_etcd_mark mark);
 
 /* For metrics. Any thread. */
 struct store_etcd_stats {

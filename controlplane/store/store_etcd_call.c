@@ -190,8 +190,8 @@ void etcd_log__put_state(const struct etcd_log *m, struct etcd_txn *t, uint64_t 
                          uint64_t swept)
 {
     char key[ETCD_KEY_MAX], text[256];
-    int len =
-        snprintf(text, sizeof text, "format=1 cluster=%s compacted=%llu swept=%llu",
-                 m->options.cluster, (unsigned long long)compacted, (unsigned long long)swept);
+    int len = snprintf(text, sizeof text, "format=1 cluster=%s compacted=%llu swept=%llu%s",
+                       m->options.cluster, (unsigned long long)compacted, (unsigned long long)swept,
+                       etcd_copy__word(m->mark));
     etcd_txn_put(t, etcd_log__key(m, "state", key), str_from(text, (size_t)len), 0);
 }

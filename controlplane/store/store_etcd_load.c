@@ -82,6 +82,10 @@ void etcd_load__answered(struct etcd_log *m, const struct etcd_answer *a)
         etcd_log__done(m, m->close_op, ERR_OK, NULL); /* The lease ends by itself if it must. */
         return;
     }
+    if (m->state == ETCD_LOG_MARKING) {
+        etcd_copy__answered(m, a);
+        return;
+    }
     if (a->outcome != ETCD_FINE) {
         enum err_code code = etcd_log__why(a, "load", &e);
         fail(m, code, &e);
@@ -106,6 +110,8 @@ void etcd_load__answered(struct etcd_log *m, const struct etcd_answer *a)
     case ETCD_LOG_TRIMMING:
         finish(m);
         break;
+    case ETCD_LOG_MARKING:
+        break; /* Answered above. */
     case ETCD_LOG_AWAY:
     case ETCD_LOG_LEADING:
     case ETCD_LOG_CLOSING:
@@ -131,6 +137,7 @@ static enum err_code check_state(struct etcd_log *m, const struct etcd_kvs *stat
 {
     uint64_t form;
     m->load.fresh = state->count == 0;
+    m->mark = m->options.use == STORE_ETCD_COPY_TO ? STORE_ETCD_UNFINISHED : STORE_ETCD_WHOLE;
     m->compacted = m->load.fresh ? 0 : m->compacted;
     if (state->count == 0)
         return !m->options.must_exist
@@ -154,7 +161,7 @@ static enum err_code check_state(struct etcd_log *m, const struct etcd_kvs *stat
                        ", we are %s; use another --etcd-prefix",
                        m->options.prefix, (int)min_u32((uint32_t)cluster.len, TEXT_MAX), cluster.at,
                        m->options.cluster);
-    return ERR_OK;
+    return etcd_copy__check(m, word_of(text, "copy="), e);
 }
 
 static void recall(struct etcd_log *m)
@@ -184,6 +191,8 @@ static void take(struct etcd_log *m)
     etcd_txn_then(&t);
     etcd_txn_put(&t, etcd_log__key(m, "fence", key), str_of(fence), 0);
     etcd_txn_put(&t, lock_key, str_of(m->options.holder), m->lease);
+    if (m->options.use == STORE_ETCD_COPY_TO)
+        etcd_copy__take(m, &t);
     if (l->fresh)
         etcd_log__put_state(m, &t, 0, 0);
     etcd_txn_end(&t);

@@ -133,6 +133,11 @@ static bool job_next(struct etcd_log *m)
         etcd_sweep__begin(m, j->op, j->argument);
         etcd_job_free(j);
         return true;
+    case ETCD_JOB_MARK:
+        if (!is_quiet(m))
+            return false;
+        etcd_copy__begin(m, etcd_log__pop(m));
+        return true;
     case ETCD_JOB_CLOSE:
         if (!is_quiet(m))
             return false;
@@ -213,6 +218,7 @@ void etcd_log_free(struct etcd_log *m)
     for (struct etcd_effect fx; etcd_log_next(m, &fx);)
         effect_free(&fx);
     etcd_load__drop(m);
+    etcd_job_free(m->marking);
     etcd_index_free(&m->index);
     mem_free(m->effects);
     mem_free(m);

@@ -22,6 +22,7 @@
 #include "base/sm.h"
 #include "base/time.h"
 #include "controlplane/store/store.h"
+#include "controlplane/store/store_etcd.h"
 #include "controlplane/store/store_etcd_wire.h"
 #include "io/seal.h"
 
@@ -35,7 +36,9 @@
     S(RECALLING, TO(AWAY) | TO(LEADING) | TO(READING))   /* what compaction forgot               */  \
     S(READING,  TO(AWAY) | TO(LEADING) | TO(TRIMMING))   /* records, a page at a time            */  \
     S(TRIMMING, TO(AWAY) | TO(LEADING))                  /* half a transaction to be removed     */  \
-    S(LEADING,  TO(AWAY) | TO(LOOKING) | TO(CLOSING))    /* jobs                                 */  \
+    S(LEADING,  TO(AWAY) | TO(LOOKING) | TO(MARKING) | TO(CLOSING))                                  \
+                                                         /* jobs                                 */  \
+    S(MARKING,  TO(LEADING))                             /* a mark of a copy                     */  \
     S(CLOSING,  0)                                       /* the lease to be given back           */
 /* clang-format on */
 
@@ -50,6 +53,7 @@ extern const struct sm_state etcd_log_states[ETCD_LOG__COUNT];
 
 struct etcd_log_options {
     const char *prefix, *cluster, *holder; /* store_etcd.h; borrowed. */
+    enum store_etcd_use use;
     bool must_exist;
     const struct seal *seal;
 };
@@ -60,12 +64,13 @@ enum etcd_job_type {
     ETCD_JOB_COMMIT,
     ETCD_JOB_FOLLOW,
     ETCD_JOB_COMPACT,
+    ETCD_JOB_MARK,
     ETCD_JOB_CLOSE
 };
 
 struct etcd_job {
     enum etcd_job_type type;
-    uint64_t op, argument; /* The fence, or a revision. */
+    uint64_t op, argument; /* The fence, a revision, or a mark. */
     struct etcd_job *next;
     size_t cost; /* Bytes it takes in a record, at most. */
     uint32_t writes_count;

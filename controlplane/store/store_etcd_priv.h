@@ -7,6 +7,7 @@
  *   store_etcd_append.c commits
  *   store_etcd_load.c   opening, the lock, the fence, reading the log
  *   store_etcd_lease.c  keeping the lock, giving it back
+ *   store_etcd_copy.c   the marks of a copy between stores
  *   store_etcd_sweep.c  compaction: forgetting rows, merging records, etcd's own history
  */
 #ifndef CONTROLPLANE_STORE_STORE_ETCD_PRIV_H
@@ -123,12 +124,14 @@ struct etcd_log {
     uint64_t compacted, swept, cluster; /* cluster: etcd's own id. */
     struct err lost_why;
     bool deposed;
+    enum store_etcd_mark mark; /* As in PREFIX/state. */
     struct etcd_index index;
     struct etcd_load load;
     struct etcd_sweep sweep;
     uint64_t lease;
     struct instant lease_due;
     uint64_t close_op;
+    struct etcd_job *marking; /* MARKING: the job. */
     struct etcd_log_counts counts;
 };
 
@@ -181,6 +184,13 @@ void etcd_load__drop(struct etcd_log *m);
 void etcd_lease__tick(struct etcd_log *m);
 void etcd_lease__answered(struct etcd_log *m, const struct etcd_answer *a);
 void etcd_lease__give_back(struct etcd_log *m, uint64_t op);
+
+/* store_etcd_copy.c */
+MUST_USE enum err_code etcd_copy__check(struct etcd_log *m, struct str mark, struct err *e);
+const char *etcd_copy__word(enum store_etcd_mark mark);             /* " copy=..." or "". */
+void etcd_copy__take(const struct etcd_log *m, struct etcd_txn *t); /* Removes what is there. */
+void etcd_copy__begin(struct etcd_log *m, struct etcd_job *job);
+void etcd_copy__answered(struct etcd_log *m, const struct etcd_answer *a);
 
 /* store_etcd_sweep.c */
 void etcd_sweep__begin(struct etcd_log *m, uint64_t op, uint64_t before);

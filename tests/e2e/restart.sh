@@ -72,7 +72,7 @@ check "it still takes writes" baton apply -f "$work/maps.yaml"
 if [ "$store" = etcd ]; then
     check "the lock says who leads" sh -c "ETCDCTL_API=3 etcdctl --endpoints $etcd_url get /baton/lock | grep -q '$work/state'"
     check "a batond of another cluster is refused" sh -c "
-        ! timeout 20 '$build/batond' --state '$work/other' --listen 127.0.0.1 --port $((port + 1)) $store_options 2>'$work/second'"
+        ! timeout 20 '$build/batond' --state '$work/foreign' --listen 127.0.0.1 --port $((port + 1)) $store_options 2>'$work/second'"
     check_says "with the reason" "belongs to cluster" cat "$work/second"
 
     # A second control plane of the same cluster waits, and takes over when the first one ends.
