@@ -64,10 +64,13 @@ enum err_code class__intern(struct ledger *l, const struct request *r, struct cl
 
     struct class **memo = &l->classes_memo[memo_at(buf_str(key))], *c = *memo;
     if (c == NULL || !str_eq(c->key, buf_str(key))) {
+        struct class *was = c;
         rc = class_find(l, r, buf_str(key), &c, e);
         if (rc != ERR_OK)
             return rc;
         *memo = c;
+        if (was != NULL)
+            class__free_if_unused(l, was);
     }
     c->refs++;
     *out = c;
@@ -85,6 +88,8 @@ void class__free_if_unused(struct ledger *l, struct class *c)
     if (c->refs > 0 || c->lists != NULL)
         return;
     struct class **memo = &l->classes_memo[memo_at(c->key)];
+    if (*memo == c && c->bytes <= MEMO_KEPT)
+        return;
     if (*memo == c)
         *memo = NULL;
     terms__class_went(l, c);

@@ -13,14 +13,18 @@ void columns_init(struct columns *c, uint32_t nodes_max)
         c->log_size *= 2;
     c->log = mem_zalloc_lines(c->log_size / COLUMNS_LANES, sizeof *c->log);
     c->log_node = mem_zalloc_lines(c->log_size, sizeof *c->log_node);
+    for (uint32_t i = 0; i < COLUMNS_ORDERS; i++)
+        order_init(&c->order[i]);
 }
 
 void columns_fini(struct columns *c)
 {
-    mem_free(c->node);
+    mem_free(c->odd);
     mem_free(c->log);
     mem_free(c->log_node);
     mem_free(c->hot);
+    for (uint32_t i = 0; i < COLUMNS_ORDERS; i++)
+        order_fini(&c->order[i]);
 }
 
 static void *grow(void *at, uint32_t from, uint32_t to, size_t size)
@@ -37,9 +41,39 @@ static void grow_to(struct columns *c, uint32_t node)
     uint32_t size = c->size == 0 ? 64 : c->size;
     while (size <= node)
         size *= 2;
-    c->node = grow(c->node, c->size / COLUMNS_LANES, size / COLUMNS_LANES, sizeof *c->node);
+    c->odd = grow(c->odd, c->size / COLUMNS_LANES, size / COLUMNS_LANES, sizeof *c->odd);
     c->hot = grow(c->hot, c->size, size, sizeof *c->hot);
     c->size = size;
+}
+
+static bool is_ordered(uint32_t order)
+{
+    return order > 0 && order < COLUMNS_ORDERS;
+}
+
+static void put_entry(struct columns *c, uint32_t node, const struct columns_row *row)
+{
+    uint64_t before = c->hot[node].log_at;
+    if (before > 0 && c->log_end - (before - 1) < c->log_size) {
+        uint32_t old = (uint32_t)(before - 1) & (c->log_size - 1);
+        c->log[old / COLUMNS_LANES].at[COLUMN_OPEN][old % COLUMNS_LANES] = 0;
+    }
+    uint32_t at = (uint32_t)c->log_end & (c->log_size - 1);
+    struct columns_block *entry = &c->log[at / COLUMNS_LANES];
+#pragma GCC unroll 12
+    for (uint32_t i = 0; i < COLUMN__COUNT; i++)
+        entry->at[i][at % COLUMNS_LANES] = row->at[i];
+    c->log_node[at] = node;
+    c->hot[node].log_at = ++c->log_end;
+}
+
+static void put_odd(struct columns *c, uint32_t node, const struct columns_row *row)
+{
+    struct columns_block *block = &c->odd[node / COLUMNS_LANES];
+    for (uint32_t i = 0; i < COLUMN__COUNT; i++)
+        block->at[i][node % COLUMNS_LANES] = row->at[i];
+    if (row->hot.order != COLUMNS_ODD)
+        block->at[COLUMN_OPEN][node % COLUMNS_LANES] = 0;
 }
 
 void columns_put(struct columns *c, uint32_t node, const struct columns_row *row)
@@ -47,31 +81,36 @@ void columns_put(struct columns *c, uint32_t node, const struct columns_row *row
     if (node >= c->size)
         grow_to(c, node);
     struct columns_hot *hot = &c->hot[node];
-    uint64_t before = hot->log_at;
-    if (before > 0 && c->log_end - (before - 1) < c->log_size) {
-        uint32_t old = (uint32_t)(before - 1) & (c->log_size - 1);
-        c->log[old / COLUMNS_LANES].at[COLUMN_OPEN][old % COLUMNS_LANES] = 0;
-    }
-    uint32_t at = (uint32_t)c->log_end & (c->log_size - 1);
-    struct columns_block *entry = &c->log[at / COLUMNS_LANES];
-    struct columns_block *block = &c->node[node / COLUMNS_LANES];
-#pragma GCC unroll 12
-    for (uint32_t i = 0; i < COLUMN__COUNT; i++) {
-        entry->at[i][at % COLUMNS_LANES] = row->at[i];
-        block->at[i][node % COLUMNS_LANES] = row->at[i];
-    }
-    c->log_node[at] = node;
-    uint32_t version = hot->version + 1;
+    uint32_t was = hot->order, is = row->hot.order, version = hot->version + 1;
+    if (c->is_logged)
+        put_entry(c, node, row);
+    if (was != is && is_ordered(was))
+        order_remove(&c->order[was], c->hot, node);
+    uint32_t position = was == is ? hot->position : ORDER_NONE;
+    uint64_t log_at = hot->log_at;
     *hot = row->hot;
     hot->version = version;
-    hot->log_at = ++c->log_end;
+    hot->position = position;
+    hot->log_at = log_at;
+
+    c->odd_count += (uint32_t)(is == COLUMNS_ODD) - (uint32_t)(was == COLUMNS_ODD);
+    if (is == COLUMNS_ODD || was == COLUMNS_ODD)
+        put_odd(c, node, row);
+    if (is_ordered(is)) {
+        struct order_room room;
+        memcpy(&room, row->at, sizeof room);
+        order_put(&c->order[is], c->hot, node, &room);
+    }
 }
 
 size_t columns_bytes(const struct columns *c)
 {
     size_t node = COLUMN__COUNT * sizeof(uint16_t) + sizeof(struct columns_hot);
     size_t log = COLUMN__COUNT * sizeof(uint16_t) + sizeof(uint32_t);
-    return c->size * node + c->log_size * log;
+    size_t orders = 0;
+    for (uint32_t i = 0; i < COLUMNS_ORDERS; i++)
+        orders += order_bytes(&c->order[i]);
+    return c->size * node + c->log_size * log + orders;
 }
 
 /* ---- the filter ---- */

@@ -2,13 +2,14 @@
 /*
  * columns.h -- what the fast search reads first: a few numbers per node, side by side.
  *
- * WHAT   A number of 16 bits per kind of row ("how many cores are free") and node, sixteen nodes side
- *        by side, and the same as a ring: the log of every change, each entry a copy of the changed
- *        node's numbers. Only the last entry of a node is alive, the others are closed to all. The
- *        filter walks either and keeps what could serve a request.
- * WHY    Sixteen nodes are compared by one instruction, and a class of requests that was not asked
- *        for a while learns what changed by reading the log from end to end, without touching nodes.
- *        In blocks, because a change writes all numbers of one node: six cache lines, not twelve.
+ * WHAT   A line of exact numbers per node. A number of 16 bits per kind of row ("how many cores are
+ *        free") and node: in an order by what is left over (order.h) for nodes whose cost follows
+ *        from it, side by side in blocks of sixteen for the others. And a ring of blocks, the log of
+ *        every change while somebody reads it: each entry a copy of the changed node's numbers. Only
+ *        the last entry of a node is alive, the others are closed to all.
+ * WHY    Most requests find their node by the order alone. A class of requests with rules that was
+ *        not asked for a while learns what changed by reading the log from end to end, without
+ *        touching nodes; the filter compares sixteen by one instruction.
  * OWNS   Its arrays. A cursor into the log is a count of entries ever written: who is further behind
  *        than log_size has to look at all nodes again.
  * SEAM   columns_filter_scalar() and columns_filter_avx2() give the same answer; which one is used
@@ -17,6 +18,7 @@
 #ifndef SCHEDULER_COLUMNS_H
 #define SCHEDULER_COLUMNS_H
 
+#include "scheduler/order.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,7 +33,7 @@ enum column {
     COLUMN_MEMORY,      /* Units of 64 MiB. */
     COLUMN_MEMORY_NUMA, /* The most in one NUMA node. */
     COLUMN_HUGE2M,      /* Units of 8 pages. */
-    COLUMN_HUGE1G,      /* Pages. */
+    COLUMN_HUGE1G,      /* Pages. The first ORDER_AMOUNTS columns are the order's room. */
     COLUMN_DEVICES,     /* Devices that are wholly free. */
     COLUMN_PART,        /* The most thousandths that are free on one device. */
     COLUMN_LEFT,        /* What is left over (cost.c), units of 2^-14. */
@@ -43,13 +45,19 @@ enum { COLUMNS_LOG_LEAST = 1 << 14, COLUMNS_LOG_MOST = 1 << 16 }; /* Entries; as
 enum { COLUMNS_LANES = 16, COLUMN_MAX = UINT16_MAX, COLUMN_LEFT_SHIFT = 6 };
 enum { COLUMN_MEMORY_SHIFT = 26 };
 
+/* Nodes whose cores all have so many threads and that have no devices are in order[threads]. What
+ * others cost does not follow from what is left over alone. */
+enum { COLUMNS_ORDERS = 9, COLUMNS_ODD = COLUMNS_ORDERS };
+
 /* A node in one cache line: what decides for most nodes that pass the filter. */
 struct columns_hot {
-    uint64_t tie;
-    uint32_t left, version; /* left: exact. version changes with every entry. */
-    uint32_t cpu_milli;     /* Free in the shared pool. */
-    uint8_t threads_min, threads_max, numa_count; /* Of the machine's cores. */
+    uint32_t tie;
+    uint32_t left, version;           /* left: exact. version changes with every entry. */
+    uint32_t cpu_milli;               /* Free in the shared pool. */
+    uint8_t threads_min, threads_max; /* Of the machine's cores. */
+    uint8_t order;                    /* Which one it stands in, COLUMNS_ODD, or 0: closed. */
     uint8_t has_devices;
+    uint32_t position;            /* In the order. */
     uint64_t log_at;              /* Its last entry in the log + 1. */
     uint16_t cores[8], memory[8]; /* By NUMA node; memory in units of 64 MiB, rounded down. */
 };
@@ -79,11 +87,14 @@ columns_filter columns_filter_scalar;
 columns_filter *columns_filter_fast(void); /* The best this processor can do. */
 
 struct columns {
-    struct columns_block *node, *log;
+    struct columns_block *odd, *log; /* odd: by node; of the others OPEN is 0. */
     uint32_t *log_node;
     struct columns_hot *hot; /* By node. */
     uint32_t size, log_size; /* Nodes and entries there is room for; multiples of the lanes. */
     uint64_t log_end;        /* Entries ever written. */
+    bool is_logged;          /* Somebody reads the log. */
+    struct order order[COLUMNS_ORDERS]; /* By what is left over, then tie. */
+    uint32_t odd_count;                 /* Open nodes that are in none. */
     columns_filter *filter;
 };
 
@@ -94,10 +105,7 @@ void columns_put(struct columns *c, uint32_t node, const struct columns_row *row
 /* The node will change soon: what columns_put() writes is brought near. */
 static inline void columns_expect(const struct columns *c, uint32_t node)
 {
-    const char *block = (const char *)&c->node[node / COLUMNS_LANES];
     __builtin_prefetch(&c->hot[node], 1);
-    for (size_t i = 0; i < sizeof *c->node; i += 64)
-        __builtin_prefetch(block + i, 1);
 }
 size_t columns_bytes(const struct columns *c);
 

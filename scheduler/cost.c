@@ -108,11 +108,11 @@ uint64_t cost__left(const struct ledger *l, const struct node *n)
     return left(l, cpu, n->memory_free, 0);
 }
 
-uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s,
-                     bool has_devices)
+uint64_t cost__taken(const struct ledger *l, const struct request *r, uint32_t threads_min,
+                     uint32_t threads_max, bool has_devices)
 {
-    uint64_t cores = r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(s, r);
-    uint64_t cpu = 1000 * cores * s->core_threads_max + r->shared_milli;
+    uint64_t cores = fit__cores_of(r, threads_min);
+    uint64_t cpu = 1000 * cores * threads_max + r->shared_milli;
     return has_devices ? left(l, cpu, 0, cost__devices_wanted(r))
                        : left(l, cpu, r->memory_bytes + r->overhead_bytes, 0);
 }
@@ -125,9 +125,10 @@ int64_t cost__split(uint32_t sockets, uint32_t numa)
 int64_t cost__packing_of(const struct ledger *l, const struct node *n, const struct request *r,
                          const struct fit *f)
 {
-    int64_t packing =
-        cost__packing(r, cost__left(l, n), cost__taken(l, r, n->shape, n->devices_count > 0),
-                      cost__split(f->sockets, f->numa));
+    int64_t packing = cost__packing(r, cost__left(l, n),
+                                    cost__taken(l, r, n->shape->core_threads_min,
+                                                n->shape->core_threads_max, n->devices_count > 0),
+                                    cost__split(f->sockets, f->numa));
     if (r->choice == CHOICE_SPREAD || n->devices_count == 0 || l->mix.count == 0)
         return packing;
     return packing + mix__cost(l, n, r, f->devices, f->devices_count, mix__fragments(l, n));

@@ -38,13 +38,6 @@ static void assign_cores(const struct parts *p, uint32_t set, struct fit *out);
 static void assign_memory(const struct parts *p, uint32_t set, struct fit *out);
 static void assign_devices(const struct parts *p, uint32_t set, struct fit *out);
 
-uint32_t fit__cores_wanted(const struct shape *s, const struct request *r)
-{
-    if (r->one_thread_per_core)
-        return r->exclusive_cpus;
-    return (r->exclusive_cpus + s->core_threads_min - 1) / s->core_threads_min;
-}
-
 static enum explain_reason refuse(struct fit *out, enum explain_reason reason, uint32_t name,
                                   uint64_t wanted, uint64_t free)
 {
@@ -66,7 +59,7 @@ enum explain_reason fit__node(const struct node *n, const struct request *r, boo
     p.node = n;
     p.r = r;
     p.empty = empty;
-    p.cores_wanted = fit__cores_wanted(n->shape, r);
+    p.cores_wanted = fit__cores_of(r, n->shape->core_threads_min);
     p.memory_wanted = r->memory_bytes + r->overhead_bytes;
     parts_count(&p);
 
@@ -94,7 +87,7 @@ static enum explain_reason sum_cpu(const struct node *n, const struct request *r
                                    struct fit *out)
 {
     const struct shape *s = n->shape;
-    uint32_t wanted = fit__cores_wanted(s, r), cores = 0;
+    uint32_t wanted = fit__cores_of(r, s->core_threads_min), cores = 0;
     uint64_t pool = empty ? s->threads_count : n->pool_threads;
     uint64_t held = n->system_cpu_milli + (empty ? 0 : n->shared_held);
     uint64_t spare = pool * 1000 > held ? pool * 1000 - held : 0;

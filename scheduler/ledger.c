@@ -109,6 +109,8 @@ void ledger__node_log(struct ledger *l, uint32_t node)
     struct columns_row row;
     columns__row(l, ledger__node(l, node), &row);
     columns_put(&l->columns, node, &row);
+    if (l->columns.is_logged && l->columns.log_end % (COLUMNS_LOG_LEAST / 8) == 0)
+        shortlist__drop_behind(l);
 }
 
 /* ---- choosing ---- */

@@ -21,6 +21,7 @@ enum {
     HOLD_INLINE = 4, /* Words of rows inside the hold; longer ones are allocated. */
     FACTS_LOG = 4096,
     MEMO_SIZE = 1024, /* Classes and label sets found without the maps; a power of two. */
+    MEMO_KEPT = 2048, /* A class of no more bytes stays while it is found there. */
 };
 #define HOLD_NONE UINT32_MAX
 
@@ -33,6 +34,7 @@ struct class
     struct shortlist *lists;   /* What is remembered for it (shortlist.h). */
     struct class_terms *terms; /* NULL: none. */
     uint32_t mix_seen;         /* Where its shape was in the mix. */
+    uint32_t order_rests;      /* Decisions for which the order is not tried (search.c). */
     struct request r; /* Points into its own block; labels, cookie, started, gang are not part. */
 };
 

@@ -85,11 +85,11 @@ struct node_scalar {
  * nodes stand side by side. */
 struct __attribute__((aligned(64))) node {
     struct shape *shape;
-    uint64_t content; /* Hash of what does not change with holds; without the name. */
-    uint64_t tie;     /* Hash of everything, content and state: breaks ties. */
+    uint64_t content;      /* Hash of what does not change with holds; without the name. */
+    uint32_t tie;          /* Of everything, content and state: breaks ties. */
+    uint32_t pool_threads; /* Of cores that are not exclusive. */
     uint64_t shared_held;
     uint64_t memory_free, huge2m_free, huge1g_free; /* Of all NUMA nodes. */
-    uint32_t pool_threads;                          /* Of cores that are not exclusive. */
     uint32_t system_cpu_milli;
     uint32_t pods_max, holds_count; /* holds_count: whose rows are taken. */
     uint32_t hold_first;            /* Head of their list. */

@@ -184,9 +184,8 @@ int64_t mix__cost(const struct ledger *l, const struct node *n, const struct req
                   const struct fit_device *devices, uint32_t devices_count, uint64_t before)
 {
     struct view v;
-    uint64_t taken =
-        r->shared_milli + 1000ull * n->shape->core_threads_max *
-                              (r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(n->shape, r));
+    uint64_t taken = r->shared_milli + 1000ull * n->shape->core_threads_max *
+                                           fit__cores_of(r, n->shape->core_threads_min);
     view_fill(&v, n);
     v.cpu_milli = v.cpu_milli > taken ? v.cpu_milli - taken : 0;
     for (uint32_t i = 0; i < devices_count; i++)

@@ -449,7 +449,7 @@ void node__rehash(struct node *n)
         sum += hash__mix(1024 + i, n->devices[i].used);
     for (uint32_t i = 0; i < n->scalars_count; i++)
         sum += hash__mix(2048 + i, n->scalars[i].held);
-    n->tie = hash__mix(n->content, sum);
+    n->tie = (uint32_t)(hash__mix(n->content, sum) >> 32);
 }
 
 const struct topology_label *node__label(const struct node *n, uint32_t key)

@@ -49,7 +49,7 @@ static enum err_code next(struct plan *p, struct plan_entry **out, struct err *e
 
 enum err_code plan_close(struct plan *p, uint32_t node, struct err *e)
 {
-    struct plan_entry *at;
+    struct plan_entry *at = NULL;
     struct node *n = ledger__node(p->l, node);
     if (n == NULL)
         return err_set(e, ERR_NOT_FOUND, "no such node");
@@ -74,7 +74,7 @@ static bool is_lifted(const struct plan *p, uint32_t index)
 
 enum err_code plan_lift(struct plan *p, uint64_t hold, struct err *e)
 {
-    struct plan_entry *at;
+    struct plan_entry *at = NULL;
     uint32_t index;
     if (ledger__hold_find(p->l, hold, &index) == NULL || is_lifted(p, index))
         return err_set(e, ERR_NOT_FOUND, "no such hold");
@@ -101,7 +101,7 @@ static enum err_code make_room(struct plan *p, const struct request *r, struct p
 enum err_code plan_place(struct plan *p, const struct request *r, struct plan_step *out,
                          struct err *e)
 {
-    struct plan_entry *at;
+    struct plan_entry *at = NULL;
     uint64_t hold;
     out->victims.victims_count = out->victims.violations = 0;
     enum err_code code = ledger_place(p->l, r, &hold, NULL, e);

@@ -197,7 +197,7 @@ static bool estimate(const struct attempt *a, const struct node *n, uint64_t *ou
     count = k = candidates(a, n, holds);
     while (k > 0 && (cpu < cpu_wanted || memory < a->r->memory_bytes + a->r->overhead_bytes)) {
         const struct request *r = &ledger__class(a->l, ledger__hold(a->l, holds[--k])->class_id)->r;
-        uint32_t cores = r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(n->shape, r);
+        uint32_t cores = fit__cores_of(r, n->shape->core_threads_min);
         memory += r->memory_bytes + r->overhead_bytes;
         cpu += r->shared_milli + 1000ull * n->shape->core_threads_max * cores;
     }

@@ -55,10 +55,11 @@ void columns__row(const struct ledger *l, const struct node *n, struct columns_r
                                     .cpu_milli = cpu_milli,
                                     .threads_min = (uint8_t)n->shape->core_threads_min,
                                     .threads_max = (uint8_t)n->shape->core_threads_max,
-                                    .numa_count = (uint8_t)n->shape->numa_count,
                                     .has_devices = n->devices_count > 0};
     row_numa(n, out);
     out->at[COLUMN_OPEN] = column_open(n);
+    bool odd = n->devices_count > 0 || out->hot.threads_min != out->hot.threads_max;
+    out->hot.order = out->at[COLUMN_OPEN] == 0 ? 0 : odd ? COLUMNS_ODD : out->hot.threads_max;
     out->at[COLUMN_CPU] = column(cpu_milli / 32);
     out->at[COLUMN_DEVICES] = column(devices);
     out->at[COLUMN_PART] = column(part);

@@ -87,6 +87,104 @@ bool search__light(const struct ledger *l, uint32_t node, const struct request *
     return light_fits(ledger__node(l, node), r, m->cores, out_split);
 }
 
+struct shortlist_machine search__machine(const struct ledger *l, const struct request *r,
+                                         uint32_t threads_min, uint32_t threads_max)
+{
+    uint32_t cores = fit__cores_of(r, threads_min);
+    return (struct shortlist_machine){.cores = cores,
+                                      .cpu_milli = r->shared_milli + 1000ull * threads_max * cores,
+                                      .taken = {cost__taken(l, r, threads_min, threads_max, false),
+                                                cost__taken(l, r, threads_min, threads_max, true)}};
+}
+
+/* ---- by the order of what is left over ---- */
+
+/* So many blocks or nodes that do not serve after all, and the list is asked; then the order is let
+ * be for some decisions, since the next ones of the class would fare alike. */
+enum { ORDER_BLOCKS_MAX = 64, ORDER_MISSES_MAX = 32, ORDER_RESTS = 16 };
+
+/* Nothing but hardware decides, and who is let onto a node at all. */
+static bool is_ordered(const struct ledger *l, const struct class *c, const struct profile *p)
+{
+    const struct request *r = &c->r;
+    return r->choice == CHOICE_PACK && l->prefer_nodes == 0 && c->terms == NULL &&
+           p->felt_count == 0 &&
+           r->ports_count + r->node_selector_count + r->node_required_count +
+                   r->node_preferred_count + r->images_count ==
+               0 &&
+           !search__is_heavy(r);
+}
+
+static struct order_room room_wanted(const struct request *r, const struct shortlist_machine *m,
+                                     bool has_rules)
+{
+    uint64_t memory = (r->memory_bytes + r->overhead_bytes) >> COLUMN_MEMORY_SHIFT;
+    struct order_room want = {{0}};
+    want.at[COLUMN_OPEN] = has_rules ? 1 : 2;
+    want.at[COLUMN_CORES_NUMA] = (uint16_t)min_u32(m->cores, COLUMN_MAX);
+    want.at[COLUMN_CPU] = (uint16_t)min_u64(m->cpu_milli / 32, COLUMN_MAX);
+    want.at[COLUMN_MEMORY_NUMA] = (uint16_t)min_u64(memory, COLUMN_MAX);
+    want.at[COLUMN_HUGE2M] = (uint16_t)min_u32(r->hugepages_2m / 8, COLUMN_MAX);
+    want.at[COLUMN_HUGE1G] = (uint16_t)min_u32(r->hugepages_1g, COLUMN_MAX);
+    return want;
+}
+
+/* The first in one order whose rows need not be split. False: it was not found soon. */
+static bool first_in_order(const struct ledger *l, const struct request *r, uint32_t threads,
+                           const struct shortlist_machine *m, uint32_t *out_node)
+{
+    bool has_rules = r->tolerations_count + r->capabilities_count > 0;
+    struct order_room want = room_wanted(r, m, has_rules);
+    struct order_walk w;
+    uint32_t node, name, misses = 0;
+    int64_t split;
+    order_walk_start(&w, &l->columns.order[threads], l->columns.hot, &want, ORDER_BLOCKS_MAX);
+    *out_node = LEDGER_NODE_NONE;
+    while ((node = order_walk_next(&w)) != ORDER_NONE) {
+        bool let = !has_rules || rules__node(l, ledger__node(l, node), r, &name) == EXPLAIN_FITS;
+        if (let && search__light(l, node, r, m, &split) && split == 0) {
+            *out_node = node;
+            return true;
+        }
+        if (++misses > ORDER_MISSES_MAX)
+            return false;
+    }
+    return w.blocks_left > 0;
+}
+
+bool search__by_order(struct ledger *l, struct class *c, const struct profile *p, struct cost *out)
+{
+    const struct request *r = &c->r;
+    bool found = false;
+    if (!is_ordered(l, c, p))
+        return false;
+    if (c->order_rests > 0) {
+        c->order_rests--;
+        return false;
+    }
+    for (uint32_t threads = 1; threads < COLUMNS_ORDERS; threads++) {
+        if (order_is_empty(&l->columns.order[threads]))
+            continue;
+        struct shortlist_machine m = search__machine(l, r, threads, threads);
+        uint32_t node;
+        if (!first_in_order(l, r, threads, &m, &node)) {
+            found = false; /* There may be a cheaper one. */
+            break;
+        }
+        if (node == LEDGER_NODE_NONE)
+            continue;
+        const struct columns_hot *hot = &l->columns.hot[node];
+        struct cost cost = {
+            .packing = cost__packing(r, hot->left, m.taken[0], 0), .tie = hot->tie, .node = node};
+        if (!found || cost__less(&cost, out))
+            *out = cost;
+        found = true;
+    }
+    if (!found)
+        c->order_rests = ORDER_RESTS;
+    return found;
+}
+
 enum explain_reason search__check(const struct ledger *l, const struct node *n,
                                   const struct request *r, struct fit *out)
 {

@@ -30,7 +30,14 @@ struct fit {
 #define FIT_ADDRESS_ANY UINT32_MAX
 
 /* Cores that n CPUs take on this machine. */
-uint32_t fit__cores_wanted(const struct shape *s, const struct request *r);
+
+/* Whole cores for the request on a machine whose cores have at least so many threads. */
+static inline uint32_t fit__cores_of(const struct request *r, uint32_t threads_min)
+{
+    if (r->one_thread_per_core)
+        return r->exclusive_cpus;
+    return (r->exclusive_cpus + threads_min - 1) / threads_min;
+}
 
 /* Does the node's hardware serve the request, and with which rows? empty: as if nobody held
  * anything. Only reason and figures are valid when it does not. */
@@ -100,7 +107,7 @@ int64_t pods__cost(const struct pods_view *v, uint32_t node);
 struct cost {
     int64_t rules;   /* What the request prefers. */
     int64_t packing; /* Splits over sockets and NUMA nodes first, then how much is left over. */
-    uint64_t tie;    /* What is on the node decides, never its name or place in a list... */
+    uint32_t tie;    /* What is on the node decides, never its name or place in a list... */
     uint32_t node;   /* ...unless two nodes are alike in everything. */
     uint32_t version : 31; /* Of the node when it was looked at; not compared. */
     uint32_t exact : 1;    /* Looked at closely; otherwise it may cost more than this. */
@@ -129,8 +136,9 @@ bool cost__node_went(struct ledger *l, const struct node *n);
 void cost__reset(struct ledger *l);
 uint64_t cost__devices_wanted(const struct request *r);
 uint64_t cost__left(const struct ledger *l, const struct node *n); /* Before anything is placed. */
-uint64_t cost__taken(const struct ledger *l, const struct request *r, const struct shape *s,
-                     bool has_devices);
+/* threads: the least and the most that a core of the machine has. */
+uint64_t cost__taken(const struct ledger *l, const struct request *r, uint32_t threads_min,
+                     uint32_t threads_max, bool has_devices);
 static inline int64_t cost__packing(const struct request *r, uint64_t node_left, uint64_t taken,
                                     int64_t split)
 {

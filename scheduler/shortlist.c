@@ -11,53 +11,70 @@
 
 enum { BLOCK = 256 };
 
-static struct shortlist *list_find(struct ledger *l, struct class *c, const struct profile *p);
+static struct shortlist *list_find(struct ledger *l, struct class *c, const struct profile *p,
+                                   bool odd_only);
+static void list_cheapest(struct ledger *l, struct class *c, const struct profile *p, bool odd_only,
+                          struct cost *out);
 static void list_use(struct ledger *l, struct shortlist *sl);
 static void list_expect(const struct ledger *l, const struct shortlist *sl);
 static void list_refresh(struct ledger *l, struct shortlist *sl, const struct profile *p);
 static void list_build(struct ledger *l, struct shortlist *sl);
 static void list_catch_up(struct ledger *l, struct shortlist *sl);
-static bool list_query(struct ledger *l, struct shortlist *sl, uint32_t *out_node);
+static bool list_query(struct ledger *l, struct shortlist *sl, struct cost *out);
 static void list_free(struct ledger *l, struct shortlist *sl);
 
 uint32_t shortlist__place(struct ledger *l, struct class *c, struct labels *own, struct fit *out)
 {
-    uint32_t node;
+    struct cost best, listed;
     terms__profile(l, own);
-    struct shortlist *sl = list_find(l, c, &own->profile);
+    bool ordered = search__by_order(l, c, &own->profile, &best);
+    if (!ordered || l->columns.odd_count > 0) {
+        list_cheapest(l, c, &own->profile, ordered, &listed);
+        if (!ordered || (listed.node != LEDGER_NODE_NONE && cost__less(&listed, &best)))
+            best = listed;
+    }
+    if (best.node != LEDGER_NODE_NONE) {
+        node__expect(ledger__node(l, best.node));
+        columns_expect(&l->columns, best.node);
+        enum explain_reason reason = fit__node(ledger__node(l, best.node), &c->r, false, out);
+        CHECK(reason == EXPLAIN_FITS); /* It was found because it fits. */
+    }
+    return best.node;
+}
+
+/* odd_only: of the nodes that are in no order. */
+static void list_cheapest(struct ledger *l, struct class *c, const struct profile *p, bool odd_only,
+                          struct cost *out)
+{
+    struct shortlist *sl = list_find(l, c, p, odd_only);
     list_use(l, sl);
     list_expect(l, sl);
-    list_refresh(l, sl, &own->profile);
+    list_refresh(l, sl, p);
     if (!sl->built)
         list_build(l, sl);
     else
         list_catch_up(l, sl);
-    if (!list_query(l, sl, &node)) {
+    if (!list_query(l, sl, out)) {
         list_build(l, sl); /* It ran dry. */
-        bool settled = list_query(l, sl, &node);
+        bool settled = list_query(l, sl, out);
         CHECK(settled);
     }
     if (sl->is_single)
         sl->built = false;
-    if (node != LEDGER_NODE_NONE) {
-        node__expect(ledger__node(l, node));
-        columns_expect(&l->columns, node);
-        enum explain_reason reason = fit__node(ledger__node(l, node), &c->r, false, out);
-        CHECK(reason == EXPLAIN_FITS); /* It was listed because it fits. */
-    }
-    return node;
 }
 
 /* ---- the lists of a class ---- */
 
-static struct shortlist *list_find(struct ledger *l, struct class *c, const struct profile *p)
+static struct shortlist *list_find(struct ledger *l, struct class *c, const struct profile *p,
+                                   bool odd_only)
 {
     for (struct shortlist *sl = c->lists; sl != NULL; sl = sl->next)
-        if (sl->profile_hash == p->hash)
+        if (sl->profile_hash == p->hash && sl->odd_only == odd_only)
             return sl;
     struct shortlist *sl = mem_zalloc(1, sizeof *sl);
     sl->class = c;
     sl->profile_hash = p->hash;
+    sl->odd_only = odd_only;
     sl->next = c->lists;
     c->lists = sl;
     sl->bytes = sl->own_bytes = sizeof *sl + c->bytes;
@@ -89,6 +106,7 @@ static void list_use(struct ledger *l, struct shortlist *sl)
     else
         l->list_oldest = sl;
     l->list_newest = sl;
+    l->columns.is_logged = true;
 }
 
 /* Who was cheapest probably still is: it comes near while the log is read. */
@@ -121,6 +139,7 @@ static void groups_free(struct ledger *l, struct shortlist *sl)
 static void list_free(struct ledger *l, struct shortlist *sl)
 {
     list_unlink(l, sl);
+    l->columns.is_logged = l->list_newest != NULL;
     groups_free(l, sl);
     l->cache_bytes -= sl->bytes;
     mem_free(sl);
@@ -135,19 +154,30 @@ void shortlist__drop_all(struct ledger *l, struct class *c)
     }
 }
 
-/* The least used lists go, and with them the classes that nobody holds. */
+/* With its class, when nobody holds that. */
+static void drop_oldest(struct ledger *l)
+{
+    struct shortlist *sl = l->list_oldest;
+    struct class *c = sl->class;
+    struct shortlist **at = &c->lists;
+    while (*at != sl)
+        at = &(*at)->next;
+    *at = sl->next;
+    list_free(l, sl);
+    class__free_if_unused(l, c);
+}
+
 void shortlist__drop_over_cap(struct ledger *l)
 {
-    while (l->cache_bytes > l->limits.cache_bytes_max && l->list_oldest != l->list_newest) {
-        struct shortlist *sl = l->list_oldest;
-        struct class *c = sl->class;
-        struct shortlist **at = &c->lists;
-        while (*at != sl)
-            at = &(*at)->next;
-        *at = sl->next;
-        list_free(l, sl);
-        class__free_if_unused(l, c);
-    }
+    while (l->cache_bytes > l->limits.cache_bytes_max && l->list_oldest != l->list_newest)
+        drop_oldest(l);
+}
+
+void shortlist__drop_behind(struct ledger *l)
+{
+    const struct columns *c = &l->columns;
+    while (l->list_oldest != NULL && c->log_end - l->list_oldest->cursor >= c->log_size)
+        drop_oldest(l);
 }
 
 /* ---- is what is remembered still about the same question? ---- */
@@ -184,75 +214,6 @@ static void list_refresh(struct ledger *l, struct shortlist *sl, const struct pr
     } else if (count > 0) {
         memcpy(sl->rules, now, count * sizeof *now);
     }
-}
-
-static void want_add(struct columns_want *want, enum column column, uint64_t least)
-{
-    if (least == 0)
-        return;
-    want->column[want->count] = (uint8_t)column;
-    want->least[want->count++] = (uint16_t)min_u64(least, COLUMN_MAX);
-}
-
-/* single: everything from one NUMA node. */
-static struct columns_want want_of(const struct shortlist *sl, uint32_t cores, uint64_t cpu_milli,
-                                   bool single)
-{
-    const struct request *r = &sl->class->r;
-    struct columns_want want = {0};
-    uint32_t whole = 0, part = 0;
-    uint64_t memory = (r->memory_bytes + r->overhead_bytes) >> COLUMN_MEMORY_SHIFT;
-
-    for (uint32_t i = 0; i < r->devices_count; i++) {
-        whole += r->devices[i].units == 0 ? r->devices[i].count : 0;
-        part = max_u32(part, r->devices[i].units);
-    }
-    want_add(&want, COLUMN_OPEN, sl->has_rules ? 1 : 2);
-    want_add(&want, single ? COLUMN_CORES_NUMA : COLUMN_CORES, cores);
-    want_add(&want, COLUMN_CPU, cpu_milli / 32);
-    want_add(&want, single ? COLUMN_MEMORY_NUMA : COLUMN_MEMORY, memory);
-    want_add(&want, COLUMN_HUGE2M, r->hugepages_2m / 8);
-    want_add(&want, COLUMN_HUGE1G, r->hugepages_1g);
-    want_add(&want, COLUMN_DEVICES, whole);
-    want_add(&want, COLUMN_PART, part);
-    return want;
-}
-
-static struct shortlist_machine machine_of(const struct ledger *l, const struct request *r,
-                                           const struct shape *s)
-{
-    uint32_t cores = r->exclusive_cpus == 0 ? 0 : fit__cores_wanted(s, r);
-    return (struct shortlist_machine){
-        .cores = cores,
-        .cpu_milli = r->shared_milli + 1000ull * s->core_threads_max * cores,
-        .taken = {cost__taken(l, r, s, false), cost__taken(l, r, s, true)}};
-}
-
-/* Least amounts over all machines there are: what passes is asked again. */
-static void list_wants(struct ledger *l, struct shortlist *sl)
-{
-    const struct request *r = &sl->class->r;
-    uint32_t cores = UINT32_MAX, at = 0;
-    uint64_t cpu_milli = UINT64_MAX;
-    const struct map_entry *entry;
-    sl->taken_least = UINT64_MAX;
-    sl->taken_most = 0;
-    while ((entry = map_next(&l->shapes, &at)) != NULL) {
-        const struct shape *s = entry->value;
-        struct shortlist_machine m = machine_of(l, r, s);
-        cores = min_u32(cores, m.cores);
-        cpu_milli = min_u64(cpu_milli, m.cpu_milli);
-        if (s->core_threads_min == s->core_threads_max)
-            sl->machine[s->core_threads_max] = m;
-        for (uint32_t devices = 0; devices < 2; devices++) {
-            sl->taken_least = min_u64(sl->taken_least, m.taken[devices]);
-            sl->taken_most = max_u64(sl->taken_most, m.taken[devices]);
-        }
-    }
-    if (l->shapes.live == 0)
-        cores = 0, cpu_milli = 0;
-    sl->want = want_of(sl, cores, cpu_milli, r->numa_policy == NUMA_SINGLE);
-    sl->want_unsplit = want_of(sl, cores, cpu_milli, true);
 }
 
 static bool request_has_node_rules(const struct request *r)
@@ -314,7 +275,7 @@ static void list_shape(struct ledger *l, struct shortlist *sl, const struct prof
                           sl->rules[i].role == ROLE_PREFERRED || sl->rules[i].role == ROLE_FELT);
     sl->is_simple = !sl->has_rules && !sl->has_costs && sl->rules_count + r->ports_count == 0;
     sl->groups = mem_zalloc(sl->groups_count, sizeof *sl->groups);
-    list_wants(l, sl);
+    wants__set(l, sl);
     size_t more = sl->rules_count * sizeof *sl->rules + sl->groups_count * sizeof *sl->groups;
     sl->bytes += more;
     l->cache_bytes += more;
@@ -405,7 +366,7 @@ static bool list_verify(const struct ledger *l, const struct shortlist *sl, stru
     int64_t extra;
 
     if (hot->threads_min != hot->threads_max) {
-        mixed = machine_of(l, r, n->shape);
+        mixed = search__machine(l, r, hot->threads_min, hot->threads_max);
         m = &mixed;
     }
     if (sl->is_heavy ? !heavy_fits(l, n, r, &extra) : !light_fits(l, cost->node, r, m, &extra))
@@ -433,7 +394,7 @@ static void list_offer(struct ledger *l, struct shortlist *sl, uint32_t node)
     struct shortlist_group *g = sl->topos_count == 0 ? &sl->groups[0] : group_of(sl, node);
     uint64_t taken = hot->threads_min == hot->threads_max
                          ? sl->machine[hot->threads_max].taken[hot->has_devices]
-                         : cost__taken(l, r, ledger__node(l, node)->shape, hot->has_devices);
+                         : cost__taken(l, r, hot->threads_min, hot->threads_max, hot->has_devices);
     struct cost cost = {.packing = cost__packing(r, hot->left, taken, 0) - sl->gain_most,
                         .tie = hot->tie,
                         .node = node,
@@ -443,39 +404,13 @@ static void list_offer(struct ledger *l, struct shortlist *sl, uint32_t node)
         return;
     if (g->limited && !cost__less(&cost, &g->limit))
         return;
+    if (sl->odd_only && hot->order != COLUMNS_ODD)
+        return;
     if (sl->built || list_verify(l, sl, &cost))
         list_put(l, sl, g, &cost);
 }
 
 /* ---- from the log, or from all nodes ---- */
-
-/* Nodes with more (or less) left over than this cannot be cheaper than any group's limit, nor can
- * those that would have to split the rows, when a split alone costs more than the limit. */
-static struct columns_want want_now(const struct shortlist *sl)
-{
-    struct columns_want want = sl->want;
-    int64_t most = INT64_MIN;
-    if (sl->has_costs)
-        return want;
-    for (uint32_t i = 0; i < sl->groups_count; i++) {
-        if (!sl->groups[i].limited)
-            return want;
-        if (sl->groups[i].limit.rules != 0)
-            return want;
-        most = sl->groups[i].limit.packing > most ? sl->groups[i].limit.packing : most;
-    }
-    if (most + sl->gain_most < cost__split(1, 2) / 2)
-        want = sl->want_unsplit;
-    bool spread = sl->class->r.choice == CHOICE_SPREAD;
-    int64_t left =
-        spread ? (int64_t)sl->taken_least - most : most + sl->gain_most + (int64_t)sl->taken_most;
-    if (left < 0)
-        left = 0;
-    uint64_t units = min_u64((uint64_t)left >> COLUMN_LEFT_SHIFT, COLUMN_MAX);
-    want.column[want.count] = spread ? COLUMN_LEFT : COLUMN_FULL;
-    want.least[want.count++] = (uint16_t)(spread ? units : COLUMN_MAX - units);
-    return want;
-}
 
 static bool node_is_allowed(const struct ledger *l, const struct shortlist *sl, uint32_t node)
 {
@@ -514,21 +449,48 @@ static void list_allowed(struct ledger *l, struct shortlist *sl)
     sl->facts_cursor = l->facts_end;
 }
 
-static void list_build(struct ledger *l, struct shortlist *sl)
+/* From the cheap end to where the limits are. */
+static void list_build_ordered(struct ledger *l, struct shortlist *sl, uint32_t threads)
+{
+    const struct columns *c = &l->columns;
+    bool spread = sl->class->r.choice == CHOICE_SPREAD;
+    struct order_room want = wants__room(&sl->want);
+    struct order_walk w;
+    uint32_t node;
+    order_walk_start(&w, &c->order[threads], c->hot, &want, UINT32_MAX);
+    w.backwards = spread;
+    while ((node = order_walk_next(&w)) != ORDER_NONE) {
+        int64_t most;
+        uint64_t left = wants__left_bound(sl, &most);
+        list_offer(l, sl, node);
+        if (!spread && left < c->hot[node].left)
+            break;
+    }
+}
+
+static void list_build_odd(struct ledger *l, struct shortlist *sl)
 {
     uint32_t hits[BLOCK];
+    for (uint32_t from = 0; from < l->nodes.count; from += BLOCK) {
+        struct columns_want want = wants__now(sl);
+        uint32_t to = min_u32(from + BLOCK, l->nodes.count);
+        uint32_t count = l->columns.filter(l->columns.odd, &want, from, to, hits);
+        for (uint32_t i = 0; i < count; i++)
+            list_offer(l, sl, hits[i]);
+    }
+}
+
+static void list_build(struct ledger *l, struct shortlist *sl)
+{
     l->builds++;
     list_allowed(l, sl);
     sl->built = false;
     for (uint32_t i = 0; i < sl->groups_count; i++)
         group__clear(&sl->groups[i]);
-    for (uint32_t from = 0; from < l->nodes.count; from += BLOCK) {
-        struct columns_want want = want_now(sl);
-        uint32_t to = min_u32(from + BLOCK, l->nodes.count);
-        uint32_t count = l->columns.filter(l->columns.node, &want, from, to, hits);
-        for (uint32_t i = 0; i < count; i++)
-            list_offer(l, sl, hits[i]);
-    }
+    for (uint32_t threads = 1; threads < COLUMNS_ORDERS && !sl->odd_only; threads++)
+        list_build_ordered(l, sl, threads);
+    if (l->columns.odd_count > 0)
+        list_build_odd(l, sl);
     sl->cursor = l->columns.log_end;
     sl->built = true;
 }
@@ -543,7 +505,7 @@ static void list_catch_up(struct ledger *l, struct shortlist *sl)
         return;
     }
     list_allowed(l, sl);
-    struct columns_want want = want_now(sl);
+    struct columns_want want = wants__now(sl);
     while (sl->cursor < c->log_end) {
         uint32_t from = (uint32_t)sl->cursor & (c->log_size - 1);
         uint64_t more = min_u64(c->log_end - sl->cursor, BLOCK);
@@ -623,7 +585,7 @@ static bool group_allowed(const struct shortlist *sl, uint32_t index, int64_t *c
     return true;
 }
 
-static bool list_query(struct ledger *l, struct shortlist *sl, uint32_t *out_node)
+static bool list_query(struct ledger *l, struct shortlist *sl, struct cost *out)
 {
     struct cost best = {.node = LEDGER_NODE_NONE};
 
@@ -641,6 +603,6 @@ static bool list_query(struct ledger *l, struct shortlist *sl, uint32_t *out_nod
         if (best.node == LEDGER_NODE_NONE || cost__less(&cost, &best))
             best = cost;
     }
-    *out_node = best.node;
+    *out = best;
     return true;
 }

@@ -64,6 +64,7 @@ struct shortlist {
     uint64_t epoch;
     size_t bytes, own_bytes; /* own: without what a new build frees. */
     bool built;
+    bool odd_only;     /* The nodes that are in no order, and no others. */
     bool has_rules;    /* Rules of nodes: allowed says who passes. */
     bool has_costs;    /* Preferences of nodes: what is left over is no bound. */
     bool is_heavy;     /* Sums do not tell whether it fits: the same. */
@@ -105,14 +106,29 @@ uint32_t group__draw(const struct ledger *l, const struct shortlist *sl, struct 
 
 /* ---- shortlist.c ---- */
 void shortlist__drop_all(struct ledger *l, struct class *c);
-void shortlist__drop_over_cap(struct ledger *l);
+void shortlist__drop_over_cap(struct ledger *l); /* The least used go. */
+void shortlist__drop_behind(
+    struct ledger *l); /* Who is a whole log behind had better be built anew. */
+
+/* ---- wants.c ---- */
+void wants__set(struct ledger *l, struct shortlist *sl); /* Of the request, over all machines. */
+/* What the filter is asked now. */
+struct columns_want wants__now(const struct shortlist *sl);
+/* How much may be left over on a node that is cheaper than some group's limit, or UINT64_MAX: there is
+ * no telling. With spread: how much must be. out_most: the highest limit. */
+uint64_t wants__left_bound(const struct shortlist *sl, int64_t *out_most);
+struct order_room wants__room(const struct columns_want *want);
 
 /* search.c: a node looked at closely, with counters instead of walks over holds. */
 enum explain_reason search__check(const struct ledger *l, const struct node *n,
                                   const struct request *r, struct fit *out);
 bool search__light(const struct ledger *l, uint32_t node, const struct request *r,
                    const struct shortlist_machine *m, int64_t *out_split);
+struct shortlist_machine search__machine(const struct ledger *l, const struct request *r,
+                                         uint32_t threads_min, uint32_t threads_max);
 bool search__is_heavy(const struct request *r);
+/* The cheapest of the nodes in orders. False: no answer, also when none has room. */
+bool search__by_order(struct ledger *l, struct class *c, const struct profile *p, struct cost *out);
 /* In the ledger's scratch: valid until the next call. */
 const struct shortlist_rule *search__rules(struct ledger *l, const struct class *c,
                                            const struct profile *p, uint32_t *out_count);

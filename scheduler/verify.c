@@ -19,6 +19,8 @@ struct recount {
 static enum err_code count_hold(const struct ledger *l, const struct node *n, const struct hold *h,
                                 struct recount *x, struct err *e);
 static enum err_code compare(const struct node *n, const struct recount *x, struct err *e);
+static enum err_code compare_row(const struct ledger *l, const struct node *n, struct err *e);
+static enum err_code compare_orders(const struct ledger *l, struct err *e);
 
 enum err_code ledger_verify(const struct ledger *l, struct err *e)
 {
@@ -41,6 +43,8 @@ enum err_code ledger_verify(const struct ledger *l, struct err *e)
         }
         if (rc == ERR_OK)
             rc = compare(n, x, e);
+        if (rc == ERR_OK)
+            rc = compare_row(l, n, e);
         if (rc != ERR_OK)
             err_wrap(e, "node %u", i);
         holds += x->holds;
@@ -50,7 +54,7 @@ enum err_code ledger_verify(const struct ledger *l, struct err *e)
     if (rc == ERR_OK && (holds != l->holds_count || nodes != l->nodes_count))
         rc = err_set(e, ERR_CORRUPT, "%u holds and %u nodes counted, %u and %u believed", holds,
                      nodes, l->holds_count, l->nodes_count);
-    return rc;
+    return rc == ERR_OK ? compare_orders(l, e) : rc;
 }
 
 static enum err_code count_cores(const struct node *n, const struct request *r, const struct fit *f,
@@ -171,4 +175,36 @@ static enum err_code compare(const struct node *n, const struct recount *x, stru
     if (memcmp(x->addresses, n->addresses, (n->addresses_count + 63) / 64 * 8) != 0)
         return err_set(e, ERR_CORRUPT, "addresses differ from those of its holds");
     return ERR_OK;
+}
+
+/* What the fast search reads of the node, against what it would be made from it now. */
+static enum err_code compare_row(const struct ledger *l, const struct node *n, struct err *e)
+{
+    const struct columns *c = &l->columns;
+    const struct columns_hot *hot = &c->hot[n->index];
+    struct columns_row row;
+    columns__row(l, n, &row);
+    row.hot.version = hot->version;
+    row.hot.position = hot->position;
+    row.hot.log_at = hot->log_at;
+    bool equal = memcmp(&row.hot, hot, sizeof row.hot) == 0;
+    if (equal && hot->order == COLUMNS_ODD)
+        for (uint32_t i = 0; i < COLUMN__COUNT; i++)
+            equal &= row.at[i] == c->odd[n->index / COLUMNS_LANES].at[i][n->index % COLUMNS_LANES];
+    else if (equal && hot->order > 0)
+        equal = memcmp(order_room_of(&c->order[hot->order], hot), row.at,
+                       sizeof(struct order_room)) == 0;
+    return equal ? ERR_OK : err_set(e, ERR_CORRUPT, "its columns are not what it is");
+}
+
+static enum err_code compare_orders(const struct ledger *l, struct err *e)
+{
+    const struct columns *c = &l->columns;
+    uint32_t nodes[COLUMNS_ORDERS + 1] = {0};
+    for (uint32_t i = 0; i < c->size; i++)
+        nodes[c->hot[i].order]++;
+    bool equal = nodes[COLUMNS_ODD] == c->odd_count;
+    for (uint32_t i = 1; i < COLUMNS_ORDERS; i++)
+        equal &= order_verify(&c->order[i], c->hot, nodes[i]);
+    return equal ? ERR_OK : err_set(e, ERR_CORRUPT, "the order of nodes is broken");
 }

@@ -101,7 +101,8 @@ static void narrowest(const struct node *n, const struct request *r, uint32_t *s
             }
         uint32_t s = (uint32_t)__builtin_popcount(in), c = (uint32_t)__builtin_popcount(set);
         bool better = s < *sockets || (s == *sockets && c < *numa);
-        if (cores >= fit__cores_wanted(n->shape, r) && memory >= r->memory_bytes && better) {
+        if (cores >= fit__cores_of(r, n->shape->core_threads_min) && memory >= r->memory_bytes &&
+            better) {
             *sockets = s;
             *numa = c;
         }
