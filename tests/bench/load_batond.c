@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READY_MAX_S = 120, CHILD_FAILED = 127 };
+enum { READY_MAX_S = 120, CHILD_FAILED = 127, POLL_US = 10000 };
 
 static void become_batond(const struct load_batond *b)
 {
@@ -76,7 +76,7 @@ void load_batond_start(struct load_batond *b, struct load_target *t, int64_t *ou
     buf_init(&text, 1 << 20);
     while (load_get(t, "/readyz", &text) != 200) {
         give_up_when_dead(b);
-        usleep(1000);
+        usleep(POLL_US); /* A handshake takes its time from what is measured. */
     }
     *out_ns = instant_sub(clock_now(), b->started).ns;
     buf_free(&text);
