@@ -180,6 +180,12 @@ static void print_seconds(struct buf *out, uint64_t ns)
     buf_add(out, str_from(digits, len));
 }
 
+static void print_name(struct buf *out, const struct series *s, const char *suffix)
+{
+    buf_printf(out, s->labels.len > 0 ? "%s%s{" STR_FMT "} " : "%s%s" STR_FMT " ", s->of->name,
+               suffix, STR_ARG(s->labels));
+}
+
 static void print_histogram(struct buf *out, const struct series *s)
 {
     const char *comma = s->labels.len > 0 ? "," : "";
@@ -193,9 +199,10 @@ static void print_histogram(struct buf *out, const struct series *s)
         buf_add_u64(out, i < s->of->bounds_count ? s->below[i] : (uint64_t)s->value);
         buf_add_char(out, '\n');
     }
-    buf_printf(out, "%s_sum{" STR_FMT "} ", s->of->name, STR_ARG(s->labels));
+    print_name(out, s, "_sum");
     print_seconds(out, s->sum_ns);
-    buf_printf(out, "\n%s_count{" STR_FMT "} ", s->of->name, STR_ARG(s->labels));
+    buf_add_char(out, '\n');
+    print_name(out, s, "_count");
     buf_add_i64(out, s->value);
     buf_add_char(out, '\n');
 }
@@ -210,9 +217,11 @@ static void print_series(struct buf *out, const struct series *s, bool first)
         print_histogram(out, s);
         return;
     }
-    buf_printf(out, s->labels.len > 0 ? "%s{" STR_FMT "} " : "%s" STR_FMT " ", s->of->name,
-               STR_ARG(s->labels));
-    buf_add_i64(out, s->value);
+    print_name(out, s, "");
+    if (s->of->in_ns && s->value >= 0)
+        print_seconds(out, (uint64_t)s->value);
+    else
+        buf_add_i64(out, s->value);
     buf_add_char(out, '\n');
 }
 

@@ -23,6 +23,7 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 struct metric {
     const char *name, *help;
     enum metric_kind kind;
+    bool in_ns;                /* Counter, gauge: set in nanoseconds, printed in seconds. */
     const uint64_t *bounds_ns; /* METRIC_HISTOGRAM: upper bounds, rising; +Inf is implied. */
     uint32_t bounds_count;
 };

@@ -6,6 +6,7 @@
 #include "controlplane/serve/front_priv.h"
 #include "controlplane/serve/sessions.h"
 #include "io/clock.h"
+#include "io/process.h"
 
 #include <stdio.h>
 
@@ -49,6 +50,27 @@ static const struct metric bytes = {.name = "baton_http_bytes_total",
 static const struct metric sessions = {.name = "baton_agent_sessions",
                                        .help = "Agents' sessions that are open.",
                                        .kind = METRIC_GAUGE};
+
+static const struct metric process_cpu = {.name = "process_cpu_seconds_total",
+                                          .help = "User and system time of all threads.",
+                                          .kind = METRIC_COUNTER,
+                                          .in_ns = true};
+static const struct metric process_started = {.name = "process_start_time_seconds",
+                                              .help = "Start of the process since 1970.",
+                                              .kind = METRIC_GAUGE,
+                                              .in_ns = true};
+static const struct metric process_resident = {.name = "process_resident_memory_bytes",
+                                               .help = "Memory that is in RAM.",
+                                               .kind = METRIC_GAUGE};
+static const struct metric process_virtual = {.name = "process_virtual_memory_bytes",
+                                              .help = "Address space, touched or not.",
+                                              .kind = METRIC_GAUGE};
+static const struct metric process_fds = {
+    .name = "process_open_fds", .help = "Open descriptors.", .kind = METRIC_GAUGE};
+static const struct metric process_fds_max = {
+    .name = "process_max_fds", .help = "Descriptors that may be open.", .kind = METRIC_GAUGE};
+static const struct metric process_threads = {
+    .name = "process_threads", .help = "Threads.", .kind = METRIC_GAUGE};
 
 static const char *verb_name(const struct rest_request *r)
 {
@@ -136,4 +158,26 @@ void front_gauges(struct front *f)
     metrics_set(m, &bytes, STR("direction=\"in\""), (int64_t)s.bytes_in);
     metrics_set(m, &bytes, STR("direction=\"out\""), (int64_t)s.bytes_out);
     metrics_set(m, &sessions, STR(""), sessions_count(f->sessions));
+}
+
+/* The process' own are nobody's thread: a set for this scrape alone. */
+void front_print_metrics(struct front *f, struct buf *out)
+{
+    struct front_shared *shared = f->shared;
+    struct metrics *sets[COUNT_OF(shared->sets) + 1], *m = metrics_new();
+    struct process_usage u;
+
+    front_gauges(f);
+    process_usage(&u);
+    metrics_set(m, &process_cpu, STR(""), u.cpu_ns);
+    metrics_set(m, &process_started, STR(""), u.started.ns);
+    metrics_set(m, &process_resident, STR(""), (int64_t)u.resident_bytes);
+    metrics_set(m, &process_virtual, STR(""), (int64_t)u.virtual_bytes);
+    metrics_set(m, &process_fds, STR(""), (int64_t)u.fds);
+    metrics_set(m, &process_fds_max, STR(""), (int64_t)u.fds_max);
+    metrics_set(m, &process_threads, STR(""), (int64_t)u.threads);
+    memcpy(sets, shared->sets, sizeof shared->sets);
+    sets[shared->sets_count] = m;
+    metrics_print(sets, shared->sets_count + 1, out);
+    metrics_free(m);
 }

@@ -58,5 +58,7 @@ bool front_may(struct front *f, const struct http_request *q, enum rest_verb ver
 /* front_metrics.c: one line and two counts a request. */
 void front_count(struct rest_request *r);
 void front_gauges(struct front *f);
+void front_print_metrics(struct front *f,
+                         struct buf *out); /* All threads', and the process' own. */
 
 #endif /* CONTROLPLANE_SERVE_FRONT_PRIV_H */

@@ -55,12 +55,10 @@ static void serve_ready(struct rest_request *r)
 /* Other threads' gauges are as of their last scrape or as they count: a scrape takes no thread's time. */
 static void serve_metrics(struct rest_request *r)
 {
-    struct front_shared *shared = r->front->shared;
     struct buf out;
 
-    front_gauges(r->front);
     buf_init(&out, METRICS_MAX);
-    metrics_print(shared->sets, shared->sets_count, &out);
+    front_print_metrics(r->front, &out);
     rest_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_blob(&out));
 }
 

@@ -294,6 +294,15 @@ static void perform(struct shell *s, const struct core_effect *fx)
     }
 }
 
+/* A rate needs the zero it began with. */
+static void count_from_zero(struct metrics *m)
+{
+    static const struct metric *const all[] = {&commits_total, &writes_total, &decided_total,
+                                               &durable_total, &acknowledged_total};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        metrics_add(m, all[i], STR(""), 0);
+}
+
 static void count_one(struct shell *s, const struct metric *m, uint64_t *had, uint64_t is)
 {
     if (*had != is)
@@ -467,6 +476,7 @@ enum err_code shell_open(struct loop *l, const struct shell_options *o, struct s
     mailbox_init(&s->inbox, SHELL_INBOX_MAX);
     loop_attach(&s->client, INBOX_OP, &s->inbox);
     s->metrics = metrics_new();
+    count_from_zero(s->metrics);
     s->core = core_new(&(struct core_config){
         .seed = entropy_u64(), .cluster_id = str_of(o->cluster_id), .ca_bundle = o->ca_bundle});
     shell_step(s, &(struct core_event){.type = EV_STARTED});

@@ -3,9 +3,15 @@
 #include "tests/testlib/test.h"
 
 static const uint64_t bounds[] = {5000000, 1000000000};
-static const struct metric took = {"b_seconds", "How long.", METRIC_HISTOGRAM, bounds, 2};
-static const struct metric count = {"a_total", "How many.", METRIC_COUNTER, NULL, 0};
-static const struct metric level = {"c", "How much.", METRIC_GAUGE, NULL, 0};
+static const struct metric took = {.name = "b_seconds",
+                                   .help = "How long.",
+                                   .kind = METRIC_HISTOGRAM,
+                                   .bounds_ns = bounds,
+                                   .bounds_count = 2};
+static const struct metric count = {.name = "a_total", .help = "How many.", .kind = METRIC_COUNTER};
+static const struct metric level = {.name = "c", .help = "How much.", .kind = METRIC_GAUGE};
+static const struct metric cpu = {
+    .name = "d_seconds_total", .help = "Of it.", .kind = METRIC_COUNTER, .in_ns = true};
 
 TEST(metrics, sets_are_added_up_and_sorted)
 {
@@ -19,6 +25,7 @@ TEST(metrics, sets_are_added_up_and_sorted)
     metrics_add(sets[0], &count, buf_str(&labels), 2);
     metrics_add(sets[1], &count, buf_str(&labels), 3);
     metrics_set(sets[1], &level, STR(""), -4);
+    metrics_set(sets[0], &cpu, STR(""), 12500000);
     metrics_observe(sets[0], &took, STR("v=\"x\""), SPAN_MS(5));
     metrics_observe(sets[1], &took, STR("v=\"x\""), SPAN_MS(500));
     metrics_observe(sets[1], &took, STR("v=\"x\""), SPAN_S(2));
@@ -32,7 +39,9 @@ TEST(metrics, sets_are_added_up_and_sorted)
                              "b_seconds_bucket{v=\"x\",le=\"+Inf\"} 3\n"
                              "b_seconds_sum{v=\"x\"} 2.505\n"
                              "b_seconds_count{v=\"x\"} 3\n"
-                             "# HELP c How much.\n# TYPE c gauge\nc -4\n");
+                             "# HELP c How much.\n# TYPE c gauge\nc -4\n"
+                             "# HELP d_seconds_total Of it.\n# TYPE d_seconds_total counter\n"
+                             "d_seconds_total 0.0125\n");
     buf_free(&labels);
     buf_free(&out);
     metrics_free(sets[0]);
