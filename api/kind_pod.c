@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pod's row. Its rules are in pod_*.c. */
 #include "api/pod.h"
+#include "api/policy.h"
 
 static bool amount_parse(const Resource__Quantity *q, struct quantity *out)
 {
@@ -61,6 +62,16 @@ const char *pod_qos(const Core__PodSpec *s)
         all = all && guaranteed(s->init_containers[i]);
     }
     return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
+}
+
+/* Kubernetes' static CPU manager, for the pod as a whole (controlplane/core/sched_view.h). */
+static bool is_exclusive(const Core__PodSpec *s)
+{
+    struct quantity q;
+    for (size_t i = 0; i < s->n_containers; i++)
+        if (!pod_limit(s->containers[i]->resources, "cpu", &q) || q.nano % 1000000000 != 0)
+            return false;
+    return is_text(pod_qos(s), "Guaranteed");
 }
 
 /* ------------------------------------------------------------------ the row */
@@ -166,6 +177,7 @@ static void pod_validate(struct kind_call *c, const ProtobufCMessage *object,
     if (c->write == KIND_BIND)
         return;
     pod_spec_validate(c, pod->spec, &spec);
+    policy_validate(c, pod->metadata, is_exclusive(pod->spec));
     if (old != NULL)
         pod_update_validate(c, pod, (const Core__Pod *)old);
 }

@@ -7,6 +7,7 @@
  */
 #include "api/honoured.h"
 #include "api/pod.h"
+#include "api/policy.h"
 #include "base/wire.h"
 #include "proto/kubevirt/v1.pb-c.h"
 
@@ -88,6 +89,9 @@ static void cpu_validate(struct kind_call *c, const Kubevirt__DomainSpec *d, con
     if (vcpus > VCPUS_MAX)
         causes_invalid_i64(&c->causes, &cpu, (int64_t)vcpus,
                            "cores x sockets x threads may not be more than 512");
+    struct field isolate = field_name(&cpu, "isolateEmulatorThread");
+    if (d->cpu->isolate_emulator_thread && !d->cpu->dedicated_cpu_placement)
+        causes_invalid(&c->causes, &isolate, STR("true"), "needs dedicatedCpuPlacement");
     if (!d->cpu->dedicated_cpu_placement || !requested(d->resources, "cpu", &asked))
         return;
     if (asked.nano != (__int128)vcpus * 1000000000)
@@ -111,8 +115,35 @@ static void memory_validate(struct kind_call *c, const Kubevirt__DomainSpec *d,
     }
     if (q.nano < (__int128)(16 << 20) * 1000000000)
         causes_invalid_i64(&c->causes, &guest, quantity_units(&q), "must be at least 16Mi");
-    if (d->memory != NULL && d->memory->hugepages != NULL)
-        check_one_of(c, &size, d->memory->hugepages->page_size, sizes);
+    if (d->memory == NULL || d->memory->hugepages == NULL)
+        return;
+    check_one_of(c, &size, d->memory->hugepages->page_size, sizes);
+    __int128 page = is_text(d->memory->hugepages->page_size, "1Gi") ? 1 << 30 : 2 << 20;
+    if (q.nano % (page * 1000000000) != 0)
+        causes_invalid(&c->causes, has_guest ? &guest : &size,
+                       has_guest ? kind_str(d->memory->guest->string)
+                                 : kind_str(d->memory->hugepages->page_size),
+                       "the guest's memory must be a multiple of the page size");
+}
+
+/* As Kubernetes does for containers: an amount that is asked for fits under its limit. */
+static void resources_validate(struct kind_call *c, const Kubevirt__ResourceRequirements *r,
+                               const struct field *at)
+{
+    struct field requests = field_name(at, "requests");
+    for (size_t i = 0; r != NULL && i < r->n_requests; i++)
+        for (size_t k = 0; k < r->n_limits; k++) {
+            struct field one = field_key(&requests, kind_str(r->requests[i]->key));
+            struct quantity asked, limit;
+            if (!is_text(r->limits[k]->key, kind_str(r->requests[i]->key).at) ||
+                !amount(r->requests[i]->value, &asked) || !amount(r->limits[k]->value, &limit) ||
+                quantity_cmp(&asked, &limit) <= 0)
+                continue;
+            causes_add(&c->causes, CAUSE_INVALID, &one,
+                       "\"%s\": must be less than or equal to %s limit of %s",
+                       r->requests[i]->value->string, r->requests[i]->key,
+                       r->limits[k]->value->string);
+        }
 }
 
 /* ------------------------------------------------------------------ disks, volumes */
@@ -289,6 +320,7 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
         return;
     struct field volumes = field_name(&spec, "volumes"), devices = field_name(&domain, "devices");
     struct field affinity = field_name(&spec, "affinity");
+    struct field resources = field_name(&domain, "resources");
     const Kubevirt__Devices *d = v->spec->domain->devices;
     if (!check_count(c, &volumes, v->spec->n_volumes + v->spec->n_networks) ||
         (d != NULL && !check_count(c, &devices, d->n_disks + d->n_interfaces)))
@@ -298,6 +330,9 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     values_validate(c, m, raw, &spec);
     cpu_validate(c, v->spec->domain, &domain);
     memory_validate(c, v->spec->domain, &domain);
+    resources_validate(c, v->spec->domain->resources, &resources);
+    const Kubevirt__CPU *cpu = v->spec->domain->cpu;
+    policy_validate(c, v->metadata, cpu != NULL && cpu->dedicated_cpu_placement);
     disks_validate(c, v->spec, &spec);
     volumes_validate(c, v->spec, &spec);
     interfaces_validate(c, v->spec, &spec);

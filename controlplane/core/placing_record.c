@@ -113,8 +113,9 @@ Baton__PlacementSpec *placing__spec(struct core *c, const struct candidate *w)
         return NULL;
     spec->has_host_network = w->pod != NULL && w->pod->spec->host_network;
     spec->host_network = spec->has_host_network;
-    spec->has_emulator_in_pool = w->machine != NULL;
-    spec->emulator_in_pool = w->machine != NULL;
+    const Kubevirt__CPU *cpu = w->machine == NULL ? NULL : w->machine->spec->domain->cpu;
+    spec->emulator_in_pool = w->machine != NULL && (cpu == NULL || !cpu->isolate_emulator_thread);
+    spec->has_emulator_in_pool = spec->emulator_in_pool;
     spec->has_generation = true;
     spec->generation = 1;
     return spec;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/core/sched_view.h"
+#include "api/policy.h"
 
 /* Requests and limits of every kind of object are lists of the same pair. */
 struct amounts {
@@ -358,6 +359,23 @@ MUST_USE static enum err_code common(struct names *n, struct arena *a, const Met
     return code;
 }
 
+/* What needs cores of its own asks for nothing without them: a stored object may be older than that rule. */
+static void policies(const Meta__ObjectMeta *meta, struct request *out)
+{
+    static const enum request_numa_policy numa[] = {[POLICY_NUMA_NONE] = NUMA_NONE,
+                                                    [POLICY_NUMA_BEST_EFFORT] = NUMA_BEST_EFFORT,
+                                                    [POLICY_NUMA_RESTRICTED] = NUMA_RESTRICTED,
+                                                    [POLICY_NUMA_SINGLE] = NUMA_SINGLE};
+    struct policy p = policy_read(meta);
+    bool exclusive = out->exclusive_cpus > 0;
+    out->numa_policy = numa[p.numa];
+    out->choice = p.spread ? CHOICE_SPREAD : CHOICE_PACK;
+    out->full_cores_only = exclusive && p.cores == POLICY_CORES_FULL;
+    out->one_thread_per_core = exclusive && p.cores == POLICY_CORES_ONE_THREAD;
+    out->align_llc = exclusive && p.align_caches;
+    out->spread_numa = exclusive && p.spread_numa && p.numa != POLICY_NUMA_SINGLE;
+}
+
 /* Which of two victims is the younger: by creation, for a start may be told late. */
 static uint64_t created(const Meta__ObjectMeta *meta)
 {
@@ -379,6 +397,7 @@ enum err_code sched_view_pod(struct names *n, struct arena *a, const Core__Pod *
         out->exclusive_cpus = (uint32_t)((milli + 999) / 1000);
     else
         out->shared_milli = (uint32_t)min_u64(milli, UINT32_MAX);
+    policies(pod->metadata, out);
     enum err_code code = common(n, a, pod->metadata, out, e);
     if (code == ERR_OK)
         code = pages(spec, out);
@@ -430,6 +449,19 @@ static uint32_t vcpus_of(const Kubevirt__CPU *c)
     return max_u32(c->cores, 1) * max_u32(c->sockets, 1) * max_u32(c->threads, 1);
 }
 
+/* The guest's memory out of pages instead; all of one NUMA node, for they are one backend of QEMU's. */
+static void vm_pages(const Kubevirt__DomainSpec *d, struct request *out)
+{
+    if (d->memory == NULL || d->memory->hugepages == NULL)
+        return;
+    bool large = str_is(str_of(d->memory->hugepages->page_size), "1Gi");
+    out->hugepages_1g = large ? (uint32_t)(out->memory_bytes >> 30) : 0;
+    out->hugepages_2m = large ? 0 : (uint32_t)(out->memory_bytes >> 21);
+    out->memory_bytes = 0;
+    out->numa_policy = NUMA_SINGLE;
+    out->spread_numa = false;
+}
+
 enum err_code sched_view_machine(struct names *n, struct arena *a,
                                  const Kubevirt__VirtualMachineInstance *vm,
                                  const struct sched_overhead *overhead, struct request *out,
@@ -453,11 +485,13 @@ enum err_code sched_view_machine(struct names *n, struct arena *a,
     out->overhead_bytes =
         overhead->vm_bytes + overhead->device_bytes * devices_count + overhead->vcpu_bytes * vcpus;
     if (d->cpu != NULL && d->cpu->dedicated_cpu_placement) {
-        out->exclusive_cpus = vcpus;
+        out->exclusive_cpus = vcpus + d->cpu->isolate_emulator_thread;
     } else {
         int64_t milli = objects_milli_of(vm_asked(d->resources, STR("cpu")));
         out->shared_milli = milli > 0 ? (uint32_t)milli : vcpus * 100; /* KubeVirt: a tenth each. */
     }
+    policies(vm->metadata, out);
+    vm_pages(d, out);
     enum err_code code = common(n, a, vm->metadata, out, e);
     if (code == ERR_OK)
         code = wants_vmm(n, a, out, e);

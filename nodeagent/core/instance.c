@@ -91,6 +91,27 @@ static void begin(struct agent *a, struct agent_turn *t, struct workload *w, uin
     image_next(a, t, w, n, NULL);
 }
 
+static void add_memory_node(struct runtime_cpu *cpu, uint32_t node)
+{
+    for (uint32_t i = 0; i < cpu->numa_nodes_count; i++)
+        if (cpu->numa_nodes[i] == node)
+            return;
+    if (cpu->numa_nodes_count < COUNT_OF(cpu->numa_nodes))
+        cpu->numa_nodes[cpu->numa_nodes_count++] = node;
+}
+
+/* The NUMA nodes whose memory it was granted; where there is one only, nothing needs to be said. */
+static void memory_nodes(const struct agent *a, const struct workload *w, struct runtime_cpu *cpu)
+{
+    const Baton__PlacementSpec *p = w->placement->spec;
+    if (a->hardware == NULL || a->hardware->n_numa_nodes < 2)
+        return;
+    for (size_t i = 0; i < p->n_memory; i++)
+        add_memory_node(cpu, p->memory[i]->numa_node);
+    for (size_t i = 0; i < p->n_hugepages; i++)
+        add_memory_node(cpu, p->hugepages[i]->numa_node);
+}
+
 static void create(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
                    const struct agent_image *image)
 {
@@ -104,6 +125,7 @@ static void create(struct agent *a, struct agent_turn *t, struct workload *w, ui
     spec->cpu.exclusive = w->holds;
     pool_now(a, &spec->cpu.pool);
     spec->cpu.cpus = w->holds ? w->run_cpus : spec->cpu.pool;
+    memory_nodes(a, w, &spec->cpu);
     if (!w->kind->spec(t, w, n, image, spec, text, sizeof text)) {
         i->op = 0;
         trouble(t, w, i, "CreateContainerConfigError", text);

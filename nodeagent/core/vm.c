@@ -189,7 +189,20 @@ static uint64_t guest_memory(const struct workload *w)
     const Kubevirt__DomainSpec *d = w->machine->spec->domain;
     if (d->memory != NULL && d->memory->guest != NULL)
         return (uint64_t)workload_quantity(d->memory->guest);
-    return w->placement->spec->memory_bytes; /* requests.memory, as it was decided. */
+    uint64_t bytes = w->placement->spec->memory_bytes; /* requests.memory, as it was decided. */
+    for (size_t i = 0; i < w->placement->spec->n_hugepages; i++)
+        bytes +=
+            w->placement->spec->hugepages[i]->page_bytes * w->placement->spec->hugepages[i]->pages;
+    return bytes;
+}
+
+/* Huge pages are not the group's to count. */
+static void memory(const struct workload *w, struct runtime_spec *out)
+{
+    const Baton__PlacementSpec *p = w->placement->spec;
+    if (p->n_hugepages > 0)
+        out->vm.page_bytes = p->hugepages[0]->page_bytes;
+    out->memory_max_bytes = p->overhead_bytes + (p->n_hugepages > 0 ? 0 : out->vm.memory_bytes);
 }
 
 static void processors(const struct workload *w, struct runtime_spec *out)
@@ -236,7 +249,7 @@ static bool spec(struct agent_turn *t, const struct workload *w, uint32_t n,
     vm->memory_bytes = guest_memory(w);
     if (vm->memory_bytes == 0)
         return snprintf(text, size, "the machine's memory is not known"), false;
-    out->memory_max_bytes = vm->memory_bytes + w->placement->spec->overhead_bytes;
+    memory(w, out);
     vm->accelerator = t->agent->config.accelerator;
     vm->serial_log = arena_printf(&t->arena, STR_FMT "/guest/serial.log",
                                   STR_ARG(workload_log_dir(t->agent, &t->arena, w)));

@@ -215,7 +215,15 @@ static void add_memory(struct args *a, const struct qemu_plan *p)
         len +=
             (size_t)snprintf(nodes + len, sizeof nodes - len, ",host-nodes=%u", cpu->numa_nodes[i]);
     unsigned long long mib = qemu_memory_mib(&p->spec->vm);
+    unsigned long long page = p->spec->vm.page_bytes;
     add_printf(a, "-m", "size=%lluM", mib);
+    if (page > 0) { /* Pages that are not there are missed now, not when the guest comes to them. */
+        add_printf(a, "-object",
+                   "memory-backend-memfd,id=ram,size=%lluM,hugetlb=on,hugetlbsize=%lluM,prealloc=on"
+                   "%s%s",
+                   mib, page >> 20, len > 0 ? ",policy=bind" : "", nodes);
+        return;
+    }
     add_printf(a, "-object", "memory-backend-ram,id=ram,size=%lluM,prealloc=%s%s%s", mib,
                p->spec->vm.prealloc ? "on" : "off", len > 0 ? ",policy=bind" : "", nodes);
 }

@@ -31,7 +31,19 @@ struct cpuset qemu_pin_of_vcpu(const struct qemu_pins *p, uint32_t i)
     return one;
 }
 
-/* The cpus for a thread: its vCPU's, or the pool. */
+struct cpuset qemu_pin_of_helpers(const struct qemu_pins *p)
+{
+    struct cpuset rest = p->cpus;
+    uint32_t left = p->exclusive ? p->vcpus_count : 0;
+    for (uint32_t cpu = 0; cpu < RUNTIME_CPUS_MAX && left > 0; cpu++)
+        if (cpuset_has(&rest, cpu)) {
+            rest.bits[cpu / 64] &= ~(1ull << cpu % 64);
+            left--;
+        }
+    return p->exclusive && !cpuset_is_empty(&rest) ? rest : p->pool;
+}
+
+/* The cpus for a thread: its vCPU's, or the helpers'. */
 static struct cpuset wanted(struct walk *w, int32_t thread, bool *out_is_vcpu)
 {
     *out_is_vcpu = false;
@@ -41,7 +53,7 @@ static struct cpuset wanted(struct walk *w, int32_t thread, bool *out_is_vcpu)
             w->vcpus_seen++;
             return qemu_pin_of_vcpu(w->pins, i);
         }
-    return w->pins->pool;
+    return qemu_pin_of_helpers(w->pins);
 }
 
 static enum err_code thread_read(int32_t pid, int32_t thread, struct cpuset *out, struct err *e)

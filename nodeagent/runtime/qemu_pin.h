@@ -35,4 +35,7 @@ MUST_USE enum err_code qemu_pin_read(const struct qemu_pins *p, struct cpuset *o
 /* The cpus on which thread i's vCPU belongs. Pure. */
 struct cpuset qemu_pin_of_vcpu(const struct qemu_pins *p, uint32_t i);
 
+/* The cpus of all other threads: what was granted beyond the vCPUs, or else the pool. Pure. */
+struct cpuset qemu_pin_of_helpers(const struct qemu_pins *p);
+
 #endif /* NODEAGENT_RUNTIME_QEMU_PIN_H */

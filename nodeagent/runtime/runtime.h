@@ -42,7 +42,8 @@ struct runtime_cpu {
     bool exclusive;
     uint32_t weight_milli; /* Shared: millicores asked for (cpu.shares = milli * 1024 / 1000). */
     uint64_t quota_us;     /* CFS quota per 100 ms period; 0: none. Never with exclusive. */
-    struct cpuset pool;    /* The shared pool: emulator and helper threads live there. */
+    struct cpuset pool; /* The shared pool: emulator and helper threads live there, unless a machine
+                            * was granted more cpus than it has vCPUs: then on those. */
     uint32_t numa_nodes[8], numa_nodes_count; /* cpuset.mems; count 0: wherever. */
 };
 
@@ -91,6 +92,7 @@ struct runtime_vm {
     struct str cpu_model;  /* Empty: the accelerator's best. */
     uint64_t memory_bytes; /* The guest's own. */
     bool prealloc;
+    uint64_t page_bytes; /* Its memory is huge pages of that size, taken at create; 0: it is not. */
     struct str kernel, initrd, kernel_args, firmware; /* kernel empty: firmware boots the disks. */
     struct str machine;                               /* q35, microvm, or empty: by need. */
     struct str accelerator;                           /* kvm or tcg, as measured (host/accel.h). */

@@ -278,6 +278,74 @@ TEST(qemu, threads_are_where_they_were_put)
     rig_close(&qemu_rig, &r);
 }
 
+/* One cpu more than vCPUs: the VMM's other threads are on it and nowhere else. */
+TEST(qemu, an_isolated_emulator)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    struct cpuset two = {.bits = {3}}, vcpu = {.bits = {1}}, emulator = {.bits = {2}};
+    if (!qemu_open(&r))
+        return;
+    if ((own.all.bits[0] & 3) == 3) {
+        qemu_fill(&r, &spec, "i.guest.0", RIG_RUNS);
+        spec.cpu = (struct runtime_cpu){.exclusive = true, .cpus = two, .pool = own.all};
+        rig_ok(&qemu_rig, &r, rig_create(&r, &spec));
+        uint64_t op = rig_call(&r, r.runtime->ops->start, "i.guest.0");
+        rig_ok(&qemu_rig, &r, op);
+        int32_t pid = rig_wait(&qemu_rig, &r, RUNTIME_DONE, op)->pid;
+        assert_on(pid, "CPU 0/TCG", &vcpu);
+        assert_on(pid, "qemu-system-x86", &emulator);
+        destroy(&r, "i.guest.0");
+    }
+    rig_close(&qemu_rig, &r);
+}
+
+static uint64_t pages_of(const char *name)
+{
+    char path[128];
+    uint64_t count = 0;
+    snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-2048kB/%s", name);
+    cr_assert_eq(str_parse_u64(str_trim(str_of(text_of(path))), &count), ERR_OK);
+    return count;
+}
+
+static void set_pages(uint64_t count)
+{
+    char text[32];
+    int fd = open("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", O_WRONLY | O_CLOEXEC);
+    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)count);
+    (void)!write(fd, text, (size_t)len);
+    close(fd);
+}
+
+/* The machine's own pool, put back as it was. A kernel that gives none is no reason to fail. */
+TEST(qemu, memory_of_huge_pages)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    uint64_t before = pages_of("nr_hugepages");
+    set_pages(before + 16);
+    if (pages_of("nr_hugepages") == before + 16) {
+        uint64_t free_before = pages_of("free_hugepages");
+        qemu_fill(&r, &spec, "h.guest.0", RIG_RUNS);
+        spec.vm.page_bytes = 2 << 20;
+        rig_ok(&qemu_rig, &r, rig_create(&r, &spec));
+        cr_assert_eq(free_before - pages_of("free_hugepages"), 16, "32 MiB, before it runs");
+        rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->start, "h.guest.0"));
+        qemu_fill(&r, &spec, "h.guest.1", RIG_RUNS);
+        spec.vm.page_bytes = 2 << 20;
+        spec.vm.memory_bytes = 1ull << 40;
+        uint64_t op = rig_create(&r, &spec);
+        cr_assert_neq(rig_wait(&qemu_rig, &r, RUNTIME_DONE, op)->code, ERR_OK);
+        destroy(&r, "h.guest.0");
+        cr_assert_eq(pages_of("free_hugepages"), free_before);
+    }
+    set_pages(before);
+    rig_close(&qemu_rig, &r);
+}
+
 TEST(qemu, more_vcpus_than_cpus_granted)
 {
     struct rig r = {0};

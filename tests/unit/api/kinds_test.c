@@ -231,6 +231,33 @@ TEST(kinds, a_machine_that_asks_for_too_much_is_told_where)
     arena_free(&w.a);
 }
 
+TEST(kinds, policies_that_contradict_each_other)
+{
+    struct world w;
+    world_init(&w, "kubevirt.io", "virtualmachineinstances");
+    ProtobufCMessage *m = parse(
+        &w, "{\"metadata\":{\"name\":\"v\",\"annotations\":{\"baton.dev/align-caches\":\"true\","
+            "\"baton.dev/numa-policy\":\"some\"}},\"spec\":{\"domain\":{\"cpu\":{\"cores\":2,"
+            "\"isolateEmulatorThread\":true,\"numa\":{\"guestMappingPassthrough\":{}}},\"memory\":{"
+            "\"guest\":\"65Mi\",\"hugepages\":{\"pageSize\":\"2Mi\"}},\"resources\":{\"requests\":{"
+            "\"cpu\":\"3\"},\"limits\":{\"cpu\":\"2\"}}}}}");
+    cr_assert_not(prepare(&w, KIND_CREATE, m, NULL));
+    cr_assert_str_eq(
+        causes_of(&w),
+        "spec.domain.cpu.numa: Forbidden: Baton does not support this yet\n"
+        "spec.domain.cpu.isolateEmulatorThread: Invalid value: \"true\": needs "
+        "dedicatedCpuPlacement\n"
+        "spec.domain.memory.guest: Invalid value: \"65Mi\": the guest's memory must be a multiple "
+        "of the page size\n"
+        "spec.domain.resources.requests[cpu]: Invalid value: \"3\": must be less than or equal to "
+        "cpu limit of 2\n"
+        "metadata.annotations[baton.dev/numa-policy]: Unsupported value: \"some\": supported "
+        "values: \"none\", \"best-effort\", \"restricted\", \"single-numa-node\"\n"
+        "metadata.annotations[baton.dev/align-caches]: Invalid value: \"true\": is about cores of "
+        "its own, and this workload shares the pool\n");
+    arena_free(&w.a);
+}
+
 TEST(kinds, a_priority_class_is_the_users_up_to_a_limit)
 {
     struct world w;

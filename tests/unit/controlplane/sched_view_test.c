@@ -152,6 +152,37 @@ TEST(sched_view, a_machine_takes_its_vmm_too)
     arena_free(&a);
 }
 
+TEST(sched_view, a_machines_pages_and_policies)
+{
+    struct arena a;
+    const Baton__NodeHardwareSpec *hw;
+    struct request r;
+    struct err e = {0};
+    const struct sched_overhead overhead = {.vm_bytes = 40};
+    arena_init(&a, 16 << 20);
+    struct ledger *l = ledger_with(&a, &hw);
+    Kubevirt__VirtualMachineInstance *vm =
+        parse(&a, "kubevirt.io.v1.VirtualMachineInstance",
+              "{\"metadata\":{\"name\":\"v\",\"namespace\":\"default\",\"annotations\":{"
+              "\"baton.dev/core-policy\":\"full-cores-only\"}},\"spec\":{\"domain\":{\"cpu\":{"
+              "\"cores\":3,\"dedicatedCpuPlacement\":true,\"isolateEmulatorThread\":true},"
+              "\"memory\":{\"guest\":\"64Mi\",\"hugepages\":{\"pageSize\":\"2Mi\"}}}}}");
+    cr_assert_eq(sched_view_machine(ledger_names(l), &a, vm, &overhead, &r, &e), ERR_OK);
+    cr_assert_eq(r.exclusive_cpus, 4);
+    cr_assert_eq(r.memory_bytes, 0);
+    cr_assert_eq(r.overhead_bytes, 40);
+    cr_assert_eq(r.hugepages_2m, 32);
+    cr_assert_eq(r.numa_policy, NUMA_SINGLE);
+    cr_assert(r.full_cores_only);
+    cr_assert_eq(request_check(&r, &e), ERR_OK, "%s", e.text);
+    Core__Pod *p = pod(&a, "{\"restartPolicy\":\"Never\"}");
+    cr_assert_eq(sched_view_pod(ledger_names(l), &a, p, &r, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(r.numa_policy, NUMA_NONE);
+    cr_assert_eq(r.choice, CHOICE_PACK);
+    ledger_free(l);
+    arena_free(&a);
+}
+
 TEST(sched_view, a_machine_goes_where_a_vmm_runs)
 {
     struct arena a;

@@ -130,6 +130,22 @@ TEST(qemu_args, memory_is_bound_where_there_are_several_nodes)
                             "prealloc=on,policy=bind,host-nodes=1,host-nodes=3 ");
 }
 
+/* The pages are taken before the guest begins: a node without them is told of at create. */
+TEST(qemu_args, huge_pages)
+{
+    struct runtime_spec spec = spec_of("tcg");
+    struct qemu_plan p = plan_of(&spec);
+    spec.vm.page_bytes = 2 << 20;
+    assert_has(line_of(&p), "-m size=256M -object memory-backend-memfd,id=ram,size=256M,hugetlb=on,"
+                            "hugetlbsize=2M,prealloc=on -kernel");
+    spec.vm.page_bytes = 1 << 30;
+    spec.vm.memory_bytes = 2ull << 30;
+    spec.cpu.numa_nodes[0] = 1, spec.cpu.numa_nodes_count = 1;
+    p.numa = true;
+    assert_has(line_of(&p), "size=2048M,hugetlb=on,hugetlbsize=1024M,prealloc=on,policy=bind,"
+                            "host-nodes=1 ");
+}
+
 TEST(qemu_args, words_that_would_be_options)
 {
     static const struct {

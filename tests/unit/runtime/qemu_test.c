@@ -97,6 +97,21 @@ TEST(qemu, a_vcpu_belongs_on_its_own_granted_cpu)
     cr_assert(cpuset_eq(&got, &p.pool));
 }
 
+TEST(qemu, helpers_have_what_is_granted_beyond_the_vcpus)
+{
+    struct qemu_pins p = {
+        .exclusive = true, .cpus.bits = {0x50, 1}, .pool.bits = {3}, .vcpus_count = 2};
+    struct cpuset want = {.bits = {0, 1}}, got = qemu_pin_of_helpers(&p);
+    cr_assert(cpuset_eq(&got, &want));
+    p.vcpus_count = 3;
+    got = qemu_pin_of_helpers(&p);
+    cr_assert(cpuset_eq(&got, &p.pool));
+    p.vcpus_count = 2;
+    p.exclusive = false;
+    got = qemu_pin_of_helpers(&p);
+    cr_assert(cpuset_eq(&got, &p.pool));
+}
+
 /* Our own process plays QEMU. */
 TEST(qemu, only_threads_of_the_process_are_touched)
 {

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/policy.h"
+#include "api/kinds_priv.h"
+
+static const char *const yes[] = {"false", "true", NULL};
+static const char *const numas[] = {"none", "best-effort", "restricted", "single-numa-node", NULL};
+static const char *const cores[] = {"any", "full-cores-only", "one-thread-per-core", NULL};
+static const char *const choices[] = {"pack", "spread", NULL};
+
+enum { NUMA, CORES, ALIGN, SPREAD_NUMA, CHOICE };
+
+/* A value is its index: the first is the default. */
+static const struct {
+    const char *key;
+    const char *const *values;
+    bool needs_cores;
+} rows[] = {
+    [NUMA] = {"baton.dev/numa-policy", numas, false},
+    [CORES] = {"baton.dev/core-policy", cores, true},
+    [ALIGN] = {"baton.dev/align-caches", yes, true},
+    [SPREAD_NUMA] = {"baton.dev/spread-numa", yes, true},
+    [CHOICE] = {"baton.dev/choice", choices, false},
+};
+
+static const char *value_of(const Meta__ObjectMeta *m, uint32_t row)
+{
+    for (size_t i = 0; m != NULL && i < m->n_annotations; i++)
+        if (is_text(m->annotations[i]->key, rows[row].key))
+            return kind_str(m->annotations[i]->value).at;
+    return NULL;
+}
+
+static uint32_t index_of(const Meta__ObjectMeta *m, uint32_t row)
+{
+    const char *value = value_of(m, row);
+    for (uint32_t i = 0; value != NULL && rows[row].values[i] != NULL; i++)
+        if (is_text(value, rows[row].values[i]))
+            return i;
+    return 0;
+}
+
+struct policy policy_read(const Meta__ObjectMeta *m)
+{
+    return (struct policy){.numa = (enum policy_numa)index_of(m, NUMA),
+                           .cores = (enum policy_cores)index_of(m, CORES),
+                           .align_caches = index_of(m, ALIGN) != 0,
+                           .spread_numa = index_of(m, SPREAD_NUMA) != 0,
+                           .spread = index_of(m, CHOICE) != 0};
+}
+
+void policy_validate(struct kind_call *c, const Meta__ObjectMeta *m, bool is_exclusive)
+{
+    struct field meta = field_name(NULL, "metadata"), list = field_name(&meta, "annotations");
+    struct policy p = policy_read(m);
+    for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
+        struct field at = field_key(&list, str_of(rows[i].key));
+        const char *value = value_of(m, i);
+        if (value == NULL)
+            continue;
+        check_one_of(c, &at, value, rows[i].values);
+        if (rows[i].needs_cores && index_of(m, i) != 0 && !is_exclusive)
+            causes_invalid(&c->causes, &at, kind_str(value),
+                           "is about cores of its own, and this workload shares the pool");
+        if (i == SPREAD_NUMA && p.spread_numa && p.numa == POLICY_NUMA_SINGLE)
+            causes_invalid(&c->causes, &at, kind_str(value),
+                           "excludes baton.dev/numa-policy: single-numa-node");
+    }
+}
