@@ -5,17 +5,11 @@
 
 #include <stdio.h>
 
-enum {
-    HELD_MAX = 1000000,
-    NODE_PREFIX = 24, /* Of the part of the pod network that a node gets. */
-    NODE_ADDRESSES = (1 << (32 - NODE_PREFIX)) - 1,
-    SPEC_BYTES_MAX = 4 << 20
-};
+enum { HELD_MAX = 1000000, SPEC_BYTES_MAX = 4 << 20 };
 
 struct cluster *cluster_new(const struct core_config *config)
 {
     struct cluster *k = mem_zalloc(1, sizeof *k);
-    struct str network = config->pod_network.len > 0 ? config->pod_network : STR("10.128.0.0/14");
     k->ledger = ledger_new(NULL);
     map_init(&k->nodes, CLUSTER_NODES_MAX);
     map_init(&k->by_session, CLUSTER_NODES_MAX);
@@ -24,10 +18,7 @@ struct cluster *cluster_new(const struct core_config *config)
     map_init(&k->by_hold, HELD_MAX);
     k->waiting = queue_new();
     preempt__init(k);
-    if (sched_view_subnet(network, &k->network, &k->network_prefix) != ERR_OK)
-        CHECK(sched_view_subnet(STR("10.128.0.0/14"), &k->network, &k->network_prefix) == ERR_OK);
-    k->parts = k->network_prefix >= NODE_PREFIX ? 1 : 1u << (NODE_PREFIX - k->network_prefix);
-    k->parts = min_u32(k->parts, CLUSTER_PARTS_MAX);
+    CHECK(network_parse(config->pod_network, config->node_prefix, &k->network, NULL) == ERR_OK);
     return k;
 }
 
@@ -97,10 +88,12 @@ static uint64_t *given_word(struct cluster *k, uint32_t part)
 /* All parts of the pod network that lie in [first, first + count). */
 static void give_range(struct cluster *k, uint64_t first, uint64_t count)
 {
-    uint64_t end = (uint64_t)k->network + ((uint64_t)k->parts << (32 - NODE_PREFIX));
-    uint64_t from = max_u64(first, k->network), to = min_u64(first + count, end);
-    for (uint64_t ip = from; ip < to; ip = (ip | NODE_ADDRESSES) + 1) {
-        uint32_t part = (uint32_t)((ip - k->network) >> (32 - NODE_PREFIX));
+    const struct network *w = &k->network;
+    uint32_t shift = 32 - w->part_prefix;
+    uint64_t end = (uint64_t)w->first + ((uint64_t)w->parts << shift);
+    uint64_t from = max_u64(first, w->first), to = min_u64(first + count, end);
+    for (uint64_t ip = from; ip < to; ip = (ip >> shift << shift) + (1ull << shift)) {
+        uint32_t part = (uint32_t)((ip - w->first) >> shift);
         *given_word(k, part) |= 1ull << part % 64;
     }
 }
@@ -116,12 +109,13 @@ void cluster_set_subnet(struct core *c, struct node_state *n, struct str subnet)
 void cluster_give_subnet(struct core *c, struct node_state *n)
 {
     struct cluster *k = c->cluster;
-    for (; n->subnet[0] == '\0' && k->next_part < k->parts; k->next_part++) {
-        uint32_t part = k->next_part, ip = k->network + (part << (32 - NODE_PREFIX));
+    const struct network *w = &k->network;
+    for (; n->subnet[0] == '\0' && k->next_part < w->parts; k->next_part++) {
+        uint32_t part = k->next_part, ip = w->first + (part << (32 - w->part_prefix));
         if (*given_word(k, part) >> part % 64 & 1)
             continue;
         snprintf(n->subnet, sizeof n->subnet, "%u.%u.%u.%u/%u", ip >> 24, ip >> 16 & 255,
-                 ip >> 8 & 255, ip & 255, (unsigned)NODE_PREFIX);
+                 ip >> 8 & 255, ip & 255, w->part_prefix);
     }
 }
 

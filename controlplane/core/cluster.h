@@ -13,14 +13,10 @@
 #define CONTROLPLANE_CORE_CLUSTER_H
 
 #include "controlplane/core/core_priv.h"
+#include "controlplane/core/network.h"
 #include "controlplane/core/sched_view.h"
 
-enum {
-    CLUSTER_NAME_MAX = 254,
-    CLUSTER_UID_MAX = 64,
-    CLUSTER_NODES_MAX = 50000,
-    CLUSTER_PARTS_MAX = 1 << 16
-};
+enum { CLUSTER_NAME_MAX = 254, CLUSTER_UID_MAX = 64, CLUSTER_NODES_MAX = 50000 };
 
 struct held;
 struct nomination;
@@ -78,10 +74,10 @@ struct cluster {
     struct map nominations;         /* placing_preempt.c: key of who comes -> who leaves for it. */
     int32_t priority_least;         /* No hold ever had a lower one; 0 or below. */
     struct sched_overhead overhead; /* The most any node published. */
-    uint32_t network, network_prefix; /* The whole pod network. */
-    uint32_t parts, next_part;        /* Of it, for a node each; none below next_part is free. */
+    struct network network;
+    uint32_t next_part; /* Of it, for a node each; none below is free. */
     uint64_t
-        given[CLUSTER_PARTS_MAX / 64]; /* A bit per part: a node has it, or had since the start. */
+        given[NETWORK_PARTS_MAX / 64]; /* A bit per part: a node has it, or had since the start. */
 };
 
 struct cluster *cluster_new(const struct core_config *config);
@@ -93,7 +89,7 @@ struct node_state *cluster_node_session(struct core *c, uint64_t session); /* NU
 /* A session that begins, or ends with 0, was not greeted. */
 void cluster_set_session(struct core *c, struct node_state *n, uint64_t session);
 void cluster_set_subnet(struct core *c, struct node_state *n, struct str subnet);
-/* The lowest part of the pod network that no node was given, unless it has one. */
+/* The lowest part of the pod network that no node was given, unless it has one, or none is left. */
 void cluster_give_subnet(struct core *c, struct node_state *n);
 struct held *cluster_held(struct core *c, struct str placement_key);
 struct held *cluster_held_uid(struct core *c, struct str placement_uid);

@@ -39,7 +39,9 @@ struct core_config {
     size_t history_bytes;  /* 0: HISTORY_BYTES_DEFAULT. */
     struct str cluster_id; /* Names the cluster to its agents. Outlives the core. */
     struct str ca_bundle;  /* PEM, for every namespace's kube-root-ca.crt; empty: none. Outlives. */
-    struct str pod_network; /* "10.128.0.0/14" where empty; nodes get a /24 of it each. */
+    struct str
+        pod_network;      /* As network_parse() takes it; empty: the default. Outlives the core. */
+    uint32_t node_prefix; /* Of a node's part of it; 0: the default. */
 };
 
 enum {

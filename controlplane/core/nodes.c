@@ -265,6 +265,25 @@ static Core__NodeSystemInfo *system_info(struct core *c, const Baton__SystemInfo
     return to;
 }
 
+/* One that came when all parts of the pod network were given away runs what wants no address. */
+static void subnet(struct core *c, const struct node_state *n, Core__Node *node)
+{
+    const struct network *w = &c->cluster->network;
+    char text[192] = "";
+    node->spec->pod_cidr = (char *)n->subnet;
+    node->spec->pod_cidrs = arena_zalloc(&c->turn, 1, sizeof(char *));
+    CHECK(node->spec->pod_cidrs != NULL);
+    node->spec->pod_cidrs[0] = (char *)n->subnet;
+    node->spec->n_pod_cidrs = n->subnet[0] != '\0';
+    if (n->subnet[0] == '\0')
+        snprintf(
+            text, sizeof text,
+            "all %u subnets of /%u of the pod network are given to other nodes: workloads that "
+            "want an address have no room here",
+            w->parts, w->part_prefix);
+    trouble(c, node->status, "NetworkUnavailable", "NoSubnetLeft", text);
+}
+
 static void fill(struct core *c, const struct node_state *n, const Baton__NodeHardwareSpec *hw,
                  Core__Node *node)
 {
@@ -281,11 +300,7 @@ static void fill(struct core *c, const struct node_state *n, const Baton__NodeHa
         label(c, node->metadata, "kubernetes.io/os", hw->system->operating_system);
     }
     label(c, node->metadata, "kubernetes.io/hostname", n->name);
-    node->spec->pod_cidr = (char *)n->subnet;
-    node->spec->pod_cidrs = arena_zalloc(&c->turn, 1, sizeof(char *));
-    CHECK(node->spec->pod_cidrs != NULL);
-    node->spec->pod_cidrs[0] = (char *)n->subnet;
-    node->spec->n_pod_cidrs = 1;
+    subnet(c, n, node);
     st->allocatable =
         (Core__NodeStatus__AllocatableEntry **)(void *)amounts(c, hw, st, true, &st->n_allocatable);
     st->capacity = amounts(c, hw, st, false, &st->n_capacity);

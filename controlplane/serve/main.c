@@ -9,6 +9,7 @@
 #include "controlplane/serve/copy_command.h"
 #include "controlplane/serve/directory.h"
 #include "controlplane/serve/front.h"
+#include "controlplane/serve/network.h"
 #include "controlplane/serve/options.h"
 #include "io/clock.h"
 #include "io/entropy.h"
@@ -27,6 +28,7 @@ struct batond {
     struct loop_client signals;
     struct seal *seal;
     struct authority authority;
+    struct network_kept network;
     struct tls_config *tls;
     struct shell *shell;
     struct front_shared shared;
@@ -84,6 +86,8 @@ static enum err_code take_state(struct batond *b, struct err *e)
         code = seal_open_file(in_state(b, "control/seal.key", path), &b->seal, e);
     if (code == ERR_OK)
         code = authority_open(&o, &b->authority, e);
+    if (code == ERR_OK)
+        code = network_open(b->options.state, &b->options.network, &b->network, e);
     return code;
 }
 
@@ -130,6 +134,8 @@ static enum err_code open_core(struct batond *b, struct err *e)
                               .seal = b->seal,
                               .cluster_id = b->authority.cluster_id,
                               .ca_bundle = buf_str(&b->authority.ca_cert),
+                              .pod_network = str_of(b->network.cidr),
+                              .node_prefix = b->network.part_prefix,
                               .api_url = b->api_url};
     authority_holder(b->options.state, holder);
     return shell_open(b->loop, &o, &b->shell, e);

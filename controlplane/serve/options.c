@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/serve/options.h"
 
+#include "controlplane/core/network.h"
 #include "controlplane/serve/shell.h"
 #include "io/thread.h"
 
@@ -20,6 +21,8 @@ const char options_help[] =
     "                         the client certificate shown to etcd\n"
     "  --etcd-prefix /NAME/   where our keys are (/baton/)\n"
     "  --cluster-name NAME    (baton)\n"
+    "  --pod-network CIDR     of the whole cluster (10.128.0.0/14); the first start decides\n"
+    "  --node-subnet N        the prefix of each node's part of it (24)\n"
     "  --node-certificate S   seconds that a node's certificate is good (31536000, a year); agents "
     "renew "
     "at two\n"
@@ -130,6 +133,11 @@ static enum err_code parse_one(struct options *o, const char *name, const char *
         code = err_set(e, ERR_LIMIT, "--san is given more than %zu times", COUNT_OF(o->names));
     else if (is(name, "--port"))
         code = parse_number(value, UINT16_MAX, &number, name, e), o->port = (uint16_t)number;
+    else if (is(name, "--pod-network"))
+        o->network.cidr = value;
+    else if (is(name, "--node-subnet"))
+        code = parse_number(value, NETWORK_PART_PREFIX_MAX, &number, name, e),
+        o->network.part_prefix = (uint32_t)number;
     else if (is(name, "--io-threads"))
         code = parse_number(value, SHELL_FRONTS_MAX, &number, name, e),
         o->io_threads = (uint32_t)number;

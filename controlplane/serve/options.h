@@ -6,6 +6,7 @@
 #define CONTROLPLANE_SERVE_OPTIONS_H
 
 #include "base/log.h"
+#include "controlplane/serve/network.h"
 #include "io/http_server.h"
 
 enum {
@@ -26,6 +27,7 @@ struct options {
     const char *etcd_ca, *etcd_cert, *etcd_key; /* --etcd-ca, -cert, -key FILE */
     const char *etcd_prefix;                    /* --etcd-prefix /NAME/; NULL: the default. */
     const char *cluster_name;                   /* --cluster-name NAME */
+    struct network_asked network;               /* --pod-network CIDR, --node-subnet N */
     struct span certificate_life;               /* --node-certificate S */
     struct http_server_limits limits;           /* --limit NAME=VALUE, may be repeated. */
     enum log_level log_level;                   /* --log error|warn|info|debug */

@@ -477,8 +477,11 @@ enum err_code shell_open(struct loop *l, const struct shell_options *o, struct s
     loop_attach(&s->client, INBOX_OP, &s->inbox);
     s->metrics = metrics_new();
     count_from_zero(s->metrics);
-    s->core = core_new(&(struct core_config){
-        .seed = entropy_u64(), .cluster_id = str_of(o->cluster_id), .ca_bundle = o->ca_bundle});
+    s->core = core_new(&(struct core_config){.seed = entropy_u64(),
+                                             .cluster_id = str_of(o->cluster_id),
+                                             .ca_bundle = o->ca_bundle,
+                                             .pod_network = o->pod_network,
+                                             .node_prefix = o->node_prefix});
     shell_step(s, &(struct core_event){.type = EV_STARTED});
     *out_shell = s;
     return ERR_OK;

@@ -34,6 +34,8 @@ struct shell_options {
     const char *marker;
     const struct seal *seal;
     const char *cluster_id, *api_url;
+    struct str pod_network; /* Outlives the shell. */
+    uint32_t node_prefix;
     struct str ca_bundle; /* PEM. Outlives the shell, as cluster_id does. */
 };
 

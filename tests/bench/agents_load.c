@@ -362,7 +362,10 @@ int main(int argc, char **argv)
         load_die("usage", "agents-load BATOND STATE PORT REST_S COUNT...");
     start(&all);
     all.batond = (struct load_batond){
-        .program = argv[1], .state = argv[2], .port = (uint16_t)load_number(argv[3])};
+        .program = argv[1],
+        .state = argv[2],
+        .port = (uint16_t)load_number(argv[3]),
+        .more = {"--pod-network", "10.0.0.0/8", "--limit", "connections=8192"}};
     all.size = load_number(argv[argc - 1]);
     all.at = calloc(all.size, sizeof *all.at);
     if (!fs_join(agents, argv[2], "agents"))

@@ -32,7 +32,8 @@ static uint64_t file_bytes(const char *dir)
 static double row(const char *program, const char *dir, uint16_t port, uint32_t pods,
                   double empty_mib)
 {
-    struct load_batond b = {.program = program, .state = dir, .port = port};
+    struct load_batond b = {
+        .program = program, .state = dir, .port = port, .more = {"--pod-network", "10.0.0.0/8"}};
     struct load_samples ready = {0};
     struct load_target t = {0};
     double mib = 0, cpu_ms = 0;

@@ -264,3 +264,30 @@ TEST(agents, a_workload_that_nobody_placed_marks_its_node)
     cr_assert_str_eq(unknown_workload(w, text), "False ");
     world_free(w);
 }
+
+/* All 1,024 parts of the default network are somebody else's. */
+TEST(agents, a_node_without_a_subnet_says_so_and_takes_nothing_that_wants_an_address)
+{
+    char text[128];
+    struct world *w = world_new();
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__Hardware hw = AGENT__HARDWARE__INIT;
+    Baton__NodeHardwareSpec spec = BATON__NODE_HARDWARE_SPEC__INIT;
+    Baton__PodNetwork network = BATON__POD_NETWORK__INIT;
+    session_hello(w, 12, "greedy");
+    network.subnet = (char *)"10.128.0.0/14";
+    spec.pod_network = &network;
+    hw.spec = &spec;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
+    m.hardware = &hw;
+    session_says(w, 12, &m);
+    session_hello(w, 11, "a");
+    session_has(w, 11, 0);
+    work(w);
+    condition_of(w, "NetworkUnavailable", text);
+    cr_assert(strncmp(text, "True all 1024 subnets of /24", 28) == 0, "%s", text);
+    create_pod(w, "one");
+    cr_assert(world_has(w, "/pods/default/one"));
+    cr_assert(!world_has(w, "baton.dev/placements/default/pods.one"));
+    world_free(w);
+}
