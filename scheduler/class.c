@@ -96,6 +96,13 @@ void class__free_if_unused(struct ledger *l, struct class *c)
     map_remove(&l->classes_map, c->key);
     table__remove(&l->classes, c->id);
     l->classes_memory -= c->bytes;
+    class__free(c);
+}
+
+void class__free(struct class *c)
+{
+    if (c != NULL)
+        mem_free(c->explained);
     mem_free(c);
 }
 

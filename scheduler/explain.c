@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler/explain.h"
 #include "scheduler/search_priv.h"
+#include "scheduler/terms.h"
 
 #include <assert.h>
 
@@ -29,36 +30,62 @@ static void count_node(struct explanation *x, enum explain_reason reason, const 
 static void find_lacks(const struct ledger *l, const struct node *n, const struct request *r,
                        const struct pods_view *pods, struct lacks *out);
 
-void ledger_explain(const struct ledger *l, const struct request *r, struct explanation *out)
-{
-    struct labels own = {
-        .namespace_name = r->namespace_name, .labels_count = r->labels_count, .labels = r->labels};
-    struct pods_view *pods = pods__view(l, r, &own);
-    uint64_t lacks_least = UINT64_MAX;
+/* What was told about a class, until some node changes. Other labels may mean other rules. */
+struct class_explained {
+    uint64_t changes, profile_hash;
+    struct explanation told;
+};
 
-    *out = (struct explanation){.nearest = LEDGER_NODE_NONE, .never = true};
+static void work_out(const struct ledger *l, const struct request *r, const struct labels *own,
+                     struct explanation *out)
+{
+    struct pods_view *pods = pods__view(l, r, own);
+    *out = (struct explanation){.never = true};
     for (uint32_t i = 0; i < l->nodes.count; i++) {
         const struct node *n = ledger__node(l, i);
         struct fit f;
         if (n == NULL || n->removed)
             continue;
         out->nodes_count++;
-        if (fit__node(n, r, true, &f) == EXPLAIN_FITS)
+        if (out->never && fit__node(n, r, true, &f) == EXPLAIN_FITS)
             out->never = false;
         enum explain_reason reason = place__check(l, n, r, pods, &f);
         count_node(out, reason, &f);
         out->fits_count += reason == EXPLAIN_FITS;
-        struct lacks lacks = {0};
-        if (reason != EXPLAIN_FITS)
-            find_lacks(l, n, r, pods, &lacks);
-        uint64_t lacking = (uint64_t)lacks.count << 32 | lacks.per_mille;
-        if (lacking < lacks_least) {
-            lacks_least = lacking;
-            out->nearest = i;
-            out->nearest_lacks = lacks.count;
-        }
     }
     pods__view_free(pods);
+}
+
+static void remember(struct ledger *l, struct class *c, const struct labels *own)
+{
+    if (c->explained == NULL) {
+        c->explained = mem_alloc(sizeof *c->explained);
+        c->bytes += sizeof *c->explained;
+        l->classes_memory += sizeof *c->explained;
+    }
+    c->explained->changes = l->changes;
+    c->explained->profile_hash = own->profile.hash;
+    work_out(l, &c->r, own, &c->explained->told);
+}
+
+void ledger_explain(struct ledger *l, const struct request *r, struct explanation *out)
+{
+    struct class *c;
+    struct labels *own;
+    if (ledger__intern(l, r, &c, &own, NULL) != ERR_OK) { /* Nothing is known of such a request. */
+        struct labels plain = {.namespace_name = r->namespace_name,
+                               .labels_count = r->labels_count,
+                               .labels = r->labels};
+        work_out(l, r, &plain, out);
+        return;
+    }
+    terms__profile(l, own);
+    if (c->explained == NULL || c->explained->changes != l->changes ||
+        c->explained->profile_hash != own->profile.hash)
+        remember(l, c, own);
+    *out = c->explained->told;
+    class__unref(l, c);
+    labels__unref(l, own);
 }
 
 static void count_node(struct explanation *x, enum explain_reason reason, const struct fit *f)
@@ -175,22 +202,42 @@ static void print_lack(const struct ledger *l, const struct lack *lack, struct b
     buf_free(&text);
 }
 
-void explain_print_nearest(const struct ledger *l, const struct request *r,
-                           const struct explanation *x, char *out, size_t size)
+static const struct node *find_nearest(const struct ledger *l, const struct request *r,
+                                       struct lacks *out)
 {
     struct labels own = {
         .namespace_name = r->namespace_name, .labels_count = r->labels_count, .labels = r->labels};
-    const struct node *n = x->nearest == LEDGER_NODE_NONE ? NULL : ledger__node(l, x->nearest);
+    struct pods_view *pods = pods__view(l, r, &own);
+    const struct node *nearest = NULL;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < l->nodes.count; i++) {
+        const struct node *n = ledger__node(l, i);
+        struct lacks lacks;
+        if (n == NULL || n->removed)
+            continue;
+        find_lacks(l, n, r, pods, &lacks);
+        uint64_t lacking = (uint64_t)lacks.count << 32 | lacks.per_mille;
+        if (lacking >= least)
+            continue;
+        least = lacking;
+        nearest = n;
+        *out = lacks;
+    }
+    pods__view_free(pods);
+    return nearest;
+}
+
+void explain_print_nearest(const struct ledger *l, const struct request *r,
+                           const struct explanation *x, char *out, size_t size)
+{
     struct lacks lacks;
     struct buf text;
     if (size == 0)
         return;
     out[0] = '\0';
-    if (n == NULL || x->nearest_lacks == 0)
+    const struct node *n = x->fits_count > 0 ? NULL : find_nearest(l, r, &lacks);
+    if (n == NULL)
         return;
-    struct pods_view *pods = pods__view(l, r, &own);
-    find_lacks(l, n, r, pods, &lacks);
-    pods__view_free(pods);
     buf_init(&text, size - 1);
     buf_printf(&text, "nearest: " STR_FMT, STR_ARG(names_text(&l->names, n->name)));
     for (uint32_t i = 0; i < lacks.count; i++) {

@@ -67,19 +67,18 @@ struct explain_count {
 struct explanation {
     uint32_t nodes_count, fits_count;
     struct explain_count by_reason[EXPLAIN__COUNT];
-    uint32_t
-        nearest; /* Node with the fewest things short, and least of them; LEDGER_NODE_NONE: no node. */
-    uint32_t nearest_lacks; /* How many reasons it fails on. */
-    bool never;             /* No node could hold it even if it were empty. */
+    bool never; /* No node could hold it even if it were empty. */
 };
 
-void ledger_explain(const struct ledger *l, const struct request *r, struct explanation *out);
+/* Every node is asked, unless nothing changed since an equal request was explained. */
+void ledger_explain(struct ledger *l, const struct request *r, struct explanation *out);
 
 /* "0 of 3 nodes fit: 2 exclusive cores: 4 wanted, 1 free; 1 node(s) were unschedulable". The count
  * is left out where there is one node only. */
 void explain_print(const struct ledger *l, const struct explanation *x, char *out, size_t size);
 
-/* "nearest: n7, which lacks exclusive cores: 4 wanted, 1 free; hugepages-2Mi: 64 wanted, 0 free". Empty where
+/* The node with the fewest things short, and least of them; every node is asked for each of them.
+ * "nearest: n7, which lacks exclusive cores: 4 wanted, 1 free; hugepages-2Mi: 64 wanted, 0 free". Empty where
  * nothing is near or something fits. */
 void explain_print_nearest(const struct ledger *l, const struct request *r,
                            const struct explanation *x, char *out, size_t size);

@@ -74,7 +74,7 @@ void ledger_free(struct ledger *l)
         node__free(l, l->nodes.at[i]);
     mem_release(l->node_slots, node__slots(l), sizeof *l->node_slots);
     for (uint32_t i = 0; i < l->classes.count; i++)
-        mem_free(l->classes.at[i]);
+        class__free(l->classes.at[i]);
     for (uint32_t i = 0; i < l->labels.count; i++)
         mem_free(l->labels.at[i]);
     table__fini(&l->nodes);
@@ -109,6 +109,7 @@ void ledger__node_log(struct ledger *l, uint32_t node)
     struct columns_row row;
     columns__row(l, ledger__node(l, node), &row);
     columns_put(&l->columns, node, &row);
+    l->changes++;
     if (l->columns.is_logged && l->columns.log_end % (COLUMNS_LOG_LEAST / 8) == 0)
         shortlist__drop_behind(l);
 }

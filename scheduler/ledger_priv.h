@@ -21,7 +21,7 @@ enum {
     HOLD_INLINE = 4, /* Words of rows inside the hold; longer ones are allocated. */
     FACTS_LOG = 4096,
     MEMO_SIZE = 1024, /* Classes and label sets found without the maps; a power of two. */
-    MEMO_KEPT = 2048, /* A class of no more bytes stays while it is found there. */
+    MEMO_KEPT = 4096, /* A class of no more bytes stays while it is found there. */
 };
 #define HOLD_NONE UINT32_MAX
 
@@ -31,10 +31,11 @@ struct class
     struct str key;
     uint32_t id, refs;
     size_t bytes;
-    struct shortlist *lists;   /* What is remembered for it (shortlist.h). */
-    struct class_terms *terms; /* NULL: none. */
-    uint32_t mix_seen;         /* Where its shape was in the mix. */
-    uint32_t order_rests;      /* Decisions for which the order is not tried (search.c). */
+    struct shortlist *lists;           /* What is remembered for it (shortlist.h). */
+    struct class_terms *terms;         /* NULL: none. */
+    struct class_explained *explained; /* explain.c; NULL: never refused. */
+    uint32_t mix_seen;                 /* Where its shape was in the mix. */
+    uint32_t order_rests;              /* Decisions for which the order is not tried (search.c). */
     struct request r; /* Points into its own block; labels, cookie, started, gang are not part. */
 };
 
@@ -139,6 +140,7 @@ struct ledger {
     uint64_t cpu_scale, memory_scale, device_scale; /* See cost.c. */
     uint64_t cpu_most, memory_most, devices_most;   /* Of any node. */
     uint64_t decisions, refusals;
+    uint64_t changes; /* Of any node. */
 };
 
 static inline struct node *ledger__node(const struct ledger *l, uint32_t i)
@@ -199,6 +201,7 @@ void class__unref(struct ledger *l, struct class *c);
 MUST_USE enum err_code labels__intern(struct ledger *l, const struct request *r,
                                       struct labels **out, struct err *e);
 void labels__unref(struct ledger *l, struct labels *s);
+void class__free(struct class *c);                             /* NULL is allowed. */
 void class__free_if_unused(struct ledger *l, struct class *c); /* No hold and nothing remembered. */
 
 /* ---- node.c ---- */

@@ -280,13 +280,60 @@ TEST(ledger, a_removed_node_keeps_its_holds_until_they_go)
     ledger_free(l);
 }
 
-static void nearest(const struct ledger *l, const struct request *r, const char *want)
+static void nearest(struct ledger *l, const struct request *r, const char *want)
 {
     char text[256];
     struct explanation x;
     ledger_explain(l, r, &x);
     explain_print_nearest(l, r, &x, text, sizeof text);
     cr_assert_str_eq(text, want);
+}
+
+/* A refusal is worked out once for all that are alike, and again when anything changed. */
+TEST(explain, what_was_told_holds_until_a_node_changes)
+{
+    struct ledger *l = ledger_new(NULL);
+    put(l, "n1", 1, 1, 1, 4, 1, 16);
+    uint32_t n2 = put(l, "n2", 1, 1, 1, 8, 1, 16);
+    struct request r = {.exclusive_cpus = 8};
+    place_not(l, &r,
+              "0 of 2 nodes fit: 2 exclusive cores: 8 wanted, at most 7 free; no node could "
+              "hold it even if it were empty");
+    struct request other = {.exclusive_cpus = 6};
+    uint64_t hold = place_ok(l, &other, NULL);
+    place_not(l, &r,
+              "0 of 2 nodes fit: 2 exclusive cores: 8 wanted, at most 3 free; no node could "
+              "hold it even if it were empty");
+    ledger_release(l, hold);
+    ledger_node_set_ready(l, n2, false);
+    place_not(l, &r,
+              "0 of 2 nodes fit: 1 node(s) were not ready; 1 exclusive cores: 8 wanted, 3 "
+              "free; no node could hold it even if it were empty");
+    ledger_free(l);
+}
+
+/* Two pods of one class whose labels mean different things to a workload that stands. */
+TEST(explain, other_labels_are_told_other_reasons)
+{
+    struct ledger *l = ledger_new(NULL);
+    uint32_t app = name_of(l, "app"), web = name_of(l, "web"), db = name_of(l, "db");
+    put(l, "n1", 1, 1, 1, 4, 1, 16);
+    struct request_expression expression = {
+        .key = app, .op = OP_IN, .values = &web, .values_count = 1};
+    struct request_pod_term term = {.selector = {&expression, 1},
+                                    .all_namespaces = true,
+                                    .topology_key = name_of(l, "kubernetes.io/hostname")};
+    struct request lonely = {.exclusive_cpus = 3, .anti_affinity = &term, .anti_affinity_count = 1};
+    place_ok(l, &lonely, NULL);
+    struct topology_label label = {app, web};
+    struct request r = {.shared_milli = 10, .labels = &label, .labels_count = 1};
+    place_not(l, &r,
+              "0 of 1 nodes fit: 1 node(s) didn't satisfy existing pods anti-affinity rules");
+    struct explanation x;
+    label.value = db;
+    ledger_explain(l, &r, &x);
+    cr_assert_eq(x.fits_count, 1);
+    ledger_free(l);
 }
 
 TEST(explain, the_nearest_node_and_all_that_it_lacks)
