@@ -211,5 +211,5 @@ const struct kind kind_pod = {
     .subresources = pod_subresources,
     .prepare = pod_prepare,
     .validate = pod_validate,
-    .cell = pod_cell,
+    .cell_of_bytes = pod_cell,
 };

@@ -76,16 +76,10 @@ void list_protobuf_end(struct buf *out)
 
 size_t list_item_len(struct str raw, bool partial)
 {
-    return wire_bytes_len(LIST_ITEMS, partial ? meta_partial_len(raw) : raw.len);
+    return wire_bytes_len(LIST_ITEMS, partial ? meta_partial(raw).len : raw.len);
 }
 
 void list_item(struct buf *out, struct str raw, bool partial)
 {
-    if (!partial) {
-        wire_put_bytes(out, LIST_ITEMS, raw);
-        return;
-    }
-    size_t begin = wire_begin(out, LIST_ITEMS);
-    meta_partial(raw, out);
-    wire_end(out, begin);
+    wire_put_bytes(out, LIST_ITEMS, partial ? meta_partial(raw) : raw);
 }

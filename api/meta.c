@@ -152,37 +152,25 @@ struct meta meta_of(struct str object)
     return m;
 }
 
-void meta_partial(struct str object, struct buf *out)
+struct str meta_partial(struct str object)
 {
-    wire_put_bytes(out, OBJECT_METADATA, wire_find_bytes(object, OBJECT_METADATA));
-}
-
-size_t meta_partial_len(struct str object)
-{
-    return wire_bytes_len(OBJECT_METADATA, wire_find_bytes(object, OBJECT_METADATA).len);
-}
-
-static bool next_bytes(struct wire_reader *at, uint32_t number, struct str *out)
-{
+    struct wire_reader r = wire_read(object);
     struct wire_field f;
-    while (wire_next(at, &f))
-        if (f.number == number && f.type == WIRE_BYTES) {
-            *out = f.bytes;
-            return true;
-        }
-    return false;
+    if (!wire_next(&r, &f) || f.number != OBJECT_METADATA || f.type != WIRE_BYTES)
+        return STR("");
+    return str_slice(object, 0, (size_t)((const char *)r.at - object.at));
 }
 
 bool meta_next_finalizer(struct wire_reader *at, struct str *out)
 {
-    return next_bytes(at, META_FINALIZERS, out);
+    return wire_next_bytes(at, META_FINALIZERS, out);
 }
 
 bool meta_next_owner(struct wire_reader *at, struct meta_owner *out)
 {
     struct str bytes;
     struct wire_field f;
-    if (!next_bytes(at, META_OWNERS, &bytes))
+    if (!wire_next_bytes(at, META_OWNERS, &bytes))
         return false;
     *out = (struct meta_owner){.kind = wire_find_bytes(bytes, OWNER_KIND),
                                .name = wire_find_bytes(bytes, OWNER_NAME),
@@ -201,7 +189,7 @@ bool meta_next_owner(struct wire_reader *at, struct meta_owner *out)
 bool meta_next_label(struct wire_reader *at, struct str *out_key, struct str *out_value)
 {
     struct str bytes;
-    if (!next_bytes(at, META_LABELS, &bytes))
+    if (!wire_next_bytes(at, META_LABELS, &bytes))
         return false;
     *out_key = wire_find_bytes(bytes, 1);
     *out_value = wire_find_bytes(bytes, 2);

@@ -35,9 +35,9 @@ MUST_USE enum err_code meta_read(struct str envelope, struct meta *out, struct e
  * if it were not there. */
 struct meta meta_of(struct str object);
 
-/* The bytes of a PartialObjectMetadata: of the object's message nothing but its metadata. */
-void meta_partial(struct str object, struct buf *out);
-size_t meta_partial_len(struct str object);
+/* The bytes of a PartialObjectMetadata: of the object's message nothing but its metadata. Borrowed: it stands in
+ * front of everything else. */
+struct str meta_partial(struct str object);
 
 /* One after the other, from meta_walk() on. False at the end. */
 static inline struct wire_reader meta_walk(const struct meta *m)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/table.h"
-#include "api/transcode.h"
+#include "api/peek.h"
+#include "api/transcode_priv.h"
 #include "base/json.h"
 
 static void text_member(struct buf *out, const char *name, struct str value)
@@ -58,51 +59,82 @@ struct str table_age(int64_t seconds, struct wall now, struct arena *a)
     return arena_printf(a, "%lldy", y);
 }
 
-/* The value at a column's path, written as JSON. What is not there is "" for a text. */
-static void path_cell(const struct schema_column *c, const struct json *tree, struct wall now,
+static void age_cell(const struct wire_field *w, struct wall now, struct arena *a, struct buf *out)
+{
+    struct wall at;
+    bool set = false;
+    bool is_time = w->type == WIRE_BYTES && transcode_time_get(w->bytes, &at, &set) && set;
+    json_print_string(out, is_time ? table_age(wall_seconds(at), now, a) : STR("<unknown>"));
+}
+
+/* The value at a column's path, written as JSON. What is not there is "" for a text, and a column's path names a
+ * scalar or an instant (tests/unit/api/kinds_test.c). */
+static void path_cell(const struct schema_column *c, const struct peek *p, struct wall now,
                       struct arena *a, struct buf *out)
 {
-    char path[128];
-    memcpy(path, c->path.at, min_size(c->path.len, sizeof path - 1));
-    path[min_size(c->path.len, sizeof path - 1)] = '\0';
-    const struct json *value = json_path(tree, path);
-    struct wall at;
+    const struct schema_field *f;
+    struct wire_field w = {0};
+    bool is_there = false;
+    bool is_known = peek_path(p, c->path, &f, &w, &is_there);
     if (c->age)
-        json_print_string(out, wall_parse(json_text(value), &at) == ERR_OK
-                                   ? table_age(wall_seconds(at), now, a)
-                                   : STR("<unknown>"));
-    else if (value != NULL && value->type != JSON_NULL)
-        json_print(out, value);
-    else
+        age_cell(&w, now, a, out);
+    else if (!is_known || (!is_there && !f->always))
         buf_add(out, str_is(c->type, "integer") ? STR("0") : STR("\"\""));
+    else if (f->type == SCHEMA_STRING)
+        json_print_string(out, w.bytes);
+    else if (f->type == SCHEMA_BOOL)
+        buf_add(out, w.value != 0 ? STR("true") : STR("false"));
+    else if (f->type == SCHEMA_INT32)
+        buf_add_i64(out, (int32_t)w.value);
+    else
+        buf_add_i64(out, (int64_t)w.value);
+}
+
+struct computing {
+    const struct kind *kind;
+    struct peek peek;
+    ProtobufCMessage *object; /* NULL: no column has asked for it yet. */
+};
+
+static enum err_code computed_cell(struct computing *c, struct str column, struct wall now,
+                                   struct arena *a, struct buf *out, struct err *e)
+{
+    struct kind_cell cell;
+    if (c->kind->cell_of_bytes != NULL) {
+        cell = c->kind->cell_of_bytes(c->peek.raw, column, now, a);
+    } else {
+        if (c->object == NULL) {
+            enum err_code rc = transcode_unpack(c->peek.message, c->peek.raw, a, &c->object, e);
+            if (rc != ERR_OK)
+                return rc;
+        }
+        cell = c->kind->cell(c->object, column, now, a);
+    }
+    if (cell.is_number)
+        buf_add_i64(out, cell.number);
+    else
+        json_print_string(out, cell.text);
+    return ERR_OK;
 }
 
 MUST_USE enum err_code table_cells(const struct kind *k, struct str raw, struct wall now,
                                    struct arena *a, struct buf *out, struct err *e)
 {
     const struct schema_kind *s = kind_schema(k);
-    struct json *tree = NULL;
-    ProtobufCMessage *object = NULL;
-    enum err_code rc = transcode_to_tree(s->message, raw, NULL, a, &tree, e);
-    if (rc == ERR_OK)
-        rc = transcode_unpack(s->message, raw, a, &object, e);
-    if (rc != ERR_OK)
-        return rc;
+    struct computing c = {k, {s->message, raw}, NULL};
 
     buf_add_char(out, '[');
     for (uint32_t i = 0; i < s->columns_count; i++) {
-        const struct schema_column *c = &s->columns[i];
+        const struct schema_column *column = &s->columns[i];
         if (i > 0)
             buf_add_char(out, ',');
-        if (c->path.len > 0 || k->cell == NULL) {
-            path_cell(c, tree, now, a, out);
+        if (column->path.len > 0 || (k->cell == NULL && k->cell_of_bytes == NULL)) {
+            path_cell(column, &c.peek, now, a, out);
             continue;
         }
-        struct kind_cell cell = k->cell(object, c->name, now, a);
-        if (cell.is_number)
-            buf_add_i64(out, cell.number);
-        else
-            json_print_string(out, cell.text);
+        enum err_code rc = computed_cell(&c, column->name, now, a, out, e);
+        if (rc != ERR_OK)
+            return rc;
     }
     buf_add_char(out, ']');
     return buf_status(out, e);

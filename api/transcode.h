@@ -72,6 +72,9 @@ struct transcode_envelope {
 
 MUST_USE enum err_code transcode_open(struct str bytes, struct transcode_envelope *out,
                                       struct err *e);
+/* The raw bytes alone, where the envelope has the form that transcode_wrap() gives it; {NULL, 0} where it has not,
+ * and transcode_open() says what it is. For whoever looks at every object. */
+struct str transcode_raw(struct str bytes);
 void transcode_wrap(const struct transcode_envelope *from, struct buf *out);
 
 /* The same around raw bytes of that length which the caller appends in between. */

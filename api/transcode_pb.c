@@ -376,6 +376,24 @@ enum err_code transcode_open(struct str bytes, struct transcode_envelope *out, s
     return ERR_OK;
 }
 
+struct str transcode_raw(struct str bytes)
+{
+    static const struct str tail = STR("\x1a\0\x22\0"); /* As transcode_wrap_end() has it. */
+    struct wire_reader r = wire_read(str_slice(bytes, magic.len, bytes.len));
+    uint64_t tag, len;
+    if (!str_starts(bytes, magic) || !wire_varint(&r, &tag) ||
+        tag != (UNKNOWN_TYPE_META << 3 | WIRE_BYTES) || !wire_varint(&r, &len) ||
+        len > (uint64_t)(r.end - r.at))
+        return (struct str){NULL, 0};
+    r.at += len;
+    if (!wire_varint(&r, &tag) || tag != (UNKNOWN_RAW << 3 | WIRE_BYTES) ||
+        !wire_varint(&r, &len) ||
+        len != (uint64_t)(r.end - r.at) - min_size(tail.len, (size_t)(r.end - r.at)))
+        return (struct str){NULL, 0};
+    struct str raw = str_from(r.at, (size_t)len);
+    return str_ends(bytes, tail) ? raw : (struct str){NULL, 0};
+}
+
 void transcode_wrap_begin(const struct transcode_head *head, size_t raw_len, struct buf *out)
 {
     buf_add(out, magic);

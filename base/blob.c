@@ -6,7 +6,12 @@
 
 struct blob *blob_reserve(uint32_t len)
 {
-    struct blob *b = mem_alloc(sizeof *b + (size_t)len + 1);
+    return blob_adopt(mem_alloc(sizeof(struct blob) + (size_t)len + 1), len);
+}
+
+struct blob *blob_adopt(void *memory, uint32_t len)
+{
+    struct blob *b = memory;
     atomic_init(&b->refs, 1);
     b->len = len;
     b->at[len] = '\0';

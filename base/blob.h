@@ -24,6 +24,9 @@ struct blob *blob_new(struct str bytes);
 /* Room of len bytes that the caller fills before anybody else sees it. */
 struct blob *blob_reserve(uint32_t len);
 
+/* Memory of mem_alloc()'s that holds len bytes where at stands, and room for one more: it becomes a blob in place. */
+struct blob *blob_adopt(void *memory, uint32_t len);
+
 struct blob *blob_ref(struct blob *b); /* Returns b. NULL is allowed, here and below. */
 void blob_unref(struct blob *b);
 

@@ -5,9 +5,16 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 
-enum { BUF_FIRST = 256 };
+enum {
+    BUF_FIRST = 256,
+    BUF_KEEP = 16 << 10, /* From here on buf_blob() hands the bytes on where they are. */
+};
+
+/* A blob's head has its place in front of the bytes. */
+static const size_t head_size = offsetof(struct blob, at);
 
 void buf_init(struct buf *b, size_t limit)
 {
@@ -16,7 +23,8 @@ void buf_init(struct buf *b, size_t limit)
 
 void buf_free(struct buf *b)
 {
-    mem_free(b->at);
+    if (b->at != NULL)
+        mem_free(b->at - head_size);
     *b = (struct buf){.limit = b->limit};
 }
 
@@ -36,7 +44,8 @@ char *buf_grow(struct buf *b, size_t len)
         size_t size = b->size < BUF_FIRST ? BUF_FIRST : b->size * 2;
         while (size < b->len + len)
             size *= 2;
-        b->at = mem_resize(b->at, size);
+        b->at = (char *)mem_resize(b->at == NULL ? NULL : b->at - head_size, head_size + size) +
+                head_size;
         b->size = size;
     }
     return b->at + b->len;
@@ -112,7 +121,13 @@ enum err_code buf_status(const struct buf *b, struct err *e)
 
 struct blob *buf_blob(struct buf *b)
 {
-    struct blob *blob = b->overflow ? NULL : blob_new(buf_str(b));
+    struct blob *blob = NULL;
+    if (!b->overflow && b->len >= BUF_KEEP && b->len < UINT32_MAX) {
+        blob = blob_adopt(mem_resize(b->at - head_size, head_size + b->len + 1), (uint32_t)b->len);
+        b->at = NULL;
+    } else if (!b->overflow) {
+        blob = blob_new(buf_str(b));
+    }
     buf_free(b);
     return blob;
 }

@@ -177,6 +177,16 @@ void cow_seek(struct cow_cursor *c, const struct cow_node *root, struct str from
     c->depth++;
 }
 
+/* A walk waits for memory more than for anything else: ask for a leaf's entries, and then for what they hold, at once
+ * instead of one after the other. */
+static void leaf_fetch(const struct cow_node *leaf)
+{
+    for (uint32_t i = 0; i < leaf->count; i++)
+        __builtin_prefetch(leaf->entry[i]);
+    for (uint32_t i = 0; i < leaf->count; i++)
+        __builtin_prefetch(leaf->entry[i]->value);
+}
+
 struct cow_entry *cow_next(struct cow_cursor *c)
 {
     while (c->depth > 0) {
@@ -187,8 +197,11 @@ struct cow_entry *cow_next(struct cow_cursor *c)
                 c->path[c->depth - 1].at++;
             continue;
         }
-        if (node->level == 0)
+        if (node->level == 0) {
+            if (*at == 0)
+                leaf_fetch(node);
             return node->entry[(*at)++];
+        }
         c->path[c->depth].node = node->child[*at];
         c->path[c->depth].at = 0;
         c->depth++;

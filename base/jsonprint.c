@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 /* What a byte of text becomes: 0 stands for itself, 'u' is \u00XX, others a backslash and it. The
  * two separators U+2028 and U+2029 begin with 0xe2 and are looked at more closely. */
 static char escape_of(uint8_t c)
@@ -69,9 +73,43 @@ static size_t print_escape(struct buf *out, struct str text, size_t at)
     return 1;
 }
 
+#if defined(__SSE2__)
+/* A bit for each of the 16 bytes that is special: below a blank, one of the five signs, or 0xe2. */
+static uint32_t special_bits(const char *at)
+{
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i hit = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+    hit = _mm_or_si128(
+        hit, _mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8('&' ^ '"')), _mm_set1_epi8('&')));
+    hit = _mm_or_si128(
+        hit, _mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8('>' ^ '<')), _mm_set1_epi8('>')));
+    hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+    hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8((char)0xe2)));
+    return (uint32_t)_mm_movemask_epi8(hit);
+}
+
+/* How far from can go in steps of 16 bytes: to a special one, or to the last bytes. */
+static size_t skip_plain(struct str text, size_t from)
+{
+    for (; text.len - from >= 16; from += 16) {
+        uint32_t bits = special_bits(text.at + from);
+        if (bits != 0)
+            return from + (size_t)__builtin_ctz(bits);
+    }
+    return from;
+}
+#else
+static size_t skip_plain(struct str text, size_t from)
+{
+    (void)text;
+    return from;
+}
+#endif
+
 /* Index of the first byte at or after from that may need an escape. */
 static size_t find_special(struct str text, size_t from)
 {
+    from = skip_plain(text, from);
     while (from < text.len && !is_special((uint8_t)text.at[from]))
         from++;
     return from;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/time.h"
 
-#include <stdio.h>
-
 /* Days since 1970-01-01 of a civil date, and back: the eras of 400 years have 146,097 days, and a
  * year that starts in March puts the leap day last. */
 static int64_t days_from_civil(int64_t year, uint32_t month, uint32_t day)
@@ -50,15 +48,35 @@ static struct civil civil_from_wall(struct wall at)
                           .ns = (uint32_t)ns};
 }
 
+/* value as count digits at at; returns what is behind them. */
+static char *put_digits(char *at, uint32_t value, int count)
+{
+    for (int i = count; i-- > 0; value /= 10)
+        at[i] = (char)('0' + value % 10);
+    return at + count;
+}
+
 static size_t print(struct wall at, char out[WALL_TEXT_MAX], int digits, uint32_t fraction)
 {
     struct civil c = civil_from_wall(at);
-    int n = snprintf(out, WALL_TEXT_MAX, "%04d-%02u-%02uT%02u:%02u:%02u", (int)c.year, c.month,
-                     c.day, c.hour, c.minute, c.second);
-    if (digits > 0)
-        n += snprintf(out + n, (size_t)(WALL_TEXT_MAX - n), ".%0*u", digits, fraction);
-    n += snprintf(out + n, (size_t)(WALL_TEXT_MAX - n), "Z");
-    return (size_t)n;
+    const struct {
+        uint32_t value;
+        int digits;
+        char mark; /* Behind it. */
+    } parts[] = {
+        {(uint32_t)c.year, 4, '-'}, {c.month, 2, '-'},  {c.day, 2, 'T'},
+        {c.hour, 2, ':'},           {c.minute, 2, ':'}, {c.second, 2, digits > 0 ? '.' : 'Z'}};
+    char *to = out;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        to = put_digits(to, parts[i].value, parts[i].digits);
+        *to++ = parts[i].mark;
+    }
+    if (digits > 0) {
+        to = put_digits(to, fraction, digits);
+        *to++ = 'Z';
+    }
+    *to = '\0';
+    return (size_t)(to - out);
 }
 
 size_t wall_print(struct wall at, char out[WALL_TEXT_MAX])

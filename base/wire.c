@@ -47,7 +47,7 @@ static bool read_fixed(struct wire_reader *r, uint32_t size, uint64_t *out)
     return true;
 }
 
-bool wire_next(struct wire_reader *r, struct wire_field *out)
+bool wire_next_any(struct wire_reader *r, struct wire_field *out)
 {
     uint64_t tag, len;
     if (r->broken || r->at == r->end || !read_varint(r, &tag))
@@ -89,6 +89,29 @@ struct str wire_find_bytes(struct str message, uint32_t number)
             return f.bytes;
     }
     return (struct str){NULL, 0};
+}
+
+uint64_t wire_find_u64(struct str message, uint32_t number)
+{
+    struct wire_reader r = wire_read(message);
+    struct wire_field f;
+    while (wire_next(&r, &f)) {
+        if (f.number == number && f.type == WIRE_VARINT)
+            return f.value;
+    }
+    return 0;
+}
+
+bool wire_next_bytes(struct wire_reader *r, uint32_t number, struct str *out)
+{
+    struct wire_field f;
+    while (wire_next(r, &f)) {
+        if (f.number == number && f.type == WIRE_BYTES) {
+            *out = f.bytes;
+            return true;
+        }
+    }
+    return false;
 }
 
 static size_t put_varint(uint8_t *at, uint64_t value)

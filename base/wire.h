@@ -35,14 +35,33 @@ static inline struct wire_reader wire_read(struct str bytes)
     return (struct wire_reader){at, at + bytes.len, false};
 }
 
+bool wire_next_any(struct wire_reader *r,
+                   struct wire_field *out); /* The slow half of wire_next(). */
+
 /* The next field; false at the end or when broken. */
-bool wire_next(struct wire_reader *r, struct wire_field *out);
+static inline bool wire_next(struct wire_reader *r, struct wire_field *out)
+{
+    const uint8_t *at = r->at;
+    /* Nearly all are text or a message of less than 128 bytes under a number below 16. */
+    if (r->end - at < 2 || (at[0] & 0x87) != WIRE_BYTES || at[0] < 8 || at[1] >= 0x80 ||
+        at[1] > r->end - at - 2 || r->broken)
+        return wire_next_any(r, out);
+    *out = (struct wire_field){at[0] >> 3, WIRE_BYTES, 0, {(const char *)at + 2, at[1]}};
+    r->at = at + 2 + at[1];
+    return true;
+}
 
 /* The next bare varint, as a packed list holds them; false at the end or when broken. */
 bool wire_varint(struct wire_reader *r, uint64_t *out);
 
 /* The first field of that number and type WIRE_BYTES; {NULL, 0} when there is none. */
 struct str wire_find_bytes(struct str message, uint32_t number);
+
+/* The first field of that number and type WIRE_VARINT; 0 when there is none. */
+uint64_t wire_find_u64(struct str message, uint32_t number);
+
+/* The next field of that number and type WIRE_BYTES: the elements of a list. False at the end. */
+bool wire_next_bytes(struct wire_reader *r, uint32_t number, struct str *out);
 
 void wire_put_varint(struct buf *out, uint64_t value);
 void wire_put_tag(struct buf *out, uint32_t number, enum wire_type type);

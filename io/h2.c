@@ -16,6 +16,8 @@ enum {
     FLOOD_SPAN_S = 10,
     RESET_BURST = 1000,     /* Streams a peer may reset at once (CVE-2023-44487) ... */
     RESET_PER_SECOND = 100, /* ... and then this many a second. */
+    FRAME_HEAD = 9,         /* RFC 9113 4.1 */
+    FRAME_LEAST = 512,      /* In less room than this no DATA frame is begun. */
 };
 
 struct h2 {
@@ -29,6 +31,8 @@ struct h2 {
     uint64_t pongs;
     const uint8_t *left; /* Of what mem_send gave last, borrowed from the session. */
     size_t left_len;
+    char *out; /* What h2_drain() fills. */
+    size_t out_size, out_used;
     bool is_server, flooded, starved;
 };
 
@@ -194,18 +198,24 @@ static uint32_t nvs_of(const struct http_header *headers, uint32_t count, nghttp
     return count;
 }
 
+/* Says how much DATA comes next; put_data puts it where it belongs, without nghttp2's copy in between. */
 static ssize_t on_source(nghttp2_session *s, int32_t id, uint8_t *out, size_t size,
                          uint32_t *out_flags, nghttp2_data_source *source, void *arg)
 {
     struct h2 *h = arg;
     bool end = false;
     const struct http_headers *trailers = NULL;
+    size_t room = h->out_size - h->out_used;
 
+    (void)out;
     (void)source;
-    size_t len =
-        h->events->source(h->owner, id, stream_of(h, id), (char *)out, size, &end, &trailers);
+    if (room < FRAME_HEAD + FRAME_LEAST)
+        room = h->out_size; /* It waits for the next h2_drain(). */
+    size_t len = h->events->offer(h->owner, id, stream_of(h, id), min_size(size, room - FRAME_HEAD),
+                                  &end, &trailers);
     if (len == 0 && !end)
         return NGHTTP2_ERR_DEFERRED;
+    *out_flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (end)
         *out_flags |= NGHTTP2_DATA_FLAG_EOF;
     if (end && trailers != NULL) {
@@ -216,6 +226,23 @@ static ssize_t on_source(nghttp2_session *s, int32_t id, uint8_t *out, size_t si
             return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     return (ssize_t)len;
+}
+
+static int put_data(nghttp2_session *s, nghttp2_frame *frame, const uint8_t *head, size_t len,
+                    nghttp2_data_source *source, void *arg)
+{
+    struct h2 *h = arg;
+    int32_t id = frame->hd.stream_id;
+
+    (void)s;
+    (void)source;
+    if (h->out_size - h->out_used < FRAME_HEAD + len)
+        return NGHTTP2_ERR_WOULDBLOCK;
+    memcpy(h->out + h->out_used, head, FRAME_HEAD);
+    h->out_used += FRAME_HEAD;
+    h->events->pull(h->owner, id, stream_of(h, id), h->out + h->out_used, len);
+    h->out_used += len;
+    return 0;
 }
 
 /* ---- the session ---- */
@@ -229,6 +256,7 @@ static nghttp2_session_callbacks *callbacks_new(void)
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(c, on_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(c, on_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(c, on_closed);
+    nghttp2_session_callbacks_set_send_data_callback(c, put_data);
     return c;
 }
 
@@ -302,24 +330,28 @@ enum err_code h2_feed(struct h2 *h, struct str bytes, struct instant now, struct
     return h2_judge(h, taken, bytes.len, e);
 }
 
+/* Frames without a body come as bytes from mem_send; between two of them DATA may have gone past put_data. */
 size_t h2_drain(struct h2 *h, char *out, size_t size)
 {
-    size_t used = 0;
-
-    while (used < size) {
+    CHECK(size >= H2_DRAIN_MIN);
+    h->out = out;
+    h->out_size = size;
+    h->out_used = 0;
+    while (h->out_used < size) {
         if (h->left_len == 0) {
             ssize_t len = nghttp2_session_mem_send(h->session, &h->left);
             if (len <= 0)
                 break;
             h->left_len = (size_t)len;
         }
-        size_t step = min_size(h->left_len, size - used);
-        memcpy(out + used, h->left, step);
-        used += step;
+        size_t step = min_size(h->left_len, size - h->out_used);
+        memcpy(out + h->out_used, h->left, step);
+        h->out_used += step;
         h->left += step;
         h->left_len -= step;
     }
-    return used;
+    h->out = NULL;
+    return h->out_used;
 }
 
 bool h2_wants_write(struct h2 *h)

@@ -29,10 +29,12 @@ struct h2_events {
     /* Body bytes, acknowledged by h2_consume(); and its end. */
     void (*data)(void *owner, int32_t id, void *stream, struct str bytes);
     void (*end)(void *owner, int32_t id, void *stream);
-    /* Body to send: up to size bytes; *out_end after the last. 0 without the end: none now, go on with
-     * h2_resume(). With trailers, *out_trailers is set to them at the end. */
-    size_t (*source)(void *owner, int32_t id, void *stream, char *out, size_t size, bool *out_end,
-                     const struct http_headers **out_trailers);
+    /* Body to send: how many bytes there are, up to size; *out_end: with them it is complete. 0 without the
+     * end: none now, go on with h2_resume(). With trailers, *out_trailers is set to them at the end. */
+    size_t (*offer)(void *owner, int32_t id, void *stream, size_t size, bool *out_end,
+                    const struct http_headers **out_trailers);
+    /* Exactly as many bytes as were offered, straight into what h2_drain() was given. */
+    void (*pull)(void *owner, int32_t id, void *stream, char *out, size_t len);
     /* Our end is on its way to the peer; NULL: not wanted. A reset before it would take it along. */
     void (*sent)(void *owner, int32_t id, void *stream);
     /* The stream is over; error 0: complete in both directions. */
@@ -58,13 +60,15 @@ void h2_free(struct h2 *h);
 
 MUST_USE enum err_code h2_feed(struct h2 *h, struct str bytes, struct instant now, struct err *e);
 
-/* Up to size bytes for the peer; 0: nothing now. */
+/* Up to size bytes for the peer; 0: nothing now. The size is the same at each call, and at least H2_DRAIN_MIN:
+ * a DATA frame's length is settled when it is begun. */
+enum { H2_DRAIN_MIN = 4096 };
 size_t h2_drain(struct h2 *h, char *out, size_t size);
 bool h2_wants_write(struct h2 *h);
 
 void h2_set_stream(struct h2 *h, int32_t id, void *stream);
 
-/* Server: answer; body: source() will be asked. status 100..599. */
+/* Server: answer; body: offer() will be asked. status 100..599. */
 void h2_respond(struct h2 *h, int32_t id, uint32_t status, const struct http_header *headers,
                 uint32_t headers_count, bool body);
 
@@ -72,7 +76,7 @@ void h2_respond(struct h2 *h, int32_t id, uint32_t status, const struct http_hea
 int32_t h2_request(struct h2 *h, const struct http_header *headers, uint32_t headers_count,
                    bool body, void *stream);
 
-void h2_resume(struct h2 *h, int32_t id); /* source() has something again. */
+void h2_resume(struct h2 *h, int32_t id); /* offer() has something again. */
 void h2_consume(struct h2 *h, int32_t id, size_t len);
 void h2_reset(struct h2 *h, int32_t id, uint32_t error);
 void h2_goaway(struct h2 *h, uint32_t error); /* error 0: what is open goes on. */

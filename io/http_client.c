@@ -88,22 +88,31 @@ static void on_end(void *owner, int32_t id, void *stream)
     }
 }
 
-static size_t on_source(void *owner, int32_t id, void *stream, char *out, size_t size,
-                        bool *out_end, const struct http_headers **out_trailers)
+static size_t on_offer(void *owner, int32_t id, void *stream, size_t size, bool *out_end,
+                       const struct http_headers **out_trailers)
+{
+    struct request *r = stream;
+    size_t len = min_size(r->pieces.queued_bytes, size);
+
+    (void)owner;
+    (void)id;
+    (void)out_trailers;
+    *out_end = r->finished && len == r->pieces.queued_bytes;
+    return len;
+}
+
+static void on_pull(void *owner, int32_t id, void *stream, char *out, size_t len)
 {
     struct http_client *c = owner;
     struct request *r = stream;
-    size_t len = pieces_pull(&r->pieces, out, size);
 
     (void)id;
-    (void)out_trailers;
+    CHECK(pieces_pull(&r->pieces, out, len) == len);
     if (r->was_full && r->pieces.queued_bytes <= c->options.send_max / 2) {
         r->was_full = false;
         r->tell_writable = true;
         client__request_ready(r);
     }
-    *out_end = r->finished && r->pieces.count == 0;
-    return len;
 }
 
 static void on_closed(void *owner, int32_t id, void *stream, uint32_t error)
@@ -135,7 +144,8 @@ static const struct h2_events events = {
     .head = on_head,
     .data = on_data,
     .end = on_end,
-    .source = on_source,
+    .offer = on_offer,
+    .pull = on_pull,
     .closed = on_closed,
     .goaway = on_goaway,
 };
@@ -322,13 +332,16 @@ static size_t client_gather(struct http_client *c, const char **out)
     *out = c->plain;
     if (c->tls == NULL)
         return c->h2 == NULL ? 0 : h2_drain(c->h2, c->plain, sizeof c->plain);
-    while (len > 0 && tls_wants(c->tls) < 2 * PLAIN_MAX) {
+    buf_clear(&c->cipher);
+    tls_lend(c->tls, &c->cipher);
+    while (len > 0 && c->cipher.len < CIPHER_ENOUGH) {
         len = c->h2 == NULL ? 0 : h2_drain(c->h2, c->plain, sizeof c->plain);
         if (len > 0 && tls_write(c->tls, str_from(c->plain, len), &e) != ERR_OK)
             client_fail(c, ERR_UNAVAILABLE, e.text);
     }
-    *out = c->cipher;
-    return tls_drain(c->tls, c->cipher, sizeof c->cipher);
+    tls_lend(c->tls, NULL);
+    *out = c->cipher.at;
+    return c->cipher.len;
 }
 
 static void client_flush(struct http_client *c)
@@ -440,6 +453,7 @@ struct http_client *http_client_open(struct loop *l, const struct http_client_op
     if (c->options.connect.ns == 0)
         c->options.connect = SPAN_S(CONNECT_DEFAULT_S);
     c->client = (struct loop_client){.event = client_event, .turn = client_turn};
+    buf_init(&c->cipher, CIPHER_MAX);
     c->ready_last = &c->ready;
     snprintf(c->host, sizeof c->host, "%s", o->host == NULL ? "localhost" : o->host);
     snprintf(c->authority, sizeof c->authority, strchr(c->host, ':') == NULL ? "%s:%u" : "[%s]:%u",
@@ -461,6 +475,7 @@ static void client_destroy(struct http_client *c)
         client__request_free(c->all);
     loop_leave(&c->client);
     slots_fini(&c->slots);
+    buf_free(&c->cipher);
     mem_free(c->requests);
     mem_free(c);
 }
@@ -471,8 +486,8 @@ void http_client_close(struct http_client *c)
         return;
     if (c->tls != NULL && !c->is_closed && tcp_pending(c->tcp) == 0) {
         tls_shutdown(c->tls); /* So that the session can be resumed. */
-        size_t len = tls_drain(c->tls, c->cipher, sizeof c->cipher);
-        if (tcp_write(c->tcp, str_from(c->cipher, len)) != ERR_OK)
+        size_t len = tls_drain(c->tls, c->plain, sizeof c->plain);
+        if (tcp_write(c->tcp, str_from(c->plain, len)) != ERR_OK)
             c->is_closed = true;
     }
     tcp_close(c->tcp);

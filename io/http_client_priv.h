@@ -17,6 +17,8 @@ enum {
     REQUEST_HEADERS_MAX = 16, /* Beside the pseudo-headers. */
     TEXT_MAX = 64 << 10,
     PLAIN_MAX = 16 << 10,
+    CIPHER_ENOUGH = 32 << 10, /* Encrypted bytes for one write, */
+    CIPHER_MAX = 1 << 20,     /* with the record under way when there were enough. */
 };
 
 struct request {
@@ -54,7 +56,8 @@ struct http_client {
     uint64_t pongs;
     bool dirty, is_open, is_closed, open_due, closed_due, telling, freed;
     struct err err;
-    char plain[PLAIN_MAX], cipher[4 * PLAIN_MAX];
+    char plain[PLAIN_MAX];
+    struct buf cipher;
 };
 
 void client__request_ready(struct request *r); /* Something is to be told. */

@@ -229,13 +229,16 @@ static size_t conn_gather(struct conn *c, const char **out, struct instant now)
     *out = s->plain;
     if (c->tls == NULL)
         return conn_produce(c, now);
-    while (len > 0 && tls_wants(c->tls) < GATHER) {
+    buf_clear(&s->cipher);
+    tls_lend(c->tls, &s->cipher);
+    while (len > 0 && s->cipher.len < GATHER) {
         len = conn_produce(c, now);
         if (len > 0 && tls_write(c->tls, str_from(s->plain, len), &e) != ERR_OK)
             c->closing = true;
     }
-    *out = s->cipher;
-    return tls_drain(c->tls, s->cipher, sizeof s->cipher);
+    tls_lend(c->tls, NULL);
+    *out = s->cipher.at;
+    return s->cipher.len;
 }
 
 /* As much as the kernel takes, within reason. True: everything that there was went out. */
@@ -268,8 +271,8 @@ static void conn_linger(struct conn *c, struct instant now)
     c->linger_until = instant_add(now, SPAN_S(LINGER_S));
     if (c->tls != NULL) {
         tls_shutdown(c->tls);
-        size_t len = tls_drain(c->tls, s->cipher, sizeof s->cipher);
-        conn_send(c, str_from(s->cipher, len));
+        size_t len = tls_drain(c->tls, s->plain, sizeof s->plain);
+        conn_send(c, str_from(s->plain, len));
     }
     tcp_shutdown(c->tcp);
     tcp_read_pause(c->tcp, false);

@@ -220,6 +220,7 @@ enum err_code http_server_open(struct loop *l, const struct http_server_options 
     s->limits = o->limits;
     s->shortest = shortest_limit(&s->limits);
     s->client = (struct loop_client){.event = server_event, .turn = server_turn};
+    buf_init(&s->cipher, CIPHER_MAX);
     s->ready_last = &s->ready;
     s->dirty_last = &s->dirty;
     loop_join(l, &s->client);
@@ -275,6 +276,7 @@ void http_server_close(struct http_server *s)
     loop_leave(&s->client);
     slots_fini(&s->conn_slots);
     slots_fini(&s->stream_slots);
+    buf_free(&s->cipher);
     mem_free(s->conns);
     mem_free(s->requests);
     mem_free(s);

@@ -4,6 +4,8 @@
  */
 #include "io/http_server_priv.h"
 
+#include "base/check.h"
+
 enum {
     STREAM_WINDOW = 1 << 20, /* A body of that size arrives without waiting for us. */
     SESSION_WINDOW = 4 << 20,
@@ -55,22 +57,32 @@ static void on_end(void *owner, int32_t id, void *stream)
         stream__body_end(stream);
 }
 
-static size_t on_source(void *owner, int32_t id, void *stream, char *out, size_t size,
-                        bool *out_end, const struct http_headers **out_trailers)
+static size_t on_offer(void *owner, int32_t id, void *stream, size_t size, bool *out_end,
+                       const struct http_headers **out_trailers)
+{
+    struct stream *st = stream;
+    size_t len = min_size(st->pieces.queued_bytes, size);
+
+    (void)owner;
+    (void)id;
+    if (!st->ended || len < st->pieces.queued_bytes)
+        return len;
+    *out_end = st->end_offered = true;
+    if (st->trailer_list.count > 0)
+        *out_trailers = &st->trailer_list;
+    return len;
+}
+
+static void on_pull(void *owner, int32_t id, void *stream, char *out, size_t len)
 {
     struct conn *c = owner;
     struct stream *st = stream;
 
     (void)id;
-    size_t len = reply__pull(st, out, size, loop_now(c->server->client.loop));
-
-    if (!st->ended || st->pieces.count > 0)
-        return len;
-    *out_end = true;
+    CHECK(reply__pull(st, out, len, loop_now(c->server->client.loop)) == len);
+    if (!st->end_offered || st->pieces.count > 0)
+        return;
     st->end_written = true;
-    if (st->trailer_list.count > 0)
-        *out_trailers = &st->trailer_list;
-    return len;
 }
 
 static void on_sent(void *owner, int32_t id, void *stream)
@@ -102,7 +114,8 @@ static const struct h2_events events = {
     .head = on_head,
     .data = on_data,
     .end = on_end,
-    .source = on_source,
+    .offer = on_offer,
+    .pull = on_pull,
     .sent = on_sent,
     .closed = on_closed,
     .goaway = on_goaway,

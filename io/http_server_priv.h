@@ -23,9 +23,10 @@
 enum {
     REPLY_HEADERS_MAX = 16,
     TRAILERS_MAX = 4,
-    PLAIN_MAX = 16 << 10,    /* Plaintext gathered before it is encrypted: one TLS record. */
-    GATHER = 64 << 10,       /* Encrypted bytes for one write. */
-    FLUSH_MAX = 128 << 10,   /* Bytes of one connection in one go: others get their turn. */
+    PLAIN_MAX = 16 << 10,  /* Plaintext gathered before it is encrypted: one TLS record. */
+    GATHER = 64 << 10,     /* Encrypted bytes for one write, */
+    CIPHER_MAX = 1 << 20,  /* with the records under way when there were enough, and handshakes. */
+    FLUSH_MAX = 128 << 10, /* Bytes of one connection in one go: others get their turn. */
     PIPELINE_MAX = 64 << 10, /* Of further requests, while one is answered (HTTP/1.1). */
     LINGER_S = 5,            /* To read what the peer still sends after a refusal. */
     TICK_MS = 500,           /* How late a time limit may be noticed. */
@@ -58,7 +59,7 @@ struct stream {
     struct http_header trailers[TRAILERS_MAX];
     struct http_headers trailer_list;
     struct pieces pieces;
-    bool started, chunked, ended, end_written, no_body, was_full, tell_writable;
+    bool started, chunked, ended, end_offered, end_written, no_body, was_full, tell_writable;
     struct instant moved; /* When bytes of the reply last left, or it was started. */
 };
 
@@ -109,7 +110,8 @@ struct http_server {
     struct h1_request parsed; /* Scratch. */
     char date[32];            /* As of date_second. */
     int64_t date_second;
-    char plain[PLAIN_MAX], cipher[GATHER + PLAIN_MAX + 1024];
+    char plain[PLAIN_MAX];
+    struct buf cipher; /* What is on its way from TLS to one socket. */
 };
 
 /* ---- http_server.c ---- */

@@ -13,10 +13,12 @@
 enum {
     CHAIN_MAX = 4,
     SESSION_LIFE_S = 4 * 3600, /* A certificate's own end is checked at each request. */
+    OUT_MAX = 4 << 20,         /* Nobody writes as much without looking at what waits. */
 };
 
 struct tls_config {
     SSL_CTX *ctx;
+    BIO_METHOD *sink;
     bool is_client;
     char pinned[PKI_FINGERPRINT_LEN + 1]; /* Empty: a CA is known. */
     pthread_mutex_t mutex;
@@ -28,7 +30,9 @@ struct tls_config {
 
 struct tls {
     SSL *ssl;
-    BIO *in, *out; /* Owned by ssl. */
+    BIO *in;          /* Owned by ssl. */
+    struct buf waits; /* For tls_drain(). */
+    struct buf *lent; /* Where ciphertext goes instead. */
     struct tls_config *config;
     bool open, ended;
     char host[PKI_NAME_LEN_MAX + 1];
@@ -37,6 +41,43 @@ struct tls {
 
 static const unsigned char alpn_ours[] = "\x02h2\x08http/1.1";
 
+/* ---- ciphertext going out ---- */
+
+/* OpenSSL's own memory BIO grows by zeroing, and is emptied by copying. */
+static int sink_write(BIO *bio, const char *bytes, int len)
+{
+    struct tls *t = BIO_get_data(bio);
+    struct buf *out = t->lent != NULL ? t->lent : &t->waits;
+
+    buf_add(out, str_from(bytes, (size_t)len));
+    return out->overflow ? -1 : len;
+}
+
+static long sink_ctrl(BIO *bio, int what, long number, void *arg)
+{
+    (void)bio;
+    (void)number;
+    (void)arg;
+    return what == BIO_CTRL_FLUSH; /* There is nothing to flush; everything else is not for us. */
+}
+
+static BIO_METHOD *sink_method(void)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "baton");
+    CHECK(m != NULL && BIO_meth_set_write(m, sink_write) == 1 &&
+          BIO_meth_set_ctrl(m, sink_ctrl) == 1);
+    return m;
+}
+
+static BIO *sink_new(struct tls *t)
+{
+    BIO *bio = BIO_new(t->config->sink);
+    CHECK(bio != NULL);
+    BIO_set_data(bio, t);
+    BIO_set_init(bio, 1);
+    return bio;
+}
+
 /* ---- configuration ---- */
 
 static struct tls_config *config_new(bool is_client)
@@ -44,6 +85,7 @@ static struct tls_config *config_new(bool is_client)
     struct tls_config *c = mem_zalloc(1, sizeof *c);
 
     c->is_client = is_client;
+    c->sink = sink_method();
     c->ctx = SSL_CTX_new(is_client ? TLS_client_method() : TLS_server_method());
     CHECK(c->ctx != NULL && pthread_mutex_init(&c->mutex, NULL) == 0);
     SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION);
@@ -60,6 +102,7 @@ void tls_config_free(struct tls_config *c)
         return;
     SSL_SESSION_free(c->session);
     SSL_CTX_free(c->ctx);
+    BIO_meth_free(c->sink);
     pthread_mutex_destroy(&c->mutex);
     mem_free(c);
 }
@@ -227,10 +270,10 @@ static struct tls *tls_make(const struct tls_config *c)
     t->config = (struct tls_config *)(uintptr_t)c;
     t->ssl = SSL_new(c->ctx);
     t->in = BIO_new(BIO_s_mem());
-    t->out = BIO_new(BIO_s_mem());
-    CHECK(t->ssl != NULL && t->in != NULL && t->out != NULL);
+    CHECK(t->ssl != NULL && t->in != NULL);
+    buf_init(&t->waits, OUT_MAX);
     BIO_set_mem_eof_return(t->in, -1); /* Empty means "wait", not "end". */
-    SSL_set_bio(t->ssl, t->in, t->out);
+    SSL_set_bio(t->ssl, t->in, sink_new(t));
     SSL_set_app_data(t->ssl, t);
     return t;
 }
@@ -273,6 +316,7 @@ void tls_free(struct tls *t)
     if (t->open) /* Freed without a word, OpenSSL would take the session for broken and not resume it. */
         SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
+    buf_free(&t->waits);
     mem_free(t);
 }
 
@@ -344,15 +388,31 @@ enum err_code tls_write(struct tls *t, struct str bytes, struct err *e)
     return ERR_OK;
 }
 
+void tls_lend(struct tls *t, struct buf *out)
+{
+    t->lent = out;
+    if (out == NULL || t->waits.len == 0)
+        return;
+    buf_add(out, buf_str(&t->waits));
+    buf_free(&t->waits);
+}
+
 size_t tls_drain(struct tls *t, char *out, size_t size)
 {
-    int got = BIO_read(t->out, out, (int)min_size(size, 1 << 30));
-    return got > 0 ? (size_t)got : 0;
+    size_t len = min_size(t->waits.len, size);
+
+    if (len == 0)
+        return 0;
+    memcpy(out, t->waits.at, len);
+    buf_consume(&t->waits, len);
+    if (t->waits.len == 0)
+        buf_free(&t->waits); /* An idle connection holds no buffers. */
+    return len;
 }
 
 size_t tls_wants(const struct tls *t)
 {
-    return BIO_ctrl_pending(t->out);
+    return t->waits.len;
 }
 
 void tls_shutdown(struct tls *t)

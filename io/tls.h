@@ -3,7 +3,7 @@
  * tls.h -- TLS as a filter: bytes in, bytes out, no socket.
  *
  * WHAT   tls_feed() takes ciphertext from the wire, tls_read() gives plaintext, tls_write() takes
- *        plaintext, tls_drain() gives ciphertext for the wire. OpenSSL over memory BIOs.
+ *        plaintext, tls_drain() gives ciphertext for the wire. OpenSSL between a memory BIO and our own buffer.
  * WHY    Two ends can be joined in memory in a test, and the socket is somebody else's.
  * OWNS   A config is shared by connections and threads and outlives them; struct tls is freed by
  *        tls_free().
@@ -63,6 +63,10 @@ MUST_USE enum err_code tls_read(struct tls *t, char *out, size_t size, size_t *o
 
 /* Before the handshake is done: ERR_BUSY. All of bytes is taken otherwise. */
 MUST_USE enum err_code tls_write(struct tls *t, struct str bytes, struct err *e);
+
+/* From here on ciphertext is appended to *out, what waited before first; NULL: it waits inside for tls_drain()
+ * again. One buffer, lent to each connection while it is written to, spares a copy and a buffer for each. */
+void tls_lend(struct tls *t, struct buf *out);
 
 /* Up to size bytes for the wire; 0: nothing wants to go out. */
 size_t tls_drain(struct tls *t, char *out, size_t size);

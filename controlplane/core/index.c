@@ -110,14 +110,16 @@ uint64_t index_count(const struct index_snapshot *s, struct str prefix, struct s
 void index_range(struct index_range *r, const struct index_snapshot *s, struct str prefix,
                  struct str from)
 {
-    r->prefix = prefix;
+    r->left = index_count(s, prefix, from); /* Instead of looking at each key. */
     cow_seek(&r->cursor, s->root, str_cmp(prefix, from) < 0 ? from : prefix);
 }
 
 struct cow_entry *index_range_next(struct index_range *r)
 {
-    struct cow_entry *e = cow_next(&r->cursor);
-    return e != NULL && str_starts(cow_entry_key(e), r->prefix) ? e : NULL;
+    if (r->left == 0)
+        return NULL;
+    r->left--;
+    return cow_next(&r->cursor);
 }
 
 struct cowtree *index_tree(struct index *x)

@@ -60,7 +60,7 @@ uint64_t index_count(const struct index_snapshot *s, struct str prefix, struct s
 /* A range: every entry whose key starts with prefix, from the key from on (empty: the first). */
 struct index_range {
     struct cow_cursor cursor;
-    struct str prefix; /* Borrowed until the range is done with. */
+    uint64_t left;
 };
 
 void index_range(struct index_range *r, const struct index_snapshot *s, struct str prefix,

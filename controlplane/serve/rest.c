@@ -73,6 +73,9 @@ struct str entry_raw(const struct cow_entry *e)
 {
     struct transcode_envelope env;
     struct err err;
+    struct str raw = transcode_raw(blob_str(e->value));
+    if (raw.at != NULL)
+        return raw;
     return transcode_open(blob_str(e->value), &env, &err) == ERR_OK ? env.raw
                                                                     : (struct str){NULL, 0};
 }

@@ -53,6 +53,7 @@ struct call {
     void *own;
     char *target, *target_uid; /* bind_begin(): the node's name; the pod's uid or NULL. */
     struct list *list;         /* rest_list.c; survives the wait for a revision. */
+    const struct schema_message *partial; /* PartialObjectMetadata, once it was needed. */
 };
 
 struct list;

@@ -165,13 +165,9 @@ static enum err_code partial_json(struct call *c, struct str raw, uint64_t revis
                                   struct buf *out, struct err *e)
 {
     struct transcode_json how = {meta_version(c), STR("PartialObjectMetadata"), revision};
-    struct buf bytes;
-    buf_init(&bytes, REST_REPLY_MAX);
-    meta_partial(raw, &bytes);
-    enum err_code rc =
-        transcode_to_json(meta_message("PartialObjectMetadata"), buf_str(&bytes), &how, out, e);
-    buf_free(&bytes);
-    return rc;
+    if (c->partial == NULL) /* Found by its name: not for each of many rows. */
+        c->partial = meta_message("PartialObjectMetadata");
+    return transcode_to_json(c->partial, meta_partial(raw), &how, out, e);
 }
 
 static enum err_code whole_json(struct call *c, struct str raw, uint64_t revision, struct buf *out,
@@ -220,14 +216,12 @@ MUST_USE enum err_code object_json(struct call *c, struct str raw, uint64_t revi
 
 static void reply_protobuf(struct call *c, uint32_t code, struct str envelope, struct str raw)
 {
-    struct buf bytes, part;
+    struct buf bytes;
     struct err e;
     buf_init(&bytes, REST_REPLY_MAX);
-    buf_init(&part, REST_REPLY_MAX);
     if (c->form.as == AS_PARTIAL) {
-        meta_partial(raw, &part);
         struct transcode_envelope env = {{meta_version(c), STR("PartialObjectMetadata")},
-                                         buf_str(&part)};
+                                         meta_partial(raw)};
         transcode_wrap(&env, &bytes);
     } else {
         buf_add(&bytes, envelope);
@@ -236,7 +230,6 @@ static void reply_protobuf(struct call *c, uint32_t code, struct str envelope, s
         rest_reply(c->r, code, form_content_type(&c->form, false), buf_blob(&bytes));
     else
         reply_broken(c);
-    buf_free(&part);
     buf_free(&bytes);
 }
 

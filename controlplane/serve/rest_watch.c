@@ -93,7 +93,7 @@ static struct blob *frame_json(struct call *c, enum watch_type event, struct str
 static struct blob *frame_protobuf(struct call *c, enum watch_type event, struct str raw,
                                    uint64_t revision)
 {
-    struct buf object, part, out;
+    struct buf object, out;
     struct err e;
     bool is_whole = c->form.as == AS_OBJECT;
     struct transcode_envelope env = {{is_whole ? c->schema->api_version : STR("meta.k8s.io/v1"),
@@ -101,20 +101,16 @@ static struct blob *frame_protobuf(struct call *c, enum watch_type event, struct
                                      raw};
     enum err_code rc = ERR_OK;
     buf_init(&object, REST_REPLY_MAX);
-    buf_init(&part, REST_REPLY_MAX);
     buf_init(&out, REST_REPLY_MAX);
     if (revision != 0) {
         rc = transcode_set_version(c->schema->message, raw, revision, &object, &e);
         env.raw = buf_str(&object);
     }
-    if (!is_whole) {
-        meta_partial(env.raw, &part);
-        env.raw = buf_str(&part);
-    }
+    if (!is_whole)
+        env.raw = meta_partial(env.raw);
     watch_protobuf(&out, event, &env);
     struct blob *frame = rc == ERR_OK ? buf_blob(&out) : NULL;
     buf_free(&object);
-    buf_free(&part);
     buf_free(&out);
     return frame;
 }

@@ -47,16 +47,23 @@ static void on_end(void *owner, int32_t id, void *stream)
     (void)stream;
 }
 
-static size_t on_source(void *owner, int32_t id, void *stream, char *out, size_t size,
-                        bool *out_end, const struct http_headers **out_trailers)
+static size_t on_offer(void *owner, int32_t id, void *stream, size_t size, bool *out_end,
+                       const struct http_headers **out_trailers)
 {
     (void)owner;
     (void)id;
     (void)stream;
     (void)out_trailers;
-    memset(out, 'x', size);
     *out_end = true;
     return size;
+}
+
+static void on_pull(void *owner, int32_t id, void *stream, char *out, size_t len)
+{
+    (void)owner;
+    (void)id;
+    (void)stream;
+    memset(out, 'x', len);
 }
 
 static void on_closed(void *owner, int32_t id, void *stream, uint32_t error)
@@ -74,15 +81,15 @@ static void on_goaway(void *owner, int32_t last, uint32_t error)
     (void)error;
 }
 
-static const struct h2_events events = {on_header, on_head, on_data,   on_end,
-                                        on_source, NULL,    on_closed, on_goaway};
+static const struct h2_events events = {on_header, on_head, on_data,   on_end,   on_offer,
+                                        on_pull,   NULL,    on_closed, on_goaway};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     struct peer p = {0};
     struct err e;
-    char out[4096];
+    char out[H2_DRAIN_MIN];
     struct h2_options o = {.server = true,
                            .streams = 16,
                            .window = 65535,

@@ -173,6 +173,50 @@ TEST(json, arrays_change_in_place)
     arena_free(&a);
 }
 
+/* Text is looked through 16 bytes at a time: every byte that needs an escape, at every place of a text of every
+ * length around that. */
+TEST(json, escapes_wherever_they_stand)
+{
+    static const struct {
+        const char *text, *want;
+    } signs[] = {{"\"", "\\\""},
+                 {"\\", "\\\\"},
+                 {"\n", "\\n"},
+                 {"\x01", "\\u0001"},
+                 {"\x1f", "\\u001f"},
+                 {"<", "\\u003c"},
+                 {">", "\\u003e"},
+                 {"&", "\\u0026"},
+                 {"\xe2\x80\xa8", "\\u2028"},
+                 {"\xe2\x82\xac", "\xe2\x82\xac"},
+                 {" ", " "},
+                 {"=", "="},
+                 {"'", "'"},
+                 {"\x7f", "\x7f"}};
+    struct buf got, want, text;
+    buf_init(&got, 4096);
+    buf_init(&want, 4096);
+    buf_init(&text, 4096);
+    for (size_t s = 0; s < COUNT_OF(signs); s++)
+        for (size_t len = 0; len < 40; len++)
+            for (size_t at = 0; at <= len; at++) {
+                buf_clear(&got);
+                buf_clear(&want);
+                buf_clear(&text);
+                buf_add_char(&want, '"');
+                for (size_t i = 0; i <= len; i++) {
+                    buf_add(&text, i == at ? str_of(signs[s].text) : STR("x"));
+                    buf_add(&want, i == at ? str_of(signs[s].want) : STR("x"));
+                }
+                buf_add_char(&want, '"');
+                json_print_string(&got, buf_str(&text));
+                cr_assert(str_eq(buf_str(&got), buf_str(&want)), STR_FMT, STR_ARG(buf_str(&got)));
+            }
+    buf_free(&got);
+    buf_free(&want);
+    buf_free(&text);
+}
+
 TEST(json, indents)
 {
     struct buf out;
