@@ -117,12 +117,13 @@ static void deliver(struct http_server *s)
 
 void server__expect(struct http_server *s, struct instant at)
 {
-    if (at.ns != 0 && (s->client.deadline.ns == 0 || at.ns < s->client.deadline.ns))
-        loop_set_deadline(&s->client, at);
+    s->check_at = instant_earlier(s->check_at, at);
+    loop_set_deadline(&s->client, instant_earlier(s->client.deadline, at));
 }
 
 static void check_times(struct http_server *s, struct instant now)
 {
+    s->check_at = (struct instant){0};
     for (uint32_t i = 0; i < s->conn_slots.count; i++)
         if (s->conns[i] != NULL && instant_due(conn__deadline(s->conns[i]), now))
             conn__expired(s->conns[i], now);
@@ -155,7 +156,9 @@ static void server_event(struct loop_client *self, const struct io_event *ev)
     struct http_server *s = CONTAINER_OF(self, struct http_server, client);
 
     if (ev->type == IO_DEADLINE) {
-        check_times(s, ev->now);
+        if (instant_due(s->check_at, ev->now)) /* Otherwise it is only to go on sending. */
+            check_times(s, ev->now);
+        server__expect(s, s->check_at);
     } else if (ev->type == IO_TCP_ACCEPTED) {
         conn__open(s, ev->tcp, ev->now);
     } else {
@@ -191,8 +194,8 @@ static void server_turn(struct loop_client *self, struct instant now)
         s->options.turn(s->options.owner, now);
     deliver(s);
     flush_dirty(s, now);
-    if (s->dirty != NULL)
-        server__expect(s, now); /* The rest after the others have had their turn. */
+    if (s->dirty != NULL) /* The rest after the others have had their turn. */
+        loop_set_deadline(&s->client, now);
     if (s->draining && !s->drained_told && s->conn_slots.taken == 0) {
         s->drained_told = true;
         s->options.event(s->options.owner, &(struct http_event){.type = HTTP_DRAINED, .now = now});

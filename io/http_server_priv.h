@@ -103,7 +103,8 @@ struct http_server {
     struct conn *dirty, **dirty_last; /* In the order they became so. */
     struct stream *ready, **ready_last;
     uint64_t body_bytes;
-    struct span shortest; /* Of the limits in time: no new one is reached earlier. */
+    struct instant check_at; /* When to look at all limits in time again; {0}: never. */
+    struct span shortest;    /* Of the limits in time: no new one is reached earlier. */
     bool draining, drained_told;
     struct http_server_stats stats;
     struct http_peer nobody;

@@ -31,7 +31,8 @@ struct topic {
 };
 
 struct history {
-    struct lock lock; /* Around everything below. */
+    atomic_uint_fast64_t shown; /* The head, once everything up to it can be read. */
+    struct lock lock;           /* Around everything below. */
     struct slot *ring;
     uint64_t ring_size; /* A power of two. */
     uint64_t first, published, next;
@@ -276,6 +277,12 @@ void history_publish(struct history *h, uint64_t head, struct instant now)
     while (is_too_much(h, now))
         drop_first(h);
     lock_give(&h->lock);
+    atomic_store_explicit(&h->shown, head, memory_order_release);
+}
+
+uint64_t history_head(const struct history *h)
+{
+    return atomic_load_explicit(&h->shown, memory_order_acquire);
 }
 
 void history_forget(struct history *h, uint64_t revision)

@@ -70,6 +70,9 @@ struct history_bounds {
     uint32_t count;
 } history_bounds(struct history *h);
 
+/* The head alone, without the lock: for a follower to see that nothing happened. */
+uint64_t history_head(const struct history *h);
+
 /* The core's own side. Takes the references of change's entries. Readers see what was appended after
  * history_publish(), which also moves the head over gaps and drops what is too old or too much. */
 void history_append(struct history *h, const struct history_change *change, struct instant now);

@@ -50,6 +50,7 @@ struct front_options {
     uint16_t port;
     uint32_t number;
     struct http_server_limits limits;
+    size_t encoded_bytes; /* This thread's share of ENCODED_BYTES_MAX (encoded.h). */
     struct front_shared *shared;
 };
 

@@ -8,6 +8,7 @@
 #include "controlplane/serve/authority.h"
 #include "controlplane/serve/copy_command.h"
 #include "controlplane/serve/directory.h"
+#include "controlplane/serve/encoded.h"
 #include "controlplane/serve/front.h"
 #include "controlplane/serve/network.h"
 #include "controlplane/serve/options.h"
@@ -166,6 +167,7 @@ static enum err_code open_fronts(struct batond *b, struct err *e)
     enum err_code code = tcp_port_free(o.address, o.port, e);
     for (uint32_t i = 0; i < b->options.io_threads && code == ERR_OK; i++) {
         o.number = i;
+        o.encoded_bytes = ENCODED_BYTES_MAX / b->options.io_threads;
         code = front_open(&o, &b->fronts[i], e);
         if (code != ERR_OK)
             break;

@@ -144,8 +144,11 @@ struct rest_written {
     struct str text; /* A refusal's words. */
 };
 
-void *rest_thread_new(void);
+void *rest_thread_new(size_t encoded_bytes); /* Of encodings to keep: encoded.h. */
 void rest_thread_free(void *thread);
+
+/* Gives back what was not used for a while; when to be called again, {0}: there is nothing. */
+struct instant rest_thread_expire(void *thread, struct instant now);
 
 void rest_begin(struct rest_request *r);
 void rest_written(struct rest_request *r, const struct rest_written *w);

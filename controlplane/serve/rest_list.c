@@ -51,6 +51,7 @@ struct list {
     struct str from;      /* First key; "": the prefix's first. */
     int64_t limit;        /* 0: none. */
     uint64_t written;
+    size_t kept;     /* Bytes of items that were given to the others' use. */
     struct buf out;  /* The chunk in the making. */
     struct str tail; /* YAML: what stands behind the items. */
     uint32_t depth;  /* Pretty JSON: of what was written so far. */
@@ -314,6 +315,28 @@ static void page_end(struct list *l)
 
 /* ------------------------------------------------------------------ its items */
 
+/* An object's text is kept for the next list that wants it; of a long list no more than half of what there is room
+ * for: what is too long to be kept would only drive out what others need. */
+static enum err_code item_kept(struct list *l, struct str raw, struct buf *out, struct err *e)
+{
+    struct call *c = l->c;
+    uint64_t revision = l->at.ahead->stamp;
+    size_t begin = out->len;
+    struct blob *kept = encoded_get(c, revision, ENCODED_ITEM);
+    if (kept != NULL) {
+        buf_add(out, blob_str(kept));
+        return buf_status(out, e);
+    }
+    enum err_code rc = transcode_to_json(c->schema->message, raw, NULL, out, e);
+    if (rc != ERR_OK || l->kept > encoded_room(c) / 2)
+        return rc;
+    l->kept += out->len - begin;
+    struct blob *fresh = blob_new(str_slice(buf_str(out), begin, out->len));
+    encoded_keep(c, revision, ENCODED_ITEM, fresh);
+    blob_unref(fresh);
+    return ERR_OK;
+}
+
 static enum err_code item_json(struct list *l, struct str raw, struct buf *out, struct err *e)
 {
     struct call *c = l->c;
@@ -321,6 +344,8 @@ static enum err_code item_json(struct list *l, struct str raw, struct buf *out, 
         return row_json(c, raw, 0, out, e);
     if (c->form.as != AS_OBJECT)
         return object_json(c, raw, 0, false, out, e);
+    if (c->form.type == FORM_JSON)
+        return item_kept(l, raw, out, e);
     return transcode_to_json(c->schema->message, raw, NULL, out, e);
 }
 

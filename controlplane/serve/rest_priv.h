@@ -3,6 +3,7 @@
  * rest_priv.h -- what the verbs share: one request in work, its forms, its answers.
  *
  *    rest.c            which function a request belongs to (a table), and 404, 405
+ *    rest_thread.c     what a thread keeps: encodings, the latest reading of the history
  *    rest_form.c       what the client accepts
  *    rest_body.c       what the client sent, as an object
  *    rest_reply.c      answers: an object, a Status, refused writes
@@ -24,6 +25,8 @@ enum { REST_REPLY_MAX = 48 << 20 }; /* One answer that is made whole. */
 
 /* ---- Forms ---- */
 
+struct call;
+
 enum form_type { FORM_JSON, FORM_YAML, FORM_PROTOBUF };
 enum form_as { AS_OBJECT, AS_TABLE, AS_PARTIAL, AS_PARTIAL_LIST };
 enum form_include { INCLUDE_METADATA, INCLUDE_OBJECT, INCLUDE_NONE }; /* Of a Table's rows. */
@@ -35,6 +38,20 @@ struct form {
     bool beta;   /* meta.k8s.io/v1beta1 instead of v1. */
     bool pretty; /* Indented. */
 };
+
+/* ---- What a connection thread keeps for all its requests: rest_thread.c ---- */
+
+/* An object as text or frame: item, or 1 + enum watch_type of the frame around it. */
+enum { ENCODED_ITEM = 0 };
+
+struct blob *encoded_get(const struct call *c, uint64_t revision, uint32_t what); /* Borrowed. */
+void encoded_keep(const struct call *c, uint64_t revision, uint32_t what, struct blob *bytes);
+size_t encoded_room(const struct call *c); /* Bytes that are kept at most. */
+
+/* The changes behind after with that prefix, read once for all watchers that stand there. Borrowed until the next
+ * call. */
+MUST_USE enum err_code changes_read(const struct call *c, uint64_t after, struct str prefix,
+                                    const struct history_batch **out, struct err *e);
 
 /* ---- One request ---- */
 

@@ -7,19 +7,19 @@
  *    STARTING   the present state as ADDED events, where no resourceVersion was given (or 0)
  *    FOLLOWING  changes behind the position, until timeoutSeconds
  *
- * A watcher without selectors gets the same bytes as every other one in its form: a frame is made
- * once per connection thread and form, and shared (frames below).
+ * Watchers at one position read the history once for all, and every watcher in a form gets the same bytes: a frame is
+ * made once per connection thread and form (rest_thread.c).
  */
 #include "api/meta.h"
 #include "api/watch.h"
-#include "base/mem.h"
 #include "controlplane/serve/rest_read.h"
+#include "controlplane/serve/slice.h"
+#include "io/clock.h"
 #include <stdlib.h>
 
 enum {
     WATCH_TIMEOUT_MIN_S = 1800, /* Without timeoutSeconds: this, up to twice as long. */
     BOOKMARK_S = 60,
-    FRAMES_MAX = 512, /* Shared frames a thread keeps: a power of two. */
     ERROR_MAX = 4096,
 };
 
@@ -34,47 +34,6 @@ struct watch {
 };
 
 /* ------------------------------------------------------------------ frames */
-
-/* One encoded event, as every watcher of this thread in this form gets it. */
-struct frame {
-    uint64_t revision;
-    const struct kind *kind;
-    uint8_t event, type, as, include;
-    bool beta;
-    struct blob *bytes;
-};
-
-struct rest_frames {
-    struct frame at[FRAMES_MAX];
-};
-
-void *rest_thread_new(void)
-{
-    return mem_zalloc(1, sizeof(struct rest_frames));
-}
-
-void rest_thread_free(void *thread)
-{
-    struct rest_frames *frames = thread;
-    for (uint32_t i = 0; frames != NULL && i < FRAMES_MAX; i++)
-        blob_unref(frames->at[i].bytes);
-    mem_free(frames);
-}
-
-static struct frame *frame_slot(struct call *c, uint64_t revision)
-{
-    struct rest_frames *frames = rest_thread(c->r);
-    uint64_t form = (uint64_t)c->form.type * 4 + c->form.as;
-    return frames == NULL ? NULL : &frames->at[(revision * 12 + form) % FRAMES_MAX];
-}
-
-static bool frame_is(const struct frame *f, const struct call *c, enum watch_type event,
-                     uint64_t revision)
-{
-    return f->bytes != NULL && f->revision == revision && f->kind == c->kind && f->event == event &&
-           f->type == c->form.type && f->as == c->form.as && f->include == c->form.include &&
-           f->beta == c->form.beta;
-}
 
 static struct blob *frame_json(struct call *c, enum watch_type event, struct str raw,
                                uint64_t revision, bool with_columns)
@@ -127,19 +86,16 @@ static struct blob *frame_get(struct call *c, enum watch_type event, const struc
 {
     struct watch *w = c->own;
     bool first_table = c->form.as == AS_TABLE && !w->has_columns;
+    uint32_t what = 1 + (uint32_t)event;
     w->has_columns = true;
-    /* A Table's cells tell ages: they are as old as the frame, seconds at the most. */
-    struct frame *f = first_table ? NULL : frame_slot(c, entry->stamp);
-    if (f != NULL && frame_is(f, c, event, entry->stamp))
-        return blob_ref(f->bytes);
-    struct blob *bytes = frame_make(c, event, entry_raw(entry), 0, first_table);
-    if (f != NULL && bytes != NULL) {
-        blob_unref(f->bytes);
-        *f = (struct frame){entry->stamp,        c->kind,
-                            (uint8_t)event,      (uint8_t)c->form.type,
-                            (uint8_t)c->form.as, (uint8_t)c->form.include,
-                            c->form.beta,        blob_ref(bytes)};
-    }
+    if (first_table)
+        return frame_make(c, event, entry_raw(entry), 0, true);
+    struct blob *kept = encoded_get(c, entry->stamp, what);
+    if (kept != NULL)
+        return blob_ref(kept);
+    struct blob *bytes = frame_make(c, event, entry_raw(entry), 0, false);
+    if (bytes != NULL)
+        encoded_keep(c, entry->stamp, what, bytes);
     return bytes;
 }
 
@@ -231,24 +187,22 @@ static void watch_expired(struct call *c)
 static bool watch_batch(struct call *c, bool *out_more)
 {
     struct watch *w = c->own;
-    struct history_filter filter = {.prefix = w->prefix};
-    struct history_batch batch;
+    const struct history_batch *batch;
     struct err e;
     *out_more = false;
-    if (history_bounds(rest_history(c->r)).head < w->seen)
-        return true; /* A revision of the future: it comes. */
-    enum err_code rc = history_read(rest_history(c->r), w->seen, &filter, &batch, &e);
+    if (history_head(rest_history(c->r)) <= w->seen)
+        return true; /* Nothing new; or a revision of the future: it comes. */
+    enum err_code rc = changes_read(c, w->seen, w->prefix, &batch, &e);
     if (rc != ERR_OK) {
         watch_expired(c);
         return false;
     }
     uint32_t sent = 0;
-    for (; sent < batch.count && (sent == 0 || rest_room(c->r) > 0); sent++)
-        change_send(c, &batch.at[sent]);
-    bool is_whole = sent == batch.count; /* Otherwise the next read begins behind what was sent. */
-    w->seen = is_whole ? batch.seen : batch.at[sent - 1].revision;
-    *out_more = batch.more || !is_whole;
-    history_batch_free(&batch);
+    for (; sent < batch->count && (sent == 0 || rest_room(c->r) > 0); sent++)
+        change_send(c, &batch->at[sent]);
+    bool is_whole = sent == batch->count; /* Otherwise the next read begins behind what was sent. */
+    w->seen = is_whole ? batch->seen : batch->at[sent - 1].revision;
+    *out_more = batch->more || !is_whole;
     return true;
 }
 
@@ -257,16 +211,23 @@ static void watch_more(struct call *c)
     struct watch *w = c->own;
     struct instant now = rest_now(c->r);
     bool more = true;
+    struct slice s = slice_begin(clock_now, SLICE_US);
     while (w->initial_at < w->initial_count) {
         if (rest_room(c->r) == 0)
             return;
         send(c, frame_get(c, WATCH_ADDED, w->initial[w->initial_at++]));
+        if (slice_over(&s)) {
+            rest_yield(c->r);
+            return;
+        }
     }
     while (more) {
-        if (rest_room(c->r) == 0)
+        if (rest_room(c->r) == 0 || !watch_batch(c, &more))
             return;
-        if (!watch_batch(c, &more))
+        if (more && instant_due(s.until, clock_now())) { /* A batch is many steps. */
+            rest_yield(c->r);
             return;
+        }
     }
     bool is_over = instant_due(w->end_at, now);
     if (w->bookmarks && (is_over || instant_due(w->bookmark_at, now))) {

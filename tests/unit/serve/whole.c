@@ -62,8 +62,10 @@ void whole_open(struct whole *w)
                                       .sets = {shell_metrics(w->shell)},
                                       .sets_count = 1,
                                       .directory = directory_new()};
-    struct front_options o = {
-        .address = "127.0.0.1", .limits = http_server_limits_default(), .shared = &w->shared};
+    struct front_options o = {.address = "127.0.0.1",
+                              .limits = http_server_limits_default(),
+                              .encoded_bytes = 1 << 20,
+                              .shared = &w->shared};
     for (uint32_t i = 0; i < WHOLE_FRONTS; i++) {
         o.number = i;
         cr_assert_eq(front_open(&o, &w->fronts[i], &e), ERR_OK, "%s", e.text);

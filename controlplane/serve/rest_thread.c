@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the requests of one connection thread share. Encodings (encoded.h) need no invalidation, since a revision names
+ * one state for ever; cells that tell an age are shared within a second. A reading of the history is good as long as
+ * the history's head is where it was.
+ */
+#include "base/mem.h"
+#include "controlplane/serve/encoded.h"
+#include "controlplane/serve/rest_priv.h"
+
+struct reading {
+    struct history *history; /* NULL: nothing was read. */
+    uint64_t after, head;
+    char prefix[INDEX_KEY_MAX + 1];
+    size_t prefix_len;
+    struct history_batch batch;
+};
+
+struct rest_shared {
+    struct encoded *encoded;
+    struct reading reading;
+};
+
+void *rest_thread_new(size_t encoded_bytes)
+{
+    struct rest_shared *t = mem_zalloc(1, sizeof *t);
+    t->encoded = encoded_new(encoded_bytes);
+    return t;
+}
+
+static void reading_drop(struct reading *r)
+{
+    if (r->history != NULL)
+        history_batch_free(&r->batch);
+    r->history = NULL;
+}
+
+void rest_thread_free(void *thread)
+{
+    struct rest_shared *t = thread;
+    if (t == NULL)
+        return;
+    reading_drop(&t->reading);
+    encoded_free(t->encoded);
+    mem_free(t);
+}
+
+struct instant rest_thread_expire(void *thread, struct instant now)
+{
+    struct rest_shared *t = thread;
+    if (encoded_bytes(t->encoded) == 0)
+        return (struct instant){0};
+    encoded_expire(t->encoded, instant_add(now, SPAN_S(-ENCODED_AGE_S)));
+    return instant_add(now, SPAN_S(ENCODED_AGE_S / 2));
+}
+
+/* ---- encodings ---- */
+
+static struct encoded_key key_of(const struct call *c, uint64_t revision, uint32_t what)
+{
+    uint32_t form = (uint32_t)c->form.type | (uint32_t)c->form.as << 2 |
+                    (uint32_t)c->form.include << 4 | (uint32_t)c->form.beta << 6 | what << 8;
+    if (c->form.as == AS_TABLE)
+        form |= (uint32_t)wall_seconds(rest_wall(c->r)) << 16;
+    return (struct encoded_key){c->kind, revision, form};
+}
+
+struct blob *encoded_get(const struct call *c, uint64_t revision, uint32_t what)
+{
+    struct rest_shared *t = rest_thread(c->r);
+    struct encoded_key key = key_of(c, revision, what);
+    return encoded_find(t->encoded, &key, rest_now(c->r));
+}
+
+void encoded_keep(const struct call *c, uint64_t revision, uint32_t what, struct blob *bytes)
+{
+    struct rest_shared *t = rest_thread(c->r);
+    struct encoded_key key = key_of(c, revision, what);
+    encoded_put(t->encoded, &key, bytes, rest_now(c->r));
+}
+
+size_t encoded_room(const struct call *c)
+{
+    struct rest_shared *t = rest_thread(c->r);
+    return encoded_limit(t->encoded);
+}
+
+/* ---- the history ---- */
+
+static bool reading_is(const struct reading *r, const struct history *h, uint64_t after,
+                       struct str prefix, uint64_t head)
+{
+    return r->history == h && r->after == after && r->head == head &&
+           str_eq(str_from(r->prefix, r->prefix_len), prefix);
+}
+
+enum err_code changes_read(const struct call *c, uint64_t after, struct str prefix,
+                           const struct history_batch **out, struct err *e)
+{
+    struct rest_shared *t = rest_thread(c->r);
+    struct reading *r = &t->reading;
+    struct history *h = rest_history(c->r);
+    struct history_filter filter = {.prefix = prefix};
+    uint64_t head =
+        history_head(h); /* Before reading: what comes meanwhile makes the reading old. */
+    *out = &r->batch;
+    if (reading_is(r, h, after, prefix, head))
+        return ERR_OK;
+    reading_drop(r);
+    enum err_code rc = history_read(h, after, &filter, &r->batch, e);
+    if (rc != ERR_OK)
+        return rc;
+    r->history = h;
+    r->after = after;
+    r->head = head;
+    r->prefix_len = min_size(prefix.len, sizeof r->prefix);
+    memcpy(r->prefix, prefix.at, r->prefix_len);
+    return ERR_OK;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "controlplane/serve/encoded.h"
+
+#include "tests/testlib/test.h"
+
+static const int pods, nodes;
+static struct instant now = {1};
+
+static void put(struct encoded *t, const void *kind, uint64_t revision, uint32_t form, size_t len)
+{
+    struct blob *b = blob_reserve((uint32_t)len);
+    memset(b->at, (int)('a' + revision % 26), len);
+    encoded_put(t, &(struct encoded_key){kind, revision, form}, b, now);
+    blob_unref(b);
+}
+
+static bool has(struct encoded *t, const void *kind, uint64_t revision, uint32_t form)
+{
+    struct blob *b = encoded_find(t, &(struct encoded_key){kind, revision, form}, now);
+    return b != NULL && b->at[0] == (char)('a' + revision % 26);
+}
+
+TEST(encoded, kind_revision_and_form_name_it)
+{
+    struct encoded *t = encoded_new(1 << 20);
+    put(t, &pods, 7, 1, 100);
+    cr_expect(has(t, &pods, 7, 1));
+    cr_expect_not(has(t, &pods, 8, 1));
+    cr_expect_not(has(t, &pods, 7, 2));
+    cr_expect_not(has(t, &nodes, 7, 1));
+    put(t, &nodes, 7, 1, 100);
+    cr_expect(has(t, &nodes, 7, 1) && has(t, &pods, 7, 1));
+    encoded_free(t);
+}
+
+TEST(encoded, what_was_not_asked_for_the_longest_goes_first)
+{
+    struct encoded *t = encoded_new(10 * 1200);
+    for (uint64_t i = 1; i <= 10; i++)
+        put(t, &pods, i, 0, 1000);
+    cr_expect(has(t, &pods, 1, 0)); /* Asked for: younger than 2 now. */
+    put(t, &pods, 11, 0, 1000);
+    cr_expect(has(t, &pods, 1, 0) && has(t, &pods, 11, 0));
+    cr_expect_not(has(t, &pods, 2, 0));
+    encoded_free(t);
+}
+
+/* The limit holds after every step, bytes in work survive, and each that is there is the right one. */
+TEST(encoded, never_holds_more_than_its_limit)
+{
+    struct encoded *t = encoded_new(64 << 10);
+    put(t, &pods, 1, 0, 500);
+    struct blob *held = blob_ref(encoded_find(t, &(struct encoded_key){&pods, 1, 0}, now));
+    for (uint64_t i = 2; i < 5000; i++) {
+        put(t, &pods, i, (uint32_t)(i % 3), (size_t)(i * 37 % 3000 + 1));
+        cr_assert_leq(encoded_bytes(t), (size_t)64 << 10);
+        cr_assert(has(t, &pods, i, (uint32_t)(i % 3)));
+    }
+    cr_expect_not(has(t, &pods, 1, 0));
+    cr_expect_eq(held->at[0], 'b');
+    blob_unref(held);
+    encoded_free(t);
+}
+
+TEST(encoded, counts_and_sizes_have_limits_too)
+{
+    struct encoded *t = encoded_new(1 << 30);
+    for (uint64_t i = 1; i <= ENCODED_COUNT_MAX + 10; i++)
+        put(t, &pods, i, 0, 1);
+    cr_expect_not(has(t, &pods, 10, 0));
+    cr_expect(has(t, &pods, 11, 0) && has(t, &pods, ENCODED_COUNT_MAX + 10, 0));
+    put(t, &pods, 99999999, 0, ENCODED_ITEM_MAX + 1);
+    cr_expect_not(has(t, &pods, 99999999, 0));
+    encoded_free(t);
+}
+
+TEST(encoded, what_nobody_asks_for_is_not_kept)
+{
+    struct encoded *t = encoded_new(1 << 20);
+    now.ns = 1000;
+    put(t, &pods, 1, 0, 1000);
+    put(t, &pods, 2, 0, 1000);
+    now.ns = 2000;
+    cr_expect(has(t, &pods, 1, 0));
+    encoded_expire(t, (struct instant){1500});
+    cr_expect(has(t, &pods, 1, 0));
+    cr_expect_not(has(t, &pods, 2, 0));
+    now.ns = 9000;
+    encoded_expire(t, now);
+    cr_expect_eq(encoded_bytes(t), 0);
+    encoded_free(t);
+}
