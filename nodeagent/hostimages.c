@@ -2,7 +2,9 @@
 #include "nodeagent/hostimages.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "io/clock.h"
 #include "io/fs.h"
 #include "nodeagent/host/worker.h"
 
@@ -12,6 +14,8 @@ enum { BOX_MOUNT, BOX_PULL, MEMORY_MAX = 64 << 20 };
 
 struct job {
     struct worker_job worker;
+    struct job *next; /* While it waits for a look to be over; then op is its own. */
+    uint64_t op;
     struct arena arena; /* Copies in, results out; freed with the job. */
     struct images *images;
     struct str reference, root; /* root: ends with a NUL. */
@@ -23,11 +27,24 @@ struct job {
     struct image_user user;
 };
 
+/* One look at the disk; on the mount worker, behind which every pull begins. */
+struct look {
+    struct worker_job worker;
+    struct hostimages *h;
+    uint64_t wanted;
+    struct images_collected got;
+    enum err_code code;
+    struct err err;
+};
+
 struct hostimages {
     struct hostimages_options o;
     struct loop_client client;
     struct images *images;
     struct worker *mount, *pulls[HOSTIMAGES_PULLS];
+    uint32_t pulling;          /* Jobs with a puller. */
+    bool look_due, is_looking; /* From look_due on no further pull begins. */
+    struct job *waiting;       /* For the look to be over. */
 };
 
 /* ---- on the workers ---- */
@@ -74,6 +91,19 @@ static void run_pull(struct worker_job *w)
     j->policy = IMAGE_NEVER; /* Always has been done now. */
 }
 
+static void run_look(struct worker_job *w)
+{
+    struct look *k = CONTAINER_OF(w, struct look, worker);
+    const struct hostimages_options *o = &k->h->o;
+    struct images_collect q = {
+        .mounts = "/proc/self/mountinfo", .now = clock_wall(), .age_min = o->keep.age_min};
+    k->code = images_surplus(k->h->images, o->keep.high_percent, o->keep.low_percent, &k->wanted,
+                             &k->err);
+    q.bytes = k->wanted;
+    if (k->code == ERR_OK && k->wanted > 0)
+        k->code = images_collect(k->h->images, &q, &k->got, &k->err);
+}
+
 /* ---- on the loop ---- */
 
 static void job_drop(struct worker_job *w)
@@ -95,6 +125,56 @@ static struct worker *puller(struct hostimages *h, struct str reference)
 {
     struct str host = str_slice(reference, 0, str_find(reference, '/', 0));
     return h->pulls[str_hash(host) % HOSTIMAGES_PULLS];
+}
+
+static void look_drop(struct worker_job *w)
+{
+    mem_free(CONTAINER_OF(w, struct look, worker));
+}
+
+/* As soon as no pull is under way: what it brought would be taken for rubbish until it is mounted. The job
+ * that mounts it is in the queue before this one. */
+static void look_soon(struct hostimages *h)
+{
+    if (!h->look_due || h->is_looking || h->pulling > 0)
+        return;
+    struct look *k = mem_zalloc(1, sizeof *k);
+    k->h = h;
+    k->worker = (struct worker_job){.run = run_look, .drop = look_drop};
+    h->look_due = false;
+    h->is_looking = true;
+    CHECK(worker_run(h->mount, 0, &k->worker) == ERR_OK); /* As submit(). */
+}
+
+static void begin_pull(struct hostimages *h, uint64_t op, struct job *j)
+{
+    if (h->look_due || h->is_looking) {
+        j->op = op;
+        j->next = h->waiting;
+        h->waiting = j;
+        return;
+    }
+    h->pulling++;
+    submit(puller(h, j->reference), op, j, run_pull);
+}
+
+static void look_done(struct hostimages *h, struct look *k)
+{
+    if (k->code != ERR_OK)
+        log_event(LOG_WARN, "images.not_collected", "err=%s", log_quote(str_of(k->err.text)).text);
+    else if (k->wanted > 0)
+        log_event(k->got.bytes < k->wanted ? LOG_WARN : LOG_INFO, "images.collected",
+                  "images=%u bytes=%llu wanted=%llu", k->got.images,
+                  (unsigned long long)k->got.bytes, (unsigned long long)k->wanted);
+    mem_free(k);
+    h->is_looking = false;
+    loop_set_deadline(&h->client, instant_add(loop_now(h->o.loop), SPAN_S(HOSTIMAGES_LOOK_S)));
+    struct job *waiting = h->waiting;
+    h->waiting = NULL;
+    for (struct job *j; (j = waiting) != NULL;) {
+        waiting = j->next;
+        begin_pull(h, j->op, j);
+    }
 }
 
 static void answer(struct hostimages *h, uint64_t op, struct job *j)
@@ -121,18 +201,30 @@ static void answer(struct hostimages *h, uint64_t op, struct job *j)
 static void on_event(struct loop_client *self, const struct io_event *ev)
 {
     struct hostimages *h = CONTAINER_OF(self, struct hostimages, client);
+    if (ev->type == IO_DEADLINE) {
+        h->look_due = true;
+        look_soon(h);
+    }
     if (ev->type != IO_MAIL)
         return;
+    if (((struct worker_job *)ev->mail.body)->run == run_look) {
+        look_done(h, CONTAINER_OF((struct worker_job *)ev->mail.body, struct look, worker));
+        return;
+    }
     struct job *j = CONTAINER_OF((struct worker_job *)ev->mail.body, struct job, worker);
-    if (ev->op >= BOX_PULL && j->code == ERR_OK) {
+    bool pulled = ev->op >= BOX_PULL;
+    h->pulling -= pulled;
+    h->look_due |= pulled; /* Also one that failed: perhaps for want of room. */
+    if (pulled && j->code == ERR_OK) {
         submit(h->mount, ev->mail.op, j, run_mount);
     } else if (j->waits) {
         j->waits = false;
-        submit(puller(h, j->reference), ev->mail.op, j, run_pull);
+        begin_pull(h, ev->mail.op, j);
     } else {
         answer(h, ev->mail.op, j);
         job_drop(&j->worker);
     }
+    look_soon(h);
 }
 
 void hostimages_do(struct hostimages *h, const struct agent_effect *fx)
@@ -164,6 +256,7 @@ enum err_code hostimages_new(const struct hostimages_options *o, struct hostimag
     h->images = images;
     h->client.event = on_event;
     loop_join(o->loop, &h->client);
+    loop_set_deadline(&h->client, instant_add(loop_now(o->loop), SPAN_S(HOSTIMAGES_LOOK_S)));
     h->mount = worker_start(&h->client, BOX_MOUNT, "images");
     for (uint32_t i = 0; i < HOSTIMAGES_PULLS; i++)
         h->pulls[i] = worker_start(&h->client, BOX_PULL + i, "pull");
@@ -178,6 +271,10 @@ void hostimages_free(struct hostimages *h)
     worker_stop(h->mount);
     for (uint32_t i = 0; i < HOSTIMAGES_PULLS; i++)
         worker_stop(h->pulls[i]);
+    for (struct job *j; (j = h->waiting) != NULL;) {
+        h->waiting = j->next;
+        job_drop(&j->worker);
+    }
     loop_leave(&h->client);
     images_close(h->images);
     mem_free(h);

@@ -7,6 +7,9 @@
  * WHY    A registry that hangs must not keep what is here from starting. All images of one registry are
  *        fetched one after another by one of HOSTIMAGES_PULLS workers, so that it holds up nobody else
  *        but those who share its worker, and no longer than limits.stall.
+ *        Images that nothing mounted needs are removed when the disk fills (images_collect()): looked at after
+ *        every pull and every HOSTIMAGES_LOOK_S, begun only while no pull is under way; pulls that are asked
+ *        for meanwhile wait for it.
  * OWNS   A job is this module's until its answer, then freed behind done().
  * ASYNC  One done() for each hostimages_do(), never from inside it.
  * FAILS  By the answer.
@@ -18,13 +21,20 @@
 #include "nodeagent/core/agent.h"
 #include "nodeagent/host/image.h"
 
-enum { HOSTIMAGES_PULLS = 4 };
+enum { HOSTIMAGES_PULLS = 4, HOSTIMAGES_LOOK_S = 300 };
 
 struct hostimages;
+
+/* When images that nothing uses are removed. */
+struct hostimages_keep {
+    uint32_t high_percent, low_percent; /* As images_surplus(). */
+    struct span age_min;                /* As images_collect(). */
+};
 
 struct hostimages_options {
     struct loop *loop;
     struct images_options store;
+    struct hostimages_keep keep;
     void (*done)(void *owner, uint64_t op, const struct agent_host_done *done);
     void *owner;
 };

@@ -367,8 +367,11 @@ static enum err_code open_images(struct hostwork *h, struct err *e)
     char directory[FS_PATH_MAX];
     if (!fs_join(directory, h->o.state, "images"))
         return err_set(e, ERR_LIMIT, "the path of the images is too long");
-    struct hostimages_options o = {
-        .loop = h->o.loop, .store = h->o.images, .done = h->o.done, .owner = h->o.owner};
+    struct hostimages_options o = {.loop = h->o.loop,
+                                   .store = h->o.images,
+                                   .keep = h->o.keep,
+                                   .done = h->o.done,
+                                   .owner = h->o.owner};
     o.store.directory = str_of(directory);
     return hostimages_new(&o, &h->images, e);
 }

@@ -16,7 +16,7 @@
 
 #include "io/loop.h"
 #include "nodeagent/core/agent.h"
-#include "nodeagent/host/image.h"
+#include "nodeagent/hostimages.h"
 #include "nodeagent/host/net.h"
 
 struct hostwork;
@@ -26,6 +26,7 @@ struct hostwork_options {
     const char *state;
     const char *cluster;          /* Names bridge and tables (net_config.cluster). */
     struct images_options images; /* directory is ours to say. */
+    struct hostimages_keep keep;
     void (*done)(void *owner, uint64_t op, const struct agent_host_done *done);
     void *owner;
 };

@@ -160,6 +160,9 @@ static enum err_code open_core(struct program *p, struct err *e)
                                                 .state = p->options.state,
                                                 .cluster = p->cgroup + sizeof "baton-" - 1,
                                                 .images = images,
+                                                .keep = {p->options.image_high_percent,
+                                                         p->options.image_low_percent,
+                                                         SPAN_S((int64_t)p->options.image_age_s)},
                                                 .done = shell_on_hostwork,
                                                 .owner = p->shell},
                      &p->hostwork, e);

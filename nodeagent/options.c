@@ -20,6 +20,11 @@ const char options_help[] =
     "                       a registry whose certificate is not checked, or without TLS; up to 16\n"
     "  --pull-stall S       give a pull up when its registry sends nothing for so long (default "
     "60)\n"
+    "  --image-gc-high P    remove images that nothing uses when their disk is P percent full\n"
+    "                       (default 85; 100: never) ...\n"
+    "  --image-gc-low P     ... the one used longest ago first, until it is P percent full "
+    "(default 80)\n"
+    "  --image-gc-age S     but none used in the last S seconds (default 120)\n"
     "  --shared-cores N     cores that no workload gets alone (default 1)\n"
     "  --system-cpu M       millicores of the pool kept for the system (default 250)\n"
     "  --system-memory MIB  memory kept for the system (default 512)\n"
@@ -53,6 +58,8 @@ static enum err_code check(const struct options *o, struct err *e)
         return err_set(e, ERR_INVALID, "--state wants an absolute path");
     if (o->server == NULL && !o->clean)
         return err_set(e, ERR_INVALID, "--server HOST:PORT is missing");
+    if (o->image_low_percent >= o->image_high_percent)
+        return err_set(e, ERR_INVALID, "--image-gc-low must be less than --image-gc-high");
     if (o->topology != NULL && !o->fake)
         return err_set(e, ERR_INVALID,
                        "--topology is for --runtime fake: there is nothing to run on");
@@ -72,11 +79,11 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
         {"--topology", &o.topology}, {"--oci-runtime", &o.command},   {"--runtime", &runtime},
         {"--address", &o.address},
     };
-    struct number numbers[] = {{"--shared-cores", 1, 1024, 1},
-                               {"--system-cpu", 0, 64000, 250},
-                               {"--system-memory", 0, 1 << 20, 512},
-                               {"--workloads", 1, 1024, 250},
-                               {"--pull-stall", 1, 3600, 60}};
+    struct number numbers[] = {
+        {"--shared-cores", 1, 1024, 1},       {"--system-cpu", 0, 64000, 250},
+        {"--system-memory", 0, 1 << 20, 512}, {"--workloads", 1, 1024, 250},
+        {"--pull-stall", 1, 3600, 60},        {"--image-gc-high", 1, 100, 85},
+        {"--image-gc-low", 0, 100, 80},       {"--image-gc-age", 0, 86400 * 365, 120}};
     struct {
         const char *name;
         bool *to;
@@ -112,6 +119,9 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
     o.system_memory_bytes = numbers[2].value << 20;
     o.workloads_max = (uint32_t)numbers[3].value;
     o.pull_stall_s = (uint32_t)numbers[4].value;
+    o.image_high_percent = (uint32_t)numbers[5].value;
+    o.image_low_percent = (uint32_t)numbers[6].value;
+    o.image_age_s = (uint32_t)numbers[7].value;
     enum err_code code = check(&o, e);
     if (code == ERR_OK)
         *out = o;

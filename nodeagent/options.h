@@ -27,6 +27,7 @@ struct options {
     bool clean; /* --clean: end everything, take everything away, and exit. */
     bool help, version;
     uint32_t shared_cores, system_cpu_millis, workloads_max, pull_stall_s;
+    uint32_t image_high_percent, image_low_percent, image_age_s; /* --image-gc-...; hostimages.h */
     uint64_t system_memory_bytes;
 };
 

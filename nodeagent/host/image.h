@@ -12,7 +12,7 @@
  * OWNS   struct image lives in the arena it was read into. Mounts belong to who asked.
  * ASYNC  Synchronous, up to minutes: call on workers (host/worker.h). Several threads may share a store:
  *        what they make has names of its own until a rename makes it true. One thread at a time per
- *        image name for image_ensure(); images_collect() while nobody else calls anything.
+ *        image name for image_ensure(); images_collect() while nobody else calls anything of the store.
  * FAILS  ERR_NOT_FOUND (policy Never and not here; the registry does not know it), ERR_INVALID (the
  *        name), ERR_CORRUPT (digest differs, not an image), ERR_LIMIT (bombs, too many layers),
  *        ERR_DENIED (a path outside the import directory, a registry's refusal), ERR_UNAVAILABLE (the
@@ -115,15 +115,25 @@ struct image_user {
 MUST_USE enum err_code image_user_find(const char *rootfs, struct str user, struct image_user *out,
                                        struct err *e);
 
-/* Removes names, layers and blobs that nothing in keep leads to, oldest first, until the rest fits
- * into bytes_max. keep must name (in full) every image that is mounted, or its layers' digests: what
- * it holds stays, however large. */
-struct images_keep {
-    const struct str *names, *digests;
-    uint32_t names_count, digests_count;
+/* How many bytes should go: when the store's file system is high_percent full or more, down to low_percent.
+ * 0: none; always so with 100. Kubernetes: KubeletConfiguration.imageGCHighThresholdPercent, ...Low... */
+MUST_USE enum err_code images_surplus(const struct images *s, uint32_t high_percent,
+                                      uint32_t low_percent, uint64_t *out_bytes, struct err *e);
+
+/* Removes images until bytes are free: what no image name leads to, then whole images, the one mounted
+ * longest ago first. Nothing that an overlay in mounts stands on, nothing used within age_min. That fewer
+ * bytes could be freed is not a failure. */
+struct images_collect {
+    uint64_t bytes;
+    const char *mounts; /* "/proc/self/mountinfo" of the host's mount namespace. */
+    struct wall now;
+    struct span age_min;
 };
-MUST_USE enum err_code images_collect(struct images *s, const struct images_keep *keep,
-                                      uint64_t bytes_max, uint64_t *out_removed_bytes,
-                                      struct err *e);
+struct images_collected {
+    uint64_t bytes;
+    uint32_t images;
+};
+MUST_USE enum err_code images_collect(struct images *s, const struct images_collect *q,
+                                      struct images_collected *out, struct err *e);
 
 #endif /* NODEAGENT_HOST_IMAGE_H */

@@ -41,6 +41,9 @@ MUST_USE enum err_code image__pull(struct images *s, const struct image_place *p
 /* A path in folder that nobody else has; left over after a crash, images_open() removes it. */
 void image__temporary(struct images *s, const char *folder, char out[FS_PATH_MAX]);
 
+/* An image's layout is used now: images_collect() goes by its time. */
+void image__used(const char *layout);
+
 /* What the files below path take on the disk; 0 when there are none. */
 uint64_t image__tree_bytes(const char *path);
 

@@ -94,6 +94,8 @@ static enum err_code find_manifest(const struct image_place *p, struct arena *a,
     enum err_code code = read_text(path, a, &text, e);
     if (code == ERR_OK)
         code = json_parse(a, text, &index, e);
+    if (code == ERR_INVALID)
+        code = ERR_CORRUPT;
     for (int depth = 0; code == ERR_OK && depth < INDEX_DEPTH_MAX; depth++) {
         const struct json *d = choose(index, tag);
         if (d == NULL)

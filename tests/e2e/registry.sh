@@ -31,7 +31,8 @@ registry() {
     port=$(cat "$work/$registry_name.port")
 }
 
-# pod NAME IMAGE [POLICY]
+forever='[/bin/sleep, "3600"]'
+# pod NAME IMAGE [POLICY [COMMAND]]
 pod() {
     cat >"$work/$1.yaml" <<Y
 apiVersion: v1
@@ -41,7 +42,7 @@ spec:
   restartPolicy: Never
   terminationGracePeriodSeconds: 0
   containers:
-  - {name: main, image: "$2", imagePullPolicy: ${3:-IfNotPresent}, command: [/bin/sleep, "3600"]}
+  - {name: main, image: "$2", imagePullPolicy: ${3:-IfNotPresent}, command: ${4:-$forever}}
 Y
     cluster_baton apply -f "$work/$1.yaml" >/dev/null
 }
@@ -139,6 +140,39 @@ check "it ends with an agent that was killed" until_true 5 no_pulls
 for one in "$work"/state/agent/images/refs/tmp-*; do : >"$one/left-over"; done
 nothing_left() { ! find "$work/state/agent/images" -name left-over | grep -q .; }
 check "which leaves something" sh -c "ls '$work'/state/agent/images/refs/tmp-*/left-over"
-cluster_agent --insecure-registry "$plain" --pull-stall 60
+cluster_agent --insecure-registry "$plain" --pull-stall 3
 check "and the next agent takes away what it left" until_true 10 nothing_left
+
+# --- a disk that fills -----------------------------------------------------------------------------------------------
+# A store of 50 MB, images of 15: one is 30 percent of it, two are 60.
+for one in red green blue; do
+    mkdir -p "$work/$one/bin"
+    cp /bin/busybox "$work/$one/bin/busybox"
+    dd if=/dev/urandom of="$work/$one/file" bs=1M count=6 2>/dev/null
+    layout_write "$work/layouts/$one" latest "$work/$one" '{}'
+done
+colour() {
+    pod "$1" "$plain/good/x/$1:latest" "${2:-IfNotPresent}" \
+        '[/bin/busybox, sh, -c, "while busybox cat /file >/dev/null; do echo fine; busybox sleep 0.2; done; echo broken"]'
+}
+check "torn goes" gone torn
+kill -9 "$agent_pid"
+wait "$agent_pid" 2>/dev/null
+mount -t tmpfs -o size=50m tmpfs "$work/state/agent/images"
+cluster_agent --insecure-registry "$plain" --image-gc-high 50 --image-gc-low 40 --image-gc-age 0
+colour red
+check "red runs" running red
+check "red ends" gone red
+collected() { grep -q "ev=images.collected $1" "$work/state/agent.log"; }
+check "nothing is removed while there is room" sh -c "! grep -q ev=images.collected '$work/state/agent.log'"
+colour green
+check "green runs" running green
+check "the image that nothing uses goes when its disk is half full" until_true 10 collected "images=1"
+colour red Never
+fails red "may not be pulled"
+colour blue
+check "blue runs, with a disk fuller than it should be" running blue
+check "and that nothing can be removed is told" until_true 10 collected "images=0"
+fine() { cluster_baton logs "$1" --tail=1 | grep -q fine; }
+for one in green blue; do check "$one still has its files" fine "$one"; done
 finish
