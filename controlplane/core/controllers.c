@@ -10,12 +10,14 @@ void controllers_new(struct core *c)
     c->controls = mem_zalloc(1, sizeof *c->controls);
     cowtree_init(&c->controls->dependents);
     c->controls->events = events_new();
+    c->controls->quotas = quotas_new();
 }
 
 void controllers_free(struct core *c)
 {
     cowtree_fini(&c->controls->dependents);
     events_free(c->controls->events);
+    quotas_free(c->controls->quotas);
     mem_free(c->controls);
 }
 

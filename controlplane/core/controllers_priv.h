@@ -4,11 +4,13 @@
 #define CONTROLPLANE_CORE_CONTROLLERS_PRIV_H
 
 #include "controlplane/core/events.h"
+#include "controlplane/core/quotas.h"
 #include "controlplane/core/writes_priv.h"
 
 struct core_control_state {
     struct cowtree dependents; /* collector.c: "owner's uid/dependent's key". */
     struct events *events;     /* events.c: one record for each Event. */
+    struct quotas *quotas;     /* quotas.c: what namespaces with a quota hold. */
 };
 
 /* events.c */

@@ -217,7 +217,7 @@ void placing_remove(struct core *c, struct stage *s, struct draft *d)
     if (h == NULL || !placing__open(c, &w, d->key, &d->at, d->object))
         return;
     if (h->nomination != NULL)
-        preempt__say(c, &w, d);
+        preempt__say(c, &w, h, d);
     d->grace_s = d->request->grace_seconds;
     if (d->grace_s >= 0)
         return;

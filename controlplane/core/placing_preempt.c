@@ -12,6 +12,7 @@
  */
 #include "base/check.h"
 #include "base/mem.h"
+#include "controlplane/core/events.h"
 #include "controlplane/core/placing_priv.h"
 #include "scheduler/preempt.h"
 
@@ -210,9 +211,29 @@ static void condition(struct core *c, struct candidate *w)
         status_machine_condition(c, w->machine->status, "DisruptionTarget", true, reason, text);
 }
 
-/* A victim's deletion says why. */
-void preempt__say(struct core *c, struct candidate *w, struct draft *d)
+/* In Kubernetes' words. */
+static void tell(struct core *c, const struct candidate *w, const struct draft *d,
+                 const struct nomination *n)
 {
+    struct index_key comes;
+    if (d->meta.is_deleting || !index_key_parse(n->key, &comes))
+        return;
+    struct str text = arena_printf(&c->turn, "Preempted by %s " STR_FMT "/" STR_FMT " on node %s",
+                                   str_is(comes.plural, "pods") ? "pod" : "machine",
+                                   STR_ARG(comes.namespace), STR_ARG(comes.name), n->node->name);
+    events_tell(c, &(struct event_note){.api_version = w->pod != NULL ? "v1" : "kubevirt.io/v1",
+                                        .kind = w->pod != NULL ? "Pod" : "VirtualMachineInstance",
+                                        .namespace = w->namespace,
+                                        .name = w->name,
+                                        .uid = d->meta.uid,
+                                        .reason = "Preempted",
+                                        .message = text});
+}
+
+/* A victim's deletion says why. */
+void preempt__say(struct core *c, struct candidate *w, const struct held *h, struct draft *d)
+{
+    tell(c, w, d, h->nomination);
     if (!placing__have_status(c, w))
         return;
     condition(c, w);

@@ -87,7 +87,7 @@ void preempt__cancel(struct core *c, struct str key); /* It is placed, or gone. 
 const char *preempt__node(struct core *c,
                           struct str key);          /* Where rows are kept for it; or NULL. */
 bool preempt__keep(struct core *c, struct held *h); /* A victim is gone: its hold is ours. */
-void preempt__say(struct core *c, struct candidate *w, struct draft *d);
+void preempt__say(struct core *c, struct candidate *w, const struct held *h, struct draft *d);
 enum reconcile preempt__evict(struct core *c, const struct held *h, const struct meta *m);
 void preempt__init(struct cluster *k);
 void preempt__free(struct cluster *k);

@@ -68,12 +68,13 @@ const char *sched_view_qos(const Core__PodSpec *spec)
 
 /* What the pod needs of one resource: the sum of those that run together, or the largest init
  * container with the sidecars before it, whichever is more (Kubernetes: sidecar containers). */
-static uint64_t together(const Core__PodSpec *spec, struct str name, bool milli)
+static uint64_t together(const Core__PodSpec *spec, struct str name, bool milli, bool limit)
 {
     uint64_t sum = 0, sidecars = 0, most = 0;
     for (size_t i = 0; i < spec->n_init_containers; i++) {
         const Core__Container *c = spec->init_containers[i];
-        const Resource__Quantity *q = asked(c->resources, name);
+        const Resource__Quantity *q =
+            limit ? find(limits_of(c->resources), name) : asked(c->resources, name);
         uint64_t v = (uint64_t)(milli ? objects_milli_of(q) : objects_units(q));
         if (str_is(str_of(c->restart_policy), "Always"))
             sidecars += v;
@@ -81,10 +82,21 @@ static uint64_t together(const Core__PodSpec *spec, struct str name, bool milli)
             most = max_u64(most, sidecars + v);
     }
     for (size_t i = 0; i < spec->n_containers; i++) {
-        const Resource__Quantity *q = asked(spec->containers[i]->resources, name);
+        const Core__ResourceRequirements *r = spec->containers[i]->resources;
+        const Resource__Quantity *q = limit ? find(limits_of(r), name) : asked(r, name);
         sum += (uint64_t)(milli ? objects_milli_of(q) : objects_units(q));
     }
     return max_u64(sum + sidecars, most);
+}
+
+int64_t sched_view_pod_takes(const Core__PodSpec *spec, struct str resource, bool limit)
+{
+    return (int64_t)together(spec, resource, true, limit);
+}
+
+bool sched_view_says(const Core__ResourceRequirements *r, struct str resource, bool limit)
+{
+    return (limit ? find(limits_of(r), resource) : asked(r, resource)) != NULL;
 }
 
 static bool whole_cpus(const Core__PodSpec *spec)
@@ -99,8 +111,8 @@ static bool whole_cpus(const Core__PodSpec *spec)
 
 MUST_USE static enum err_code pages(const Core__PodSpec *spec, struct request *out)
 {
-    out->hugepages_2m = (uint32_t)(together(spec, STR("hugepages-2Mi"), false) >> 21);
-    out->hugepages_1g = (uint32_t)(together(spec, STR("hugepages-1Gi"), false) >> 30);
+    out->hugepages_2m = (uint32_t)(together(spec, STR("hugepages-2Mi"), false, false) >> 21);
+    out->hugepages_1g = (uint32_t)(together(spec, STR("hugepages-1Gi"), false, false) >> 30);
     return ERR_OK;
 }
 
@@ -141,7 +153,7 @@ MUST_USE static enum err_code scalars(struct names *n, struct arena *a, const Co
     for (size_t i = 0; code == ERR_OK && i < spec->n_containers; i++)
         code = scalar_names(n, spec->containers[i], at, out, e);
     for (uint32_t i = 0; i < out->scalars_count; i++)
-        at[i].amount = together(spec, names_text(n, at[i].name), false);
+        at[i].amount = together(spec, names_text(n, at[i].name), false, false);
     out->scalars = at;
     return code;
 }
@@ -389,10 +401,10 @@ enum err_code sched_view_pod(struct names *n, struct arena *a, const Core__Pod *
     *out = (struct request){.priority = spec->priority,
                             .never_preempts = str_is(str_of(spec->preemption_policy), "Never"),
                             .started = created(pod->metadata),
-                            .memory_bytes = together(spec, STR("memory"), false),
+                            .memory_bytes = together(spec, STR("memory"), false, false),
                             .address_wanted = !spec->host_network,
                             .mac_wanted = !spec->host_network};
-    uint64_t milli = together(spec, STR("cpu"), true);
+    uint64_t milli = together(spec, STR("cpu"), true, false);
     if (whole_cpus(spec))
         out->exclusive_cpus = (uint32_t)((milli + 999) / 1000);
     else
@@ -504,4 +516,27 @@ enum err_code sched_view_machine(struct names *n, struct arena *a,
         code = affinity(n, a, vm->metadata, spec->affinity, spec->topology_spread_constraints,
                         spec->n_topology_spread_constraints, out, e);
     return code;
+}
+
+/* The same amounts as it is placed by; a machine without limits has none. */
+int64_t sched_view_machine_takes(const Kubevirt__VirtualMachineInstanceSpec *spec,
+                                 struct str resource, bool limit)
+{
+    const Kubevirt__DomainSpec *d = spec->domain;
+    const Kubevirt__ResourceRequirements *r = d->resources;
+    if (limit)
+        return r == NULL ? 0
+                         : objects_milli_of(find(
+                               (struct amounts){
+                                   r->n_limits,
+                                   (Core__ResourceRequirements__LimitsEntry **)(void *)r->limits},
+                               resource));
+    if (str_is(resource, "memory") && d->memory != NULL && d->memory->guest != NULL)
+        return objects_milli_of(d->memory->guest);
+    int64_t milli = objects_milli_of(vm_asked(r, resource));
+    if (!str_is(resource, "cpu"))
+        return milli;
+    if (d->cpu != NULL && d->cpu->dedicated_cpu_placement)
+        return 1000ll * (vcpus_of(d->cpu) + d->cpu->isolate_emulator_thread);
+    return milli > 0 ? milli : 100ll * vcpus_of(d->cpu);
 }

@@ -38,6 +38,13 @@ MUST_USE enum err_code sched_view_affinity(struct names *n, struct arena *a,
                                            Core__TopologySpreadConstraint **constraints,
                                            size_t count, struct request *out, struct err *e);
 
+/* What quotas count, in thousandths: what is asked for, or with limit the limits; a limit without a request is
+ * one. For a pod the most that its containers need at a time. */
+int64_t sched_view_pod_takes(const Core__PodSpec *spec, struct str resource, bool limit);
+int64_t sched_view_machine_takes(const Kubevirt__VirtualMachineInstanceSpec *spec,
+                                 struct str resource, bool limit);
+bool sched_view_says(const Core__ResourceRequirements *r, struct str resource, bool limit);
+
 /* Guaranteed, Burstable or BestEffort (Kubernetes: PodStatus.qosClass). */
 const char *sched_view_qos(const Core__PodSpec *spec);
 

@@ -3,6 +3,7 @@
  * A client's write: what only the one writer can check and stamp. Facts about metadata and deletion:
  * kubernetes.io, API concepts; k8s.io/apiserver, registry/generic.
  */
+#include "controlplane/core/quotas.h"
 #include "controlplane/core/writes_priv.h"
 
 #include "base/check.h"
@@ -284,7 +285,8 @@ static void create(struct stage *s, struct draft *d)
     d->edit.set_created = true;
     d->edit.created_s = wall_seconds(c->wall);
     d->edit.clear_deleted = true;
-    if (rule != NULL && rule->create != NULL)
+    quotas_admit(c, s, d);
+    if (rule != NULL && rule->create != NULL && !stage_is_refused(s))
         rule->create(c, s, d);
     stage_draft(s, d);
 }

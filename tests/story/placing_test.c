@@ -114,6 +114,8 @@ TEST(placing, preemption)
     sim_run(s, SPAN_MS(20));
     cr_expect(str_is(sim_field(s, "Pod", "high", "status.nominatedNodeName"), "n0"));
     cr_expect(has_condition(s, "low", "DisruptionTarget", "PreemptionByScheduler"));
+    cr_expect_not_null(strstr(sim_events(s, "low"),
+                              "Normal Preempted x1: Preempted by pod default/high on node n0\n"));
     pod_with(s, "other", "1", "\"priority\":100,");
     sim_run(s, SPAN_S(5));
     cr_expect(str_is(sim_field(s, "Pod", "high", "status.nominatedNodeName"), ""));

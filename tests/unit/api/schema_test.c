@@ -147,6 +147,7 @@ TEST(schema, lists_the_kinds)
         {"", "ConfigMap", "configmaps", "v1", true},
         {"", "Secret", "secrets", "v1", true},
         {"", "Event", "events", "v1", true},
+        {"", "ResourceQuota", "resourcequotas", "v1", true},
         {"", "ServiceAccount", "serviceaccounts", "v1", true},
         {"coordination.k8s.io", "Lease", "leases", "coordination.k8s.io/v1", true},
         {"kubevirt.io", "VirtualMachineInstance", "virtualmachineinstances", "kubevirt.io/v1",

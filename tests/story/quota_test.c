@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How much a namespace may hold: refused in the create, told in the quota's status, the same after a restart. */
+#include "tests/story/story.h"
+
+#include <stdio.h>
+
+static void quota(struct sim *s, const char *hard)
+{
+    char json[512];
+    snprintf(json, sizeof json,
+             "{\"metadata\":{\"name\":\"q\",\"namespace\":\"default\"},\"spec\":{\"hard\":{%s}}}",
+             hard);
+    sim_create(s, "ResourceQuota", json);
+    sim_run(s, SPAN_MS(100));
+}
+
+static void used(struct sim *s, const char *name, const char *want)
+{
+    char path[64];
+    snprintf(path, sizeof path, "status.used.%s", name);
+    struct str have = sim_field(s, "ResourceQuota", "q", path);
+    cr_expect(str_is(have, want), "%s: " STR_FMT, name, STR_ARG(have));
+}
+
+static bool was_refused(struct sim *s, const char *text)
+{
+    struct str all = buf_str(&s->story);
+    bool found = all.len > 0 && memmem(all.at, all.len, text, strlen(text)) != NULL;
+    buf_clear(&s->story);
+    return found;
+}
+
+TEST(quota, counts_what_is_there_and_refuses_what_is_too_much)
+{
+    struct sim *s = story_new(1, 4);
+    story_pod(s, "one", "", "Always", "");
+    sim_run(s, SPAN_S(1));
+    quota(s, "\"pods\":\"2\",\"count/configmaps\":\"1\"");
+    used(s, "pods", "1");
+    story_pod(s, "two", "", "Always", "");
+    story_pod(s, "three", "", "Always", "");
+    cr_expect(
+        was_refused(s, "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2"));
+    sim_run(s, SPAN_S(1));
+    used(s, "pods", "2");
+    sim_create(s, "ConfigMap", "{\"metadata\":{\"name\":\"c\",\"namespace\":\"default\"}}");
+    sim_create(s, "ConfigMap", "{\"metadata\":{\"name\":\"d\",\"namespace\":\"default\"}}");
+    cr_expect(was_refused(s, "requested: count/configmaps=1, used: count/configmaps=1, limited:"));
+    sim_run(s, SPAN_S(1));
+    sim_control_crash(s);
+    sim_run(s, SPAN_S(20));
+    used(s, "pods", "2");
+    used(s, "count/configmaps", "1");
+    story_pod(s, "three", "", "Always", "");
+    cr_expect(was_refused(s, "exceeded quota: q"));
+    sim_delete(s, "Pod", "one", 0);
+    sim_delete(s, "ConfigMap", "c", -1);
+    sim_run(s, SPAN_S(20));
+    used(s, "pods", "1");
+    used(s, "count/configmaps", "0");
+    story_pod(s, "three", "", "Always", "");
+    sim_run(s, SPAN_S(1));
+    used(s, "pods", "2");
+    sim_delete(s, "ResourceQuota", "q", -1);
+    sim_run(s, SPAN_S(1));
+    story_pod(s, "four", "", "Always", "");
+    cr_expect_not(was_refused(s, "exceeded quota"));
+    sim_free(s);
+}
+
+static void amounts(struct sim *s, const char *name, const char *resources)
+{
+    char json[512];
+    snprintf(json, sizeof json,
+             "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{"
+             "\"restartPolicy\":\"Never\",\"containers\":[{\"name\":\"a\",\"image\":\"x\","
+             "\"args\":[\"rounds=0\"],\"resources\":{%s}}]}}",
+             name, resources);
+    sim_create(s, "Pod", json);
+}
+
+/* A machine and a pod compete for the same amount. */
+TEST(quota, amounts_of_pods_and_machines)
+{
+    struct sim *s = story_new(1, 8);
+    quota(s, "\"cpu\":\"3\",\"memory\":\"1Gi\",\"limits.memory\":\"1Gi\"");
+    amounts(s, "vague", "\"requests\":{\"cpu\":\"1\"}");
+    cr_expect(was_refused(s, "failed quota: q: must specify limits.memory for: a; memory for: "
+                             "a"));
+    amounts(s, "one",
+            "\"requests\":{\"cpu\":\"500m\",\"memory\":\"64Mi\"},"
+            "\"limits\":{\"memory\":\"128Mi\"}");
+    story_machine(s, "vm", 2, true);
+    sim_run(s, SPAN_S(1));
+    used(s, "cpu", "2500m");
+    used(s, "memory", "128Mi");
+    amounts(s, "two",
+            "\"requests\":{\"cpu\":\"600m\",\"memory\":\"64Mi\"},"
+            "\"limits\":{\"memory\":\"128Mi\"}");
+    cr_expect(was_refused(s, "exceeded quota: q, requested: cpu=600m, used: cpu=2500m, "
+                             "limited: cpu=3"));
+    sim_free(s);
+}
+
+TEST(quota, a_name_that_is_taken_takes_nothing)
+{
+    struct sim *s = story_new(1, 4);
+    quota(s, "\"pods\":\"1\"");
+    for (int i = 0; i < 3; i++) {
+        story_pod(s, "one", "", "Always", "");
+        cr_expect_eq(was_refused(s, "already exists"), i > 0);
+        sim_run(s, SPAN_MS(200));
+    }
+    sim_delete(s, "Pod", "one", 0);
+    sim_run(s, SPAN_S(20));
+    used(s, "pods", "0");
+    story_pod(s, "two", "", "Always", "");
+    sim_run(s, SPAN_MS(200));
+    used(s, "pods", "1");
+    sim_free(s);
+}
