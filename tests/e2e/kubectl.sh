@@ -101,6 +101,31 @@ check "the patient one follows on the core that is left" \
     k wait pod/patient --for=jsonpath='{.status.phase}'=Running --timeout=20s
 check "delete them" k delete pod --all --timeout=20s
 
+# --- plans, and how much a namespace may hold ------------------------------------------------------------------------
+pod planned 2 >"$work/planned.yaml"
+pod planned-too 2 >>"$work/planned.yaml"
+check_says "baton plan says what fits" "1 of 2 workloads fit" baton plan "$work/planned.yaml"
+check_says "on which node and cores" "pod/default/planned      Fits        -     one   1,2" baton plan "$work/planned.yaml"
+check_says "and what does not, and why" \
+    "pod/default/planned-too: 0 of 1 nodes fit: exclusive cores: 2 wanted, 1 free" baton plan "$work/planned.yaml"
+fits() { baton plan "$1" >/dev/null; }
+check "its exit status says so, too" sh -c "! '$1/baton' plan '$work/planned.yaml' >/dev/null"
+pod planned 2 >"$work/planned.yaml"
+check "and is 0 when all fits" fits "$work/planned.yaml"
+check_says "a manifest is checked with its path" "spec.workloads[0].pod.spec.containers[0].resources.limits[cpu]" \
+    sh -c "sed 's/cpu: \"2\"/cpu: \"-2\"/' '$work/planned.yaml' | '$1/baton' plan -"
+check "create it" k create -f "$work/planned.yaml"
+check "it runs" k wait pod/planned --for=jsonpath='{.status.phase}'=Running --timeout=20s
+check_says "what a drain would do" "0 of 1 workloads fit" baton plan --drain one
+check_says "a node that is not there" "spec.drain: Not found" baton plan --drain none
+check "create a quota" k create quota small --hard=pods=1,requests.cpu=4
+described() { k describe quota small | grep -q 'pods *1 *1'; }
+check "kubectl describe quota shows what is held" until_true 10 described
+check_says "one pod more is refused in Kubernetes' words" \
+    'exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1' \
+    sh -c "sed 's/planned/more/' '$work/planned.yaml' | '$kubectl' create -f -"
+check "delete both" k delete pod/planned quota/small --timeout=20s
+
 # --- gangs -------------------------------------------------------------------------------------------------------------
 cat >"$work/group.yaml" <<'Y'
 apiVersion: scheduling.x-k8s.io/v1alpha1
