@@ -409,6 +409,21 @@ static struct space *make_space(struct core *c, struct str namespace)
     return NULL;
 }
 
+/* A change of its status alone, which is ours. */
+static bool is_same_spec(const struct core_change *change)
+{
+    struct arena a;
+    if (change->is.before == NULL || change->is.deleted)
+        return false;
+    arena_init(&a, SCRATCH_MAX);
+    const Core__ResourceQuota *was = open_quota(&a, change->is.before);
+    const Core__ResourceQuota *is = open_quota(&a, change->is.now);
+    bool same = was != NULL && is != NULL &&
+                str_eq(objects_pack(&a, &was->spec->base), objects_pack(&a, &is->spec->base));
+    arena_free(&a);
+    return same;
+}
+
 void quotas_changed(struct core *c, const struct core_change *change)
 {
     struct space *s = change->at.namespace.len == 0 ? NULL : space_of(c, change->at.namespace);
@@ -416,7 +431,7 @@ void quotas_changed(struct core *c, const struct core_change *change)
         s = make_space(c, change->at.namespace);
     if (s == NULL)
         return;
-    if (is_quota(&change->at)) {
+    if (is_quota(&change->at) && !is_same_spec(change)) {
         s->is_counted = false; /* Its names may be others. */
     } else if (s->is_counted) {
         if (change->is.before != NULL)

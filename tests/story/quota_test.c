@@ -117,5 +117,11 @@ TEST(quota, a_name_that_is_taken_takes_nothing)
     story_pod(s, "two", "", "Always", "");
     sim_run(s, SPAN_MS(200));
     used(s, "pods", "1");
+    sim_patch(s, "ResourceQuota", "q",
+              "{\"spec\":{\"hard\":{\"pods\":\"2\",\"configmaps\":\"4\"}}}");
+    sim_run(s, SPAN_MS(200));
+    used(s, "configmaps", "0");
+    story_pod(s, "three", "", "Always", "");
+    cr_expect_not(was_refused(s, "exceeded"));
     sim_free(s);
 }
