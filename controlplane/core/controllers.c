@@ -9,6 +9,7 @@ void controllers_new(struct core *c)
 {
     c->controls = mem_zalloc(1, sizeof *c->controls);
     cowtree_init(&c->controls->dependents);
+    cowtree_init(&c->controls->members);
     c->controls->events = events_new();
     c->controls->quotas = quotas_new();
 }
@@ -16,6 +17,7 @@ void controllers_new(struct core *c)
 void controllers_free(struct core *c)
 {
     cowtree_fini(&c->controls->dependents);
+    cowtree_fini(&c->controls->members);
     events_free(c->controls->events);
     quotas_free(c->controls->quotas);
     mem_free(c->controls);

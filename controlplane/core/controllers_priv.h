@@ -9,6 +9,7 @@
 
 struct core_control_state {
     struct cowtree dependents; /* collector.c: "owner's uid/dependent's key". */
+    struct cowtree members;    /* placing_gang.c: "namespace/group/workload's key". */
     struct events *events;     /* events.c: one record for each Event. */
     struct quotas *quotas;     /* quotas.c: what namespaces with a quota hold. */
 };

@@ -254,6 +254,8 @@ void placing_changed(struct core *c, const struct core_change *change)
         str_is(change->at.group, "baton.dev") && str_is(change->at.plural, "placements");
     bool group = str_is(change->at.group, "scheduling.x-k8s.io") &&
                  str_is(change->at.plural, "podgroups") && !change->is.deleted;
+    if (placing__is_kind(&change->at))
+        gang__index(c, change);
     if (placement || group || placing__is_kind(&change->at))
         core_mark(c, CONTROL_PLACING, cow_entry_key(change->is.now));
 }

@@ -5,8 +5,8 @@
  * transaction, or none is and all wait. A group that waits holds nothing, so two of them cannot keep each
  * other from starting. Gangs do not preempt.
  */
+#include "controlplane/core/controllers_priv.h"
 #include "controlplane/core/placing_priv.h"
-#include "controlplane/core/writes_priv.h"
 #include "proto/k8s/podgroup_v1alpha1.pb-c.h"
 #include "scheduler/preempt.h"
 
@@ -30,6 +30,45 @@ struct str gang__name(const struct candidate *w)
 }
 
 /* ---- who belongs to it ---- */
+
+enum { MEMBER_MAX = INDEX_KEY_MAX + 512 };
+
+/* at NULL: too long to be anybody's. */
+static struct str member_key(char text[MEMBER_MAX], struct str namespace, struct str group,
+                             struct str key)
+{
+    int len = snprintf(text, MEMBER_MAX, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(namespace),
+                       STR_ARG(group), STR_ARG(key));
+    return len < 0 || len >= MEMBER_MAX ? (struct str){NULL, 0} : str_from(text, (size_t)len);
+}
+
+static void index_member(struct core *c, const struct core_change *change, struct str group,
+                         bool add)
+{
+    char text[MEMBER_MAX];
+    struct str entry = member_key(text, change->at.namespace, group, cow_entry_key(change->is.now));
+    if (group.len == 0 || entry.at == NULL)
+        return;
+    struct cowtree *t = &c->controls->members;
+    cow_entry_unref(add ? cowtree_put(t, cow_entry_new(entry, 0, NULL)) : cowtree_remove(t, entry));
+}
+
+void gang__index(struct core *c, const struct core_change *change)
+{
+    struct str was = meta_label(&change->before, LABEL), is = meta_label(&change->now, LABEL);
+    if (change->is.deleted)
+        is = STR("");
+    if (str_eq(was, is))
+        return;
+    index_member(c, change, was, false);
+    index_member(c, change, is, true);
+}
+
+void gang__forget(struct core *c)
+{
+    cowtree_fini(&c->controls->members);
+    cowtree_init(&c->controls->members);
+}
 
 /* Placed, waiting, or neither: over, leaving, behind a gate, in flight. False: come back. */
 static bool add_member(struct core *c, struct gang *g, struct cow_entry *e)
@@ -60,20 +99,21 @@ static bool add_member(struct core *c, struct gang *g, struct cow_entry *e)
 
 static bool collect(struct core *c, struct gang *g)
 {
-    static const struct {
-        const char *group, *plural;
-    } kinds[] = {{"", "pods"}, {"kubevirt.io", "virtualmachineinstances"}};
-    struct index_range r;
-    struct cow_entry *e;
+    struct cow_cursor cursor;
+    char text[MEMBER_MAX];
+    struct cow_entry *member;
+    struct str prefix = member_key(text, g->namespace, g->name, STR(""));
     g->at = arena_zalloc(&c->turn, REQUEST_GANG_MAX, sizeof *g->at);
-    for (uint32_t i = 0; g->at != NULL && i < COUNT_OF(kinds); i++) {
-        struct str prefix = core_key(c, kinds[i].group, kinds[i].plural, g->namespace, STR(""));
-        core_range(c, &r, prefix);
-        while ((e = index_range_next(&r)) != NULL)
-            if (!add_member(c, g, e) || !cluster_has_room(c))
-                return false;
+    if (g->at == NULL || prefix.at == NULL)
+        return false;
+    cow_seek(&cursor, c->controls->members.root, prefix);
+    while ((member = cow_next(&cursor)) != NULL && str_starts(cow_entry_key(member), prefix)) {
+        struct str key = str_slice(cow_entry_key(member), prefix.len, member->key_len);
+        struct cow_entry *e = core_find(c, key);
+        if (e != NULL && (!add_member(c, g, e) || !cluster_has_room(c)))
+            return false;
     }
-    return g->at != NULL;
+    return true;
 }
 
 static bool find_least(struct core *c, struct gang *g)

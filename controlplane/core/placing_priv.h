@@ -95,6 +95,8 @@ void preempt__free(struct cluster *k);
 /* placing_gang.c */
 struct str gang__name(const struct candidate *w); /* Empty: it is by itself. */
 enum reconcile gang__try(struct core *c, struct str namespace, struct str name);
+void gang__index(struct core *c, const struct core_change *change); /* Of a workload. */
+void gang__forget(struct core *c); /* Before everything is told anew. */
 void gang__changed(struct core *c, const struct index_key *at);
 
 #endif /* CONTROLPLANE_CORE_PLACING_PRIV_H */

@@ -103,6 +103,7 @@ void placing_loaded(struct core *c)
     struct arena turn = c->turn;
     struct index_range r;
     struct cow_entry *e;
+    gang__forget(c);
     core_range(c, &r, STR("baton.dev/placements/"));
     while ((e = index_range_next(&r)) != NULL) {
         arena_init(&c->turn, turn.limit);
