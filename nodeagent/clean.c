@@ -2,21 +2,13 @@
 #include "nodeagent/clean.h"
 
 #include "base/log.h"
+#include "io/clock.h"
 #include "io/fs.h"
-#include "io/loop.h"
-#include "nodeagent/host/cgroup.h"
-#include "nodeagent/host/net.h"
-#include "nodeagent/identity.h"
-
-#include <stdio.h>
-#include <sys/mount.h>
-
-enum { PURGE_TRIES_MAX = 100, PURGE_PAUSE_MS = 100, MOUNTS_MAX = 4 << 20 };
+#include "nodeagent/sweep.h"
 
 struct cleaning {
     const struct options *o;
-    struct identity identity;
-    char name[128]; /* Of cgroup parent and network, as main.c makes it. */
+    struct inventory inventory;
     int failed;
 };
 
@@ -26,103 +18,43 @@ static void complain(struct cleaning *c, const char *what, const struct err *e)
     c->failed = 1;
 }
 
-static void nap(struct loop *l, struct loop_client *c)
-{
-    loop_set_deadline(c, instant_add(loop_now(l), SPAN_MS(PURGE_PAUSE_MS)));
-    loop_step(l, SPAN_MS(PURGE_PAUSE_MS));
-}
-
-static void ignore(struct loop_client *self, const struct io_event *ev)
-{
-    (void)self;
-    (void)ev;
-}
-
-/* What was killed takes a moment to be gone; until then its group is busy. */
+/* The agent itself may be dying in the pool. */
 static void clean_cgroups(struct cleaning *c)
 {
-    struct loop_client timer = {.event = ignore};
-    struct cgroup_layout layout;
-    struct cgroup_tree *tree;
+    struct instant until = instant_add(clock_now(), SPAN_MS(SWEEP_PATIENCE_MS));
+    enum err_code code = ERR_OK;
     struct err e;
-
-    if (cgroup_layout_read(&layout, &e) != ERR_OK ||
-        cgroup_open(&layout, str_of(c->name), &tree, &e) != ERR_OK) {
-        complain(c, "cgroups", &e);
-        return;
-    }
-    struct loop *l = loop_new();
-    loop_join(l, &timer);
-    enum err_code code = ERR_BUSY;
-    for (int tries = 0; code == ERR_BUSY && tries < PURGE_TRIES_MAX; tries++) {
-        code = cgroup_purge(tree, &e);
-        if (code == ERR_BUSY)
-            nap(l, &timer);
-    }
-    loop_leave(&timer);
-    loop_free(l);
-    cgroup_close(tree);
+    while (c->inventory.cgroups != NULL &&
+           (code = cgroup_purge(c->inventory.cgroups, &e)) == ERR_BUSY &&
+           !instant_due(until, clock_now()))
+        sweep_pause();
     if (code != ERR_OK)
         complain(c, "cgroups", &e);
 }
 
-static void clean_network(struct cleaning *c)
+static void complain_of(void *arg, const struct host_thing *t, const char *why, enum err_code code,
+                        const struct err *e)
 {
-    char netns[FS_PATH_MAX];
-    /* Purging asks nothing of the address; it is names that are taken away. */
-    struct net_address gateway = {{10, 0, 0, 1}, 24};
-    struct net *net;
-    struct err e;
-
-    if (!fs_join(netns, c->o->state, "netns"))
-        return;
-    if (net_open(&(struct net_config){.cluster = str_of(c->name + sizeof "baton-" - 1),
-                                      .netns_directory = str_of(netns),
-                                      .gateway = gateway},
-                 &net, &e) != ERR_OK) {
-        complain(c, "network", &e);
-        return;
-    }
-    if (net_purge(net, &e) != ERR_OK)
-        complain(c, "network", &e);
-    net_close(net);
+    (void)why;
+    if (code != ERR_OK)
+        complain(arg, host_kind_names[t->kind], e);
 }
 
-/* The mounts below STATE, the last made first. proc(5): the fifth field of mountinfo, octal escapes. */
-static void clean_mounts(struct cleaning *c)
+/* With no record left, nothing should be here. */
+static void clean_workloads(struct cleaning *c)
 {
-    struct buf text;
+    char path[FS_PATH_MAX];
     struct err e;
-
-    buf_init(&text, MOUNTS_MAX);
-    if (fs_read("/proc/self/mountinfo", &text, &e) != ERR_OK)
-        complain(c, "mounts", &e);
-    for (size_t end = text.len; end > 0;) {
-        size_t begin = end - 1;
-        while (begin > 0 && text.at[begin - 1] != '\n')
-            begin--;
-        struct str line = str_slice(buf_str(&text), begin, end), part;
-        end = begin;
-        for (int field = 0; field < 5 && str_split(&line, ' ', &part); field++)
-            ;
-        char path[FS_PATH_MAX];
-        size_t length = strlen(c->o->state);
-        if (part.len >= sizeof path || !str_starts(part, str_of(c->o->state)) ||
-            part.len == length || part.at[length] != '/')
-            continue;
-        memcpy(path, part.at, part.len);
-        path[part.len] = '\0';
-        if (umount2(path, MNT_DETACH) != 0) {
-            err_set(&e, ERR_UNAVAILABLE, "unmount %s: %m", path);
-            complain(c, "mounts", &e);
-        }
-    }
-    buf_free(&text);
+    if (fs_join(path, c->o->state, "records") && fs_remove_tree(path, &e) != ERR_OK)
+        complain(c, "records", &e);
+    inventory_drop_logs(&c->inventory);
+    struct leftover_view view = inventory_view(&c->inventory, false);
+    sweep_all(&c->inventory, &view, complain_of, c);
 }
 
 static void clean_files(struct cleaning *c)
 {
-    static const char *const names[] = {"pods", "run", "records", "netns"};
+    static const char *const names[] = {"pods", "run", "netns"};
     char path[FS_PATH_MAX];
     struct err e;
     for (size_t i = 0; i < COUNT_OF(names); i++)
@@ -136,18 +68,16 @@ int clean(const struct options *o)
     struct cleaning c = {.o = o};
     struct err e;
 
-    enum err_code code = identity_read(o->state, &c.identity, &e);
-    if (code == ERR_NOT_FOUND)
-        return 0; /* It never joined: it never ran anything. */
-    if (code != ERR_OK) {
-        complain(&c, "identity", &e);
-        return 1;
+    enum err_code code = inventory_read(o->state, &c.inventory, &e);
+    if (code == ERR_OK) {
+        clean_workloads(&c);
+        clean_cgroups(&c);
+        if (net_purge(c.inventory.net, &e) != ERR_OK)
+            complain(&c, "network", &e);
+        clean_files(&c);
+    } else if (code != ERR_NOT_FOUND) { /* It never joined: it never ran anything. */
+        complain(&c, "inventory", &e);
     }
-    snprintf(c.name, sizeof c.name, "baton-%s-%s", c.identity.cluster_id, c.identity.node_name);
-    clean_cgroups(&c);
-    clean_mounts(&c);
-    clean_network(&c);
-    clean_files(&c);
-    identity_free(&c.identity);
+    inventory_free(&c.inventory);
     return c.failed;
 }

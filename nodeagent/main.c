@@ -11,12 +11,14 @@
 #include "io/entropy.h"
 #include "io/fs.h"
 #include "nodeagent/clean.h"
+#include "nodeagent/doctor.h"
 #include "nodeagent/fake.h"
 #include "nodeagent/hardware.h"
 #include "nodeagent/options.h"
 #include "nodeagent/runtime/runtime_oci.h"
 #include "nodeagent/runtime/runtime_qemu.h"
 #include "nodeagent/shell.h"
+#include "nodeagent/sweep.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -242,6 +244,8 @@ static enum err_code start(struct program *p, struct err *e)
         code = open_host(p, e);
     if (code != ERR_OK)
         return code;
+    if (!p->options.fake)
+        sweep_at_start(p->options.state);
     measure(p);
     describe(p);
     p->loop = loop_new();
@@ -290,5 +294,7 @@ int main(int argc, char **argv)
     }
     if (program.options.clean)
         return clean(&program.options);
+    if (program.options.doctor)
+        return doctor(&program.options);
     return run(&program);
 }

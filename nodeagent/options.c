@@ -5,7 +5,8 @@
 
 const char options_help[] =
     "usage: baton-agent --state DIR --server HOST:PORT [OPTIONS]\n"
-    "       baton-agent --state DIR --clean\n\n"
+    "       baton-agent --state DIR --clean\n"
+    "       baton-agent --state DIR --doctor [--fix]\n\n"
     "  --state DIR          everything the agent keeps\n"
     "  --server HOST:PORT   the control plane\n"
     "  --token-file FILE    a join token; read at the first start, and when the certificate has "
@@ -33,7 +34,12 @@ const char options_help[] =
     "  --runtime fake       run nothing: for tests\n"
     "  --topology TEXT      a machine that is not here (hwloc's synthetic form or FILE.xml);\n"
     "                       with --runtime fake\n"
-    "  --clean              end every workload, take away what was made on the host, and exit\n";
+    "  --clean              end every workload, take away what was made on the host, and exit\n"
+    "  --doctor             look at this node and say as JSON how it is and what is left over; "
+    "stdin\n"
+    "                       names workloads that belong here although no record says so, one uid a "
+    "line\n"
+    "  --fix                with --doctor: remove what is left over\n";
 
 struct number {
     const char *name;
@@ -56,10 +62,12 @@ static enum err_code check(const struct options *o, struct err *e)
         return ERR_OK;
     if (o->state == NULL || o->state[0] != '/')
         return err_set(e, ERR_INVALID, "--state wants an absolute path");
-    if (o->server == NULL && !o->clean)
+    if (o->server == NULL && !o->clean && !o->doctor)
         return err_set(e, ERR_INVALID, "--server HOST:PORT is missing");
     if (o->image_low_percent >= o->image_high_percent)
         return err_set(e, ERR_INVALID, "--image-gc-low must be less than --image-gc-high");
+    if (o->fix && !o->doctor)
+        return err_set(e, ERR_INVALID, "--fix goes with --doctor");
     if (o->topology != NULL && !o->fake)
         return err_set(e, ERR_INVALID,
                        "--topology is for --runtime fake: there is nothing to run on");
@@ -87,7 +95,11 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
     struct {
         const char *name;
         bool *to;
-    } flags[] = {{"--clean", &o.clean}, {"--help", &o.help}, {"--version", &o.version}};
+    } flags[] = {{"--clean", &o.clean},
+                 {"--doctor", &o.doctor},
+                 {"--fix", &o.fix},
+                 {"--help", &o.help},
+                 {"--version", &o.version}};
 
     for (int i = 1; i < argc; i++) {
         bool known = false;

@@ -23,8 +23,10 @@ struct options {
     const char *command;    /* --oci-runtime PATH; NULL: crun, then runc. */
     const char *insecure[OPTIONS_INSECURE_MAX]; /* --insecure-registry HOST[:PORT], each. */
     uint32_t insecure_count;
-    bool fake;  /* --runtime fake */
-    bool clean; /* --clean: end everything, take everything away, and exit. */
+    bool fake;   /* --runtime fake */
+    bool clean;  /* --clean: end everything, take everything away, and exit. */
+    bool doctor; /* --doctor: look at this node, say what is found as JSON, and exit. */
+    bool fix;    /* --fix, with --doctor: remove what is left over. */
     bool help, version;
     uint32_t shared_cores, system_cpu_millis, workloads_max, pull_stall_s;
     uint32_t image_high_percent, image_low_percent, image_age_s; /* --image-gc-...; hostimages.h */

@@ -79,9 +79,9 @@ void machine__tell_found(struct runtime_qemu *r, struct machine *m)
         return;
     m->found = false;
     ev = machine__post(r, m, RUNTIME_FOUND, r->list_op);
-    ev->state = m->state >= MACHINE_DEAD || m->paused_for_good ? RUNTIME_STOPPED
-                : m->was_running                               ? RUNTIME_RUNNING
-                                                               : RUNTIME_CREATED;
+    ev->state = !m->was_running                                  ? RUNTIME_CREATED
+                : m->state >= MACHINE_DEAD || m->paused_for_good ? RUNTIME_STOPPED
+                                                                 : RUNTIME_RUNNING;
     struct qemu_pins pins = machine__pins(m);
     if (m->threads_known && m->state < MACHINE_DYING &&
         qemu_pin_read(&pins, &ev->cpus, &e) != ERR_OK)

@@ -488,6 +488,38 @@ TEST(qemu, an_attached_machine_still_has_its_power_button)
     rig_close(&qemu_rig, &r);
 }
 
+static int32_t pid_on_disk(const char *id)
+{
+    char path[FS_PATH_MAX], text[16] = "";
+    uint64_t pid = 0;
+    snprintf(path, sizeof path, "%s/%s/qemu.pid", own.state, id);
+    FILE *f = fopen(path, "r");
+    cr_assert(f != NULL && fgets(text, sizeof text, f) != NULL);
+    fclose(f);
+    cr_assert_eq(str_parse_u64(str_trim(str_of(text)), &pid), ERR_OK);
+    return (int32_t)pid;
+}
+
+/* The agent dies between create and start, and QEMU with it: nothing ever ran, so no exit will be told. */
+TEST(qemu, made_and_dead_before_it_was_started)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "m.guest.0", RIG_RUNS);
+    rig_ok(&qemu_rig, &r, rig_create(&r, &spec));
+    qemu_reopen(&r);
+    r.events_count = 0;
+    cr_assert_eq(kill(pid_on_disk("m.guest.0"), SIGKILL), 0);
+    r.runtime->ops->list(r.runtime, ++r.last_op);
+    rig_ok(&qemu_rig, &r, r.last_op);
+    cr_assert_eq(rig_wait(&qemu_rig, &r, RUNTIME_FOUND, r.last_op)->state, RUNTIME_CREATED);
+    destroy(&r, "m.guest.0");
+    cr_assert_eq(rig_count(&r, RUNTIME_EXITED, "m.guest.0"), 0);
+    rig_close(&qemu_rig, &r);
+}
+
 /* An agent in a process of its own: starts a machine, says its pid, and waits to be killed. */
 static void play_agent(struct rig *r, const struct runtime_spec *spec, int tell)
 {
