@@ -11,7 +11,7 @@ enum { REPORT_MAX = 64 << 20, PLACED_MAX = 4 << 20, NODE_LIMIT_S = 300 };
 
 struct wishes {
     const char *state; /* The agent's; NULL: beside the kubeconfig, where deploy/up has it. */
-    bool fix;
+    bool fix, record;
 };
 
 static const char *beside(struct cli *c, const char *path, const char *name)
@@ -35,8 +35,12 @@ static const char *agent_program(struct cli *c)
 static struct json *ask_node(struct cli *c, const struct wishes *w, struct str placed,
                              int *out_status, struct err *e)
 {
-    const char *const argv[] = {agent_program(c),        "--state", w->state, "--doctor",
-                                w->fix ? "--fix" : NULL, NULL};
+    const char *argv[8] = {agent_program(c), "--state", w->state, "--doctor"};
+    uint32_t count = 4;
+    if (w->fix)
+        argv[count++] = "--fix";
+    if (w->record)
+        argv[count++] = "--record";
     struct buf out, said;
     struct json *root = NULL;
     FILE *input = tmpfile(); /* A node may have more workloads than a pipe has room. */
@@ -91,6 +95,8 @@ static int run(struct cli *c, int argc, char **argv)
             w.state = state;
         else if (cmd_flag(argv, &at, "fix", 0))
             w.fix = true;
+        else if (cmd_flag(argv, &at, "record", 0))
+            w.record = true;
         else
             return cmd_usage(&cmd_doctor, "%s is not understood", argv[at]);
     }
@@ -110,7 +116,7 @@ static int run(struct cli *c, int argc, char **argv)
 
 const struct cmd cmd_doctor = {
     .name = "doctor",
-    .args = "[--fix] [--state DIR]",
+    .args = "[--fix] [--record] [--state DIR]",
     .summary = "Look for what is wrong, and for what a crash left on this node",
     .help =
         "  --fix        remove what is left over: exactly what is named, nothing a workload uses\n"

@@ -91,4 +91,11 @@ void doctor_print(struct cli *c, const struct json *cluster, const struct json *
     printf("this node  " STR_FMT "\n", STR_ARG(json_text(json_find(node, STR("state")))));
     print_checks(c, node);
     print_leftovers(c, node, fix);
+    const struct json *record = json_find(node, STR("record"));
+    struct str file = json_text(json_find(record, STR("name")));
+    if (record != NULL) {
+        printf("recording\n  ");
+        print_text(file.len > 0 ? file : json_text(json_find(record, STR("error"))));
+        putchar('\n');
+    }
 }

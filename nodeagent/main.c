@@ -10,6 +10,7 @@
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fs.h"
+#include "nodeagent/blackbox.h"
 #include "nodeagent/clean.h"
 #include "nodeagent/doctor.h"
 #include "nodeagent/fake.h"
@@ -38,6 +39,7 @@ struct program {
     struct loop *loop;
     struct cgroup_tree *cgroups;
     struct agent *agent;
+    struct flight flight;
     struct shell *shell;
     struct hostwork *hostwork;
     struct link *link;
@@ -66,6 +68,8 @@ static enum err_code open_folders(struct program *p, struct err *e)
     if (code == ERR_OK && fs_join(path, p->options.state, "lock") &&
         fs_lock(path, &p->lock, e) != ERR_OK)
         code = err_wrap(e, "another agent uses %s", p->options.state);
+    if (code == ERR_OK && ftruncate(p->lock, 0) == 0)
+        dprintf(p->lock, "%d\n", (int)getpid()); /* For baton doctor. */
     if (p->options.import == NULL && fs_join(p->import, p->options.state, "import"))
         p->options.import = p->import;
     return code;
@@ -147,9 +151,16 @@ static enum err_code open_core(struct program *p, struct err *e)
         .certificate = {p->identity.from, p->identity.until},
         .seed = entropy_u64(),
     };
+    enum err_code code = blackbox_open(p->options.state, &p->flight, e);
+    if (code != ERR_OK)
+        return code;
+    flight_init(&p->flight, &config);
     p->agent = agent_new(&config);
-    p->shell = shell_new(&(struct shell_options){
-        .loop = p->loop, .state = p->options.state, .agent = p->agent, .cgroups = p->cgroups});
+    p->shell = shell_new(&(struct shell_options){.loop = p->loop,
+                                                 .state = p->options.state,
+                                                 .agent = p->agent,
+                                                 .flight = &p->flight,
+                                                 .cgroups = p->cgroups});
     if (p->options.fake)
         return ERR_OK;
     const struct images_options images = {
@@ -157,7 +168,7 @@ static enum err_code open_core(struct program *p, struct err *e)
         .limits = {.stall = {(int64_t)p->options.pull_stall_s * SPAN_S(1).ns}},
         .insecure = p->options.insecure,
         .insecure_count = p->options.insecure_count};
-    enum err_code code =
+    code =
         hostwork_new(&(struct hostwork_options){.loop = p->loop,
                                                 .state = p->options.state,
                                                 .cluster = p->cgroup + sizeof "baton-" - 1,
@@ -225,8 +236,13 @@ static enum err_code open_link(struct program *p, struct err *e)
 static void on_signal(struct loop_client *self, const struct io_event *ev)
 {
     struct program *p = CONTAINER_OF(self, struct program, signals);
-    if (ev->type == IO_SIGNAL)
+    struct err e;
+    if (ev->type != IO_SIGNAL)
+        return;
+    if (ev->signo != SIGUSR1)
         loop_stop(p->loop); /* Workloads go on: the next start finds them. */
+    else if (blackbox_write(&e) != ERR_OK)
+        log_event(LOG_WARN, "flight.failed", "err=%s", log_quote(str_of(e.text)).text);
 }
 
 /* In order: each step needs the ones before. */
@@ -253,6 +269,7 @@ static enum err_code start(struct program *p, struct err *e)
     loop_join(p->loop, &p->signals);
     loop_signal(&p->signals, SIGTERM);
     loop_signal(&p->signals, SIGINT);
+    loop_signal(&p->signals, SIGUSR1);
     code = open_core(p, e);
     if (code == ERR_OK)
         code = open_runtimes(p, e);

@@ -6,7 +6,7 @@
 const char options_help[] =
     "usage: baton-agent --state DIR --server HOST:PORT [OPTIONS]\n"
     "       baton-agent --state DIR --clean\n"
-    "       baton-agent --state DIR --doctor [--fix]\n\n"
+    "       baton-agent --state DIR --doctor [--fix] [--record]\n\n"
     "  --state DIR          everything the agent keeps\n"
     "  --server HOST:PORT   the control plane\n"
     "  --token-file FILE    a join token; read at the first start, and when the certificate has "
@@ -39,7 +39,9 @@ const char options_help[] =
     "stdin\n"
     "                       names workloads that belong here although no record says so, one uid a "
     "line\n"
-    "  --fix                with --doctor: remove what is left over\n";
+    "  --fix                with --doctor: remove what is left over\n"
+    "  --record             with --doctor: have the agent write its last events to "
+    "STATE/flight/asked\n";
 
 struct number {
     const char *name;
@@ -66,8 +68,8 @@ static enum err_code check(const struct options *o, struct err *e)
         return err_set(e, ERR_INVALID, "--server HOST:PORT is missing");
     if (o->image_low_percent >= o->image_high_percent)
         return err_set(e, ERR_INVALID, "--image-gc-low must be less than --image-gc-high");
-    if (o->fix && !o->doctor)
-        return err_set(e, ERR_INVALID, "--fix goes with --doctor");
+    if ((o->fix || o->record) && !o->doctor)
+        return err_set(e, ERR_INVALID, "--fix and --record go with --doctor");
     if (o->topology != NULL && !o->fake)
         return err_set(e, ERR_INVALID,
                        "--topology is for --runtime fake: there is nothing to run on");
@@ -95,11 +97,8 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
     struct {
         const char *name;
         bool *to;
-    } flags[] = {{"--clean", &o.clean},
-                 {"--doctor", &o.doctor},
-                 {"--fix", &o.fix},
-                 {"--help", &o.help},
-                 {"--version", &o.version}};
+    } flags[] = {{"--clean", &o.clean},   {"--doctor", &o.doctor}, {"--fix", &o.fix},
+                 {"--record", &o.record}, {"--help", &o.help},     {"--version", &o.version}};
 
     for (int i = 1; i < argc; i++) {
         bool known = false;

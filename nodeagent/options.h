@@ -27,6 +27,7 @@ struct options {
     bool clean;  /* --clean: end everything, take everything away, and exit. */
     bool doctor; /* --doctor: look at this node, say what is found as JSON, and exit. */
     bool fix;    /* --fix, with --doctor: remove what is left over. */
+    bool record; /* --record, with --doctor: have the agent write its flight recording. */
     bool help, version;
     uint32_t shared_cores, system_cpu_millis, workloads_max, pull_stall_s;
     uint32_t image_high_percent, image_low_percent, image_age_s; /* --image-gc-...; hostimages.h */

@@ -11,7 +11,7 @@
 #ifndef NODEAGENT_SHELL_H
 #define NODEAGENT_SHELL_H
 
-#include "nodeagent/core/agent.h"
+#include "nodeagent/core/flight.h"
 #include "nodeagent/host/cgroup.h"
 #include "nodeagent/hostwork.h"
 #include "nodeagent/link.h"
@@ -23,6 +23,7 @@ struct shell_options {
     struct loop *loop;
     const char *state;
     struct agent *agent;
+    struct flight *flight;
     struct cgroup_tree *cgroups; /* NULL with the fake runtime. */
     struct runtime *runtimes[2]; /* By enum runtime_kind; made with shell_sink(). */
 };

@@ -27,15 +27,20 @@ agent=$work/state/agent
 doctor() { cluster_baton doctor "$@" >"$work/said"; }
 cat >"$work/pod.yaml" <<'Y'
 apiVersion: v1
+kind: Secret
+metadata: {name: hidden}
+stringData: {a-secret-word: wolpertinger}
+---
+apiVersion: v1
 kind: Pod
 metadata: {name: live}
 spec:
-  volumes: [{name: v, emptyDir: {medium: Memory}}]
+  volumes: [{name: v, emptyDir: {medium: Memory}}, {name: s, secret: {secretName: hidden}}]
   containers:
   - {name: a, image: "oci:busybox:latest", command: [/bin/sleep, "3600"], ports: [{containerPort: 80, hostPort: 20080}],
-     volumeMounts: [{name: v, mountPath: /v}]}
+     volumeMounts: [{name: v, mountPath: /v}, {name: s, mountPath: /s}]}
 Y
-cluster_baton apply -f "$work/pod.yaml" >/dev/null
+check "a Secret and a pod" cluster_baton apply -f "$work/pod.yaml"
 check "a pod runs" cluster_baton wait pod/live --for jsonpath=status.phase=Running --timeout 30s
 live_pid=$(cut -d ' ' -f 1 "$agent"/run/*/shim)
 check "nothing is left over, and all is well" doctor
@@ -88,6 +93,21 @@ check "and nothing of it is left" until_true 5 nothing_of_it
 check "what lives does not notice" alive
 check "another cluster's group stands" test -d "$others"
 check "now all is well" doctor
+
+# --- the flight recorder ------------------------------------------------------------------------------------------------
+replays() { "$1/baton-sim" --replay "$2" >"$work/replayed" && grep -qE "^[0-9]+ steps, [1-9][0-9]* compared with what was recorded, 0 different" "$work/replayed"; }
+check "the agent writes what it was told" doctor --record
+check "which replays to the same effects" replays "$1" "$agent/flight/asked"
+check "through the life of the pod" grep -q "live RUNNING" "$work/replayed"
+check "no Secret's value is in it" sh -c "! grep -qa wolpertinger '$agent/flight/asked'"
+check "though its name is" grep -qa "a-secret-word" "$agent/flight/asked"
+kill -SEGV "$agent_pid"
+wait "$agent_pid" 2>/dev/null
+check "an agent that dies of a fault leaves it, too" replays "$1" "$agent/flight/crash"
+cluster_agent
+cluster_baton wait node/n1 --for condition=Ready --timeout 30s >/dev/null
+check "and the next one tells where it is" until_true 5 grep -q "flight.found" "$work/state/agent.log"
+check "what lives does not notice" alive
 
 # --- with the agent away ------------------------------------------------------------------------------------------------
 kill -9 "$agent_pid"

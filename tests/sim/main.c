@@ -4,6 +4,7 @@
  * then healed, and then everything must converge.
  */
 #include "base/check.h"
+#include "tests/sim/replay.h"
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
@@ -167,9 +168,14 @@ int main(int argc, char **argv)
 {
     struct settings o = {.seed = 1, .nodes = 3, .minutes = 5, .per_mille = 5, .pods = 200};
     uint64_t first, second;
+    if (argc == 3 && strcmp(argv[1], "--replay") == 0) {
+        str_hash_seed(1, 2);
+        return replay(argv[2]);
+    }
     if (!parse(argc, argv, &o)) {
         fprintf(stderr, "usage: baton-sim [--seed N] [--nodes N] [--hours N] [--minutes N] "
-                        "[--faults PER-MILLE] [--pods N] [--verbose]\n");
+                        "[--faults PER-MILLE] [--pods N] [--verbose]\n"
+                        "       baton-sim --replay FILE    an agent's flight recording\n");
         return 2;
     }
     str_hash_seed(1, 2);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flight.h -- the agent's flight recorder: what its core was told, and what it did.
+ *
+ * WHAT   Keeps the encoded configuration and the last events in memory, each as a frame (proto/baton/flight_v1.proto) behind
+ *        its length (4 bytes, little endian); reads such frames back as the events they were.
+ * WHY    The core is a function of its events, so they are a complete bug report: baton-sim --replay steps the same
+ *        object code through them and compares every step's effects.
+ * OWNS   flight_init() allocates two halves of FLIGHT_HALF_BYTES, untouched until used; flight_fini() frees them. The parts
+ *        are the recorder's: a crash handler may write() them at any moment, for a frame counts only when it is whole.
+ * FAILS  Nothing to report: an event that does not fit is left out, and the gap in the sequence tells of it.
+ *
+ * When a half is full the other one is forgotten and filled: at least the last FLIGHT_HALF_BYTES are there. A recording that begins
+ * with sequence 1 replays; one that lost its beginning can be read, but not stepped (docs/decisions/0091).
+ *
+ * No Secret is written: the values of every Secret in a message or record are overwritten by as many 'x', and messages that do not
+ * decode are left out. Effects are recorded by names and sizes.
+ */
+#ifndef NODEAGENT_CORE_FLIGHT_H
+#define NODEAGENT_CORE_FLIGHT_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "nodeagent/core/agent.h"
+#include "proto/baton/flight_v1.pb-c.h"
+
+enum { FLIGHT_HALF_BYTES = 2 << 20, FLIGHT_PARTS = 3, FLIGHT_FRAME_MAX = FLIGHT_HALF_BYTES };
+
+#define FLIGHT_MAGIC "baton-flight 1\n"
+
+struct flight_half {
+    uint8_t *at;
+    size_t len;
+};
+
+struct flight {
+    struct buf head; /* Magic and configuration. */
+    struct flight_half halves[2];
+    uint32_t now; /* The half being filled. */
+    uint64_t sequence;
+};
+
+void flight_init(struct flight *f, const struct agent_config *config);
+void flight_fini(struct flight *f);
+
+void flight_event(struct flight *f, const struct agent_event *ev); /* Before the step. */
+void flight_done(struct flight *f, const struct agent_effects *fx,
+                 struct str trace); /* After it. */
+
+/* What to write to a file, in this order. Calls nothing: for a signal handler. */
+void flight_parts(const struct flight *f, struct str out[FLIGHT_PARTS]);
+
+/* By type, op, names and sizes: the same in every life of the same events. */
+uint64_t flight_hash(const struct agent_effects *fx);
+
+/* ---- reading ---- */
+
+/* The next frame of *rest, which moves behind it. False at the end, or at a frame that is cut or none. */
+bool flight_next(struct str *rest, struct arena *a, Flight__Frame **out);
+
+/* Everything lives in the arena. False: it holds what no agent could have told. */
+bool flight_config_of(const Flight__Config *from, struct agent_config *out);
+bool flight_event_of(const Flight__Event *from, struct arena *a, struct agent_event *out);
+
+extern const char *const flight_event_names[EV_DEADLINE + 1];
+
+#endif /* NODEAGENT_CORE_FLIGHT_H */
