@@ -41,6 +41,8 @@ struct mentions {
     struct str namespace;
     Agent__Dependency *at[DEPENDENCIES_MAX];
     size_t count;
+    uint32_t missing;
+    uint64_t stamp; /* Of the newest of them. */
 };
 
 static void mention(struct mentions *m, const char *plural, const char *name)
@@ -52,9 +54,11 @@ static void mention(struct mentions *m, const char *plural, const char *name)
             return;
     struct core *c = m->core;
     struct cow_entry *e = core_find(c, core_key(c, "", plural, m->namespace, str_of(name)));
+    m->missing += e == NULL;
     Agent__Dependency *d = e == NULL ? NULL : arena_alloc(&c->turn, sizeof *d);
     if (d == NULL)
         return;
+    m->stamp = max_u64(m->stamp, e->stamp);
     agent__dependency__init(d);
     d->plural = (char *)plural;
     d->name = (char *)name;
@@ -141,27 +145,33 @@ static struct cow_entry *workload_of(struct core *c, const struct held *h, struc
     return e;
 }
 
-static void send_assign(struct core *c, struct held *h, struct cow_entry *placement,
-                        struct cow_entry *workload)
+static struct mentions mentions_of(struct core *c, const struct held *h,
+                                   const struct cow_entry *workload)
 {
-    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
-    Agent__Assign a = AGENT__ASSIGN__INIT;
-    struct index_key at;
     struct mentions mentions = {.core = c};
+    struct index_key at;
     if (!h->is_machine && index_key_parse(str_of(h->workload_key), &at)) {
         Core__Pod *pod = typed_open(&c->turn, &core__pod__descriptor, blob_str(workload->value));
         mentions.namespace = at.namespace;
         if (pod != NULL && pod->spec != NULL)
             mention_pod(&mentions, pod->spec);
     }
+    return mentions;
+}
+
+static void send_assign(struct core *c, struct held *h, struct cow_entry *placement,
+                        struct cow_entry *workload, struct mentions *mentions)
+{
+    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
+    Agent__Assign a = AGENT__ASSIGN__INIT;
     a.has_revision = a.has_placement_revision = a.has_placement = a.has_workload = true;
-    a.revision = max_u64(placement->stamp, workload->stamp);
+    a.revision = max_u64(max_u64(placement->stamp, workload->stamp), mentions->stamp);
     a.placement_revision = placement->stamp;
     a.placement_uid = h->uid;
     a.placement = (ProtobufCBinaryData){placement->value->len, (uint8_t *)placement->value->at};
     a.workload = (ProtobufCBinaryData){workload->value->len, (uint8_t *)workload->value->at};
-    a.dependencies = mentions.at;
-    a.n_dependencies = mentions.count;
+    a.dependencies = mentions->at;
+    a.n_dependencies = mentions->count;
     m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_ASSIGN;
     m.assign = &a;
     send(c, h->node, &m);
@@ -183,14 +193,19 @@ void agents_tell(struct core *c, struct held *h)
         h->told_session = n->session;
         return;
     }
-    if (h->told_session == n->session && h->told_leaving == meta.is_deleting &&
-        h->told_grace == meta.grace_s && h->told_generation == meta.generation)
+    bool told = h->told_session == n->session && h->told_leaving == meta.is_deleting &&
+                h->told_grace == meta.grace_s && h->told_generation == meta.generation;
+    if (told && h->told_missing == 0)
         return;
+    struct mentions mentions = mentions_of(c, h, workload);
+    if (told && h->told_missing == mentions.missing)
+        return;
+    cluster_set_missing(c, h, mentions.missing);
     h->told_session = n->session;
     h->told_leaving = meta.is_deleting;
     h->told_grace = meta.grace_s;
     h->told_generation = meta.generation;
-    send_assign(c, h, placement, workload);
+    send_assign(c, h, placement, workload, &mentions);
 }
 
 static void resync(struct core *c, struct node_state *n)
@@ -516,10 +531,22 @@ enum reconcile agents_reconcile(struct core *c, struct str key)
     return RECONCILE_DONE;
 }
 
+/* placing_changed() sees Placements and workloads, and tells. What a workload waits for may come after it:
+ * kubectl apply makes them in the order of its files. */
 void agents_changed(struct core *c, const struct core_change *change)
 {
-    (void)c;
-    (void)change; /* placing_changed() sees Placements and workloads, and tells. */
+    bool mentioned =
+        str_is(change->at.plural, "secrets") || str_is(change->at.plural, "configmaps");
+    const struct map_entry *e;
+    struct index_key at;
+    if (!mentioned || change->is.deleted || c->cluster->lacking == 0)
+        return;
+    for (uint32_t i = 0; (e = map_next(&c->cluster->held, &i)) != NULL;) {
+        const struct held *h = e->value;
+        if (h->told_missing > 0 && index_key_parse(str_of(h->workload_key), &at) &&
+            str_eq(at.namespace, change->at.namespace))
+            core_mark(c, CONTROL_PLACING, str_of(h->workload_key));
+    }
 }
 
 void agents_loaded(struct core *c)

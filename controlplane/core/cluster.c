@@ -173,8 +173,15 @@ struct held *cluster_hold(struct core *c, struct str key, struct str workload_ke
     return h;
 }
 
+void cluster_set_missing(struct core *c, struct held *h, uint32_t missing)
+{
+    c->cluster->lacking += (missing > 0) - (h->told_missing > 0);
+    h->told_missing = missing;
+}
+
 void cluster_unhold(struct core *c, struct held *h)
 {
+    cluster_set_missing(c, h, 0);
     map_remove(&c->cluster->held, str_of(h->key));
     if (cluster_held_uid(c, str_of(h->uid)) == h)
         map_remove(&c->cluster->by_uid, str_of(h->uid));

@@ -63,6 +63,7 @@ struct held {
     uint64_t told_session;
     int64_t told_generation, told_grace;
     bool told_leaving;
+    uint32_t told_missing; /* ConfigMaps and Secrets it mentions that were not there. */
     bool acknowledged; /* Its agent has reported on it; so it is taken to have before a restart. */
 };
 
@@ -71,6 +72,7 @@ struct cluster {
     struct map nodes, by_session;     /* Name, the session's 8 bytes -> node_state. */
     struct map held, by_uid, by_hold; /* Placement's key, its uid, the hold's 8 bytes. */
     struct queue *waiting;            /* Workloads without a Placement. */
+    uint32_t lacking;                 /* Of the held, how many were told with something missing. */
     struct map nominations;         /* placing_preempt.c: key of who comes -> who leaves for it. */
     int32_t priority_least;         /* No hold ever had a lower one; 0 or below. */
     struct sched_overhead overhead; /* The most any node published. */
@@ -96,6 +98,8 @@ struct held *cluster_held_uid(struct core *c, struct str placement_uid);
 struct held *cluster_held_hold(struct core *c, uint64_t hold);
 struct held *cluster_hold(struct core *c, struct str key, struct str workload_key,
                           struct node_state *n);
+/* What it was told with nothing behind it; kept in cluster.lacking. */
+void cluster_set_missing(struct core *c, struct held *h, uint32_t missing);
 void cluster_unhold(struct core *c, struct held *h); /* Releases what the ledger has for it. */
 /* Takes a reference. NULL: forgotten. */
 void cluster_set_hardware(struct node_state *n, struct blob *hardware);

@@ -36,27 +36,6 @@ TEST(story, a_pod_from_create_to_delete)
     sim_free(s);
 }
 
-static bool is_cleaning(struct sim *s)
-{
-    struct str rest = buf_str(&s->story), line;
-    while (str_split(&rest, '\n', &line))
-        if (str_ends(line, STR("web CLEANING")))
-            return true;
-    return false;
-}
-
-/* Deleted while what it left is being cleaned: its logs stood, and nobody would know of them any more. */
-TEST(story, deleted_while_it_is_cleaned)
-{
-    struct sim *s = story_new(1, 2);
-    story_pod(s, "web", "", "Never", "[\"exit-after\",\"100\",\"0\"]");
-    cr_assert(sim_run_until(s, is_cleaning, SPAN_S(5)));
-    sim_delete(s, "Pod", "web", 0);
-    sim_run(s, SPAN_S(5));
-    cr_assert_eq(sim_field(s, "Pod", "web", "metadata.name").len, 0);
-    sim_free(s);
-}
-
 /* The only core that may be exclusive is taken: the next one waits, says why, and gets it later. */
 TEST(story, a_full_node)
 {
