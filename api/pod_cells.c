@@ -36,6 +36,17 @@ struct pod {
     struct str metadata, spec, status;
 };
 
+/* "1/2". Not by printf: a list has one of these in each row. */
+static struct str share(struct arena *a, uint32_t part, uint32_t whole)
+{
+    char text[24];
+    struct buf out = {.at = text, .size = sizeof text, .limit = sizeof text};
+    buf_add_u64(&out, part);
+    buf_add_char(&out, '/');
+    buf_add_u64(&out, whole);
+    return arena_str(a, buf_str(&out));
+}
+
 static uint32_t count_of(struct str message, uint32_t number)
 {
     struct wire_reader r = wire_read(message);
@@ -179,7 +190,7 @@ static struct str ready_cell(const struct pod *pod, struct arena *a)
                           : is_sidecar(pod, wire_find_bytes(f.bytes, OF_NAME));
         ready += counts && wire_find_u64(f.bytes, OF_READY) != 0;
     }
-    return arena_printf(a, "%u/%u", ready, total);
+    return share(a, ready, total);
 }
 
 static struct str restarts_cell(const struct pod *pod, struct wall now, struct arena *a)
@@ -208,7 +219,7 @@ static struct str gates_cell(const struct pod *pod, struct arena *a)
     struct str gate;
     for (; wire_next_bytes(&r, SPEC_GATES, &gate); total++)
         passed += condition_is_true(pod, wire_find_bytes(gate, GATE_TYPE));
-    return total == 0 ? STR("<none>") : arena_printf(a, "%u/%u", passed, total);
+    return total == 0 ? STR("<none>") : share(a, passed, total);
 }
 
 static struct str ip_cell(const struct pod *pod)

@@ -30,6 +30,21 @@ void table_columns(const struct kind *k, struct buf *out)
     buf_add_char(out, ']');
 }
 
+/* "3m20s"; without the second where that is 0. Not by printf: a Table has one of these in each row. */
+static struct str age_text(struct arena *a, long long first, char unit, long long second,
+                           char unit_of_second)
+{
+    char text[48];
+    struct buf out = {.at = text, .size = sizeof text, .limit = sizeof text};
+    buf_add_i64(&out, first);
+    buf_add_char(&out, unit);
+    if (second != 0) {
+        buf_add_i64(&out, second);
+        buf_add_char(&out, unit_of_second);
+    }
+    return arena_str(a, buf_str(&out));
+}
+
 /* The largest two units that matter, as k8s.io/apimachinery/pkg/util/duration prints them. */
 struct str table_age(int64_t seconds, struct wall now, struct arena *a)
 {
@@ -40,23 +55,22 @@ struct str table_age(int64_t seconds, struct wall now, struct arena *a)
     if (s < -1)
         return STR("<invalid>");
     if (s < 120)
-        return arena_printf(a, "%llds", s < 0 ? 0 : s);
+        return age_text(a, s < 0 ? 0 : s, 's', 0, 0);
     if (m < 10)
-        return s % 60 == 0 ? arena_printf(a, "%lldm", m) : arena_printf(a, "%lldm%llds", m, s % 60);
+        return age_text(a, m, 'm', s % 60, 's');
     if (m < 180)
-        return arena_printf(a, "%lldm", m);
+        return age_text(a, m, 'm', 0, 0);
     if (h < 8)
-        return m % 60 == 0 ? arena_printf(a, "%lldh", h) : arena_printf(a, "%lldh%lldm", h, m % 60);
+        return age_text(a, h, 'h', m % 60, 'm');
     if (h < 48)
-        return arena_printf(a, "%lldh", h);
+        return age_text(a, h, 'h', 0, 0);
     if (d < 8)
-        return h % 24 == 0 ? arena_printf(a, "%lldd", d) : arena_printf(a, "%lldd%lldh", d, h % 24);
+        return age_text(a, d, 'd', h % 24, 'h');
     if (d < 365 * 2)
-        return arena_printf(a, "%lldd", d);
+        return age_text(a, d, 'd', 0, 0);
     if (y < 8)
-        return d % 365 == 0 ? arena_printf(a, "%lldy", y)
-                            : arena_printf(a, "%lldy%lldd", y, d % 365);
-    return arena_printf(a, "%lldy", y);
+        return age_text(a, y, 'y', d % 365, 'd');
+    return age_text(a, y, 'y', 0, 0);
 }
 
 static void age_cell(const struct wire_field *w, struct wall now, struct arena *a, struct buf *out)

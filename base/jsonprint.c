@@ -65,7 +65,9 @@ static size_t print_escape(struct buf *out, struct str text, size_t at)
     }
     char escape = escape_of(c);
     if (escape == 'u') {
-        buf_printf(out, "\\u%04x", c);
+        static const char hex[] = "0123456789abcdef";
+        char code[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        buf_add(out, str_from(code, sizeof code));
     } else {
         buf_add_char(out, '\\');
         buf_add_char(out, escape);
