@@ -357,6 +357,30 @@ def watchers_that_never_read():
     return f"200 watchers, 8 MB of changes: slowest create {slowest * 1000:.0f} ms, {grown:.0f} MiB resident"
 
 
+def lists_that_nobody_reads():
+    """A hundred lists of 8 MB as JSON, asked for and not read: by closed windows, and by sockets left full."""
+    name = f"long-{os.getpid()}"
+    for i in range(40):
+        status, _ = ask("/api/v1/namespaces/default/configmaps", "POST",
+                        json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{name}-{i}"},
+                                    "data": {"a": "y" * 200000}}).encode())
+        assert status == 201, status
+    before, peers = rss_mib(), []
+    for k in range(20):
+        h = H2(window=0 if k % 2 else 0x7fffffff)
+        if k % 2 == 0:
+            h.send(frame(WINDOW, 0, 0, struct.pack(">I", 0x7fff0000)))
+        for i in range(5):
+            h.send(frame(HEADERS, 5, 2 * i + 1, head(b"GET", b"/api/v1/namespaces/default/configmaps")))
+        peers.append(h)
+    time.sleep(2)
+    grown = rss_mib() - before
+    for h in peers:
+        h.s.close()
+    assert grown < 128, f"{grown:.0f} MiB for lists of 800 MB"
+    return f"100 lists of 8 MB: {grown:.0f} MiB"
+
+
 def nested_json():
     deep = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":' + b'{"a":' * 5000 + b"1" + b"}" * 5001
     status, _ = ask("/api/v1/namespaces/default/configmaps", "POST", deep)
@@ -429,7 +453,7 @@ def noise():
 
 CASES = [half_open, noise, slow_head, slow_body, endless_head, endless_body, many_half_bodies, rapid_reset,
          continuation_flood, ping_flood, settings_flood, empty_data_flood, zero_window, does_not_read_tcp,
-         watchers_that_never_read, nested_json, nested_protobuf, strange_text, huge_quantity, another_ca, idle_connections]
+         watchers_that_never_read, lists_that_nobody_reads, nested_json, nested_protobuf, strange_text, huge_quantity, another_ca, idle_connections]
 
 
 def main():
