@@ -28,7 +28,7 @@ enum {
 enum mail_type { ASK, CREDIT, ANSWER_ROWS, ANSWER_DONE, ANSWER_CLOSED };
 
 struct counters {
-    _Atomic uint64_t records, commits, writes, bytes, again, misordered, merges, fences;
+    _Atomic uint64_t records, commits, writes, bytes, again, merges, fences;
 };
 
 /* What the opening thread waits for. */
@@ -224,7 +224,6 @@ static void count(struct store_etcd *s)
     s->counters.writes = c.writes;
     s->counters.bytes = c.bytes;
     s->counters.again = c.again;
-    s->counters.misordered = c.misordered;
     s->counters.merges = c.merges;
     s->counters.fences = c.fences;
 }
@@ -392,7 +391,6 @@ struct store_etcd_stats store_etcd_stats(struct store *base)
                                      .writes = c->writes,
                                      .bytes = c->bytes,
                                      .again = c->again,
-                                     .misordered = c->misordered,
                                      .merges = c->merges,
                                      .leader_changes = c->fences};
 }

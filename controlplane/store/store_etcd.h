@@ -73,8 +73,8 @@ void store_etcd_mark(struct store *s, uint64_t op, enum store_etcd_mark mark);
 /* For metrics. Any thread. */
 struct store_etcd_stats {
     uint64_t records, commits, writes, bytes; /* Group commit: commits of a record. */
-    uint64_t again, misordered;               /* Requests repeated; those that overtook another. */
-    uint64_t merges, leader_changes;          /* Compaction's rewrites; fences taken. */
+    uint64_t again, merges,
+        leader_changes; /* Requests repeated; compaction's rewrites; fences taken. */
 };
 
 struct store_etcd_stats store_etcd_stats(struct store *s);

@@ -1,36 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commits become records, and records are on their way in a ring of slots. A slot that is
+ * Commits become records, one on its way at a time; what comes meanwhile is the next one. Several on their way were
+ * tried: over connections that keep no order nearly every second one overtook the first, was refused by the chain of
+ * compares and had to be sent again (docs/decisions/0014).
  *
- *   SENT      waits for an answer, or for its next try
- *   HELD      was there before the record it stands behind; it is sent again once that one is done
- *   ASKED     waits for an answer, too. The put that crosses etcd's quota is done and answered with "no space",
- *             those behind it are not done and answered the same: whether the record is there must be read
- *   DONE      is in the log, and so is everything before it
- *   REFUSED   is not, and never will be: no space. Its number is free again, but a late request of a slot
- *             behind it could still name it. So nothing new is sent until every slot has an answer; then
- *             the others get new numbers.
+ *   IDLE   no record is on its way
+ *   SENT   one waits for an answer, or for its next try
+ *   ASKED  etcd said that it is full. The put that crosses its quota is done and answered so all the same, those behind
+ *          it are not done and answered the same: whether the record is there must be read
  */
 #include "controlplane/store/store_etcd_priv.h"
 
 #include <stdio.h>
 
-static void settle(struct etcd_log *m);
+/* ---- One record ---- */
 
-/* ---- Slots ---- */
-
-static struct etcd_slot *slot_at(struct etcd_log *m, uint32_t i)
+static void send_record(struct etcd_log *m)
 {
-    return &m->slots[(m->slots_first + i) % ETCD_WINDOW];
-}
-
-static enum etcd_caller caller_of(const struct etcd_log *m, const struct etcd_slot *s)
-{
-    return (enum etcd_caller)(s - m->slots);
-}
-
-static void slot_send(struct etcd_log *m, struct etcd_slot *s)
-{
+    struct etcd_append *s = &m->append;
     char key[ETCD_KEY_MAX], own[ETCD_KEY_MAX], before[ETCD_KEY_MAX];
     struct str own_key = etcd_log__seq_key(m, "log/", s->seq, own);
     struct str before_key = etcd_log__seq_key(m, "log/", s->seq - 1, before);
@@ -52,15 +39,14 @@ static void slot_send(struct etcd_log *m, struct etcd_slot *s)
     etcd_txn_get(&t, own_key, STR(""), true);
     etcd_txn_end(&t);
     buf_free(&value);
-    s->state = ETCD_SLOT_SENT;
-    s->sent_alone = m->head_seq + 1 == s->seq;
-    etcd_log__hang_up(m, caller_of(m, s));
-    etcd_log__call(m, caller_of(m, s), "/v3/kv/txn", &body);
+    s->state = ETCD_APPEND_SENT;
+    etcd_log__call(m, ETCD_CALL_APPEND, "/v3/kv/txn", &body);
 }
 
-static void answer_jobs(struct etcd_log *m, struct etcd_slot *s, enum err_code code,
-                        const struct err *e)
+static void end_record(struct etcd_log *m, enum err_code code, const struct err *e)
 {
+    struct etcd_append *s = &m->append;
+    etcd_log__hang_up(m, ETCD_CALL_APPEND);
     for (struct etcd_job *j = s->first, *next; j != NULL; j = next) {
         next = j->next;
         etcd_log__done(m, j->op, code, e);
@@ -68,16 +54,8 @@ static void answer_jobs(struct etcd_log *m, struct etcd_slot *s, enum err_code c
         m->counts.writes += j->writes_count;
         etcd_job_free(j);
     }
-    s->first = s->last = NULL;
-}
-
-static void slots_pop(struct etcd_log *m)
-{
-    struct etcd_slot *s = slot_at(m, 0);
-    etcd_log__hang_up(m, caller_of(m, s));
     etcd_record_free(&s->record);
-    m->slots_first = (m->slots_first + 1) % ETCD_WINDOW;
-    m->slots_count--;
+    *s = (struct etcd_append){0};
 }
 
 void etcd_log__lose(struct etcd_log *m, const struct err *why)
@@ -86,52 +64,71 @@ void etcd_log__lose(struct etcd_log *m, const struct err *why)
     m->lost_why = e;
     m->lost_fence = m->fence;
     m->fence = m->part_next = 0;
-    while (m->slots_count > 0) {
-        answer_jobs(m, slot_at(m, 0), ERR_UNAVAILABLE, &e);
-        slots_pop(m);
-    }
+    if (m->append.state != ETCD_APPEND_IDLE)
+        end_record(m, ERR_UNAVAILABLE, &e);
     etcd_log__move(m, ETCD_LOG_AWAY);
     etcd_sweep__stop(m, e.text);
 }
 
-static void slot_refuse(struct etcd_log *m, struct etcd_slot *s, enum err_code code,
-                        const struct err *e)
+static void take_job(struct etcd_log *m)
 {
-    s->state = ETCD_SLOT_REFUSED;
-    s->err = *e;
-    s->err.code = code;
-    etcd_log__hang_up(m, caller_of(m, s));
+    struct etcd_append *s = &m->append;
+    struct etcd_job *j = etcd_log__pop(m);
+    m->part_next = 0;
+    m->promised = j->writes[j->writes_count - 1].revision;
+    if (s->last == NULL)
+        s->first = j;
+    else
+        s->last->next = j;
+    s->last = j;
+}
+
+/* Nothing of it was written, or what was is nobody's: the job whose part this is fails with it. */
+static void refuse(struct etcd_log *m, enum err_code code, const struct err *why)
+{
+    struct err e = *why;
+    if (m->append.record.head.part)
+        take_job(m);
+    end_record(m, code, &e);
+}
+
+static void written(struct etcd_log *m)
+{
+    struct etcd_append *s = &m->append;
+    m->head_seq = s->seq;
+    m->head = s->record.head.last;
+    m->counts.records++;
+    m->counts.bytes += s->bytes;
+    etcd_index_add(&m->index, s->seq, &s->record.head, s->bytes);
+    end_record(m, ERR_OK, NULL);
 }
 
 /* The compares failed. Whoever holds the fence now, a record with our number that is older than the fence
  * he took is ours: an earlier try had been done. */
-static void append_compared(struct etcd_log *m, struct etcd_slot *s, const struct etcd_answer *a)
+static void compared(struct etcd_log *m, const struct etcd_answer *a)
 {
     const struct etcd_kvs *fence = &a->ranges[0], *own = &a->ranges[1];
     bool holds = etcd_log__holds(m, fence);
     struct err e;
     if (own->count == 1 &&
         (holds || (fence->count == 1 && own->at[0].created < fence->at[0].modified))) {
-        s->state = ETCD_SLOT_DONE;
+        written(m);
     } else if (!holds) {
         m->deposed = true;
-        m->part_next = 0;
         (void)err_set(&e, ERR_CONFLICT, "another control plane took over the store");
-        slot_refuse(m, s, ERR_CONFLICT, &e);
-    } else if (s->sent_alone) {
+        refuse(m, ERR_CONFLICT, &e);
+    } else {
         (void)err_set(&e, ERR_UNAVAILABLE,
                       "the log in etcd ends before record %llx, which was there: was something "
                       "deleted or restored?",
-                      (unsigned long long)(s->seq - 1));
+                      (unsigned long long)(m->append.seq - 1));
         etcd_log__lose(m, &e);
-    } else {
-        m->counts.misordered++;
-        s->state = ETCD_SLOT_HELD;
     }
 }
 
-static void slot_ask(struct etcd_log *m, struct etcd_slot *s, const struct err *why)
+static void ask_for_it(struct etcd_log *m, const struct err *why)
 {
+    struct etcd_append *s = &m->append;
     char key[ETCD_KEY_MAX], own[ETCD_KEY_MAX];
     struct etcd_txn t;
     struct buf body;
@@ -141,110 +138,44 @@ static void slot_ask(struct etcd_log *m, struct etcd_slot *s, const struct err *
     etcd_txn_get(&t, etcd_log__key(m, "fence", key), STR(""), false);
     etcd_txn_get(&t, etcd_log__seq_key(m, "log/", s->seq, own), STR(""), true);
     etcd_txn_end(&t);
-    s->state = ETCD_SLOT_ASKED;
+    s->state = ETCD_APPEND_ASKED;
     s->err = *why;
-    etcd_log__call(m, caller_of(m, s), "/v3/kv/txn", &body);
+    etcd_log__call(m, ETCD_CALL_APPEND, "/v3/kv/txn", &body);
 }
 
 /* Nobody else writes under our fence, so a record with this number is this one. */
-static void asked(struct etcd_log *m, struct etcd_slot *s, const struct etcd_answer *a)
+static void told_of_it(struct etcd_log *m, const struct etcd_answer *a)
 {
-    struct err e = s->err;
+    struct err e = m->append.err;
     if (a->outcome != ETCD_FINE) {
         (void)etcd_log__why(a, "commit", &e);
         etcd_log__lose(m, &e);
     } else if (a->ranges[1].count == 1 || !etcd_log__holds(m, &a->ranges[0])) {
-        append_compared(m, s, a);
+        compared(m, a);
     } else {
-        slot_refuse(m, s, ERR_LIMIT, &e);
+        refuse(m, ERR_LIMIT, &e);
     }
 }
 
-void etcd_append__answered(struct etcd_log *m, uint32_t slot, bool in_doubt,
-                           const struct etcd_answer *a)
+void etcd_append__answered(struct etcd_log *m, bool in_doubt, const struct etcd_answer *a)
 {
-    struct etcd_slot *s = &m->slots[slot];
+    bool sure = !in_doubt && !m->append.continues; /* If this one is not there, nothing is. */
     struct err e;
-    if (s->state == ETCD_SLOT_ASKED) {
-        asked(m, s, a);
+    if (m->append.state == ETCD_APPEND_ASKED) {
+        told_of_it(m, a);
     } else if (a->outcome == ETCD_FINE && a->succeeded) {
-        s->state = ETCD_SLOT_DONE;
+        written(m);
     } else if (a->outcome == ETCD_FINE) {
-        append_compared(m, s, a);
+        compared(m, a);
     } else {
         enum err_code code = etcd_log__why(a, "commit", &e);
-        if (a->outcome == ETCD_FULL && !in_doubt && !s->continues)
-            slot_ask(m, s, &e);
-        else if (code == ERR_LIMIT && !in_doubt && !s->continues)
-            slot_refuse(m, s, code, &e);
+        if (a->outcome == ETCD_FULL && sure)
+            ask_for_it(m, &e);
+        else if (code == ERR_LIMIT && sure)
+            refuse(m, code, &e);
         else
             etcd_log__lose(m, &e);
     }
-    settle(m);
-}
-
-/* What stands before one that is there, is there; its own answer may still be on its way. */
-static void settle_done(struct etcd_log *m)
-{
-    uint32_t done = 0;
-    for (uint32_t i = 0; i < m->slots_count; i++)
-        if (slot_at(m, i)->state == ETCD_SLOT_DONE)
-            done = i + 1;
-    for (; done > 0; done--) {
-        struct etcd_slot *s = slot_at(m, 0);
-        m->head_seq = s->seq;
-        m->head = s->record.head.last;
-        m->counts.records++;
-        m->counts.bytes += s->bytes;
-        etcd_index_add(&m->index, s->seq, &s->record.head, s->bytes);
-        answer_jobs(m, s, ERR_OK, NULL);
-        slots_pop(m);
-    }
-}
-
-/* Every slot has its answer: the refused ones go, the others close up and are sent with new numbers. One that was
- * refused behind one that is sent again is sent again, too: answers come in order. */
-static void close_up(struct etcd_log *m)
-{
-    struct etcd_slot kept[ETCD_WINDOW];
-    uint32_t kept_count = 0;
-    while (m->slots_count > 0) {
-        struct etcd_slot *s = slot_at(m, 0);
-        if (s->state == ETCD_SLOT_REFUSED && kept_count == 0) {
-            answer_jobs(m, s, s->err.code, &s->err);
-        } else {
-            kept[kept_count++] = *s;
-            etcd_record_init(&s->record); /* Its bytes moved. */
-        }
-        slots_pop(m);
-    }
-    for (uint32_t i = 0; i < kept_count; i++) {
-        struct etcd_slot *s = slot_at(m, m->slots_count++);
-        *s = kept[i];
-        s->seq = m->head_seq + 1 + i;
-        slot_send(m, s);
-    }
-}
-
-static void settle(struct etcd_log *m)
-{
-    bool refused = false, waiting = false;
-    settle_done(m);
-    for (uint32_t i = 0; i < m->slots_count; i++) {
-        struct etcd_slot *s = slot_at(m, i);
-        refused = refused || s->state == ETCD_SLOT_REFUSED;
-        waiting = waiting || s->state == ETCD_SLOT_SENT || s->state == ETCD_SLOT_ASKED;
-        if (s->state == ETCD_SLOT_REFUSED && s->record.head.part && !m->deposed) {
-            struct err e =
-                s->err; /* Half a transaction cannot close up: the next load removes it. */
-            etcd_log__lose(m, &e);
-            return;
-        }
-    }
-    if (refused && !waiting)
-        close_up(m);
-    else if (!refused && m->slots_count > 0 && slot_at(m, 0)->state == ETCD_SLOT_HELD)
-        slot_send(m, slot_at(m, 0));
 }
 
 /* ---- Filling records ---- */
@@ -265,36 +196,24 @@ static enum err_code admit(const struct etcd_log *m, const struct etcd_job *j, s
     return ERR_OK;
 }
 
-static void slot_take_job(struct etcd_log *m, struct etcd_slot *s)
-{
-    struct etcd_job *j = etcd_log__pop(m);
-    m->part_next = 0;
-    m->promised = j->writes[j->writes_count - 1].revision;
-    if (s->last == NULL)
-        s->first = j;
-    else
-        s->last->next = j;
-    s->last = j;
-}
-
 /* As much of the first job as fits. True: all of it. */
-static bool add_writes(struct etcd_log *m, struct etcd_slot *s, const struct etcd_job *j)
+static bool add_writes(struct etcd_log *m, const struct etcd_job *j)
 {
     for (; m->part_next < j->writes_count; m->part_next++) {
         const struct store_write *w = &j->writes[m->part_next];
-        if (!etcd_record_fits(&s->record, etcd_record_cost(w)))
+        if (!etcd_record_fits(&m->append.record, etcd_record_cost(w)))
             return false;
-        etcd_record_add(&s->record, m->options.seal, w);
+        etcd_record_add(&m->append.record, m->options.seal, w);
     }
     return true;
 }
 
-static void slot_fill(struct etcd_log *m, struct etcd_slot *s)
+static void fill_record(struct etcd_log *m)
 {
-    struct etcd_record *r = &s->record;
+    struct etcd_record *r = &m->append.record;
     struct err e;
     r->head.fence = m->fence;
-    s->continues = m->part_next > 0;
+    m->append.continues = m->part_next > 0;
     while (m->jobs_first != NULL && m->jobs_first->type == ETCD_JOB_COMMIT &&
            r->rows.len < ETCD_GROUP_BYTES) {
         struct etcd_job *j = m->jobs_first;
@@ -302,54 +221,45 @@ static void slot_fill(struct etcd_log *m, struct etcd_slot *s)
         if (r->head.rows > 0 &&
             (alone || !etcd_record_fits(r, j->cost) || admit(m, j, &e) != ERR_OK))
             return;
-        bool whole = add_writes(m, s, j);
+        bool whole = add_writes(m, j);
         r->head.part = !whole;
         if (!whole)
             return;
-        slot_take_job(m, s);
+        take_job(m);
         if (alone)
             return; /* Its last part: nothing else must depend on it. */
     }
 }
 
-static bool is_refusing(const struct etcd_log *m)
-{
-    for (uint32_t i = 0; i < m->slots_count; i++)
-        if (m->slots[(m->slots_first + i) % ETCD_WINDOW].state == ETCD_SLOT_REFUSED)
-            return true;
-    return false;
-}
-
 /* False: it has to wait. */
 bool etcd_append__next(struct etcd_log *m)
 {
+    struct etcd_append *s = &m->append;
     struct err e;
+    if (s->state != ETCD_APPEND_IDLE)
+        return false;
     enum err_code code = admit(m, m->jobs_first, &e);
     if (code != ERR_OK) {
-        if (m->slots_count > 0)
-            return false; /* Answers come in order. */
         struct etcd_job *j = etcd_log__pop(m);
         etcd_log__done(m, j->op, code, &e);
         etcd_job_free(j);
         return true;
     }
-    if (m->slots_count == ETCD_WINDOW || is_refusing(m))
-        return false;
-    struct etcd_slot *s = slot_at(m, m->slots_count);
-    uint64_t last = m->slots_count == 0 ? m->head_seq : slot_at(m, m->slots_count - 1)->seq;
-    *s = (struct etcd_slot){.seq = last + 1};
+    *s = (struct etcd_append){.seq = m->head_seq + 1};
     etcd_record_init(&s->record);
-    m->slots_count++;
-    slot_fill(m, s);
-    slot_send(m, s);
+    fill_record(m);
+    send_record(m);
     return true;
 }
 
 void etcd_append__drop(struct etcd_log *m)
 {
-    for (; m->slots_count > 0; slots_pop(m))
-        for (struct etcd_job *j = slot_at(m, 0)->first, *next; j != NULL; j = next) {
-            next = j->next;
-            etcd_job_free(j);
-        }
+    struct etcd_append *s = &m->append;
+    for (struct etcd_job *j = s->first, *next; j != NULL; j = next) {
+        next = j->next;
+        etcd_job_free(j);
+    }
+    if (s->state != ETCD_APPEND_IDLE)
+        etcd_record_free(&s->record);
+    *s = (struct etcd_append){0};
 }

@@ -79,10 +79,10 @@ static void answer_call(struct etcd_log *m, enum etcd_caller who, const struct e
 {
     if (a->outcome == ETCD_AGAIN && try_again(m, who))
         return;
-    if (who < ETCD_CALL_STEP) {
+    if (who == ETCD_CALL_APPEND) {
         bool in_doubt = m->calls[who].in_doubt;
         end(&m->calls[who]);
-        etcd_append__answered(m, who, in_doubt, a);
+        etcd_append__answered(m, in_doubt, a);
         return;
     }
     end(&m->calls[who]);

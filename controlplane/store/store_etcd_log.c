@@ -108,7 +108,7 @@ bool etcd_log__wants_quiet(const struct etcd_log *m)
 
 static bool is_quiet(const struct etcd_log *m)
 {
-    return m->slots_count == 0 && !etcd_log__is_calling(m, ETCD_CALL_SWEEP) &&
+    return m->append.state == ETCD_APPEND_IDLE && !etcd_log__is_calling(m, ETCD_CALL_SWEEP) &&
            !etcd_log__is_calling(m, ETCD_CALL_STEP);
 }
 

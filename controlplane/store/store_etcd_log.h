@@ -7,10 +7,9 @@
  * OWNS   A job belongs to the machine from etcd_log_ask() on. A POST's body is a reference of the effect's
  *        taker, ROWS too are his. Answers are borrowed for the call.
  * ASYNC  Nothing is called back: take effects with etcd_log_next() after each of the calls that say now.
- * ORDER  Several records are on their way at a time, over connections that keep no order among them.
- *        Each is one transaction that compares: the fence is ours, the record before it is there, its own
- *        is not. So whatever overtakes, is repeated or comes late, the log has no gap, no double and no
- *        line of another writer; what overtook is sent again.
+ * ORDER  One record is on its way at a time. It is one transaction that compares: the fence is ours, the record
+ *        before it is there, its own is not. So whatever is repeated or comes late, the log has no gap, no
+ *        double and no line of another writer.
  * FAILS  As store.h and store_etcd.h say.
  *
  * LOG    Record SEQ stands behind SEQ - 1 when it is written. Compaction later merges records, into the
@@ -115,7 +114,7 @@ struct etcd_effect {
 };
 
 struct etcd_log_counts {
-    uint64_t records, commits, writes, bytes, again, misordered, merges, fences;
+    uint64_t records, commits, writes, bytes, again, merges, fences;
 };
 
 struct etcd_log;

@@ -21,7 +21,6 @@
 #include "controlplane/store/store_etcd_record.h"
 
 enum {
-    ETCD_WINDOW = 4, /* Records on their way. */
     ETCD_GROUP_BYTES = 512 << 10,
     ETCD_PATIENCE_MS = 10000,
     ETCD_REQUEST_MS = 4000,
@@ -32,7 +31,8 @@ enum {
 
 /* Who asks etcd: one request each at a time. */
 enum etcd_caller {
-    ETCD_CALL_STEP = ETCD_WINDOW,
+    ETCD_CALL_APPEND,
+    ETCD_CALL_STEP,
     ETCD_CALL_SWEEP,
     ETCD_CALL_LEASE,
     ETCD_CALL__COUNT
@@ -47,24 +47,17 @@ struct etcd_call {
     bool in_doubt; /* A try was not answered: it may have been done. */
 };
 
-enum etcd_slot_state {
-    ETCD_SLOT_SENT,
-    ETCD_SLOT_HELD,  /* It overtook the one before; sent again behind it. */
-    ETCD_SLOT_ASKED, /* etcd said that it is full; waits for an answer to whether it is there. */
-    ETCD_SLOT_DONE,
-    ETCD_SLOT_REFUSED,
-};
+enum etcd_append_state { ETCD_APPEND_IDLE, ETCD_APPEND_SENT, ETCD_APPEND_ASKED };
 
-/* A record on its way; its call is m->calls[its place in the ring]. */
-struct etcd_slot {
-    enum etcd_slot_state state;
+/* The record on its way. */
+struct etcd_append {
+    enum etcd_append_state state;
     uint64_t seq;
     struct etcd_record record;
     uint32_t bytes;
-    bool sent_alone;               /* When it was sent, all before it had been answered. */
     bool continues;                /* The record before it is a part of the same transaction. */
     struct etcd_job *first, *last; /* Those that end in this record. */
-    struct err err;                /* ASKED, REFUSED. */
+    struct err err;                /* ASKED: what etcd said. */
 };
 
 /* A load, a following or an opening under way. */
@@ -115,8 +108,7 @@ struct etcd_log {
     struct etcd_call calls[ETCD_CALL__COUNT];
     uint64_t requests, rotated_at;
 
-    struct etcd_slot slots[ETCD_WINDOW];
-    uint32_t slots_first, slots_count;
+    struct etcd_append append;
     uint32_t part_next; /* Writes of the first job that are on their way in parts. */
 
     uint64_t fence, lost_fence;         /* Ours; the one with which we lost our place. */
@@ -169,8 +161,7 @@ struct etcd_job *etcd_log__pop(struct etcd_log *m); /* The first job. */
 
 /* store_etcd_append.c */
 bool etcd_append__next(struct etcd_log *m); /* A commit is the first job. False: it has to wait. */
-void etcd_append__answered(struct etcd_log *m, uint32_t slot, bool in_doubt,
-                           const struct etcd_answer *a);
+void etcd_append__answered(struct etcd_log *m, bool in_doubt, const struct etcd_answer *a);
 void etcd_append__drop(struct etcd_log *m);
 
 /* store_etcd_load.c */

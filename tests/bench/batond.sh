@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 # For benchmarks to source: a release batond of one's own, gone at the end.
-#   start_batond   sets work, port, pid
+#   start_batond   sets work, port, pid; batond_options: further ones
 #   stop_batond    an orderly end; $work/state stays
 #   drop_batond    and its state is gone
 work=$(mktemp -d /tmp/baton-bench.XXXXXX)
@@ -28,7 +28,8 @@ trap 'exit 1' INT TERM
 start_batond() {
     mkdir -p "$work/state"
     port=$((20000 + $$ % 10000))
-    build/bench/batond --state "$work/state" --listen 127.0.0.1 --port "$port" --log warn 2>"$work/log" &
+    # shellcheck disable=SC2086 # Words.
+    build/bench/batond --state "$work/state" --listen 127.0.0.1 --port "$port" --log warn ${batond_options:-} 2>"$work/log" &
     pid=$!
     tries=0
     until curl -sf --cacert "$work/state/control/pki/ca.crt" "https://127.0.0.1:$port/readyz" >/dev/null 2>&1; do

@@ -1,44 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store-rate [DIR]: the SQLite engine alone, as the core drives it: transactions of some objects of 1 KB, a few in
- * flight. Beside it the bare thing: a file that gets the same bytes and one fdatasync per transaction.
+ * store-rate [DIR|URL]: an engine alone, as the core drives it: transactions of some objects of 1 KB, a few in flight.
+ * DIR: SQLite; beside it the bare thing, a file that gets the same bytes and one fdatasync per transaction.
+ * URL: an etcd; beside it a put of the same bytes per transaction, one after another.
  */
+#include "base/base64.h"
 #include "base/check.h"
-#include "controlplane/store/store_sqlite.h"
 #include "io/clock.h"
 #include "io/fs.h"
-#include "io/loop.h"
+#include "tests/bench/engine.h"
 
+#include <curl/curl.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SECONDS = 3, VALUE = 1024 };
+enum { SECONDS = 3, VALUE = 1024, ROW = VALUE + 64, WRITES_MAX = 256 };
 
 struct bench {
-    struct store *store;
-    struct loop *loop;
-    uint64_t op, done, fence, revision, writes;
+    struct engine engine;
+    uint64_t revision, writes;
     uint32_t inflight;
-    bool failed;
 };
 
 static void on_event(void *state, const struct store_event *ev)
 {
     struct bench *b = state;
-    if (ev->type != STORE_DONE)
-        return;
-    if (ev->fence != 0)
-        b->fence = ev->fence;
-    b->failed = b->failed || ev->code != ERR_OK;
-    b->done++;
+    CHECK(ev->code == ERR_OK);
     b->inflight--;
 }
 
 static void commit(struct bench *b, uint32_t count, struct blob *value)
 {
-    struct store_write w[256];
+    struct store_write w[WRITES_MAX];
     char key[64];
     for (uint32_t i = 0; i < count; i++) {
         int len =
@@ -47,25 +42,20 @@ static void commit(struct bench *b, uint32_t count, struct blob *value)
             .revision = ++b->revision, .key = blob_new(str_from(key, (size_t)len)), .value = value};
     }
     b->inflight++;
-    b->store->ops->commit(b->store, ++b->op, b->fence, w, count);
+    b->engine.store->ops->commit(b->engine.store, ++b->engine.op, b->engine.fence, w, count);
     for (uint32_t i = 0; i < count; i++)
         blob_unref(w[i].key);
     b->writes += count;
 }
 
-static double sqlite_rate(const char *path, uint32_t count, uint32_t inflight)
+static double engine_rate(const char *where, const char *name, uint32_t count, uint32_t inflight)
 {
     unsigned char key[SEAL_KEY_SIZE] = {1};
     struct seal *seal = seal_from_key(key);
-    struct bench b = {.loop = loop_new()};
-    struct store_sink sink = {on_event, &b};
-    struct store_sqlite_options o = {.path = path, .seal = seal, .loop = b.loop};
-    struct err e;
-    CHECK(store_sqlite_open(&o, &sink, &b.store, &e) == ERR_OK);
-    b.inflight = 1;
-    b.store->ops->load(b.store, ++b.op);
-    while (b.inflight > 0)
-        loop_step(b.loop, SPAN_MS(100));
+    struct loop *loop = loop_new();
+    struct bench b = {.engine = {.where = where, .seal = seal, .loop = loop}};
+    b.engine.sink = (struct store_sink){on_event, &b};
+    engine_open(&b.engine, name);
 
     struct blob *value = blob_reserve(VALUE);
     for (uint32_t i = 0; i < VALUE; i++)
@@ -74,31 +64,32 @@ static double sqlite_rate(const char *path, uint32_t count, uint32_t inflight)
     while (clock_now().ns < end.ns) {
         while (b.inflight < inflight)
             commit(&b, count, value);
-        loop_step(b.loop, SPAN_MS(100));
+        loop_step(loop, SPAN_MS(100));
     }
     while (b.inflight > 0)
-        loop_step(b.loop, SPAN_MS(100));
+        loop_step(loop, SPAN_MS(100));
     double seconds = (double)instant_sub(clock_now(), begin).ns / 1e9;
-    CHECK(!b.failed);
-    b.inflight = 1;
-    b.store->ops->close(b.store, ++b.op);
-    while (b.inflight > 0)
-        loop_step(b.loop, SPAN_MS(100));
-    loop_free(b.loop);
+    engine_close(&b.engine);
+    loop_free(loop);
     seal_free(seal);
     blob_unref(value);
     return (double)b.writes / seconds;
 }
 
-static double bare_rate(const char *path, uint32_t count)
+/* ---- The bare things ---- */
+
+static char bytes[WRITES_MAX * ROW];
+
+static double bare_file_rate(const char *dir, uint32_t count)
 {
-    static char bytes[256 * (VALUE + 64)];
+    char path[FS_PATH_MAX];
+    snprintf(path, sizeof path, "%s/bare", dir);
     int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
     CHECK(fd >= 0);
     struct instant begin = clock_now(), end = instant_add(begin, SPAN_S(SECONDS));
     uint64_t writes = 0;
     while (clock_now().ns < end.ns) {
-        size_t len = count * (size_t)(VALUE + 64);
+        size_t len = count * (size_t)ROW;
         CHECK(write(fd, bytes, len) == (ssize_t)len && fdatasync(fd) == 0);
         writes += count;
     }
@@ -107,22 +98,80 @@ static double bare_rate(const char *path, uint32_t count)
     return (double)writes / ((double)instant_sub(clock_now(), begin).ns / 1e9);
 }
 
-int main(int argc, char **argv)
+static size_t forget(char *at, size_t size, size_t count, void *state)
 {
-    char dir[200], path[260];
-    snprintf(dir, sizeof dir, "%s/baton-bench-XXXXXX", argc > 1 ? argv[1] : "/var/tmp");
-    CHECK(mkdtemp(dir) != NULL);
-    static const uint32_t counts[] = {1, 16, 100};
-    static const uint32_t inflights[] = {1, 8};
+    (void)at;
+    (void)state;
+    return size * count;
+}
+
+static void put(CURL *easy, uint64_t number, uint32_t count)
+{
+    struct buf body;
+    char key[40];
+    int len = snprintf(key, sizeof key, "/bare/%016llx", (unsigned long long)number);
+    long status = 0;
+    buf_init(&body, 4 << 20);
+    buf_add(&body, STR("{\"key\":\""));
+    buf_add_base64(&body, str_from(key, (size_t)len));
+    buf_add(&body, STR("\",\"value\":\""));
+    buf_add_base64(&body, str_from(bytes, count * (size_t)ROW));
+    buf_add(&body, STR("\"}"));
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.at);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)body.len);
+    CHECK(curl_easy_perform(easy) == CURLE_OK);
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    CHECK(status == 200);
+    buf_free(&body);
+}
+
+static double bare_put_rate(const char *endpoint, uint32_t count)
+{
+    char url[300];
+    CURL *easy = curl_easy_init();
+    static uint64_t number;
+    snprintf(url, sizeof url, "%s/v3/kv/put", endpoint);
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, forget);
+    struct instant begin = clock_now(), end = instant_add(begin, SPAN_S(SECONDS));
+    uint64_t writes = 0;
+    while (clock_now().ns < end.ns) {
+        put(easy, number++, count);
+        writes += count;
+    }
+    double seconds = (double)instant_sub(clock_now(), begin).ns / 1e9;
+    curl_easy_cleanup(easy);
+    return (double)writes / seconds;
+}
+
+static void measure(const char *where, const char *dir)
+{
+    static const uint32_t counts[] = {1, 16, 100}, inflights[] = {1, 8};
+    bool etcd = engine_is_etcd(where);
+    const char *engine = etcd ? "etcd" : "sqlite";
     for (uint32_t i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/bare", dir);
-        printf("store-rate bare[writes=%u] %.0f writes/s\n", counts[i], bare_rate(path, counts[i]));
+        double bare = etcd ? bare_put_rate(where, counts[i]) : bare_file_rate(dir, counts[i]);
+        printf("store-rate bare[%s,writes=%u] %.0f writes/s\n", engine, counts[i], bare);
         for (uint32_t k = 0; k < 2; k++) {
-            snprintf(path, sizeof path, "%s/%u-%u.db", dir, i, k);
-            printf("store-rate sqlite[writes=%u,inflight=%u] %.0f writes/s\n", counts[i],
-                   inflights[k], sqlite_rate(path, counts[i], inflights[k]));
+            char name[20];
+            snprintf(name, sizeof name, "rate-%u-%u", i, k);
+            printf("store-rate %s[writes=%u,inflight=%u] %.0f writes/s\n", engine, counts[i],
+                   inflights[k], engine_rate(etcd ? where : dir, name, counts[i], inflights[k]));
             fflush(stdout);
         }
     }
+}
+
+int main(int argc, char **argv)
+{
+    const char *where = argc > 1 ? argv[1] : "/var/tmp";
+    char dir[200];
+    if (engine_is_etcd(where)) {
+        measure(where, NULL);
+        return 0;
+    }
+    snprintf(dir, sizeof dir, "%s/baton-bench-XXXXXX", where);
+    CHECK(mkdtemp(dir) != NULL);
+    measure(where, dir);
     return fs_remove_tree(dir, NULL) == ERR_OK ? 0 : 1;
 }

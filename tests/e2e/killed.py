@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""killed.py BATOND [ROUNDS]
+"""killed.py BATOND [ROUNDS [OPTION...]]     options: batond's
 
 Clients create and delete objects, batond is killed (-9) under them and started again. After each round: every answer that was
 given is true, nothing deleted is back, and a watcher who was there before goes on from where he was without listing again.
@@ -21,6 +21,7 @@ import time
 
 BATOND, STATE = sys.argv[1], tempfile.mkdtemp(prefix="baton-killed-")
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 4
+OPTIONS = sys.argv[3:]
 WRITERS, LIFE_S = 8, 0.8
 BASE = "/api/v1/namespaces/default/"
 
@@ -36,7 +37,7 @@ class Server:
         self.port = free_port()
         with open(STATE + "/log", "a") as log:
             self.process = subprocess.Popen(
-                [BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(self.port), "--io-threads", "2"],
+                [BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(self.port), "--io-threads", "2"] + OPTIONS,
                 stdout=log, stderr=subprocess.STDOUT)
         atexit.register(self.process.kill)
         until = time.time() + 20

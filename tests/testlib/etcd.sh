@@ -3,6 +3,10 @@
 # For tests to source: an etcd of one's own, on loopback, in DIR. Never the system's service.
 # etcd_up DIR [ARGUMENT...]   sets etcd_pid and etcd_url; waits until it answers. Again in the same DIR: the same data and port.
 # etcd_down                   kills it (-9).
+etcd_answers() { # One that is full says of itself that it is not healthy.
+    curl -sf "$etcd_url/health" 2>/dev/null | grep -q true ||
+        ETCDCTL_API=3 etcdctl --endpoints "$etcd_url" --command-timeout 1s alarm list 2>/dev/null | grep -q NOSPACE
+}
 etcd_up() {
     etcd_dir=$1
     shift
@@ -30,7 +34,7 @@ print(free(), free())' >"$etcd_dir/ports"
         >>"$etcd_dir/log" 2>&1 &
     etcd_pid=$!
     etcd_tries=0
-    until curl -sf "$etcd_url/health" 2>/dev/null | grep -q true; do
+    until etcd_answers; do
         etcd_tries=$((etcd_tries + 1))
         if [ "$etcd_tries" -gt 200 ] || ! kill -0 "$etcd_pid" 2>/dev/null; then
             tail -n 20 "$etcd_dir/log" >&2
