@@ -99,7 +99,8 @@ static void written(struct etcd_log *m)
     m->head = s->record.head.last;
     m->counts.records++;
     m->counts.bytes += s->bytes;
-    etcd_index_add(&m->index, s->seq, &s->record.head, s->bytes);
+    s->record.head.bytes = (uint32_t)s->record.rows.len;
+    etcd_index_add(&m->index, s->seq, &s->record.head);
     end_record(m, ERR_OK, NULL);
 }
 

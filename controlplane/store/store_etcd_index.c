@@ -15,8 +15,7 @@ void etcd_index_free(struct etcd_index *x)
 
 /* ---- Records ---- */
 
-void etcd_index_add(struct etcd_index *x, uint64_t seq, const struct etcd_record_head *h,
-                    size_t bytes)
+void etcd_index_add(struct etcd_index *x, uint64_t seq, const struct etcd_record_head *h)
 {
     if (x->segments_count == x->segments_size) {
         x->segments_size = x->segments_size == 0 ? 64 : x->segments_size * 2;
@@ -26,7 +25,7 @@ void etcd_index_add(struct etcd_index *x, uint64_t seq, const struct etcd_record
                                                              .first = h->first,
                                                              .last = h->last,
                                                              .rows = h->rows,
-                                                             .bytes = (uint32_t)bytes,
+                                                             .bytes = h->bytes,
                                                              .part = h->part};
 }
 

@@ -34,8 +34,8 @@ struct etcd_index {
 
 void etcd_index_free(struct etcd_index *x); /* Empty and usable again. */
 
-void etcd_index_add(struct etcd_index *x, uint64_t seq, const struct etcd_record_head *h,
-                    size_t bytes);                             /* Behind the last one. */
+void etcd_index_add(struct etcd_index *x, uint64_t seq,
+                    const struct etcd_record_head *h);         /* Behind the last one. */
 void etcd_index_drop_from(struct etcd_index *x, uint64_t seq); /* That one and those behind it. */
 
 /* Segments from, from + 1, ... of that count become the one given; rows 0: none. Their gone go. */

@@ -398,9 +398,10 @@ static enum err_code record_read(struct etcd_log *m, const struct etcd_kv *kv,
             row_read(m, &row, out);
     if (code == ERR_OK)
         code = etcd_record_end(&r, e);
+    etcd_record_close(&r);
     if (code != ERR_OK)
         return err_wrap(e, "record %llx", (unsigned long long)seq);
-    etcd_index_add(&l->index, seq, &r.head, kv->value.len);
+    etcd_index_add(&l->index, seq, &r.head);
     l->last_revision = r.head.last;
     l->next_seq = seq + 1;
     l->open_seq = !r.head.part ? 0 : l->open_seq != 0 ? l->open_seq : seq;

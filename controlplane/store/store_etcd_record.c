@@ -2,8 +2,9 @@
 #include "controlplane/store/store_etcd_record.h"
 
 #include "base/check.h"
+#include "io/pack.h"
 
-enum { FORM = 1, FLAG_PART = 1 };
+enum { FORM = 1, FLAG_PART = 1, FLAG_PACKED = 2, PACKED_FROM = 2048 };
 
 void etcd_record_init(struct etcd_record *r)
 {
@@ -61,24 +62,44 @@ void etcd_record_add_row(struct etcd_record *r, const struct etcd_row *row)
 void etcd_record_print(const struct etcd_record *r, struct buf *out)
 {
     const struct etcd_record_head *h = &r->head;
+    struct str rows = buf_str(&r->rows);
+    struct buf packed;
+    buf_init(&packed, 2 * ETCD_RECORD_MAX);
+    bool packs = rows.len >= PACKED_FROM && pack_close(rows, &packed);
     buf_add_char(out, FORM);
-    buf_add_char(out, h->part ? FLAG_PART : 0);
+    buf_add_char(out, (char)((h->part ? FLAG_PART : 0) | (packs ? FLAG_PACKED : 0)));
     wire_put_varint(out, h->fence);
     wire_put_varint(out, h->first);
     wire_put_varint(out, h->last);
     wire_put_varint(out, h->rows);
-    buf_add(out, buf_str(&r->rows));
+    if (packs)
+        wire_put_varint(out, rows.len);
+    buf_add(out, packs ? buf_str(&packed) : rows);
+    buf_free(&packed);
 }
 
 /* ---- Reading ---- */
+
+static enum err_code unpack(struct etcd_record_reader *r, struct err *e)
+{
+    uint64_t size;
+    if (!wire_varint(&r->at, &size) || size > ETCD_RECORD_MAX)
+        return err_set(e, ERR_CORRUPT, "the record's head is broken");
+    struct str packed = str_from(r->at.at, (size_t)(r->at.end - r->at.at));
+    enum err_code code = pack_open(packed, (size_t)size, &r->open, e);
+    r->at = wire_read(buf_str(&r->open));
+    return code;
+}
 
 enum err_code etcd_record_open(struct etcd_record_reader *r, struct str bytes, struct err *e)
 {
     uint64_t rows = 0;
     *r = (struct etcd_record_reader){0};
-    if (bytes.len < 2 || bytes.at[0] != FORM || ((unsigned char)bytes.at[1] & ~FLAG_PART) != 0)
+    buf_init(&r->open, ETCD_RECORD_MAX);
+    if (bytes.len < 2 || bytes.at[0] != FORM ||
+        ((unsigned char)bytes.at[1] & ~(FLAG_PART | FLAG_PACKED)) != 0)
         return err_set(e, ERR_CORRUPT, "it is no record of a form we know");
-    r->head.part = bytes.at[1] == FLAG_PART;
+    r->head.part = (bytes.at[1] & FLAG_PART) != 0;
     r->at = wire_read(str_slice(bytes, 2, bytes.len));
     if (!wire_varint(&r->at, &r->head.fence) || !wire_varint(&r->at, &r->head.first) ||
         !wire_varint(&r->at, &r->head.last) || !wire_varint(&r->at, &rows) || rows > UINT32_MAX ||
@@ -86,7 +107,14 @@ enum err_code etcd_record_open(struct etcd_record_reader *r, struct str bytes, s
         return err_set(e, ERR_CORRUPT, "the record's head is broken");
     r->head.rows = r->left = (uint32_t)rows;
     r->revision = r->head.first;
-    return ERR_OK;
+    enum err_code code = (bytes.at[1] & FLAG_PACKED) != 0 ? unpack(r, e) : ERR_OK;
+    r->head.bytes = (uint32_t)(r->at.end - r->at.at);
+    return code;
+}
+
+void etcd_record_close(struct etcd_record_reader *r)
+{
+    buf_free(&r->open);
 }
 
 static bool take_bytes(struct wire_reader *at, uint64_t len, struct str *out)

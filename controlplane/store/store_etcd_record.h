@@ -4,12 +4,14 @@
  *
  * WHAT   A record holds whole transactions, one behind the other; one that is too large for a record goes on in
  *        the next (part). Rows by rising revision, values in value.h's form: secrets are sealed here.
- * WHY    A put costs etcd 0.1 ms, a kilobyte in it almost nothing (docs/decisions/0014).
- * OWNS   A writer holds its bytes until etcd_record_free(); rows that are read borrow from the record.
+ * WHY    A put costs etcd 0.1 ms, and every kilobyte in it passes JSON, base64 and a log: so many changes are one
+ *        put, and large ones are packed (docs/decisions/0014).
+ * OWNS   A writer holds its bytes until etcd_record_free(); rows that are read borrow from the record and
+ *        from its reader, until etcd_record_close().
  * FAILS  ERR_CORRUPT: not a record, of a newer form, cut off, revisions that do not rise.
  *
- * FORM   Varints but for the first two bytes. 1 byte form (1), 1 byte flags (1: part), fence, first and last
- *        revision, rows; then each row: revision less the row's before (the first: less first), the revision
+ * FORM   Varints but for the first two bytes. 1 byte form (1), 1 byte flags (1: part, 2: packed), fence, first and
+ *        last revision, rows; packed: the length of what follows when it is open (io/pack.h); then each row: revision less the row's before (the first: less first), the revision
  *        it superseded, length of key, key, 1 + length of value (0: a deletion), value.
  */
 #ifndef CONTROLPLANE_STORE_STORE_ETCD_RECORD_H
@@ -24,7 +26,7 @@ enum {
      * value fits, sealed too. */
     ETCD_RECORD_MAX = 1440 << 10,
     ETCD_ROW_OVERHEAD = 4 * WIRE_VARINT_MAX + VALUE_HEAD + SEAL_OVERHEAD,
-    ETCD_RECORD_HEAD_MAX = 2 + 4 * WIRE_VARINT_MAX,
+    ETCD_RECORD_HEAD_MAX = 2 + 5 * WIRE_VARINT_MAX,
 };
 
 _Static_assert(STORE_VALUE_MAX + STORE_KEY_MAX + ETCD_ROW_OVERHEAD + ETCD_RECORD_HEAD_MAX <=
@@ -33,9 +35,9 @@ _Static_assert(STORE_VALUE_MAX + STORE_KEY_MAX + ETCD_ROW_OVERHEAD + ETCD_RECORD
 
 struct etcd_record_head {
     uint64_t fence, first,
-        last; /* first, last: revisions; those of a merged record may span gaps. */
-    uint32_t rows;
-    bool part; /* The last transaction goes on in the next record. */
+        last;             /* first, last: revisions; those of a merged record may span gaps. */
+    uint32_t rows, bytes; /* bytes: of the rows, open. */
+    bool part;            /* The last transaction goes on in the next record. */
 };
 
 struct etcd_row {
@@ -69,6 +71,7 @@ void etcd_record_print(const struct etcd_record *r, struct buf *out);
 struct etcd_record_reader {
     struct etcd_record_head head;
     struct wire_reader at;
+    struct buf open; /* What was packed. */
     uint64_t revision;
     uint32_t left;
 };
@@ -78,5 +81,6 @@ MUST_USE enum err_code etcd_record_open(struct etcd_record_reader *r, struct str
 /* The next row; false behind the last, and when it is broken, which etcd_record_end() tells. */
 bool etcd_record_next(struct etcd_record_reader *r, struct etcd_row *out);
 MUST_USE enum err_code etcd_record_end(const struct etcd_record_reader *r, struct err *e);
+void etcd_record_close(struct etcd_record_reader *r); /* Whatever open() said. */
 
 #endif /* CONTROLPLANE_STORE_STORE_ETCD_RECORD_H */

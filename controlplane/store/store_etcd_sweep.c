@@ -227,6 +227,7 @@ static void rows_read(struct etcd_log *m, const struct etcd_answer *a)
         }
         if (code == ERR_OK)
             code = etcd_record_end(&r, &e);
+        etcd_record_close(&r);
     }
     if (code != ERR_OK)
         finish(m, code, &e);
@@ -372,6 +373,7 @@ static enum err_code merge_records(struct etcd_log *m, const struct etcd_kvs *kv
             code == ERR_OK && add_live_rows(&r, etcd_index_gone(&m->index, run[i].seq), out);
         if (code == ERR_OK && fits)
             code = etcd_record_end(&r, e);
+        etcd_record_close(&r);
         if (code != ERR_OK)
             return code;
         if (!fits) {
@@ -418,7 +420,7 @@ static void write_merged(struct etcd_log *m, const struct etcd_record *record)
                                       .first = record->head.first,
                                       .last = record->head.last,
                                       .rows = record->head.rows,
-                                      .bytes = (uint32_t)value.len,
+                                      .bytes = (uint32_t)record->rows.len,
                                       .part = record->head.part};
     buf_free(&value);
     ask(m, ETCD_SWEEP_MERGE, "/v3/kv/txn", &body);

@@ -95,7 +95,7 @@ same() {
 }
 check "has every object as it was" same
 check_says "the Secret opens" d29scGVydGluZ2Vy baton get secrets hidden -o yaml
-sealed() { cat "$work"/etcd/data/member/wal/*.wal "$work"/etcd/data/member/snap/db | grep -qa works && ! cat "$work"/etcd/data/member/wal/*.wal \
+sealed() { cat "$work"/etcd/data/member/wal/*.wal "$work"/etcd/data/member/snap/db | grep -qa /baton/log/ && ! cat "$work"/etcd/data/member/wal/*.wal \
     "$work"/etcd/data/member/snap/db | grep -qa wolpertinger; }
 check "and is sealed in etcd" sealed
 check "the node is back" baton wait node/n1 --for condition=Ready --timeout 30s

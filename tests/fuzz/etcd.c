@@ -26,16 +26,16 @@ static void read_record(struct str bytes)
     struct etcd_record_reader r;
     struct etcd_row row;
     uint64_t last = 0;
-    if (etcd_record_open(&r, bytes, NULL) != ERR_OK)
-        return;
-    for (uint32_t i = 0; etcd_record_next(&r, &row); i++) {
+    enum err_code code = etcd_record_open(&r, bytes, NULL);
+    for (uint32_t i = 0; code == ERR_OK && etcd_record_next(&r, &row); i++) {
         CHECK(i == 0 || row.revision > last);
         CHECK(row.revision >= r.head.first && row.revision <= r.head.last);
         CHECK(row.key.len <= STORE_KEY_MAX);
         last = row.revision;
     }
-    if (etcd_record_end(&r, NULL) != ERR_OK)
-        return;
+    if (code == ERR_OK && etcd_record_end(&r, NULL) == ERR_OK)
+        CHECK(r.left == 0);
+    etcd_record_close(&r);
 }
 
 static void read_gone(struct str bytes)

@@ -20,7 +20,7 @@ static enum err_code put_large(struct rig *r, uint64_t revision)
                             .before = revision > 2 ? revision - 2 : 0,
                             .key = blob_new(str_of(key)),
                             .value = blob_reserve(LARGE)};
-    memset(w.value->at, 'x', LARGE);
+    traffic_noise(revision, w.value->at, LARGE);
     uint64_t op = rig_commit(r, r->fence, &w, 1);
     blob_unref(w.key);
     blob_unref(w.value);

@@ -76,7 +76,7 @@ static uint64_t commit_large(struct rig *r, uint64_t revision, uint64_t before)
                                     .before = before == 0 ? 0 : before + i,
                                     .key = blob_new(str_of(key)),
                                     .value = blob_reserve(PARTS_BYTES)};
-        memset(w[i].value->at, 'a' + (int)(revision % 26), PARTS_BYTES);
+        traffic_noise(revision + i, w[i].value->at, PARTS_BYTES);
     }
     uint64_t op = rig_commit(r, r->fence, w, PARTS_WRITES);
     for (uint32_t i = 0; i < PARTS_WRITES; i++) {

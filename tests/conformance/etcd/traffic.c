@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/conformance/etcd/traffic.h"
 
+#include "base/rng.h"
 #include "io/clock.h"
 #include "tests/testlib/test.h"
 
@@ -18,6 +19,14 @@ uint64_t traffic_before(const struct traffic *t, uint32_t slot, uint32_t i)
     return t->there[slot] == 0 ? 0 : revision_of(t->there[slot] - 1, i);
 }
 
+void traffic_noise(uint64_t seed, char *out, uint32_t len)
+{
+    struct rng rng;
+    rng_seed(&rng, seed);
+    for (uint32_t i = 0; i < len; i++)
+        out[i] = (char)rng_u64(&rng);
+}
+
 static void commit(struct traffic *t)
 {
     struct store_write w[TRAFFIC_TOGETHER];
@@ -32,7 +41,7 @@ static void commit(struct traffic *t)
                                     .key = blob_new(str_of(text)),
                                     .sealed = n % 7 == 0};
         w[i].value = blob_reserve(300);
-        memset(w[i].value->at, '.', 300);
+        traffic_noise(revision_of(n, i), w[i].value->at, 300);
         snprintf(text, sizeof text, "%llu", (unsigned long long)n);
         memcpy(w[i].value->at, text, strlen(text) + 1);
     }
@@ -134,11 +143,13 @@ void traffic_settle(struct traffic *t)
 
 void traffic_run(struct traffic *t, struct span span)
 {
-    struct instant until = instant_add(clock_now(), span);
+    struct instant begun = clock_now(), until = instant_add(begun, span);
     uint32_t refused = t->refused;
+    uint64_t first = t->next;
     while (clock_now().ns < until.ns && t->refused == refused) {
-        while (t->next < t->answered + TRAFFIC_WINDOW)
-            commit(t);
+        uint64_t due = 1 + (uint64_t)(instant_sub(clock_now(), begun).ns / 1000000);
+        while (t->next < t->answered + TRAFFIC_WINDOW && t->next < first + due)
+            commit(t); /* At most one a millisecond: the book has an end. */
         t->rig->engine->pump(t->rig);
         if (!take_answers(t))
             traffic_settle(t);

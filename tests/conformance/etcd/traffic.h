@@ -12,7 +12,7 @@
 
 #include "tests/conformance/store/rig.h"
 
-enum { TRAFFIC_TOGETHER = 3, TRAFFIC_SLOTS = 50, TRAFFIC_MAX = 6000, TRAFFIC_WINDOW = 16 };
+enum { TRAFFIC_TOGETHER = 3, TRAFFIC_SLOTS = 50, TRAFFIC_MAX = 20000, TRAFFIC_WINDOW = 16 };
 
 enum traffic_fate { TRAFFIC_SENT, TRAFFIC_TAKEN, TRAFFIC_REFUSED, TRAFFIC_DOUBTFUL };
 
@@ -36,5 +36,7 @@ bool traffic_drain(struct traffic *t);  /* Waits for every answer. False: some a
 void traffic_settle(struct traffic *t); /* Waits for every answer, loading where it must. */
 void traffic_check(struct traffic *t);  /* Settles, loads, looks. */
 uint64_t traffic_before(const struct traffic *t, uint32_t slot, uint32_t i); /* Its revision. */
+
+void traffic_noise(uint64_t seed, char *out, uint32_t len); /* Bytes that do not get smaller. */
 
 #endif /* CONFORMANCE_ETCD_TRAFFIC_H */
