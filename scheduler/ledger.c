@@ -45,6 +45,7 @@ struct ledger *ledger_new(const struct ledger_limits *limits)
     l->facts_log = mem_zalloc(FACTS_LOG, sizeof *l->facts_log);
     l->terms_serial = 1;
     l->list_keep = SHORTLIST_KEEP;
+    l->order_patience = ORDER_PATIENCE;
     l->mix.next = 1;
     l->mix.seen = mem_alloc(MIX_SHAPES_MAX * sizeof *l->mix.seen);
     l->mix.shapes = mem_alloc(MIX_USUAL_MAX * sizeof *l->mix.shapes);

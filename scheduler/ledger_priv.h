@@ -20,6 +20,7 @@
 enum {
     HOLD_INLINE = 4, /* Words of rows inside the hold; longer ones are allocated. */
     FACTS_LOG = 4096,
+    ORDER_PATIENCE = 64,
     MEMO_SIZE = 1024, /* Classes and label sets found without the maps; a power of two. */
     MEMO_KEPT = 4096, /* A class of no more bytes stays while it is found there. */
 };
@@ -124,7 +125,8 @@ struct ledger {
     uint64_t facts_end;                          /* entries ever written. */
     uint32_t prefer_nodes;                       /* Nodes with a taint PreferNoSchedule. */
     struct shortlist *list_newest, *list_oldest; /* By last use. */
-    uint32_t list_keep;                          /* Nodes on a shortlist; tests make it small. */
+    uint32_t list_keep;                          /* Nodes on a shortlist; tests make it small, */
+    uint32_t order_patience;                     /* and blocks that a walk may see in vain. */
     uint64_t cache_bytes, builds;
     struct mix mix;
     bool has_devices; /* Some node has, or had. */

@@ -99,9 +99,9 @@ struct shortlist_machine search__machine(const struct ledger *l, const struct re
 
 /* ---- by the order of what is left over ---- */
 
-/* So many blocks or nodes that do not serve after all, and the list is asked; then the order is let
+/* So many blocks (order_patience) or nodes that do not serve after all, and the list is asked; then the order is let
  * be for some decisions, since the next ones of the class would fare alike. */
-enum { ORDER_BLOCKS_MAX = 64, ORDER_MISSES_MAX = 32, ORDER_RESTS = 16 };
+enum { ORDER_MISSES_MAX = 32, ORDER_RESTS = 16 };
 
 /* Nothing but hardware decides, and who is let onto a node at all. */
 static bool is_ordered(const struct ledger *l, const struct class *c, const struct profile *p)
@@ -138,7 +138,7 @@ static bool first_in_order(const struct ledger *l, const struct request *r, uint
     struct order_walk w;
     uint32_t node, name, misses = 0;
     int64_t split;
-    order_walk_start(&w, &l->columns.order[threads], l->columns.hot, &want, ORDER_BLOCKS_MAX);
+    order_walk_start(&w, &l->columns.order[threads], l->columns.hot, &want, l->order_patience);
     *out_node = LEDGER_NODE_NONE;
     while ((node = order_walk_next(&w)) != ORDER_NONE) {
         bool let = !has_rules || rules__node(l, ledger__node(l, node), r, &name) == EXPLAIN_FITS;

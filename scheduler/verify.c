@@ -188,9 +188,12 @@ static enum err_code compare_row(const struct ledger *l, const struct node *n, s
     row.hot.position = hot->position;
     row.hot.log_at = hot->log_at;
     bool equal = memcmp(&row.hot, hot, sizeof row.hot) == 0;
+    const struct columns_block *odd = &c->odd[n->index / COLUMNS_LANES];
+    if (equal && hot->order != COLUMNS_ODD)
+        equal = odd->at[COLUMN_OPEN][n->index % COLUMNS_LANES] == 0;
     if (equal && hot->order == COLUMNS_ODD)
         for (uint32_t i = 0; i < COLUMN__COUNT; i++)
-            equal &= row.at[i] == c->odd[n->index / COLUMNS_LANES].at[i][n->index % COLUMNS_LANES];
+            equal &= row.at[i] == odd->at[i][n->index % COLUMNS_LANES];
     else if (equal && hot->order > 0)
         equal = memcmp(order_room_of(&c->order[hot->order], hot), row.at,
                        sizeof(struct order_room)) == 0;

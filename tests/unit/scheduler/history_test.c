@@ -80,7 +80,9 @@ static void node_put(struct history *h, uint32_t i)
                                                  .parent = TOPOLOGY_DEVICE_NONE};
     }
     t->devices = h->devices;
-    t->devices_count = i % (h->is_wide ? 50 : 4) == 0 ? 4 : 0;
+    t->devices_count = i % (h->is_wide ? 30 : 4) == 0 ? 4 : 0;
+    if (h->is_wide && pick(h, 3) == 0) /* Odd no more. */
+        t->devices_count = 0;
     t->addresses_count = 40;
     t->pods_max = 30;
     t->ready = h->ready[i];
@@ -148,6 +150,12 @@ static void wish_hardware(struct history *h, struct wish *w)
         w->port = (struct request_port){.port = (uint16_t)(80 + pick(h, 3)), .address = pick(h, 2)};
         r->ports = &w->port;
         r->ports_count = 1;
+    }
+    if (h->is_wide && pick(h, 3) == 0) {
+        w->toleration = (struct request_toleration){.key = both(h, "dedicated"),
+                                                    .value = both(h, pick(h, 2) ? "x" : "y")};
+        r->tolerations = &w->toleration;
+        r->tolerations_count = 1;
     }
     r->choice = pick(h, 4) == 0 ? CHOICE_SPREAD : CHOICE_PACK;
 }
@@ -347,6 +355,8 @@ static void history_run(uint64_t seed, uint32_t nodes, uint32_t steps, bool rule
         h.fast->columns.filter = columns_filter_scalar;
     if (seed % 3 != 0) /* Lists so short that they overflow and run dry. */
         h.fast->list_keep = 2 * (uint32_t)(seed % 3);
+    if (seed % 4 != 3) /* Walks that give up before they have found anything. */
+        h.fast->order_patience = 2 + (uint32_t)(seed % 3);
     h.nodes_count = nodes;
     h.is_wide = nodes > 24;
     memset(h.ready, true, sizeof h.ready);

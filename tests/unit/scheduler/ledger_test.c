@@ -259,6 +259,40 @@ TEST(ledger, a_node_that_lost_held_rows_is_marked)
     ledger_free(l);
 }
 
+/* What has devices is in no order of nodes; what lost them comes into one. A larger one stands by,
+ * so that nothing else is counted again. */
+TEST(ledger, a_node_may_lose_its_devices)
+{
+    static const struct {
+        const char *name;
+        struct topology_spec spec;
+        uint32_t devices;
+    } puts[] = {
+        {"large", {1, 1, 1, 8, 1, 32 * GIB, 0, 0, 0, 0}, 2},
+        {"small", {1, 1, 1, 4, 1, 16 * GIB, 0, 0, 0, 0}, 1},
+        {"small", {1, 1, 1, 4, 1, 16 * GIB, 0, 0, 0, 0}, 0},
+    };
+    static struct machine m;
+    struct ledger *l = ledger_new(NULL);
+    struct topology_device gpus[2];
+    struct request r = {.shared_milli = 100};
+    for (uint32_t i = 0; i < 2; i++)
+        gpus[i] = (struct topology_device){.class_name = name_of(l, "gpu"),
+                                           .id_name = name_of(l, i == 0 ? "gpu0" : "gpu1"),
+                                           .numa = TOPOLOGY_NUMA_NONE,
+                                           .units = 1,
+                                           .parent = TOPOLOGY_DEVICE_NONE};
+    for (size_t i = 0; i < COUNT_OF(puts); i++) {
+        struct topology *t = machine_make(&m, l, puts[i].name, &puts[i].spec);
+        t->devices = gpus;
+        t->devices_count = puts[i].devices;
+        machine_put(&m, l);
+        ledger_release(l, place_ok(l, &r, NULL));
+        verify(l);
+    }
+    ledger_free(l);
+}
+
 TEST(ledger, a_removed_node_keeps_its_holds_until_they_go)
 {
     struct ledger *l = ledger_new(NULL);
