@@ -21,4 +21,13 @@ void *typed_open(struct arena *a, const ProtobufCMessageDescriptor *type, struct
 struct str typed_wrap(struct arena *a, const char *api_version, const char *kind,
                       const void *object);
 
+/* Its canonical bytes, without an envelope: one message within an object. */
+struct str typed_pack(struct arena *a, const void *message);
+
+/* The envelope with one field of its object changed, which is found by the field's number, or by the number of the message that
+ * holds it and its own within that (holder 0: the object itself). bytes: a text, or typed_pack() of a message. The rest is
+ * copied as it is: cheaper by far than to encode all of it again. */
+struct str typed_put(struct arena *a, struct str envelope, uint32_t holder, uint32_t number,
+                     struct str bytes);
+
 #endif /* API_TYPED_H */

@@ -125,6 +125,21 @@ struct str arena_str(struct arena *a, struct str s)
     return (struct str){copy, copy == NULL ? 0 : s.len};
 }
 
+struct str arena_join(struct arena *a, const struct str *parts, uint32_t parts_count)
+{
+    size_t len = 0, at = 0;
+    for (uint32_t i = 0; i < parts_count; i++)
+        len += parts[i].len;
+    char *copy = arena_alloc(a, len + 1);
+    if (copy == NULL)
+        return (struct str){NULL, 0};
+    for (uint32_t i = 0; i < parts_count; at += parts[i++].len)
+        if (parts[i].len > 0)
+            memcpy(copy + at, parts[i].at, parts[i].len);
+    copy[len] = '\0';
+    return str_from(copy, len);
+}
+
 struct str arena_printf(struct arena *a, const char *fmt, ...)
 {
     va_list args, again;

@@ -33,6 +33,8 @@ void *arena_alloc(struct arena *a, size_t size);                /* Not zeroed; a
 void *arena_zalloc(struct arena *a, size_t count, size_t size); /* Zeroed array. */
 char *arena_dup(struct arena *a, struct str s);                 /* NUL-terminated copy. */
 struct str arena_str(struct arena *a, struct str s);            /* The same as a str; {NULL,0}. */
+/* All parts, one after the other: a printf that needs no format. */
+struct str arena_join(struct arena *a, const struct str *parts, uint32_t parts_count);
 struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 
 MUST_USE enum err_code arena_status(const struct arena *a, struct err *e);

@@ -5,6 +5,7 @@
  * changed is durable.
  */
 #include "base/check.h"
+#include "base/mem.h"
 #include "controlplane/core/cluster.h"
 #include "controlplane/core/events.h"
 
@@ -13,6 +14,7 @@
 enum {
     PROTOCOL = 1,
     DEPENDENCIES_MAX = 256,
+    MENTIONS_BYTES_MAX = 64 << 10,
     MESSAGE_BYTES_MAX = 8 << 20, /* One message, decoded. */
     REPORT_BYTES_MAX = 256 << 10,
     REPORT_CONTAINERS_MAX = 256,
@@ -36,84 +38,129 @@ static void close_session(struct core *c, uint64_t session, const char *why)
 
 /* ---- what a workload mentions ---- */
 
+/* A line each: "configmaps/name", "secrets/name". */
+static void mention(struct buf *to, const char *plural, const char *name)
+{
+    if (name == NULL || name[0] == '\0')
+        return;
+    buf_add(to, str_of(plural));
+    buf_add_char(to, '/');
+    buf_add(to, str_of(name));
+    buf_add_char(to, '\n');
+}
+
+static void mention_env(struct buf *to, const Core__Container *c)
+{
+    for (size_t i = 0; i < c->n_env; i++) {
+        const Core__EnvVarSource *s = c->env[i]->value_from;
+        if (s != NULL && s->config_map_key_ref != NULL &&
+            s->config_map_key_ref->local_object_reference != NULL)
+            mention(to, "configmaps", s->config_map_key_ref->local_object_reference->name);
+        if (s != NULL && s->secret_key_ref != NULL &&
+            s->secret_key_ref->local_object_reference != NULL)
+            mention(to, "secrets", s->secret_key_ref->local_object_reference->name);
+    }
+    for (size_t i = 0; i < c->n_env_from; i++) {
+        const Core__EnvFromSource *s = c->env_from[i];
+        if (s->config_map_ref != NULL && s->config_map_ref->local_object_reference != NULL)
+            mention(to, "configmaps", s->config_map_ref->local_object_reference->name);
+        if (s->secret_ref != NULL && s->secret_ref->local_object_reference != NULL)
+            mention(to, "secrets", s->secret_ref->local_object_reference->name);
+    }
+}
+
+static void mention_volume(struct buf *to, const Core__VolumeSource *s)
+{
+    if (s == NULL)
+        return;
+    if (s->config_map != NULL && s->config_map->local_object_reference != NULL)
+        mention(to, "configmaps", s->config_map->local_object_reference->name);
+    if (s->secret != NULL)
+        mention(to, "secrets", s->secret->secret_name);
+    for (size_t i = 0; s->projected != NULL && i < s->projected->n_sources; i++) {
+        const Core__VolumeProjection *p = s->projected->sources[i];
+        if (p->config_map != NULL && p->config_map->local_object_reference != NULL)
+            mention(to, "configmaps", p->config_map->local_object_reference->name);
+        if (p->secret != NULL && p->secret->local_object_reference != NULL)
+            mention(to, "secrets", p->secret->local_object_reference->name);
+    }
+}
+
+char *agents_mentions(const Core__PodSpec *spec)
+{
+    struct buf lines, *to = &lines;
+    buf_init(to, MENTIONS_BYTES_MAX);
+    for (size_t i = 0; i < spec->n_init_containers; i++)
+        mention_env(to, spec->init_containers[i]);
+    for (size_t i = 0; i < spec->n_containers; i++)
+        mention_env(to, spec->containers[i]);
+    for (size_t i = 0; i < spec->n_volumes; i++)
+        mention_volume(to, spec->volumes[i]->volume_source);
+    for (size_t i = 0; i < spec->n_image_pull_secrets; i++)
+        mention(to, "secrets", spec->image_pull_secrets[i]->name);
+    char *copy = to->len == 0 ? NULL : mem_alloc(to->len + 1);
+    if (copy != NULL) {
+        memcpy(copy, to->at, to->len);
+        copy[to->len] = '\0';
+    }
+    buf_free(to);
+    return copy;
+}
+
+/* The objects that are there of what is mentioned. */
 struct mentions {
-    struct core *core;
-    struct str namespace;
     Agent__Dependency *at[DEPENDENCIES_MAX];
     size_t count;
     uint32_t missing;
     uint64_t stamp; /* Of the newest of them. */
 };
 
-static void mention(struct mentions *m, const char *plural, const char *name)
+static void depend(struct core *c, struct mentions *all, struct str namespace, struct str plural,
+                   struct str name)
 {
-    if (name == NULL || name[0] == '\0' || m->count == DEPENDENCIES_MAX)
-        return;
-    for (size_t i = 0; i < m->count; i++)
-        if (strcmp(m->at[i]->plural, plural) == 0 && strcmp(m->at[i]->name, name) == 0)
+    for (size_t i = 0; i < all->count; i++)
+        if (str_is(plural, all->at[i]->plural) && str_is(name, all->at[i]->name))
             return;
-    struct core *c = m->core;
-    struct cow_entry *e = core_find(c, core_key(c, "", plural, m->namespace, str_of(name)));
-    m->missing += e == NULL;
+    char *of = arena_dup(&c->turn, plural);
+    struct cow_entry *e = of == NULL ? NULL : core_find(c, core_key(c, "", of, namespace, name));
+    all->missing += e == NULL;
     Agent__Dependency *d = e == NULL ? NULL : arena_alloc(&c->turn, sizeof *d);
-    if (d == NULL)
+    if (d == NULL || all->count == DEPENDENCIES_MAX)
         return;
-    m->stamp = max_u64(m->stamp, e->stamp);
+    all->stamp = max_u64(all->stamp, e->stamp);
     agent__dependency__init(d);
-    d->plural = (char *)plural;
-    d->name = (char *)name;
+    d->plural = of;
+    d->name = objects_text(&c->turn, name);
     d->has_object = true;
     d->object = (ProtobufCBinaryData){e->value->len, (uint8_t *)e->value->at};
-    m->at[m->count++] = d;
+    all->at[all->count++] = d;
 }
 
-static void mention_env(struct mentions *m, const Core__Container *c)
+static void look_into(struct core *c, struct held *h, const struct cow_entry *workload)
 {
-    for (size_t i = 0; i < c->n_env; i++) {
-        const Core__EnvVarSource *s = c->env[i]->value_from;
-        if (s != NULL && s->config_map_key_ref != NULL &&
-            s->config_map_key_ref->local_object_reference != NULL)
-            mention(m, "configmaps", s->config_map_key_ref->local_object_reference->name);
-        if (s != NULL && s->secret_key_ref != NULL &&
-            s->secret_key_ref->local_object_reference != NULL)
-            mention(m, "secrets", s->secret_key_ref->local_object_reference->name);
-    }
-    for (size_t i = 0; i < c->n_env_from; i++) {
-        const Core__EnvFromSource *s = c->env_from[i];
-        if (s->config_map_ref != NULL && s->config_map_ref->local_object_reference != NULL)
-            mention(m, "configmaps", s->config_map_ref->local_object_reference->name);
-        if (s->secret_ref != NULL && s->secret_ref->local_object_reference != NULL)
-            mention(m, "secrets", s->secret_ref->local_object_reference->name);
-    }
+    Core__Pod *pod = h->is_machine || h->mentions_known
+                         ? NULL
+                         : typed_open(&c->turn, &core__pod__descriptor, blob_str(workload->value));
+    if (pod != NULL && pod->spec != NULL)
+        h->mentions = agents_mentions(pod->spec);
+    h->mentions_known = true;
 }
 
-static void mention_volume(struct mentions *m, const Core__VolumeSource *s)
+/* Forgets what the decision has left: it is told once, and asked for again seldom. */
+static struct mentions mentions_of(struct core *c, struct held *h, const struct cow_entry *workload)
 {
-    if (s == NULL)
-        return;
-    if (s->config_map != NULL && s->config_map->local_object_reference != NULL)
-        mention(m, "configmaps", s->config_map->local_object_reference->name);
-    if (s->secret != NULL)
-        mention(m, "secrets", s->secret->secret_name);
-    for (size_t i = 0; s->projected != NULL && i < s->projected->n_sources; i++) {
-        const Core__VolumeProjection *p = s->projected->sources[i];
-        if (p->config_map != NULL && p->config_map->local_object_reference != NULL)
-            mention(m, "configmaps", p->config_map->local_object_reference->name);
-        if (p->secret != NULL && p->secret->local_object_reference != NULL)
-            mention(m, "secrets", p->secret->local_object_reference->name);
-    }
-}
-
-static void mention_pod(struct mentions *m, const Core__PodSpec *spec)
-{
-    for (size_t i = 0; i < spec->n_init_containers; i++)
-        mention_env(m, spec->init_containers[i]);
-    for (size_t i = 0; i < spec->n_containers; i++)
-        mention_env(m, spec->containers[i]);
-    for (size_t i = 0; i < spec->n_volumes; i++)
-        mention_volume(m, spec->volumes[i]->volume_source);
-    for (size_t i = 0; i < spec->n_image_pull_secrets; i++)
-        mention(m, "secrets", spec->image_pull_secrets[i]->name);
+    struct mentions all = {.count = 0};
+    struct index_key at;
+    struct str line, plural;
+    look_into(c, h, workload);
+    if (index_key_parse(str_of(h->workload_key), &at))
+        for (struct str rest = str_of(h->mentions); str_split(&rest, '\n', &line);)
+            if (str_split(&line, '/', &plural) && line.len > 0)
+                depend(c, &all, at.namespace, plural, line);
+    mem_free(h->mentions);
+    h->mentions = NULL;
+    h->mentions_known = false;
+    return all;
 }
 
 /* ---- down ---- */
@@ -143,20 +190,6 @@ static struct cow_entry *workload_of(struct core *c, const struct held *h, struc
         !str_is(out->uid, h->workload_uid))
         return NULL;
     return e;
-}
-
-static struct mentions mentions_of(struct core *c, const struct held *h,
-                                   const struct cow_entry *workload)
-{
-    struct mentions mentions = {.core = c};
-    struct index_key at;
-    if (!h->is_machine && index_key_parse(str_of(h->workload_key), &at)) {
-        Core__Pod *pod = typed_open(&c->turn, &core__pod__descriptor, blob_str(workload->value));
-        mentions.namespace = at.namespace;
-        if (pod != NULL && pod->spec != NULL)
-            mention_pod(&mentions, pod->spec);
-    }
-    return mentions;
 }
 
 static void send_assign(struct core *c, struct held *h, struct cow_entry *placement,

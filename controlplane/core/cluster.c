@@ -25,6 +25,7 @@ struct cluster *cluster_new(const struct core_config *config)
 static void held_free(struct held *h)
 {
     blob_unref(h->report);
+    mem_free(h->mentions);
     mem_free(h->key);
     mem_free(h);
 }
@@ -219,7 +220,8 @@ struct str cluster_placement_key(struct core *c, struct str workload_key)
     struct index_key at;
     if (!index_key_parse(workload_key, &at))
         return (struct str){NULL, 0};
-    return core_key(
-        c, "baton.dev", "placements", at.namespace,
-        arena_printf(&c->turn, STR_FMT "." STR_FMT, STR_ARG(at.plural), STR_ARG(at.name)));
+    const struct str parts[] = {
+        STR("baton.dev/placements/"), at.namespace, STR("/"), at.plural, STR("."), at.name};
+    struct str key = arena_join(&c->turn, parts, COUNT_OF(parts));
+    return key.len > INDEX_KEY_MAX ? (struct str){NULL, 0} : key;
 }

@@ -64,6 +64,10 @@ struct held {
     int64_t told_generation, told_grace;
     bool told_leaving;
     uint32_t told_missing; /* ConfigMaps and Secrets it mentions that were not there. */
+    /* What the pod mentions (agents_mentions()), from the decision until its agent is told; later, and after a start,
+     * the pod is looked into again. */
+    char *mentions;
+    bool mentions_known;
     bool acknowledged; /* Its agent has reported on it; so it is taken to have before a restart. */
 };
 
@@ -133,6 +137,8 @@ struct span nodes_renew(void);
 /* agents.c */
 void agents_event(struct core *c, const struct core_event *ev);
 void agents_tell(struct core *c, struct held *h);
+/* The ConfigMaps and Secrets that a pod mentions, a line each; NULL: none. mem_free() it. */
+char *agents_mentions(const Core__PodSpec *spec);
 void agents_tell_removed(struct core *c, struct held *h);
 
 /* status.c: the object with the report in it. {NULL, 0}: nothing changes, or it does not decode. */

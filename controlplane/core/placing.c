@@ -177,6 +177,23 @@ static void waits(struct core *c, const struct candidate *w)
         placing__failed(c, w);
 }
 
+/* What the client sent, with what was decided: nothing else of it has changed. The numbers are Kubernetes' (core/v1, Pod
+ * and PodSpec). */
+static struct str say(struct core *c, const struct candidate *w, struct str object)
+{
+    enum { POD_SPEC = 2, POD_SPEC_NODE_NAME = 10, POD_STATUS = 3 };
+    if (w->machine != NULL)
+        return placing__close(c, w);
+    struct str status = typed_pack(&c->turn, w->pod->status),
+               node = str_of(w->pod->spec->node_name);
+    if (status.at == NULL)
+        return status;
+    struct str said = typed_put(&c->turn, object, 0, POD_STATUS, status);
+    return node.len == 0 || said.at == NULL
+               ? said
+               : typed_put(&c->turn, said, POD_SPEC, POD_SPEC_NODE_NAME, node);
+}
+
 void placing_create(struct core *c, struct stage *s, struct draft *d)
 {
     struct candidate w;
@@ -200,7 +217,7 @@ void placing_create(struct core *c, struct stage *s, struct draft *d)
             return;
         }
     }
-    struct str bytes = placing__close(c, &w);
+    struct str bytes = say(c, &w, d->object);
     if (bytes.at != NULL)
         d->object = bytes;
     else

@@ -257,6 +257,8 @@ bool placing__stage(struct core *c, struct stage *s, struct candidate *w)
     snprintf(h->uid, sizeof h->uid, "%s", p->metadata->uid);
     snprintf(h->workload_uid, sizeof h->workload_uid, STR_FMT, STR_ARG(w->uid));
     h->is_machine = w->machine != NULL;
+    h->mentions = w->pod == NULL ? NULL : agents_mentions(w->pod->spec);
+    h->mentions_known = true;
     h->hold = w->hold;
     CHECK(map_put(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold), h) == ERR_OK);
     CHECK(map_put(&c->cluster->by_uid, str_of(h->uid), h) == ERR_OK);

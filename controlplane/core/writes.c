@@ -242,7 +242,8 @@ static bool generate_name(struct stage *s, struct draft *d)
     struct str base = str_slice(d->request->generate, 0, GENERATE_BASE_MAX);
     for (uint32_t i = 0; i < GENERATE_TRIES; i++) {
         rng_suffix(&c->rng, suffix);
-        d->at.name = arena_printf(&c->turn, "%.*s%s", STR_ARG(base), suffix);
+        const struct str parts[] = {base, str_of(suffix)};
+        d->at.name = arena_join(&c->turn, parts, COUNT_OF(parts));
         struct str key = str_from(text, index_key_print(&d->at, text));
         if (key.len == 0) {
             stage_refuse(s, WRITE_INVALID, "the name is too long");
