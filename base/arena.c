@@ -145,12 +145,15 @@ struct str arena_printf(struct arena *a, const char *fmt, ...)
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, fmt, args);
+    char text[256]; /* Most are short: formatted once. */
+    int length = vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     CHECK(length >= 0);
 
     char *at = arena_alloc(a, (size_t)length + 1);
-    if (at != NULL)
+    if (at != NULL && (size_t)length < sizeof text)
+        memcpy(at, text, (size_t)length + 1);
+    else if (at != NULL)
         vsnprintf(at, (size_t)length + 1, fmt, again);
     va_end(again);
     return (struct str){at, at == NULL ? 0 : (size_t)length};

@@ -98,11 +98,7 @@ char *agents_mentions(const Core__PodSpec *spec)
         mention_volume(to, spec->volumes[i]->volume_source);
     for (size_t i = 0; i < spec->n_image_pull_secrets; i++)
         mention(to, "secrets", spec->image_pull_secrets[i]->name);
-    char *copy = to->len == 0 ? NULL : mem_alloc(to->len + 1);
-    if (copy != NULL) {
-        memcpy(copy, to->at, to->len);
-        copy[to->len] = '\0';
-    }
+    char *copy = objects_keep(buf_str(to));
     buf_free(to);
     return copy;
 }

@@ -26,6 +26,7 @@ static void held_free(struct held *h)
 {
     blob_unref(h->report);
     mem_free(h->mentions);
+    mem_free(h->reason);
     mem_free(h->key);
     mem_free(h);
 }

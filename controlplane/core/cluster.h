@@ -68,6 +68,7 @@ struct held {
      * the pod is looked into again. */
     char *mentions;
     bool mentions_known;
+    char *reason;      /* The decision's, for its Event: until it is durable; then NULL. */
     bool acknowledged; /* Its agent has reported on it; so it is taken to have before a restart. */
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/core/objects.h"
+
 #include "api/quantity.h"
+#include "base/mem.h"
 #include "controlplane/core/core_priv.h"
 
 static void *take(void *state, size_t size)
@@ -88,4 +90,14 @@ int64_t objects_milli_of(const Resource__Quantity *q)
     if (q == NULL || quantity_parse(str_of(q->string), &parsed, NULL) != ERR_OK)
         return 0;
     return quantity_milli(&parsed);
+}
+
+char *objects_keep(struct str text)
+{
+    char *copy = text.len == 0 ? NULL : mem_alloc(text.len + 1);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, text.at, text.len);
+    copy[text.len] = '\0';
+    return copy;
 }

@@ -36,4 +36,7 @@ Resource__Quantity *objects_bytes(struct arena *a, uint64_t bytes);
 int64_t objects_units(const Resource__Quantity *q);
 int64_t objects_milli_of(const Resource__Quantity *q);
 
+/* A copy beyond the turn: mem_free() it. NULL of nothing. */
+char *objects_keep(struct str text);
+
 #endif /* CONTROLPLANE_CORE_OBJECTS_H */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A decision written down: the Placement, what the object says of it, and what is told as an Event. */
 #include "base/check.h"
+#include "base/mem.h"
 #include "controlplane/core/events.h"
 #include "controlplane/core/placing_priv.h"
 
@@ -183,21 +184,20 @@ void placing__tell_waiting(struct core *c, const struct candidate *w)
 }
 
 /* The same words as the Placement's, when it is durable. */
-static void tell_placed(struct core *c, const struct held *h)
+static void tell_placed(struct core *c, struct held *h)
 {
-    struct cow_entry *e = events_wanted(c) ? core_find(c, str_of(h->key)) : NULL;
-    Baton__Placement *p =
-        e == NULL ? NULL : typed_open(&c->turn, &baton__placement__descriptor, blob_str(e->value));
-    if (p == NULL || p->spec == NULL || p->spec->workload == NULL || p->spec->decision == NULL)
-        return;
-    const Baton__WorkloadRef *ref = p->spec->workload;
-    events_tell(c, &(struct event_note){.api_version = h->is_machine ? "kubevirt.io/v1" : "v1",
-                                        .kind = h->is_machine ? "VirtualMachineInstance" : "Pod",
-                                        .namespace = str_of(ref->namespace_),
-                                        .name = str_of(ref->name),
-                                        .uid = str_of(ref->uid),
-                                        .reason = "Scheduled",
-                                        .message = str_of(p->spec->decision->reason)});
+    struct index_key at;
+    if (h->reason != NULL && events_wanted(c) && index_key_parse(str_of(h->workload_key), &at))
+        events_tell(c,
+                    &(struct event_note){.api_version = h->is_machine ? "kubevirt.io/v1" : "v1",
+                                         .kind = h->is_machine ? "VirtualMachineInstance" : "Pod",
+                                         .namespace = at.namespace,
+                                         .name = at.name,
+                                         .uid = str_of(h->workload_uid),
+                                         .reason = "Scheduled",
+                                         .message = str_of(h->reason)});
+    mem_free(h->reason);
+    h->reason = NULL;
 }
 
 bool placing__have_status(struct core *c, struct candidate *w)
@@ -259,6 +259,7 @@ bool placing__stage(struct core *c, struct stage *s, struct candidate *w)
     h->is_machine = w->machine != NULL;
     h->mentions = w->pod == NULL ? NULL : agents_mentions(w->pod->spec);
     h->mentions_known = true;
+    h->reason = objects_keep(str_of(p->spec->decision->reason));
     h->hold = w->hold;
     CHECK(map_put(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold), h) == ERR_OK);
     CHECK(map_put(&c->cluster->by_uid, str_of(h->uid), h) == ERR_OK);
