@@ -79,12 +79,12 @@ nothing_of_it() {
 alive() { kill -0 "$live_pid" && cluster_baton get pod live -o json | grep -q '"phase": *"Running"'; }
 
 litter
-others=$(dirname "$(dirname "$(echo "$roots" | head -n 1)")")/baton-another-n1
+others=$(dirname "$(dirname "$(echo "$roots" | head -n 1)")")/baton-another$$-n1
 mkdir "$others"
 check "something is left over: exit status 1" sh -c "! '$cluster_build/baton' --kubeconfig '$cluster_state/kubeconfig' doctor >'$work/said'"
 check "every kind of it is named" finds_all listed ""
 check "and nothing of what lives" sh -c "! grep -q '$(find "$agent/records" -type f ! -name '*.tmp' -printf '%f')' '$work/said'"
-check "nor of another cluster" sh -c "! grep -q baton-another '$work/said'"
+check "nor of another cluster" sh -c "! grep -q baton-another$$ '$work/said'"
 doctor -o json
 check_says "as JSON, too" '"kind": "netns"' cat "$work/said"
 doctor --fix

@@ -148,7 +148,10 @@ class Host:
         return {line.split(" ")[4] for line in read("/proc/self/mountinfo").splitlines() if " " + STATE + "/" in line}
 
     def links(self, uids):
-        links = json.loads(subprocess.check_output(["ip", "-j", "link"]))
+        said = subprocess.run(["ip", "-j", "link"], capture_output=True, check=True)
+        if said.stderr:  # "Dump was interrupted": somebody else's links changed meanwhile.
+            return self.links(uids)
+        links = json.loads(said.stdout)
         ours = {kind + "%013x" % (name_hash(self.cluster, uid) & 0xfffffffffffff) for uid in uids for kind in ("bv", "bq")}
         return {l["ifname"] for l in links if l["ifname"] in ours or l["ifname"] == self.bridge or l.get("master") == self.bridge}
 
