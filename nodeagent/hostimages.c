@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "io/fs.h"
+#include "io/seal.h"
 #include "nodeagent/host/worker.h"
 
 #include <stdio.h>
@@ -19,6 +20,8 @@ struct job {
     struct arena arena; /* Copies in, results out; freed with the job. */
     struct images *images;
     struct str reference, root; /* root: ends with a NUL. */
+    struct str *auths;          /* Wiped with the job. */
+    uint32_t auths_count;
     enum image_policy policy;
     bool waits; /* Result of looking: it is not here. */
     enum err_code code;
@@ -86,8 +89,12 @@ static void run_mount(struct worker_job *w)
 static void run_pull(struct worker_job *w)
 {
     struct job *j = CONTAINER_OF(w, struct job, worker);
-    j->code =
-        image_ensure(j->images, j->reference, j->policy, STR(""), &j->arena, &j->config, &j->err);
+    uint32_t tries = max_u32(j->auths_count, 1);
+    j->code = ERR_DENIED; /* As long as nobody's credentials will do. */
+    for (uint32_t i = 0; i < tries && j->code == ERR_DENIED; i++)
+        j->code = image_ensure(j->images, j->reference, j->policy,
+                               j->auths_count == 0 ? STR("") : j->auths[i], &j->arena, &j->config,
+                               &j->err);
     j->policy = IMAGE_NEVER; /* Always has been done now. */
 }
 
@@ -109,6 +116,8 @@ static void run_look(struct worker_job *w)
 static void job_drop(struct worker_job *w)
 {
     struct job *j = CONTAINER_OF(w, struct job, worker);
+    for (uint32_t i = 0; i < j->auths_count; i++)
+        seal_wipe((void *)(uintptr_t)j->auths[i].at, j->auths[i].len);
     arena_free(&j->arena);
     mem_free(j);
 }
@@ -238,6 +247,11 @@ void hostimages_do(struct hostimages *h, const struct agent_effect *fx)
     j->policy = fx->image.always  ? IMAGE_ALWAYS
                 : fx->image.never ? IMAGE_NEVER
                                   : IMAGE_IF_NOT_PRESENT;
+    j->auths = arena_zalloc(&j->arena, fx->image.auths_count + 1, sizeof *j->auths);
+    for (uint32_t i = 0; j->auths != NULL && i < fx->image.auths_count; i++) {
+        j->auths[i] = arena_str(&j->arena, fx->image.auths[i]);
+        j->auths_count += j->auths[i].at != NULL;
+    }
     j->code = arena_status(&j->arena, &j->err);
     submit(h->mount, fx->op, j, run_mount);
 }

@@ -30,6 +30,7 @@ enum {
     AGENT_WORKLOADS_MAX = 1024, /* On one node; also the records on its disk. */
     AGENT_INSTANCES_MAX = 128,  /* Containers of one pod, init containers included. */
     AGENT_VOLUMES_MAX = 128,    /* Of one pod. */
+    AGENT_PULL_SECRETS_MAX = 16,
     AGENT_MESSAGE_MAX = 8 << 20 /* One session message; also the arena of one workload. */
 };
 
@@ -114,6 +115,9 @@ struct agent_fx_image {
     struct str reference, root; /* root: a directory; the image appears as root/rootfs, fresh. */
     bool always, never;         /* imagePullPolicy; neither: IfNotPresent. */
     bool read_only;             /* A machine's disks and kernel are only read. */
+    const struct str *auths;    /* Secret: containers-auth.json(5) each, tried in this order. */
+    uint32_t auths_count;
+    const char *secret_unused; /* A pull secret that is missing, none, or one too many; NULL. */
 };
 
 struct agent_port {

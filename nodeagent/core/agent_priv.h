@@ -232,6 +232,9 @@ static inline const char *pod_ref_name(const Core__LocalObjectReference *r)
     return r == NULL || r->name == NULL ? "" : r->name;
 }
 
+/* pod_pull.c: fills auths. */
+void pod_pull_secrets(struct agent_turn *t, const struct workload *w, struct agent_fx_image *out);
+
 /* A ConfigMap or Secret that came with the Assign; NULL: it does not exist. */
 Core__ConfigMap *pod_config_map(struct agent_turn *t, const struct workload *w, struct str name);
 Core__Secret *pod_secret(struct agent_turn *t, const struct workload *w, struct str name);

@@ -148,10 +148,16 @@ static void image_next(struct agent *a, struct agent_turn *t, struct workload *w
         move(t, w, i, INSTANCE_IMAGE);
     i->image_asked = t->now;
     i->retry_at = instant_add(t->now, PULL_IS_LONG);
-    if (w->kind->image(t, w, n, i->image_next, &image))
-        ask(a, t, w, n, FX_IMAGE)->image = image;
-    else
+    if (!w->kind->image(t, w, n, i->image_next, &image)) {
         create(a, t, w, n, last);
+        return;
+    }
+    if (image.secret_unused != NULL)
+        workload_happened(
+            t, w, n, "FailedToRetrieveImagePullSecret", true,
+            "The pull secret %s is missing or holds no credentials; trying without it",
+            image.secret_unused);
+    ask(a, t, w, n, FX_IMAGE)->image = image;
 }
 
 static void destroy(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n)

@@ -129,6 +129,7 @@ static bool image(struct agent_turn *t, const struct workload *w, uint32_t n, ui
     out->root = root_of(t, w, &w->instances[n]);
     out->always = str_is(str_of(c->image_pull_policy), "Always");
     out->never = str_is(str_of(c->image_pull_policy), "Never");
+    pod_pull_secrets(t, w, out);
     return true;
 }
 

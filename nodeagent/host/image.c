@@ -141,7 +141,7 @@ void image__used(const char *layout)
 }
 
 enum err_code image_ensure(struct images *s, struct str name, enum image_policy policy,
-                           struct str auth_file, struct arena *a, struct image_config *out,
+                           struct str auth, struct arena *a, struct image_config *out,
                            struct err *e)
 {
     struct image_place p;
@@ -151,11 +151,11 @@ enum err_code image_ensure(struct images *s, struct str name, enum image_policy 
         return code;
     bool local = p.transport == IMAGE_LAYOUT;
     if (policy == IMAGE_ALWAYS && !local)
-        code = image__pull(s, &p, auth_file, a, e);
+        code = image__pull(s, &p, auth, a, e);
     if (code == ERR_OK)
         code = image__read(&p, a, &c, e);
     if (code == ERR_NOT_FOUND && policy == IMAGE_IF_NOT_PRESENT && !local) {
-        code = image__pull(s, &p, auth_file, a, e);
+        code = image__pull(s, &p, auth, a, e);
         if (code == ERR_OK)
             code = image__read(&p, a, &c, e);
     } else if (code == ERR_NOT_FOUND && policy == IMAGE_NEVER)

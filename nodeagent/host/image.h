@@ -81,10 +81,10 @@ MUST_USE enum err_code images_open(const struct images_options *opt, struct imag
                                    struct err *e);
 void images_close(struct images *s);
 
-/* The whole way to "ready to mount": name, pull by policy, verify, unpack what is new. auth: a file in
- * the format of containers-auth.json(5), or empty. */
+/* The whole way to "ready to mount": name, pull by policy, verify, unpack what is new. auth: what a file in
+ * the format of containers-auth.json(5) holds, or empty. It reaches skopeo through memory, never a disk. */
 MUST_USE enum err_code image_ensure(struct images *s, struct str name, enum image_policy policy,
-                                    struct str auth_file, struct arena *a, struct image_config *out,
+                                    struct str auth, struct arena *a, struct image_config *out,
                                     struct err *e);
 
 /* Would image_ensure() do without the network? The caller lets others go first otherwise. */

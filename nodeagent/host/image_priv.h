@@ -35,8 +35,8 @@ MUST_USE enum err_code image__read(const struct image_place *p, struct arena *a,
                                    struct image_config *out, struct err *e);
 
 /* From where the place says into its layout; the whole of it or nothing. */
-MUST_USE enum err_code image__pull(struct images *s, const struct image_place *p,
-                                   struct str auth_file, struct arena *a, struct err *e);
+MUST_USE enum err_code image__pull(struct images *s, const struct image_place *p, struct str auth,
+                                   struct arena *a, struct err *e);
 
 /* A path in folder that nobody else has; left over after a crash, images_open() removes it. */
 void image__temporary(struct images *s, const char *folder, char out[FS_PATH_MAX]);

@@ -11,9 +11,11 @@
 #include "nodeagent/host/image_priv.h"
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 32, LOOK_MS = 250, REASON_MAX = 110 };
+enum { ARGUMENTS_MAX = 32, LOOK_MS = 250, REASON_MAX = 110, AUTH_FD = 3 };
+#define AUTH_PATH "/proc/self/fd/3"
 
 /* --- what it said --- */
 
@@ -129,15 +131,18 @@ static void pull_event(struct loop_client *self, const struct io_event *ev)
         pull_look(p, ev->now);
 }
 
+/* auth: behind the child's descriptor AUTH_FD; -1: none. */
 static enum err_code watch(const struct images *s, const char *const *argv, const char *writes,
-                           struct err *e)
+                           int auth, struct err *e)
 {
     struct loop *l = loop_new();
     struct pull p = {.client = {.event = pull_event}, .images = s, .writes = writes};
 
     p.begun = p.grown_at = loop_now(l);
     loop_join(l, &p.client);
-    p.proc = proc_run(&p.client, 0, &(struct proc_request){.argv = argv});
+    p.proc = proc_run(&p.client, 0,
+                      &(struct proc_request){
+                          .argv = argv, .fds = {{AUTH_FD, auth}}, .fds_count = auth < 0 ? 0 : 1});
     loop_set_deadline(&p.client, instant_add(p.begun, SPAN_MS(LOOK_MS)));
     while (!p.done)
         loop_step(l, SPAN_S(60));
@@ -159,7 +164,18 @@ static bool is_insecure(const struct images *s, struct str source)
     return false;
 }
 
-enum err_code image__pull(struct images *s, const struct image_place *p, struct str auth_file,
+/* Credentials in a file that no path leads to and that ends with its last holder; -1: e says why. */
+static int memory_file(struct str bytes, struct err *e)
+{
+    int fd = memfd_create("auth", MFD_CLOEXEC);
+    if (fd >= 0 && write(fd, bytes.at, bytes.len) == (ssize_t)bytes.len)
+        return fd;
+    err_set(e, ERR_UNAVAILABLE, "hand over the pull secret: %m");
+    fs_close(&fd);
+    return -1;
+}
+
+enum err_code image__pull(struct images *s, const struct image_place *p, struct str auth,
                           struct arena *a, struct err *e)
 {
     char temporary[FS_PATH_MAX];
@@ -188,18 +204,21 @@ enum err_code image__pull(struct images *s, const struct image_place *p, struct 
     argv[n++] = p->blobs;
     if (p->transport == IMAGE_REGISTRY && is_insecure(s, p->source))
         argv[n++] = "--src-tls-verify=false";
-    if (auth_file.len > 0) {
+    if (auth.len > 0 && p->transport == IMAGE_REGISTRY) {
         argv[n++] = "--src-authfile";
-        argv[n++] = arena_dup(a, auth_file);
+        argv[n++] = AUTH_PATH;
     }
     argv[n++] = arena_dup(a, p->source);
     argv[n++] = arena_printf(a, "oci:%s", temporary).at;
     argv[n] = NULL;
     if (arena_status(a, e) != ERR_OK)
         return ERR_LIMIT;
+    CLEANUP(fs_close) int secret = -1;
+    if (auth.len > 0 && (secret = memory_file(auth, e)) < 0)
+        return ERR_UNAVAILABLE;
     enum err_code code = fs_mkdir(temporary, 0700, e);
     if (code == ERR_OK)
-        code = watch(s, argv, temporary, e);
+        code = watch(s, argv, temporary, secret, e);
     if (code == ERR_OK)
         code = fs_remove_tree(p->layout, e);
     if (code == ERR_OK && rename(temporary, p->layout) != 0)

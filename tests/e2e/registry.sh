@@ -32,7 +32,7 @@ registry() {
 }
 
 forever='[/bin/sleep, "3600"]'
-# pod NAME IMAGE [POLICY [COMMAND]]
+# pod NAME IMAGE [POLICY [COMMAND [PULL_SECRETS]]]
 pod() {
     cat >"$work/$1.yaml" <<Y
 apiVersion: v1
@@ -40,6 +40,7 @@ kind: Pod
 metadata: {name: $1}
 spec:
   restartPolicy: Never
+  imagePullSecrets: ${5:-[]}
   terminationGracePeriodSeconds: 0
   containers:
   - {name: main, image: "$2", imagePullPolicy: ${3:-IfNotPresent}, command: ${4:-$forever}}
@@ -70,9 +71,12 @@ done
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/key" -out "$work/cert" -days 1 \
     -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 >/dev/null 2>&1
 registry plain && plain=127.0.0.1:$port
+export REGISTRY_ASKS=1
+registry guarded && guarded=127.0.0.1:$port
+unset REGISTRY_ASKS
 registry strict && strict=127.0.0.1:$port # Plain too, but nobody allowed that.
 registry tls "$work/cert" "$work/key" && tls=127.0.0.1:$port
-if ! cluster_start "$1" "$work/state" --insecure-registry "$plain" --pull-stall 3; then
+if ! cluster_start "$1" "$work/state" --insecure-registry "$plain" --insecure-registry "$guarded" --pull-stall 3; then
     fail "the cluster starts"
     finish
     exit 1
@@ -127,6 +131,26 @@ fails tls "certificate"
 nothing_half() { ! find "$work/state/agent/images" -name 'tmp-*' | grep .; }
 for one in hang stuck mismatch liar wrong; do check "$one goes" gone "$one"; done
 check "nothing half pulled is left" until_true 10 nothing_half
+
+# --- who may pull ------------------------------------------------------------------------------------------------------
+secret() {
+    word=$(printf 'baton:%s' "$2" | base64)
+    config=$(printf '{"auths":{"%s":{"auth":"%s"}},"credsStore":"nobody"}' "$guarded" "$word" | base64 -w 0)
+    printf 'apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\ntype: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: %s}\n' \
+        "$1" "$config" | cluster_baton apply -f - >/dev/null
+}
+secret wrong wrong
+secret right wolpertinger
+pod stranger "$guarded/private/a/busybox:latest" Always
+fails stranger "unauthorized"
+pod mistaken "$guarded/private/b/busybox:latest" Always "$forever" "[{name: wrong}]"
+fails mistaken "unauthorized"
+pod guest "$guarded/private/c/busybox:latest" Always "$forever" "[{name: missing}, {name: wrong}, {name: right}]"
+check "a pull secret opens a private registry, after others that do not" running guest
+missed() { cluster_baton get events -o json | grep -q "The pull secret missing is missing"; }
+check "one that is missing is told" until_true 5 missed
+unseen() { ! grep -qr "wolpertinger\|$(printf 'baton:wolpertinger' | base64)" "$work/state/agent.log" "$work/state/agent/images" "$work/state/agent/run"; }
+check "nobody wrote it down" unseen
 
 # --- a pull whose agent dies -----------------------------------------------------------------------------------------
 pulls() { pgrep -f "skopeo.*$work" >/dev/null; }

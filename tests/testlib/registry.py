@@ -11,7 +11,10 @@ request to LOG. HOW says how it behaves:
   hang/...      accepts a request and never answers
   stuck/...     sends half of a layer and then nothing
   locked/...    401
+  private/...   401, but for those who say "baton" and "wolpertinger" (RFC 7617). Clients say so only to a registry that
+                asks at /v2/, as this one does with REGISTRY_ASKS set
 """
+import base64
 import http.server
 import json
 import os
@@ -58,6 +61,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         if digest:
             self.send_header("Docker-Content-Digest", digest)
+        if status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="baton"')
         self.end_headers()
         if self.command == "HEAD":
             return
@@ -72,14 +77,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         log.write(f"{self.command} {self.path}\n")
         if self.path == "/v2/":
-            return self.answer(200, b"{}")
+            return self.refuse(401, "UNAUTHORIZED") if "REGISTRY_ASKS" in os.environ else self.answer(200, b"{}")
         m = re.fullmatch(r"/v2/(\w+)/.+/(\w+)/(manifests|blobs)/([^/]+)", self.path)
         if not m:
             return self.refuse(404, "NAME_UNKNOWN")
         how, layout, what, reference = m.groups()
         if how == "hang":
             for_ever.wait()
-        if how == "locked":
+        known = self.headers.get("Authorization") == "Basic " + base64.b64encode(b"baton:wolpertinger").decode()
+        if how == "locked" or (how == "private" and not known):
             return self.refuse(401, "UNAUTHORIZED")
         if what == "manifests":
             d, body = manifest(layout, reference)
