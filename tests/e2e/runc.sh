@@ -77,7 +77,7 @@ check "and the other with its own" test "$(limit "$shared")" = $((32 << 20))
 check "without new privileges" grep -q 'NoNewPrivs:.1' "/proc/$alone/status"
 check "with a seccomp filter" grep -q 'Seccomp:.2' "/proc/$alone/status"
 address=$(cluster_baton get pod alone -o json | grep -o '"podIP": *"[^"]*' | grep -o '[0-9.]*$')
-check "reached at its address" curl -sf -m 5 -o /dev/null "http://$address:8080/passwd"
+check "reached at its address" until_true 10 curl -sf -m 5 -o /dev/null "http://$address:8080/passwd"
 check_says "its log" alone cluster_baton logs alone
 check_says "the other's log" first cluster_baton logs shared
 
