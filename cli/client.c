@@ -7,6 +7,7 @@
 #include "io/http_client.h"
 #include "io/loop.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 enum { CLIENT_MEMORY_MAX = 16 << 20 };
@@ -18,6 +19,7 @@ struct call {
     uint32_t status;
     bool headed, ended, stopped;
     struct err err;
+    struct err refused; /* What gRPC's status says. */
 };
 
 struct client {
@@ -29,6 +31,7 @@ struct client {
     struct loop_client timer;
     struct call *call;                  /* The one in flight. */
     bool timed_out, readable, writable; /* readable: a duplex call's input. */
+    int signo;                          /* Came while a duplex call was on; 0: none. */
     struct err closed;                  /* code ERR_OK: the connection stands. */
 };
 
@@ -39,6 +42,8 @@ static void on_timer(struct loop_client *self, const struct io_event *ev)
         c->timed_out = true;
     if (ev->type == IO_FD_READABLE)
         c->readable = true;
+    if (ev->type == IO_SIGNAL)
+        c->signo = ev->signo;
 }
 
 static void on_body(struct call *call, struct str bytes)
@@ -60,6 +65,7 @@ static void on_http(void *owner, const struct http_client_event *ev)
         if (call != NULL) {
             call->status = ev->status;
             call->headed = true;
+            (void)grpc_reason(&ev->headers, &call->refused); /* Of an answer without a body. */
         }
         break;
     case HTTP_CLIENT_BODY:
@@ -67,8 +73,10 @@ static void on_http(void *owner, const struct http_client_event *ev)
             on_body(call, ev->bytes);
         break;
     case HTTP_CLIENT_END:
-        if (call != NULL)
+        if (call != NULL) {
+            (void)grpc_reason(&ev->headers, &call->refused);
             call->ended = true;
+        }
         break;
     case HTTP_CLIENT_FAILED:
         if (call != NULL) {
@@ -266,12 +274,17 @@ enum err_code client_json(struct client *c, struct arena *a, const struct client
 struct duplex {
     const struct client_duplex *d;
     struct grpc_reader reader;
+    bool opened;
 };
 
+/* The first message says that the other end is there, and may be empty. */
 static bool on_message(void *arg, struct str bytes)
 {
     struct duplex *x = arg;
-    return x->d->bytes(x->d->owner, bytes);
+    if (!x->opened)
+        x->d->opened(x->d->owner);
+    x->opened = true;
+    return bytes.len == 0 || x->d->bytes(x->d->owner, bytes);
 }
 
 static bool on_frames(void *owner, struct str bytes)
@@ -297,44 +310,74 @@ static bool pass_input(struct client *c, struct slot_id id, const struct client_
     return escape == NULL;
 }
 
-enum err_code client_duplex(struct client *c, const struct client_duplex *d, struct err *e)
+static struct slot_id start_duplex(struct client *c, const struct client_request *r)
+{
+    struct http_header headers[5];
+    uint32_t count = headers_of(c, r, headers);
+
+    headers[count++] = (struct http_header){STR("content-type"), STR("application/grpc")};
+    c->writable = true;
+    return http_client_start(c->http, 1,
+                             &(struct http_client_request){.method = "POST",
+                                                           .path = r->path,
+                                                           .headers = headers,
+                                                           .headers_count = count,
+                                                           .streaming = true});
+}
+
+/* Until somebody ends it. False: input did. */
+static bool pass_both(struct client *c, struct call *call, struct duplex *x, struct slot_id id)
+{
+    static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    struct loop_fd *input = NULL;
+    bool more = true;
+
+    for (size_t i = 0; i < COUNT_OF(signals); i++)
+        loop_signal(&c->timer, signals[i]);
+    loop_step(c->loop, (struct span){0});
+    while (more && c->signo == 0 && !call->ended && !call->stopped && c->closed.code == ERR_OK) {
+        loop_step(c->loop, SPAN_MS(200));
+        if (x->opened && input == NULL)
+            input = loop_watch_fd(&c->timer, 0, x->d->input_fd);
+        if (c->readable && c->writable)
+            more = pass_input(c, id, x->d);
+    }
+    if (input != NULL)
+        loop_unwatch_fd(input);
+    return more;
+}
+
+enum err_code client_duplex(struct client *c, const struct client_duplex *d,
+                            struct client_ending *out, struct err *e)
 {
     struct duplex x = {.d = d};
     struct client_request r = {
         .path = d->path, .bytes = on_frames, .owner = &x, .accept = "application/grpc"};
     struct call call = {.request = &r};
-    struct http_header headers[5];
-    uint32_t count = headers_of(c, &r, headers);
 
-    headers[count++] = (struct http_header){STR("content-type"), STR("application/grpc")};
     grpc_reader_init(&x.reader, GRPC_MESSAGE_MAX);
     buf_init(&call.body, CLIENT_BODY_MAX);
     c->call = &call;
-    c->writable = true;
-    struct slot_id id = http_client_start(c->http, 1,
-                                          &(struct http_client_request){.method = "POST",
-                                                                        .path = d->path,
-                                                                        .headers = headers,
-                                                                        .headers_count = count,
-                                                                        .streaming = true});
-    struct loop_fd *input = loop_watch_fd(&c->timer, 0, d->input_fd);
-    bool more = true;
-    loop_step(c->loop, (struct span){0});
-    while (more && !call.ended && !call.stopped && c->closed.code == ERR_OK) {
-        loop_step(c->loop, SPAN_MS(200));
-        if (c->readable && c->writable)
-            more = pass_input(c, id, d);
-    }
-    loop_unwatch_fd(input);
+    struct slot_id id = start_duplex(c, &r);
+    bool more = pass_both(c, &call, &x, id);
     if (!call.ended)
         http_client_cancel(c->http, id);
     c->call = NULL;
-    call.stopped = call.stopped || !more;
+    call.stopped = call.stopped || !more || c->signo != 0;
 
     enum err_code code = outcome(c, &call, e);
-    if (code == ERR_OK && call.status >= 300)
+    if (code == ERR_OK && call.ended && call.refused.code != ERR_OK) {
+        *e = call.refused;
+        code = e->code;
+    } else if (code == ERR_OK && call.status >= 300) {
         code = err_set(e, code_of(call.status), STR_FMT,
-                       STR_ARG(str_slice(buf_str(&call.body), 0, 200)));
+                       STR_ARG(str_slice(buf_str(&call.body), 0, 180)));
+    }
+    if (code == ERR_OK)
+        *out = (struct client_ending){c->signo != 0  ? CLIENT_KILLED
+                                      : call.stopped ? CLIENT_LEFT
+                                                     : CLIENT_ENDED,
+                                      c->signo};
     buf_free(&call.body);
     grpc_reader_free(&x.reader);
     return code;

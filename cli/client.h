@@ -56,17 +56,29 @@ MUST_USE enum err_code client_json(struct client *c, struct arena *a,
 /* Do nothing for that long, but answer the server's pings. */
 void client_wait(struct client *c, struct span wait);
 
-/* A stream both ways, in gRPC's framing over HTTP/2: consoles. Ends when the server ends it, when input
- * ends, or when the escape byte is read (then with ERR_OK). */
+/* A stream both ways, in gRPC's framing over HTTP/2: consoles. Input is read once the other end is open. */
 struct client_duplex {
     const char *path;
-    int input_fd; /* Read and sent up; stays the caller's. */
-    char escape;  /* This byte of input ends it; 0: none does. */
-    bool (*bytes)(void *owner, struct str bytes);
+    int input_fd;                /* Read and sent up; stays the caller's. A terminal or a pipe. */
+    char escape;                 /* This byte of input ends it; 0: none does. */
+    void (*opened)(void *owner); /* Once, before any bytes(). */
+    bool (*bytes)(void *owner, struct str bytes); /* False ends it. */
     void *owner;
 };
 
+enum client_end {
+    CLIENT_LEFT,   /* The escape was read, input ended, or bytes() said so. */
+    CLIENT_ENDED,  /* By the other end, in good order. */
+    CLIENT_KILLED, /* A signal came that ends programs; from then on it does not end this one. */
+};
+
+struct client_ending {
+    enum client_end how;
+    int signo; /* CLIENT_KILLED */
+};
+
+/* Returns ERR_OK with how it ended; the error says why it never began or was cut off. */
 MUST_USE enum err_code client_duplex(struct client *c, const struct client_duplex *d,
-                                     struct err *e);
+                                     struct client_ending *out, struct err *e);
 
 #endif /* CLI_CLIENT_H */

@@ -211,6 +211,19 @@ static void open_log(struct streams *s, struct stream *st, const struct agent_fx
 
 /* ---- consoles ---- */
 
+/* A machine has one line. Whoever comes later has it: the one before may be a window that nobody looks at. */
+static void take_over(struct streams *s, const char *path)
+{
+    for (uint32_t i = 0; i < LINK_STREAMS_MAX; i++) {
+        struct stream *st = &s->at[i];
+        if (!st->used || st->ending || !st->console || strcmp(st->path, path) != 0)
+            continue;
+        tcp_close(st->tcp);
+        st->tcp = NULL;
+        refuse(s, st, "somebody else has taken the console over");
+    }
+}
+
 static void on_console(struct streams *s, struct stream *st, const struct io_event *ev)
 {
     if (ev->type == IO_TCP_READ) {
@@ -315,6 +328,8 @@ void streams_open(struct streams *s, const struct agent_fx_stream *fx)
     if (st->console) {
         char path[sizeof st->path];
         snprintf(path, sizeof path, STR_FMT, STR_ARG(fx->path));
+        take_over(s, path);
+        snprintf(st->path, sizeof st->path, "%s", path);
         st->tcp = tcp_connect_unix(&s->client, number, path);
         send_frame(s, st, CHANNEL_STDOUT, STR(""), false);
     } else {

@@ -156,6 +156,8 @@ static void stream_opened(struct relays *s, struct relay *r, const struct letter
     if (r != NULL && r->stream == 0 && !r->ended && str_is(l->agent.node, r->node)) {
         r->stream = l->agent.from;
         r->open_until = (struct instant){0};
+        if (r->user->opened != NULL)
+            r->user->opened(r->owner);
         return;
     }
     front_tell(s->front, l->agent.from, LETTER_STREAM_CLOSE,

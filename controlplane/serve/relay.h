@@ -25,6 +25,7 @@ struct relays;
 enum { RELAYS_MAX = 1024, RELAY_OPEN_S = 10 };
 
 struct relay_user {
+    void (*opened)(void *owner); /* The agent has begun it; NULL: of no interest. */
     void (*data)(void *owner, struct str bytes);
     void (*ended)(void *owner, uint32_t code, struct str text); /* code 0: an orderly end. */
 };

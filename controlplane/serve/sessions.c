@@ -241,6 +241,12 @@ static void begin_call(struct sessions *s, const struct http_request *q, enum ca
 static void session_pump(struct session *x);
 static void session_queue(struct session *x, struct blob *frame);
 
+/* An empty message: from now on what is typed arrives. */
+static void console_opened(void *owner)
+{
+    session_queue(owner, grpc_frame(STR("")));
+}
+
 static void console_data(void *owner, struct str bytes)
 {
     session_queue(owner, grpc_frame(bytes));
@@ -256,7 +262,8 @@ static void console_ended(void *owner, uint32_t code, struct str text)
                 text);
 }
 
-static const struct relay_user console_user = {.data = console_data, .ended = console_ended};
+static const struct relay_user console_user = {
+    .opened = console_opened, .data = console_data, .ended = console_ended};
 
 static void begin_console(struct sessions *s, const struct http_request *q)
 {
