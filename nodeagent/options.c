@@ -11,7 +11,7 @@ const char options_help[] =
     "  --server HOST:PORT   the control plane\n"
     "  --token-file FILE    a join token; read at the first start, and when the certificate has "
     "ended\n"
-    "  --node-name NAME     default: this host's name and the cluster's\n"
+    "  --node-name NAME     default: this host's name\n"
     "  --address ADDRESS|INTERFACE\n"
     "                       what the node is reached at, published as its own (default: all\n"
     "                       interfaces' addresses, that of the default route first)\n"

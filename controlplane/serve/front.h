@@ -35,7 +35,7 @@ struct front_shared {
     const struct seal *seal;
     const struct authority *authority;
     const struct tls_config *tls;
-    const char *cluster_name, *api_url;
+    const char *api_url;
     struct span certificate_life;               /* Of a node's. */
     struct metrics *sets[SHELL_FRONTS_MAX + 1]; /* For /metrics: the shell's, then each front's. */
     uint32_t sets_count;

@@ -88,7 +88,8 @@ static enum err_code take_state(struct batond *b, struct err *e)
     if (code == ERR_OK)
         code = authority_open(&o, &b->authority, e);
     if (code == ERR_OK)
-        code = network_open(b->options.state, &b->options.network, &b->network, e);
+        code = network_open(b->options.state, b->authority.cluster_id, &b->options.network,
+                            &b->network, e);
     return code;
 }
 
@@ -157,7 +158,6 @@ static enum err_code open_fronts(struct batond *b, struct err *e)
                                       .seal = b->seal,
                                       .authority = &b->authority,
                                       .tls = b->tls,
-                                      .cluster_name = b->options.cluster_name,
                                       .certificate_life = b->options.certificate_life,
                                       .api_url = b->api_url,
                                       .sets = {shell_metrics(b->shell)},
@@ -249,9 +249,10 @@ int main(int argc, char **argv)
     if (open_fronts(&b, &e) != ERR_OK)
         return fail(&e);
     watch_signals(&b);
-    log_event(LOG_INFO, "batond.serving", "address=%s port=%u threads=%u store=%s cluster=%s",
-              b.options.address, front_port(b.fronts[0]), b.fronts_count, b.options.store,
-              b.authority.cluster_id);
+    log_event(LOG_INFO, "batond.serving",
+              "address=%s port=%u threads=%u store=%s cluster=%s pods=%s", b.options.address,
+              front_port(b.fronts[0]), b.fronts_count, b.options.store, b.authority.cluster_id,
+              b.network.cidr);
     loop_run(b.loop);
     CHECK(shell_is_done(b.shell));
     int code = shell_is_deposed(b.shell) ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -20,8 +20,10 @@ const char options_help[] =
     "  --etcd-cert FILE, --etcd-key FILE\n"
     "                         the client certificate shown to etcd\n"
     "  --etcd-prefix /NAME/   where our keys are (/baton/)\n"
-    "  --cluster-name NAME    (baton)\n"
-    "  --pod-network CIDR     of the whole cluster (10.128.0.0/14); the first start decides\n"
+    "  --pod-network CIDR     of the whole cluster (a /14 of 10.128.0.0/9 in which this machine is "
+    "not "
+    "yet);\n"
+    "                         the first start decides\n"
     "  --node-subnet N        the prefix of each node's part of it (24)\n"
     "  --node-certificate S   seconds that a node's certificate is good (31536000, a year); agents "
     "renew "
@@ -121,8 +123,6 @@ static enum err_code parse_one(struct options *o, const char *name, const char *
         o->etcd_key = value;
     else if (is(name, "--etcd-prefix"))
         o->etcd_prefix = value;
-    else if (is(name, "--cluster-name"))
-        o->cluster_name = value;
     else if (is(name, "--limit"))
         code = parse_limit(value, &o->limits, e);
     else if (is(name, "--log"))
@@ -161,7 +161,6 @@ enum err_code options_parse(int argc, char **argv, struct options *out, struct e
                         .address = "0.0.0.0",
                         .port = 6443,
                         .store = "sqlite",
-                        .cluster_name = "baton",
                         .certificate_life = SPAN_S(NODE_CERTIFICATE_S),
                         .limits = http_server_limits_default(),
                         .log_level = LOG_INFO};

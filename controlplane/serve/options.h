@@ -26,7 +26,6 @@ struct options {
     const char *endpoints;                      /* --endpoints URL,URL: of etcd. */
     const char *etcd_ca, *etcd_cert, *etcd_key; /* --etcd-ca, -cert, -key FILE */
     const char *etcd_prefix;                    /* --etcd-prefix /NAME/; NULL: the default. */
-    const char *cluster_name;                   /* --cluster-name NAME */
     struct network_asked network;               /* --pod-network CIDR, --node-subnet N */
     struct span certificate_life;               /* --node-certificate S */
     struct http_server_limits limits;           /* --limit NAME=VALUE, may be repeated. */

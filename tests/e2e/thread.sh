@@ -13,7 +13,9 @@ source_dir=$(cd "$here/../.." && pwd)
 port=$((11000 + $$ % 9000))
 work=$(mktemp -d /tmp/baton-e2e.XXXXXX)
 state=$work/state
+second=$work/second
 cleanup() {
+    [ ! -d "$second" ] || "$source_dir/deploy/down" --state "$second" --purge >"$work/down2.log" 2>&1 || cat "$work/down2.log"
     "$source_dir/deploy/down" --state "$state" --purge >"$work/down.log" 2>&1 || cat "$work/down.log"
     rm -rf "$work"
 }
@@ -78,7 +80,9 @@ check_says "it waits, with the reason" "0 of 1 nodes fit: exclusive cores: 1 wan
     k get pod one -o 'jsonpath={.status.conditions[?(@.type=="PodScheduled")].message}'
 check_says "baton why says the same" "exclusive cores: 1 wanted, 0 free" "$baton" why pod/one
 check_says "and so does its Event" "FailedScheduling" k describe pod one
-check "delete the VMI" k delete vmi hello --wait=true --timeout=60s
+for way in refused talk killed taken cut; do check "baton console: $way" "$here/console.py" "$way" "$baton" hello; done
+check "delete the VMI under an open console" \
+    "$here/console.py" gone "$baton" hello "$newest" delete vmi hello --wait=true --timeout=60s
 check "the pod runs now" k wait pod/one --for=jsonpath='{.status.phase}'=Running --timeout=30s
 one_cpus=$(k get placement pods.one -o 'jsonpath={.spec.exclusive.cpus}' | tr -d '[]')
 check "on exactly that core" test "$one_cpus" = "$vmi_cpus"
@@ -173,6 +177,35 @@ for kubectl in $(kubectls); do
 Y
     check "kubectl $version delete" k delete pod,configmap "$name" --timeout=30s
 done
+
+# --- another cluster on the same machine --------------------------------------------------------------------------------
+k1() { "$newest" "$@"; }
+k2() { "$newest" --kubeconfig "$second/kubeconfig" "$@"; }
+mkdir -p "$second" && cp -r "$state/images" "$second/images"
+check "deploy/up of a second cluster" "$work/clone/deploy/up" --state "$second" --port $((port + 1)) --no-samples
+cat >"$work/web.yaml" <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  hostname: HOST
+  terminationGracePeriodSeconds: 0
+  containers:
+  - {name: main, image: "oci:busybox:latest", command: ["/bin/busybox", httpd, -f, -p, "8080", -h, /etc]}
+Y
+sed 's/HOST/first/' "$work/web.yaml" | k1 create -f - >/dev/null
+sed 's/HOST/second/' "$work/web.yaml" | k2 create -f - >/dev/null
+check "a pod in the first" k1 wait pod/web --for=condition=Ready --timeout=30s
+check "a pod of the same name in the second" k2 wait pod/web --for=condition=Ready --timeout=30s
+address() { "$1" get pod web -o 'jsonpath={.status.podIP}'; }
+page() { curl -sS --max-time 5 "http://$(address "$1"):8080/hostname"; }
+check_says "the first one's answers" "first" page k1
+check_says "the second one answers, from a network of its own" "second" page k2
+contexts_differ() { [ "$(k1 config current-context)" != "$(k2 config current-context)" ]; }
+check "their kubeconfigs have contexts of different names" contexts_differ
+check "deploy/down --purge of the second" "$work/clone/deploy/down" --state "$second" --purge
+check_says "the first one's still answers" "first" page k1
+check "delete it" k1 delete pod web --timeout=30s
 
 # --- nothing left --------------------------------------------------------------------------------------------------------
 # What carries the cluster's digits, its bridge, or lies below its folder; other clusters on this machine are not ours.
