@@ -13,8 +13,10 @@ die() {
     exit 1
 }
 
-# cluster_of DIR: the name that units carry.
-cluster_of() { printf '%s-%s' "$(basename "$1")" "$(printf '%s' "$1" | sha256sum | cut -c1-6)"; }
+# cluster_of DIR: the name that units carry; what no unit's name may hold becomes _.
+cluster_of() {
+    printf '%s-%s' "$(basename "$1" | tr -c 'A-Za-z0-9_.\n-' _)" "$(printf '%s' "$1" | sha256sum | cut -c1-6)"
+}
 
 has_systemd() { [ -d /run/systemd/system ]; }
 unit_of() { printf 'baton-%s-%s.service' "$(cluster_of "$1")" "$2"; }
@@ -28,7 +30,26 @@ is_running() {
     fi
 }
 
-# start DIR NAME COMMAND...: starts it unless it runs. Both ways restart it with a back-off when it dies.
+# unit_word TEXT: one word of a unit's command line (systemd.service(5), Command lines): quoted, no specifier.
+unit_word() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g; s/%/%%/g')"; }
+
+# unit_text DIR NAME COMMAND...
+unit_text() {
+    unit_dir=$(printf '%s' "$1" | sed 's/%/%%/g') unit_name=$2
+    shift 2
+    # However often it dies it is started again: systemd's own limit (5 in 10 s) would leave it dead for ever.
+    printf '[Unit]\nDescription=Baton %s of %s\nAfter=network.target\nStartLimitIntervalSec=0\n\n' "$unit_name" "$unit_dir"
+    printf '[Service]\nExecStart=:' # The colon: no variables.
+    for unit_arg; do unit_word "$unit_arg" && printf ' '; done
+    printf '\nRestart=always\nRestartSec=1\nUMask=0077\n'
+    # Workloads are children of the agent by birth and must outlive it.
+    printf 'KillMode=process\nLimitNOFILE=1048576\nTasksMax=infinity\nDelegate=yes\n'
+    printf 'StandardOutput=append:%s/log/%s.log\nStandardError=inherit\n\n' "$unit_dir" "$unit_name"
+    printf '[Install]\nWantedBy=multi-user.target\n'
+}
+
+# start DIR NAME COMMAND...: starts it unless it runs. Whatever it dies of, it is started again: by systemd after 1 s, by
+# deploy/supervise after 1 to 30 s.
 start() {
     start_dir=$1 start_name=$2
     shift 2
@@ -36,13 +57,7 @@ start() {
         return 0
     fi
     if has_systemd; then
-        {
-            printf '[Unit]\nDescription=Baton %s of %s\nAfter=network.target\n\n' "$start_name" "$start_dir"
-            printf '[Service]\nExecStart=%s\nRestart=always\nRestartSec=1\n' "$*"
-            # Workloads are children of the agent by birth and must outlive it.
-            printf 'KillMode=process\nLimitNOFILE=1048576\nTasksMax=infinity\nDelegate=yes\n'
-            printf 'StandardError=append:%s/log/%s.log\n\n[Install]\nWantedBy=multi-user.target\n' "$start_dir" "$start_name"
-        } >"/etc/systemd/system/$(unit_of "$start_dir" "$start_name")"
+        unit_text "$start_dir" "$start_name" "$@" >"/etc/systemd/system/$(unit_of "$start_dir" "$start_name")"
         systemctl daemon-reload
         systemctl enable --quiet --now "$(unit_of "$start_dir" "$start_name")"
     else
