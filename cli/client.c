@@ -8,6 +8,7 @@
 #include "io/loop.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 enum { CLIENT_MEMORY_MAX = 16 << 20 };
@@ -24,6 +25,7 @@ struct call {
 
 struct client {
     struct arena arena; /* What the kubeconfig says. */
+    const char *path;   /* Its path; main()'s. */
     struct kubeconfig config;
     struct tls_config *tls;
     struct loop *loop;
@@ -55,6 +57,23 @@ static void on_body(struct call *call, struct str bytes)
         buf_add(&call->body, bytes);
 }
 
+/* Warning: 299 - "text" (RFC 9111 5.5), as kubectl prints it. */
+static void say_warnings(const struct http_headers *h)
+{
+    for (uint32_t i = 0; i < h->count; i++) {
+        struct str text = h->at[i].value;
+        size_t quote = str_find(text, '"', 0);
+        if (!str_is(h->at[i].name, "warning") || quote + 1 >= text.len)
+            continue;
+        text = str_slice(text, quote + 1, text.len - (str_ends(text, STR("\"")) ? 1 : 0));
+        fputs("Warning: ", stderr);
+        for (size_t k = 0; k < text.len; k++)
+            if (text.at[k] != '\\' || (k > 0 && text.at[k - 1] == '\\'))
+                fputc((unsigned char)text.at[k] < ' ' ? '?' : text.at[k], stderr);
+        fputc('\n', stderr);
+    }
+}
+
 static void on_http(void *owner, const struct http_client_event *ev)
 {
     struct client *c = owner;
@@ -66,6 +85,7 @@ static void on_http(void *owner, const struct http_client_event *ev)
             call->status = ev->status;
             call->headed = true;
             (void)grpc_reason(&ev->headers, &call->refused); /* Of an answer without a body. */
+            say_warnings(&ev->headers);
         }
         break;
     case HTTP_CLIENT_BODY:
@@ -107,10 +127,13 @@ enum err_code client_open(const char *kubeconfig, struct client **out, struct er
                                                               .cert = c->config.cert,
                                                               .key = c->config.key},
                                  &c->tls, e);
+    if (code != ERR_OK && c->config.host != NULL)
+        err_wrap(e, "%s", kubeconfig);
     if (code != ERR_OK) {
         client_close(c);
         return code;
     }
+    c->path = kubeconfig;
     c->loop = loop_new();
     c->timer.event = on_timer;
     loop_join(c->loop, &c->timer);
@@ -261,6 +284,12 @@ enum err_code client_json(struct client *c, struct arena *a, const struct client
     if (reply.status >= 300) {
         struct str message =
             code == ERR_OK ? json_text(json_find(tree, STR("message"))) : reply.body;
+        if (reply.status == 401)
+            return err_set(
+                e, ERR_DENIED,
+                "%s does not know whoever %s names: it belongs to another cluster, or its "
+                "certificate or token has ended",
+                client_server(c), c->path);
         return err_set(e, code_of(reply.status), STR_FMT, STR_ARG(str_slice(message, 0, 200)));
     }
     if (code != ERR_OK)

@@ -4,9 +4,7 @@
 #include "cli/client.h"
 
 #include <stdarg.h>
-
-extern const struct cmd cmd_apply, cmd_get, cmd_help, cmd_info, cmd_kubeconfig, cmd_logs, cmd_node,
-    cmd_plan, cmd_run, cmd_store, cmd_token, cmd_topo, cmd_version, cmd_wait, cmd_why;
+#include <stdlib.h>
 
 /* In the order help shows them: look, do, set up. */
 const struct cmd *const cmd_table[] = {
@@ -22,7 +20,8 @@ int cmd_usage(const struct cmd *cmd, const char *fmt, ...)
     fprintf(stderr, "baton %s: ", cmd->name);
     vfprintf(stderr, fmt, args);
     va_end(args);
-    fprintf(stderr, "\nusage: baton %s %s\n", cmd->name, cmd->args);
+    fprintf(stderr, "\nusage: baton %s%s%s\n", cmd->name, cmd->args[0] == '\0' ? "" : " ",
+            cmd->args);
     return CLI_USAGE;
 }
 
@@ -30,6 +29,14 @@ int cli_fail(const struct err *e)
 {
     fprintf(stderr, "baton: %s\n", e->text);
     return CLI_FAILED;
+}
+
+static const char *needed(const char *value, const char *name)
+{
+    if (value[0] != '\0')
+        return value;
+    fprintf(stderr, "baton: --%s needs a value\n", name);
+    exit(CLI_USAGE);
 }
 
 const char *cmd_option(int argc, char **argv, int *at, const char *name, char shorthand)
@@ -40,13 +47,13 @@ const char *cmd_option(int argc, char **argv, int *at, const char *name, char sh
 
     if (is_long && arg[2 + len] == '=') {
         ++*at;
-        return arg + 3 + len;
+        return needed(arg + 3 + len, name);
     }
     bool is_short = shorthand != 0 && arg[0] == '-' && arg[1] == shorthand && arg[2] == '\0';
     if (!(is_long && arg[2 + len] == '\0') && !is_short)
         return NULL;
     *at += 1;
-    return *at < argc ? argv[(*at)++] : "";
+    return needed(*at < argc ? argv[(*at)++] : "", name);
 }
 
 bool cmd_flag(char **argv, int *at, const char *name, char shorthand)
@@ -56,6 +63,32 @@ bool cmd_flag(char **argv, int *at, const char *name, char shorthand)
                (shorthand != 0 && arg[0] == '-' && arg[1] == shorthand && arg[2] == '\0');
     *at += hit;
     return hit;
+}
+
+bool cmd_seconds(const char *text, uint64_t *out_s)
+{
+    static const struct {
+        char name;
+        uint64_t seconds;
+    } units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+    struct str rest = str_of(text);
+    uint64_t all = 0, number;
+
+    if (str_parse_u64(rest, out_s) == ERR_OK)
+        return true;
+    for (size_t i = 0; i < COUNT_OF(units) && rest.len > 0; i++) {
+        size_t end = str_find(rest, units[i].name, 0);
+        if (end == rest.len)
+            continue;
+        if (str_parse_u64(str_slice(rest, 0, end), &number) != ERR_OK || number > UINT32_MAX)
+            return false;
+        all += number * units[i].seconds;
+        rest = str_slice(rest, end + 1, rest.len);
+    }
+    if (rest.len > 0 || text[0] == '\0')
+        return false;
+    *out_s = all;
+    return true;
 }
 
 struct client *cli_client(struct cli *c, struct err *e)

@@ -59,8 +59,12 @@ struct client *cli_client(struct cli *c, struct err *e);
 const char *cli_namespace(struct cli *c);
 
 /* Takes --NAME VALUE or --NAME=VALUE (and -x VALUE where shorthand is not 0) at argv[*at], which moves
- * behind it. NULL: another argument stands there. A missing value is cmd_usage()'s to say: "". */
+ * behind it. NULL: another argument stands there. Without a value, or with an empty one, the program
+ * ends, saying so. */
 const char *cmd_option(int argc, char **argv, int *at, const char *name, char shorthand);
 bool cmd_flag(char **argv, int *at, const char *name, char shorthand);
+
+/* A span of time as kubectl has it: 90, 90s, 5m, 1h30m; in seconds. False: it is none. */
+bool cmd_seconds(const char *text, uint64_t *out_s);
 
 #endif /* CLI_CMD_H */

@@ -72,7 +72,7 @@ static int run(struct cli *c, int argc, char **argv)
                          "standard input is not a terminal; for the guest's output alone: "
                          "baton logs -f vmi/%s",
                          o.name);
-    if (cli_client(c, &e) == NULL)
+    if (!resource_name_ok(str_of(o.name), &e) || cli_client(c, &e) == NULL)
         return cli_fail(&e);
     return talk(c, &o);
 }

@@ -23,7 +23,7 @@ static int get_resource(struct cli *c, const char *kind, const char *name, bool 
     const struct json *answer;
     struct err e;
 
-    if (resource_find(c, str_of(kind), &r, &e) != ERR_OK)
+    if (!resource_name_ok(str_of(name), &e) || resource_find(c, str_of(kind), &r, &e) != ERR_OK)
         return cli_fail(&e);
     const char *path = resource_path(c, &r, all ? STR("") : str_of(cli_namespace(c)), str_of(name));
     struct client_request request = {.path = path};
@@ -31,11 +31,27 @@ static int get_resource(struct cli *c, const char *kind, const char *name, bool 
         request.accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
     if (client_json(c->client, &c->arena, &request, &answer, &e) != ERR_OK)
         return cli_fail(&e);
-    if (c->format == CLI_TEXT)
-        print_table(c, answer, wide);
-    else
+    const struct json *rows = json_find(answer, STR("rows"));
+    if (c->format != CLI_TEXT)
         print_object(c, answer);
+    else if (rows != NULL && rows->count > 0)
+        print_table(c, answer, wide);
+    else if (all || !r.namespaced)
+        fprintf(stderr, "there are no " STR_FMT "\n", STR_ARG(r.plural));
+    else
+        fprintf(stderr, "there are no " STR_FMT " in namespace %s\n", STR_ARG(r.plural),
+                cli_namespace(c));
     return CLI_OK;
+}
+
+/* KIND NAME, or KIND/NAME as other commands have it. */
+static const char *split_name(struct cli *c, const char **kind, const char *name)
+{
+    const char *slash = strchr(*kind, '/');
+    if (slash == NULL || name[0] != '\0')
+        return name;
+    *kind = arena_dup(&c->arena, str_from(*kind, (size_t)(slash - *kind)));
+    return slash + 1;
 }
 
 static int run(struct cli *c, int argc, char **argv)
@@ -55,17 +71,22 @@ static int run(struct cli *c, int argc, char **argv)
             return cmd_usage(&cmd_get, "there is no option %s", argv[at]);
         else if (kind == NULL)
             kind = argv[at++];
-        else
+        else if (name[0] == '\0')
             name = argv[at++];
+        else
+            return cmd_usage(&cmd_get, "%s: one NAME at most", argv[at]);
     }
     if (kind == NULL)
         return cmd_usage(&cmd_get, "say what: pods, vmi, nodes, placements, ...");
+    name = split_name(c, &kind, name);
+    if (all && name[0] != '\0')
+        return cmd_usage(&cmd_get, "a NAME is of one namespace: -A does not go with it");
     return get_resource(c, kind, name, all, wide);
 }
 
 const struct cmd cmd_get = {
     .name = "get",
-    .args = "KIND [NAME] [-A] [--wide] | --raw PATH",
+    .args = "KIND [NAME] [-A] [--wide] | KIND/NAME | --raw PATH",
     .summary = "Show objects as the server's table, or as they are with -o",
     .run = run,
 };

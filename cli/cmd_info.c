@@ -43,6 +43,20 @@ static void show_places(struct cli *c)
     place("logs", dir, "log");
 }
 
+static void show_object(struct cli *c, const struct json *version, uint32_t ready, uint32_t all)
+{
+    struct arena *a = &c->arena;
+    struct json *info = json_new(a, JSON_OBJECT), *count = json_new(a, JSON_OBJECT);
+
+    json_set(a, info, STR("server"), json_new_string(a, str_of(client_server(c->client))));
+    json_set(a, info, STR("version"), json_copy(a, version));
+    json_set(a, count, STR("all"), json_new_i64(a, all));
+    json_set(a, count, STR("ready"), json_new_i64(a, ready));
+    json_set(a, info, STR("nodes"), count);
+    json_set(a, info, STR("kubeconfig"), json_new_string(a, str_of(c->kubeconfig)));
+    print_object(c, info);
+}
+
 static int run(struct cli *c, int argc, char **argv)
 {
     const struct json *version, *nodes;
@@ -57,11 +71,11 @@ static int run(struct cli *c, int argc, char **argv)
         client_json(c->client, &c->arena, &(struct client_request){.path = "/api/v1/nodes"}, &nodes,
                     &e) != ERR_OK)
         return cli_fail(&e);
+    uint32_t ready = ready_count(nodes, &all);
     if (c->format != CLI_TEXT) {
-        print_object(c, version);
+        show_object(c, version, ready, all);
         return CLI_OK;
     }
-    uint32_t ready = ready_count(nodes, &all);
     printf("cluster\n  %-11s %s\n  %-11s " STR_FMT "\n  %-11s %u of %u Ready\n", "server",
            client_server(c->client), "version",
            STR_ARG(json_text(json_find(version, STR("gitVersion")))), "nodes", ready, all);

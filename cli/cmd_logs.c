@@ -71,14 +71,16 @@ static int run(struct cli *c, int argc, char **argv)
         return cmd_usage(&cmd_logs, "say of which workload");
     if (o.tail != NULL && str_parse_u64(str_of(o.tail), &number) != ERR_OK)
         return cmd_usage(&cmd_logs, "--tail %s is not a number of lines", o.tail);
-    if (o.since_s != NULL && str_parse_u64(str_of(o.since_s), &number) != ERR_OK)
-        return cmd_usage(&cmd_logs, "--since %s is not a number of seconds", o.since_s);
+    if (o.since_s != NULL && (!cmd_seconds(o.since_s, &number) || number == 0))
+        return cmd_usage(&cmd_logs, "--since %s is not a span of time like 90s or 5m", o.since_s);
+    if (o.since_s != NULL)
+        o.since_s = arena_printf(&c->arena, "%llu", (unsigned long long)number).at;
     return logs_show(c, workload, &o);
 }
 
 const struct cmd cmd_logs = {
     .name = "logs",
-    .args = "WORKLOAD [-f] [--tail N] [--since SECONDS] [--previous] [--timestamps] [-c CONTAINER]",
+    .args = "WORKLOAD [-f] [--tail N] [--since SPAN] [--previous] [--timestamps] [-c CONTAINER]",
     .summary = "Print what a container wrote, or what a guest wrote on its serial line",
     .run = run,
 };

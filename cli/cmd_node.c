@@ -10,11 +10,14 @@ static int forget(struct cli *c, const char *node)
 
     if (cli_client(c, &e) == NULL)
         return cli_fail(&e);
-    struct str path =
-        arena_printf(&c->arena, "/api/v1/namespaces/kube-system/secrets/node-key-%s", node);
-    if (client_json(c->client, &c->arena,
-                    &(struct client_request){.method = "DELETE", .path = path.at}, &answer,
-                    &e) != ERR_OK)
+    struct resource secrets = {STR("v1"), STR("secrets"), STR("Secret"), true};
+    struct str key = arena_printf(&c->arena, "node-key-%s", node);
+    struct client_request ask = {.method = "DELETE",
+                                 .path = resource_path(c, &secrets, STR("kube-system"), key)};
+    enum err_code code = client_json(c->client, &c->arena, &ask, &answer, &e);
+    if (code == ERR_NOT_FOUND)
+        err_set(&e, code, "the name %s is bound to no key", node);
+    if (code != ERR_OK)
         return cli_fail(&e);
     printf("the name %s is bound to no key any more\n", node);
     return CLI_OK;
@@ -29,13 +32,16 @@ static int run(struct cli *c, int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "forget") == 0)
         return forget(c, argv[2]);
 
+    if (one && (argv[1][0] == '-' || strcmp(argv[1], "forget") == 0))
+        return cmd_usage(
+            &cmd_node, argv[1][0] == '-' ? "there is no option %s" : "%s: say which node", argv[1]);
     if (argc > 2)
         return cmd_usage(&cmd_node, "takes one NODE at most");
-    if (cli_client(c, &e) == NULL)
+    if ((one && !resource_name_ok(str_of(argv[1]), &e)) || cli_client(c, &e) == NULL)
         return cli_fail(&e);
-    struct str path =
-        arena_printf(&c->arena, "/api/v1/nodes%s%s", one ? "/" : "", one ? argv[1] : "");
-    struct client_request request = {.path = path.at};
+    struct resource nodes = {STR("v1"), STR("nodes"), STR("Node"), false};
+    struct client_request request = {
+        .path = resource_path(c, &nodes, STR(""), str_of(one ? argv[1] : ""))};
     if (c->format == CLI_TEXT)
         request.accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
     if (client_json(c->client, &c->arena, &request, &answer, &e) != ERR_OK)

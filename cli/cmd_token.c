@@ -16,11 +16,11 @@ static int run(struct cli *c, int argc, char **argv)
             return cmd_usage(&cmd_token, "%s is not an option", argv[at]);
         ttl = value;
     }
-    if (str_parse_u64(str_of(ttl), &seconds) != ERR_OK || seconds < 60 || seconds > 86400 * 7)
-        return cmd_usage(&cmd_token, "--ttl %s is not 60 to 604800 seconds", ttl);
+    if (!cmd_seconds(ttl, &seconds) || seconds < 60 || seconds > 86400 * 7)
+        return cmd_usage(&cmd_token, "--ttl %s is not a span of time from 60s to 7d", ttl);
     if (cli_client(c, &e) == NULL)
         return cli_fail(&e);
-    struct str body = arena_printf(&c->arena, "{\"ttlSeconds\":%s}", ttl);
+    struct str body = arena_printf(&c->arena, "{\"ttlSeconds\":%llu}", (unsigned long long)seconds);
     if (client_json(c->client, &c->arena,
                     &(struct client_request){
                         .method = "POST", .path = "/apis/baton.dev/v1/jointokens", .body = body},
@@ -35,9 +35,9 @@ static int run(struct cli *c, int argc, char **argv)
 
 const struct cmd cmd_token = {
     .name = "token",
-    .args = "create [--ttl SECONDS]",
+    .args = "create [--ttl SPAN]",
     .summary = "Make a token with which one machine may join",
-    .help = "  --ttl SECONDS   how long it is good for (default 3600)\n\n"
+    .help = "  --ttl SPAN   how long it is good for, 60s to 7d (default 1h)\n\n"
             "On the other machine: deploy/up --join HOST:PORT --token TOKEN\n"
             "The token is stored hashed, holds the CA's fingerprint, and is used up by one join.\n",
     .run = run,

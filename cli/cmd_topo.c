@@ -188,8 +188,8 @@ static int run(struct cli *c, int argc, char **argv)
     const char *wanted = argc > 1 ? argv[1] : NULL;
     bool found = false;
 
-    if (argc > 2)
-        return cmd_usage(&cmd_topo, "takes one NODE at most");
+    if (argc > 2 || (wanted != NULL && wanted[0] == '-'))
+        return cmd_usage(&cmd_topo, "takes one NODE at most, and no options");
     if (cli_client(c, &e) == NULL ||
         client_json(c->client, &c->arena,
                     &(struct client_request){.path = "/apis/baton.dev/v1/nodehardware"}, &hardware,

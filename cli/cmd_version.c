@@ -17,7 +17,12 @@ static int run(struct cli *c, int argc, char **argv)
                     &e) != ERR_OK)
         return cli_fail(&e);
     if (c->format != CLI_TEXT) {
-        print_object(c, server);
+        struct json *both = json_new(&c->arena, JSON_OBJECT),
+                    *own = json_new(&c->arena, JSON_OBJECT);
+        json_set(&c->arena, own, STR("gitVersion"), json_new_string(&c->arena, STR(BATON_VERSION)));
+        json_set(&c->arena, both, STR("clientVersion"), own);
+        json_set(&c->arena, both, STR("serverVersion"), json_copy(&c->arena, server));
+        print_object(c, both);
         return CLI_OK;
     }
     printf("server  " STR_FMT "  at %s\n", STR_ARG(json_text(json_find(server, STR("gitVersion")))),

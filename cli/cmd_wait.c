@@ -106,11 +106,8 @@ static int run(struct cli *c, int argc, char **argv)
                                  value);
             wished = true;
         } else if ((value = cmd_option(argc, argv, &at, "timeout", 0)) != NULL) {
-            struct str text = str_of(value);
-            if (str_ends(text, STR("s")))
-                text.len--;
-            if (str_parse_u64(text, &timeout_s) != ERR_OK || timeout_s > 86400)
-                return cmd_usage(&cmd_wait, "--timeout %s is not 0s to 86400s", value);
+            if (!cmd_seconds(value, &timeout_s) || timeout_s > 86400)
+                return cmd_usage(&cmd_wait, "--timeout %s is not a span of time up to 24h", value);
         } else if (argv[at][0] == '-' || count == TARGETS_MAX) {
             return cmd_usage(&cmd_wait, "%s: not an option, or too many", argv[at]);
         } else {

@@ -121,7 +121,7 @@ static int run(struct cli *c, int argc, char **argv)
     const struct json *object, *placement;
     struct err e;
 
-    if (argc != 2)
+    if (argc != 2 || argv[1][0] == '-')
         return cmd_usage(&cmd_why, "say which workload");
     if (workload_get(c, argv[1], &r, &object, &e) != ERR_OK)
         return cli_fail(&e);

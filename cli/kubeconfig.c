@@ -91,8 +91,9 @@ static enum err_code read_context(struct arena *a, const char *path, const struc
 
     if (context == NULL || cluster == NULL)
         return err_set(e, ERR_INVALID,
-                       "%s: current-context \"" STR_FMT "\" has no context or cluster", path,
-                       STR_ARG(current));
+                       "%s: there is no context \"" STR_FMT
+                       "\" (current-context), or no cluster for it",
+                       path, STR_ARG(current));
     if (json_find(user, STR("exec")) != NULL || json_find(user, STR("auth-provider")) != NULL)
         return err_set(e, ERR_INVALID, "%s: exec and auth-provider are not supported", path);
     out->server = json_text(json_find(cluster, STR("server")));
@@ -122,6 +123,9 @@ enum err_code kubeconfig_read(struct arena *a, const char *path, struct kubeconf
     if (documents == NULL)
         return arena_status(a, e);
     enum err_code code = read_file(a, path, &text, e);
+    if (code == ERR_NOT_FOUND)
+        err_set(e, code, "there is no kubeconfig %s%s: say --kubeconfig FILE, or set KUBECONFIG",
+                path, strchr(path, ':') == NULL ? "" : " (one file, not a list of them)");
     if (code == ERR_OK && yaml_parse(a, text, documents, &count, e) != ERR_OK)
         code = err_wrap(e, "%s", path);
     else if (code == ERR_OK && count == 0)

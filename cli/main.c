@@ -36,6 +36,11 @@ static int take_common(struct cli *c, int argc, char **argv)
             c->kubeconfig = value;
         } else if ((value = cmd_option(argc, argv, &at, "namespace", 'n')) != NULL) {
             c->namespace = value;
+            if (strpbrk(value, "/%") != NULL) {
+                fprintf(stderr, "baton: -n %s is not a namespace: it may not hold / or %%\n",
+                        value);
+                return -1;
+            }
         } else if ((value = cmd_option(argc, argv, &at, "output", 'o')) != NULL) {
             if (strcmp(value, "json") != 0 && strcmp(value, "yaml") != 0) {
                 fprintf(stderr, "baton: -o %s: say json or yaml\n", value);
@@ -71,7 +76,8 @@ int main(int argc, char **argv)
     else if (cmd != NULL)
         status = cmd->run(&c, argc < 2 ? 1 : argc - 1, argc < 2 ? argv : argv + 1);
     else if (name != NULL)
-        fprintf(stderr, "baton: there is no command %s; baton help lists them\n", name);
+        fprintf(stderr, "baton: there is no %s %s; baton help lists them\n",
+                name[0] == '-' ? "option" : "command", name);
 
     client_close(c.client);
     arena_free(&c.arena);

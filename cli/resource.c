@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/resource.h"
 
+enum { PART_MAX = 64 << 10 }; /* Of a path; more than any server takes. */
+
 static bool has_name(const struct json *r, struct str name)
 {
     if (str_eq_nocase(json_text(json_find(r, STR("name"))), name) ||
@@ -80,13 +82,41 @@ enum err_code resource_of_kind(struct cli *c, struct str api_version, struct str
                    STR_ARG(kind), STR_ARG(api_version));
 }
 
+bool resource_name_ok(struct str name, struct err *e)
+{
+    bool is_dots = str_is(name, ".") || str_is(name, "..");
+    if (!is_dots && str_find(name, '/', 0) == name.len && str_find(name, '%', 0) == name.len)
+        return true;
+    err_set(e, ERR_INVALID, "\"" STR_FMT "\" is not a name: it may not be . or .., or hold / or %%",
+            STR_ARG(str_slice(name, 0, 100)));
+    return false;
+}
+
+/* What a user typed becomes one part of a path, whatever is in it (RFC 3986 2.3). */
+static struct str escape(struct cli *c, struct str part)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    struct buf out;
+    buf_init(&out, PART_MAX);
+    for (size_t i = 0; i < part.len; i++)
+        if (strchr(plain, part.at[i]) != NULL)
+            buf_add_char(&out, part.at[i]);
+        else
+            buf_printf(&out, "%%%02X", (unsigned char)part.at[i]);
+    struct str text = arena_str(&c->arena, buf_str(&out));
+    buf_free(&out);
+    return text;
+}
+
 const char *resource_path(struct cli *c, const struct resource *r, struct str namespace,
                           struct str name)
 {
     bool is_core = str_find(r->group_version, '/', 0) == r->group_version.len;
     struct str where = {"", 0};
     if (r->namespaced && namespace.len > 0)
-        where = arena_printf(&c->arena, "/namespaces/" STR_FMT, STR_ARG(namespace));
+        where = arena_printf(&c->arena, "/namespaces/" STR_FMT, STR_ARG(escape(c, namespace)));
+    name = escape(c, name);
     return arena_printf(&c->arena, "/%s/" STR_FMT STR_FMT "/" STR_FMT "%s" STR_FMT,
                         is_core ? "api" : "apis", STR_ARG(r->group_version), STR_ARG(where),
                         STR_ARG(r->plural), name.len > 0 ? "/" : "", STR_ARG(name))
@@ -101,6 +131,8 @@ enum err_code resource_parse(struct cli *c, const char *text, struct resource *o
     if (slash == 0 || slash + 1 >= whole.len)
         return err_set(e, ERR_INVALID, "\"%s\" is not KIND/NAME, as in pod/web or vmi/db", text);
     *out_name = str_slice(whole, slash + 1, whole.len);
+    if (!resource_name_ok(*out_name, e))
+        return e->code;
     return resource_find(c, str_slice(whole, 0, slash), out, e);
 }
 

@@ -27,6 +27,9 @@ MUST_USE enum err_code resource_find(struct cli *c, struct str name, struct reso
 MUST_USE enum err_code resource_of_kind(struct cli *c, struct str api_version, struct str kind,
                                         struct resource *out, struct err *e);
 
+/* May it be a part of a path? Servers take escapes apart before they look for slashes. */
+bool resource_name_ok(struct str name, struct err *e);
+
 /* Path of the collection, or of one object where name is not empty; NUL-terminated, in the arena. */
 const char *resource_path(struct cli *c, const struct resource *r, struct str namespace,
                           struct str name);
