@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/in.h>
 
 static uint32_t address_of(const struct sockaddr *from)
@@ -20,10 +19,13 @@ uint32_t hostnet_list(struct hostnet *out, uint32_t max)
 
     if (getifaddrs(&all) != 0)
         return 0;
-    for (const struct ifaddrs *i = all; i != NULL && count < max; i = i->ifa_next)
-        if (i->ifa_addr != NULL && i->ifa_addr->sa_family == AF_INET && i->ifa_netmask != NULL &&
-            (i->ifa_flags & IFF_LOOPBACK) == 0)
-            out[count++] = (struct hostnet){address_of(i->ifa_addr), address_of(i->ifa_netmask)};
+    for (const struct ifaddrs *i = all; i != NULL && count < max; i = i->ifa_next) {
+        if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET || i->ifa_netmask == NULL)
+            continue;
+        struct hostnet at = {address_of(i->ifa_addr), address_of(i->ifa_netmask)};
+        if (at.ip >> 24 != IN_LOOPBACKNET)
+            out[count++] = at;
+    }
     freeifaddrs(all);
     return count;
 }
