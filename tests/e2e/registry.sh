@@ -16,6 +16,7 @@ registries=
 cleanup() {
     cluster_stop
     for one in $registries; do kill "$one" 2>/dev/null; done
+    umount -l "$work/state/agent/images" 2>/dev/null # The small disk of the last part.
     rm -rf "$work"
 }
 trap cleanup EXIT
