@@ -11,6 +11,7 @@
 #include "nodeagent/hostjobs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     BOX_NETWORK = 1,
@@ -18,7 +19,9 @@ enum {
     BOX_TABLES,
     DNS_LEASE_MTU = 1500,
     TABLES_DELAY_MS = 5000,
-    TABLES_RETRY_S = 2
+    TABLES_RETRY_S = 2,
+    TABLES_RETRY_MAX_S = 60,
+    PEERS_LOOK_S = 30 /* A link that went down took its routes with it: how soon they are back. */
 };
 
 /* A network that is wished for: its part of the tables. */
@@ -39,6 +42,9 @@ struct hostwork {
     struct net *net, *clean_net, *tables_net;
     bool tables_running, tables_stale; /* A pass is on its way; another is due after it. */
     bool tables_urgent;                /* Host ports changed: the next pass does not wait. */
+    int64_t tables_retry_s;            /* After the next failure. */
+    struct net_peer *peers;            /* By rising subnet; NULL: not told yet. */
+    uint32_t peers_count;
     char netns[FS_PATH_MAX];
     struct map attached; /* By uid. */
     struct dhcp_table leases;
@@ -82,9 +88,15 @@ static void copy_wish(struct hostwork *h, struct hostjob *j)
 
     struct net_link *links = arena_zalloc(&j->arena, h->attached.live + 1, sizeof *links);
     struct net_port *all = arena_zalloc(&j->arena, ports + 1, sizeof *all);
+    struct net_peer *peers = arena_zalloc(&j->arena, h->peers_count + 1, sizeof *peers);
     j->wish = (struct net_wish){.ports = all, .links = links};
-    if (links == NULL || all == NULL)
+    if (links == NULL || all == NULL || peers == NULL)
         return; /* Nothing is opened; the next pass tries again. */
+    if (h->peers != NULL) {
+        memcpy(peers, h->peers, h->peers_count * sizeof *peers);
+        j->wish.peers = peers;
+        j->wish.peers_count = h->peers_count;
+    }
     at = 0;
     for (const struct map_entry *e; (e = map_next(&h->attached, &at)) != NULL;) {
         const struct attached *one = e->value;
@@ -132,13 +144,46 @@ static void want_tables_soon(struct hostwork *h)
 
 static void tables_done(struct hostwork *h, const struct hostjob *j)
 {
+    int64_t again_s = h->peers_count > 0 ? PEERS_LOOK_S : 0;
     h->tables_running = false;
     if (j->code != ERR_OK) {
-        log_event(LOG_WARN, "network.tables", "retry_s=%d why=%s", TABLES_RETRY_S,
+        again_s = h->tables_retry_s;
+        h->tables_retry_s = 2 * again_s < TABLES_RETRY_MAX_S ? 2 * again_s : TABLES_RETRY_MAX_S;
+        log_event(LOG_WARN, "network.tables", "retry_s=%lld why=%s", (long long)again_s,
                   log_quote(str_of(j->err.text)).text);
-        loop_set_deadline(&h->client, instant_add(loop_now(h->o.loop), SPAN_S(TABLES_RETRY_S)));
-    } else if (h->tables_stale)
+    } else {
+        h->tables_retry_s = TABLES_RETRY_S;
+    }
+    if (h->tables_stale)
         want_tables(h);
+    else if (again_s > 0)
+        loop_set_deadline(&h->client, instant_add(loop_now(h->o.loop), SPAN_S(again_s)));
+}
+
+static int by_subnet(const void *a, const void *b)
+{
+    const struct net_peer *x = a, *y = b;
+    return memcmp(x->subnet.ip, y->subnet.ip, 4);
+}
+
+/* Told before the first pod is here: the first network brings them into the kernel. */
+static void take_peers(struct hostwork *h, const struct agent_effect *fx)
+{
+    mem_free(h->peers);
+    h->peers = mem_zalloc(fx->peers.count + 1, sizeof *h->peers);
+    h->peers_count = 0;
+    for (uint32_t i = 0; i < fx->peers.count; i++) {
+        struct net_peer *to = &h->peers[h->peers_count];
+        struct net_address machine;
+        if (net_address_parse(fx->peers.at[i].subnet, &to->subnet) != ERR_OK ||
+            to->subnet.prefix == 0 ||
+            net_address_parse(fx->peers.at[i].address, &machine) != ERR_OK || machine.prefix != 32)
+            continue; /* A node without an address of ours: IPv6, or no network at all. */
+        memcpy(to->address, machine.ip, 4);
+        h->peers_count++;
+    }
+    qsort(h->peers, h->peers_count, sizeof *h->peers, by_subnet);
+    want_tables(h);
 }
 
 static void detach(struct hostwork *h, struct str uid)
@@ -188,7 +233,8 @@ static enum err_code open_net(struct hostwork *h, const struct net_pod *pod, str
     for (size_t i = 0; i < COUNT_OF(nets) && code == ERR_OK; i++)
         code = net_open(&(struct net_config){.cluster = str_of(h->o.cluster),
                                              .netns_directory = str_of(h->netns),
-                                             .gateway = gateway},
+                                             .gateway = gateway,
+                                             .tunnel_id = h->o.tunnel_id},
                         nets[i], e);
     if (code == ERR_OK)
         code = net_setup(h->net, e);
@@ -336,6 +382,10 @@ void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
         hostimages_do(h->images, fx);
         return;
     }
+    if (fx->type == FX_PEERS) {
+        take_peers(h, fx);
+        return;
+    }
     struct hostjob *j = mem_zalloc(1, sizeof *j);
     arena_init(&j->arena, HOSTJOB_MEMORY_MAX);
     j->worker = (struct worker_job){.run = run_other, .drop = job_drop};
@@ -381,6 +431,7 @@ enum err_code hostwork_new(const struct hostwork_options *o, struct hostwork **o
     struct hostwork *h = mem_zalloc(1, sizeof *h);
 
     h->o = *o;
+    h->tables_retry_s = TABLES_RETRY_S;
     h->client.event = on_event;
     map_init(&h->attached, AGENT_WORKLOADS_MAX);
     dhcp_table_init(&h->leases);
@@ -416,6 +467,7 @@ void hostwork_free(struct hostwork *h)
         mem_free(((struct attached *)e->value)->ports);
         mem_free(e->value);
     }
+    mem_free(h->peers);
     map_fini(&h->attached);
     dhcp_table_fini(&h->leases);
     mem_free(h);

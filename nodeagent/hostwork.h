@@ -25,6 +25,7 @@ struct hostwork_options {
     struct loop *loop;
     const char *state;
     const char *cluster;          /* Names bridge and tables (net_config.cluster). */
+    uint32_t tunnel_id;           /* net_config.tunnel_id */
     struct images_options images; /* directory is ours to say. */
     struct hostimages_keep keep;
     void (*done)(void *owner, uint64_t op, const struct agent_host_done *done);

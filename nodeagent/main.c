@@ -5,6 +5,7 @@
  * From top to bottom: read the options, discover the machine, join, open what the host needs, hand it to
  * the core, run. Everything that may take long happens before the loop starts.
  */
+#include "base/fnv.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/clock.h"
@@ -133,6 +134,13 @@ static enum err_code open_host(struct program *p, struct err *e)
     return code == ERR_OK ? cgroup_pool_join(p->cgroups, getpid(), e) : code;
 }
 
+/* The same on every node of the cluster, and not zero. */
+static uint32_t tunnel_id(const struct program *p)
+{
+    uint32_t id = (uint32_t)fnv_add(FNV_BASIS, str_of(p->identity.cluster_id)) & 0xffffff;
+    return id == 0 ? 1 : id;
+}
+
 static enum err_code open_core(struct program *p, struct err *e)
 {
     const struct agent_config config = {
@@ -172,6 +180,7 @@ static enum err_code open_core(struct program *p, struct err *e)
         hostwork_new(&(struct hostwork_options){.loop = p->loop,
                                                 .state = p->options.state,
                                                 .cluster = p->cgroup + sizeof "baton-" - 1,
+                                                .tunnel_id = tunnel_id(p),
                                                 .images = images,
                                                 .keep = {p->options.image_high_percent,
                                                          p->options.image_low_percent,

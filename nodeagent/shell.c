@@ -192,6 +192,10 @@ static void perform(struct shell *s, const struct agent_effect *fx)
     case FX_CLEAN:
         perform_host(s, fx);
         break;
+    case FX_PEERS:
+        if (s->hostwork != NULL)
+            hostwork_do(s->hostwork, fx);
+        break;
     case FX_POOL:
         perform_pool(s, fx);
         break;

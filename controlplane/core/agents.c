@@ -300,6 +300,7 @@ static void hello(struct core *c, struct node_state *n, const Agent__Hello *h)
     send(c, n, &m);
     n->greeted = true;
     nodes_opened(c, n);
+    peers_greet(c, n, h->peers_digest);
     resync(c, n);
 }
 

@@ -51,6 +51,8 @@ void cluster_free(struct cluster *k)
     map_fini(&k->by_hold);
     queue_free(k->waiting);
     preempt__free(k);
+    blob_unref(k->peers_whole);
+    blob_unref(k->peers_retired);
     ledger_free(k->ledger);
     mem_free(k);
 }

@@ -7,7 +7,8 @@
  *        the store was loaded; leases and sessions begin anew.
  * OWNS   cluster_new() allocates, cluster_free() frees; the core holds one.
  * FILES  placing.c chooses and writes Placements, nodes.c keeps Nodes, agents.c talks to agents,
- *        status.c turns their reports into the status of Pods and machines.
+ *        status.c turns their reports into the status of Pods and machines, peers.c tells nodes of
+ *        each other.
  */
 #ifndef CONTROLPLANE_CORE_CLUSTER_H
 #define CONTROLPLANE_CORE_CLUSTER_H
@@ -36,7 +37,8 @@ struct node_state {
     bool ready;
     bool forgotten;  /* Its Node was deleted while it was out of reach: what it held is nobody's. */
     char subnet[32]; /* Its part of the pod network. */
-    bool is_absurd;  /* The description contradicts itself: it is not in the ledger. */
+    char peer_subnet[32], peer_address[48]; /* As other nodes were told; empty: they were not. */
+    bool is_absurd;          /* The description contradicts itself: it is not in the ledger. */
     char marked[192];        /* The description contradicts what is held; empty: it does not. */
     char contradiction[192]; /* A Placement whose rows cannot be its own, and why. */
     char stranger[CLUSTER_UID_MAX]; /* Reported by the agent, and nobody placed it. */
@@ -85,6 +87,8 @@ struct cluster {
     uint32_t next_part; /* Of it, for a node each; none below is free. */
     uint64_t
         given[NETWORK_PARTS_MAX / 64]; /* A bit per part: a node has it, or had since the start. */
+    uint64_t peers_digest; /* Of what nodes were told of each other: Hello.peers_digest. */
+    struct blob *peers_whole, *peers_retired; /* peers.c: all of it as a message; NULL: not made. */
 };
 
 struct cluster *cluster_new(const struct core_config *config);
@@ -134,6 +138,9 @@ void nodes_look(struct core *c,
 void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec);
 struct span nodes_lease(void);
 struct span nodes_renew(void);
+
+/* peers.c. A session begins whose agent knows what has this digest. */
+void peers_greet(struct core *c, struct node_state *n, uint64_t digest);
 
 /* agents.c */
 void agents_event(struct core *c, const struct core_event *ev);

@@ -257,6 +257,7 @@ struct agent *agent_new(const struct agent_config *config)
     arena_init(&a->turn.arena, AGENT_TURN_BYTES_MAX);
     buf_init(&a->turn.trace, 64 << 10);
     slots_init(&a->slots, AGENT_WORKLOADS_MAX);
+    map_init(&a->peers, AGENT_PEERS_MAX);
     rng_seed(&a->rng, config->seed);
     certificate_set(a, &config->certificate);
     a->config = *config;
@@ -280,6 +281,8 @@ void agent_free(struct agent *a)
         if (a->workloads[i] != NULL)
             agent_give(a, a->workloads[i]);
     slots_fini(&a->slots);
+    peers_forget(a);
+    map_fini(&a->peers);
     arena_free(&a->turn.arena);
     arena_free(&a->arena);
     buf_free(&a->turn.trace);

@@ -31,6 +31,7 @@ enum {
     AGENT_INSTANCES_MAX = 128,  /* Containers of one pod, init containers included. */
     AGENT_VOLUMES_MAX = 128,    /* Of one pod. */
     AGENT_PULL_SECRETS_MAX = 16,
+    AGENT_PEERS_MAX = 50000,    /* Other nodes; the ones beyond are not reached. */
     AGENT_MESSAGE_MAX = 8 << 20 /* One session message; also the arena of one workload. */
 };
 
@@ -108,6 +109,7 @@ enum agent_effect_type {
     FX_RENEW, /* A new certificate for the same key: durable before the answer, shown from the next
                  FX_CONNECT on. */
     FX_TELL,  /* text, to who runs this node. No op. */
+    FX_PEERS, /* Have the way to other nodes' pods as told. No op: tried until it is so. */
     FX_STREAM /* Open the stream the control plane asked for. No op: it has its own errors. */
 };
 
@@ -138,6 +140,10 @@ struct agent_fx_network {
     const struct agent_port *ports;
     uint32_t ports_count;
     struct str hostname;
+};
+
+struct agent_peer { /* Another node; texts as the control plane sent them, not looked into. */
+    struct str subnet, address;
 };
 
 struct agent_file {
@@ -198,6 +204,10 @@ struct agent_effect {
             const struct agent_volume *at;
             uint32_t count;
         } volumes;
+        struct {
+            const struct agent_peer *at;
+            uint32_t count;
+        } peers;
         const struct runtime_spec *spec; /* FX_CREATE */
         const struct runtime_cpu *cpu;   /* FX_SET_CPUS */
         struct runtime_exec exec;        /* FX_EXEC */

@@ -8,6 +8,7 @@
 #ifndef NODEAGENT_CORE_AGENT_PRIV_H
 #define NODEAGENT_CORE_AGENT_PRIV_H
 
+#include "base/map.h"
 #include "base/rng.h"
 #include "nodeagent/core/cpus.h"
 #include "nodeagent/core/pool.h"
@@ -86,7 +87,9 @@ struct agent {
     struct cpuset pool_asked; /* What FX_POOL in flight was told. */
     uint64_t pool_op;         /* 0: none. */
     struct instant pool_retry_at;
-    char pool_text[200];       /* Why it could not be moved; empty: it could. */
+    char pool_text[200]; /* Why it could not be moved; empty: it could. */
+    struct map peers;    /* peers.c: other nodes by name. */
+    uint64_t peers_digest;
     bool up;                   /* Records and lists are in. */
     struct instant list_at[2]; /* When to ask again after a failure. */
     struct agent_turn turn;
@@ -209,6 +212,10 @@ void session_step(struct agent *a, struct agent_turn *t, const struct agent_even
 void session_tick(struct agent *a, struct agent_turn *t);
 void session_send(struct agent_turn *t, Agent__AgentMessage *message);
 struct instant session_deadline(const struct agent *a);
+
+/* peers.c */
+void peers_told(struct agent *a, struct agent_turn *t, const Agent__Peers *peers);
+void peers_forget(struct agent *a);
 
 /* stream.c */
 void stream_open(struct agent *a, struct agent_turn *t, const Agent__OpenStream *open);

@@ -72,6 +72,8 @@ static void hello(struct agent *a, struct agent_turn *t)
     h.node_uid = (char *)a->config.node_uid.at;
     h.node_name = (char *)a->config.node_name.at;
     h.revision = a->session.revision;
+    h.has_peers_digest = true;
+    h.peers_digest = a->peers_digest;
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HELLO;
     m.hello = &h;
     session_send(t, &m);
@@ -171,6 +173,9 @@ static void message(struct agent *a, struct agent_turn *t, const Agent__ServerMe
         break;
     case AGENT__SERVER_MESSAGE__MESSAGE_STATUS_ACK:
         report_acked(a, t, m->status_ack);
+        break;
+    case AGENT__SERVER_MESSAGE__MESSAGE_PEERS:
+        peers_told(a, t, m->peers);
         break;
     case AGENT__SERVER_MESSAGE__MESSAGE_OPEN_STREAM:
         stream_open(a, t, m->open_stream);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names, and what is made so from the parts. */
 #include "nodeagent/host/net.h"
+#include "base/fnv.h"
 #include "base/mem.h"
 #include "io/fs.h"
 #include "nodeagent/host/net_priv.h"
@@ -27,16 +28,10 @@ static bool id_ok(struct str s, size_t max)
     return true;
 }
 
-/* FNV-1a: names must be the same in every life of the agent, which str_hash() is not made for. */
+/* Names must be the same in every life of the agent. */
 static uint64_t name_hash(struct str a, struct str b)
 {
-    uint64_t h = 0xcbf29ce484222325;
-    for (size_t i = 0; i < a.len; i++)
-        h = (h ^ (uint8_t)a.at[i]) * 0x100000001b3;
-    h = (h ^ '/') * 0x100000001b3;
-    for (size_t i = 0; i < b.len; i++)
-        h = (h ^ (uint8_t)b.at[i]) * 0x100000001b3;
-    return h;
+    return fnv_add(fnv_add(fnv_add(FNV_BASIS, a), STR("/")), b);
 }
 
 static void port_name(const struct net *n, const char *kind, struct str id, char out[NET_NAME_MAX])
@@ -69,6 +64,9 @@ enum err_code net_open(const struct net_config *cfg, struct net **out, struct er
         n->config.mtu = MTU_DEFAULT;
     snprintf(n->bridge, sizeof n->bridge, "bt%08x",
              (uint32_t)name_hash(str_of(n->cluster), STR("bridge")));
+    snprintf(n->tunnel, sizeof n->tunnel, "bx%08x",
+             (uint32_t)name_hash(str_of(n->cluster), STR("bridge")));
+    n->routes_tag = (uint32_t)name_hash(str_of(n->cluster), STR("routes"));
     buf_init(&n->applied, NFT_TEXT_MAX);
     enum err_code code = net__nl_open(&n->host, e);
     if (code != ERR_OK) {
@@ -368,6 +366,8 @@ enum err_code net_purge(struct net *n, struct err *e)
     enum err_code code = net_list(n, purge_one, &v, e);
     if (code == ERR_OK)
         code = v.code;
+    if (code == ERR_OK)
+        code = net__peers_purge(n, e);
     if (code == ERR_OK)
         code = net__link_delete(&n->host, n->bridge, e);
     return code != ERR_OK ? code : net__nft_purge(n, e);

@@ -15,7 +15,12 @@
  *        ERR_LIMIT, ERR_UNAVAILABLE with the kernel's words.
  *
  * Names derive from the cluster, so that several share a machine: bridge "btXXXXXXXX", ports
- * "bvXXXXXXXXXXXXX" (veth) and "bqXXXXXXXXXXXXX" (tap), nft tables "baton-CLUSTER".
+ * "bvXXXXXXXXXXXXX" (veth) and "bqXXXXXXXXXXXXX" (tap), nft tables "baton-CLUSTER", tunnel "bxXXXXXXXX".
+ *
+ * PEERS  A route for each other node's part of the pod network: straight to a machine on the same link,
+ *        through one VXLAN device (RFC 7348, without learning and without multicast) to one behind a
+ *        router, which knows nothing of pods. Our routes have a metric of their own, by which they are
+ *        found again. Nothing is encrypted.
  */
 #ifndef NODEAGENT_HOST_NET_H
 #define NODEAGENT_HOST_NET_H
@@ -30,6 +35,9 @@ enum {
     NET_PORTS_MAX = 4096, /* Host ports on one node. */
     NET_LINKS_MAX = 2048, /* Ports of the bridge. */
     NET_QUEUES_MAX = 16,
+    NET_PEERS_MAX = 50000,  /* Other nodes. */
+    NET_TUNNEL_PORT = 8472, /* UDP: Linux's own VXLAN port, which flannel uses, too. */
+    NET_TUNNEL_BYTES = 50,  /* What VXLAN takes of each packet (RFC 7348). */
 };
 
 struct net_address { /* IPv4 now; the Placement's list of addresses is ready for a second family. */
@@ -42,6 +50,7 @@ struct net_config {
     struct str netns_directory; /* DIR/netns: one file per pod. */
     struct net_address gateway; /* The bridge's own address; its prefix is the pod network. */
     uint32_t mtu;               /* 0: 1500. */
+    uint32_t tunnel_id;         /* VXLAN network identifier, 24 bits: the same on every node. */
 };
 
 struct net;
@@ -96,11 +105,18 @@ struct net_link {
     uint8_t mac[6], ip[4];
 };
 
+/* Another node: where its pods are. */
+struct net_peer {
+    struct net_address subnet; /* Its first address. */
+    uint8_t address[4];        /* The machine's. */
+};
+
 /* Everything the tables shall hold. */
 struct net_wish {
     const struct net_port *ports;
     const struct net_link *links; /* Ports that may speak with their own addresses only. */
-    uint32_t ports_count, links_count;
+    const struct net_peer *peers; /* By rising subnet; NULL: not known, what is there stays. */
+    uint32_t ports_count, links_count, peers_count;
 };
 
 /* The program for `nft -f -`: replaces both tables (ip and bridge family) in one transaction. Pure. */
@@ -110,7 +126,8 @@ void net_nft_text(struct buf *out, struct str cluster, const char *bridge,
 /* The same elements for tables that are there: one transaction without touching a chain. Pure. */
 void net_nft_elements_text(struct buf *out, struct str cluster, const struct net_wish *wish);
 
-/* Level-triggered: applies the whole wish; nothing is run when it is the one applied before. */
+/* Level-triggered: applies the whole wish; nothing is run when it is the one applied before. A peer that
+ * cannot be reached now is ERR_UNAVAILABLE in the end; everything else was applied. */
 MUST_USE enum err_code net_apply(struct net *n, const struct net_wish *wish, struct err *e);
 
 /* The wish's entry for a pod or a tap made here. */

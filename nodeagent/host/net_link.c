@@ -1,23 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rtnetlink(7): each function is one request and its acknowledgement. */
 #include "base/mem.h"
-#include "nodeagent/host/net_priv.h"
+#include "nodeagent/host/net_nl.h"
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Every request here fits a page; answers of a dump come in pieces of at most this. */
-enum { REQUEST_MAX = 4096, ANSWER_MAX = 32 << 10 };
-
-struct request {
-    char bytes[REQUEST_MAX];
-    struct nlmsghdr *head;
-};
 
 enum err_code net__nl_open(struct net_nl *nl, struct err *e)
 {
@@ -39,25 +30,24 @@ void net__nl_close(struct net_nl *nl)
     nl->socket = NULL;
 }
 
-static void begin(struct request *r, uint16_t type, uint16_t flags)
+void net__nl_begin(struct net_request *r, uint16_t type, uint16_t flags)
 {
     r->head = mnl_nlmsg_put_header(r->bytes);
     r->head->nlmsg_type = type;
     r->head->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
 }
 
-static struct ifinfomsg *begin_link(struct request *r, uint16_t type, uint16_t flags)
+static struct ifinfomsg *begin_link(struct net_request *r, uint16_t type, uint16_t flags)
 {
-    begin(r, type, flags);
+    net__nl_begin(r, type, flags);
     struct ifinfomsg *i = mnl_nlmsg_put_extra_header(r->head, sizeof *i);
     i->ifi_family = AF_UNSPEC;
     return i;
 }
 
-/* Sends, and calls visit for each part of the answer. 0, or the kernel's errno. */
-static int talk(struct net_nl *nl, struct request *r, mnl_cb_t visit, void *arg)
+int net__nl_talk(struct net_nl *nl, struct net_request *r, mnl_cb_t visit, void *arg)
 {
-    char answer[ANSWER_MAX];
+    char answer[NET_ANSWER_MAX];
     unsigned int port = mnl_socket_get_portid(nl->socket);
     r->head->nlmsg_seq = ++nl->sequence;
     if (mnl_socket_sendto(nl->socket, r->head, r->head->nlmsg_len) < 0)
@@ -74,17 +64,17 @@ static int talk(struct net_nl *nl, struct request *r, mnl_cb_t visit, void *arg)
     }
 }
 
-static enum err_code ask(struct net_nl *nl, struct request *r, const char *what, const char *whom,
-                         struct err *e)
+enum err_code net__nl_ask(struct net_nl *nl, struct net_request *r, const char *what,
+                          const char *whom, struct err *e)
 {
     r->head->nlmsg_flags |= NLM_F_ACK;
-    int failed = talk(nl, r, NULL, NULL);
+    int failed = net__nl_talk(nl, r, NULL, NULL);
     if (failed == 0)
         return ERR_OK;
-    enum err_code code = failed == EEXIST                       ? ERR_CONFLICT
-                         : failed == ENODEV || failed == ENOENT ? ERR_NOT_FOUND
-                         : failed == EPERM                      ? ERR_DENIED
-                                                                : ERR_UNAVAILABLE;
+    enum err_code code = failed == EEXIST                                          ? ERR_CONFLICT
+                         : failed == ENODEV || failed == ENOENT || failed == ESRCH ? ERR_NOT_FOUND
+                         : failed == EPERM                                         ? ERR_DENIED
+                                           : ERR_UNAVAILABLE;
     return err_set(e, code, "%s %s: %s", what, whom, strerror(failed));
 }
 
@@ -106,11 +96,11 @@ static int take_link(const struct nlmsghdr *head, void *arg)
 
 static struct link_answer get_link(struct net_nl *nl, const char *name)
 {
-    struct request r;
+    struct net_request r;
     struct link_answer a = {0};
     begin_link(&r, RTM_GETLINK, 0);
     mnl_attr_put_strz(r.head, IFLA_IFNAME, name);
-    if (talk(nl, &r, take_link, &a) != 0)
+    if (net__nl_talk(nl, &r, take_link, &a) != 0)
         return (struct link_answer){0};
     return a;
 }
@@ -128,7 +118,7 @@ uint32_t net__link_master(struct net_nl *nl, const char *name)
 enum err_code net__link_change(struct net_nl *nl, uint32_t link, const struct net_link_change *c,
                                struct err *e)
 {
-    struct request r;
+    struct net_request r;
     char whom[16];
     struct ifinfomsg *i = begin_link(&r, RTM_NEWLINK, 0);
 
@@ -152,13 +142,13 @@ enum err_code net__link_change(struct net_nl *nl, uint32_t link, const struct ne
         mnl_attr_nest_end(r.head, info);
     }
     snprintf(whom, sizeof whom, "%u", link);
-    return ask(nl, &r, "change link", whom, e);
+    return net__nl_ask(nl, &r, "change link", whom, e);
 }
 
 enum err_code net__bridge_add(struct net_nl *nl, const char *name, const uint8_t mac[6],
                               struct err *e)
 {
-    struct request r;
+    struct net_request r;
     begin_link(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     mnl_attr_put_strz(r.head, IFLA_IFNAME, name);
     /* An address of its own: without, it is its lowest port's and changes under the pods. */
@@ -169,12 +159,12 @@ enum err_code net__bridge_add(struct net_nl *nl, const char *name, const uint8_t
     mnl_attr_put_u32(r.head, IFLA_BR_FORWARD_DELAY, 0); /* There are no loops to wait for. */
     mnl_attr_nest_end(r.head, data);
     mnl_attr_nest_end(r.head, info);
-    return ask(nl, &r, "make bridge", name, e);
+    return net__nl_ask(nl, &r, "make bridge", name, e);
 }
 
 enum err_code net__veth_add(struct net_nl *nl, const struct net_veth *v, struct err *e)
 {
-    struct request r;
+    struct net_request r;
     begin_link(&r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     mnl_attr_put_strz(r.head, IFLA_IFNAME, v->name);
     mnl_attr_put_u32(r.head, IFLA_MASTER, v->master);
@@ -192,24 +182,24 @@ enum err_code net__veth_add(struct net_nl *nl, const struct net_veth *v, struct 
     mnl_attr_nest_end(r.head, peer);
     mnl_attr_nest_end(r.head, data);
     mnl_attr_nest_end(r.head, info);
-    return ask(nl, &r, "make veth", v->name, e);
+    return net__nl_ask(nl, &r, "make veth", v->name, e);
 }
 
 enum err_code net__link_delete(struct net_nl *nl, const char *name, struct err *e)
 {
-    struct request r;
+    struct net_request r;
     begin_link(&r, RTM_DELLINK, 0);
     mnl_attr_put_strz(r.head, IFLA_IFNAME, name);
-    enum err_code code = ask(nl, &r, "delete link", name, e);
+    enum err_code code = net__nl_ask(nl, &r, "delete link", name, e);
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
 enum err_code net__address_add(struct net_nl *nl, uint32_t link, struct net_address a,
                                struct err *e)
 {
-    struct request r;
+    struct net_request r;
     char whom[32];
-    begin(&r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
+    net__nl_begin(&r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE);
     struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(r.head, sizeof *m);
     m->ifa_family = AF_INET;
     m->ifa_prefixlen = a.prefix;
@@ -218,15 +208,15 @@ enum err_code net__address_add(struct net_nl *nl, uint32_t link, struct net_addr
     mnl_attr_put(r.head, IFA_LOCAL, 4, a.ip);
     mnl_attr_put(r.head, IFA_ADDRESS, 4, a.ip);
     snprintf(whom, sizeof whom, "%u.%u.%u.%u/%u", a.ip[0], a.ip[1], a.ip[2], a.ip[3], a.prefix);
-    enum err_code code = ask(nl, &r, "add address", whom, e);
+    enum err_code code = net__nl_ask(nl, &r, "add address", whom, e);
     return code == ERR_CONFLICT ? ERR_OK : code; /* It is there. */
 }
 
 enum err_code net__default_route_add(struct net_nl *nl, uint32_t link, const uint8_t gateway[4],
                                      struct err *e)
 {
-    struct request r;
-    begin(&r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
+    struct net_request r;
+    net__nl_begin(&r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE);
     struct rtmsg *m = mnl_nlmsg_put_extra_header(r.head, sizeof *m);
     m->rtm_family = AF_INET;
     m->rtm_table = RT_TABLE_MAIN;
@@ -235,7 +225,7 @@ enum err_code net__default_route_add(struct net_nl *nl, uint32_t link, const uin
     m->rtm_type = RTN_UNICAST;
     mnl_attr_put(r.head, RTA_GATEWAY, 4, gateway);
     mnl_attr_put_u32(r.head, RTA_OIF, link);
-    return ask(nl, &r, "add route", "default", e);
+    return net__nl_ask(nl, &r, "add route", "default", e);
 }
 
 struct ports_visit {
@@ -269,10 +259,10 @@ enum err_code net__ports_list(struct net_nl *nl, uint32_t bridge,
                               bool (*visit)(void *arg, const char *name), void *arg, struct err *e)
 {
     struct ports_visit v = {.bridge = bridge, .names = mem_zalloc(NET_LINKS_MAX, NET_NAME_MAX)};
-    struct request r;
+    struct net_request r;
 
     begin_link(&r, RTM_GETLINK, NLM_F_DUMP);
-    int failed = talk(nl, &r, take_port, &v);
+    int failed = net__nl_talk(nl, &r, take_port, &v);
     for (uint32_t n = 0; n < v.count && failed == 0; n++)
         if (!visit(arg, v.names[n]))
             break;

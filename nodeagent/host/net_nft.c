@@ -88,18 +88,32 @@ static void add_dnat_chain(struct buf *out, const char *hook)
     buf_add(out, STR("\t}\n"));
 }
 
+static void add_peers(struct buf *out, const struct net_wish *w, const char *begin, const char *end)
+{
+    for (uint32_t i = 0; i < w->peers_count; i++) {
+        buf_add(out, i == 0 ? str_of(begin) : STR(", "));
+        add_network(out, w->peers[i].subnet);
+    }
+    if (w->peers_count > 0)
+        buf_add(out, str_of(end));
+}
+
 static void add_ip_table(struct buf *out, struct str cluster, const char *bridge,
                          struct net_address gateway, const struct net_wish *w)
 {
     buf_printf(out, "table ip baton-" STR_FMT " {\n", STR_ARG(cluster));
     add_maps(out, w);
+    /* auto-merge: of two nodes that claim the same addresses neither may take our tables away. */
+    buf_add(out, STR("\tset peers {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\tauto-merge\n"));
+    add_peers(out, w, "\t\telements = { ", " }\n");
+    buf_add(out, STR("\t}\n"));
     add_dnat_chain(out, "prerouting");
     add_dnat_chain(out, "output");
     buf_add(out, STR("\tchain postrouting {\n\t\ttype nat hook postrouting priority 100; policy "
                      "accept;\n\t\tip saddr "));
-    add_network(out,
-                gateway); /* Egress: whatever leaves the pod network takes the node's address. */
-    buf_printf(out, " oifname != \"%s\" masquerade\n\t\t", bridge);
+    /* Egress: whatever leaves the pod network takes the node's address. */
+    add_network(out, gateway);
+    buf_printf(out, " ip daddr != @peers oifname != \"%s\" masquerade\n\t\t", bridge);
     /* A pod that meets itself or a neighbour through a host port, and the node through 127.0.0.1:
      * the answer must come back this way. */
     buf_add(out, STR("ct status dnat ip saddr "));
@@ -188,9 +202,16 @@ static void refill_set(struct buf *out, struct str cluster, const struct net_wis
 
 void net_nft_elements_text(struct buf *out, struct str cluster, const struct net_wish *wish)
 {
+    char begin[NET_CLUSTER_MAX + 64];
     for (uint32_t p = 0; p < COUNT_OF(protos); p++) {
         refill_map(out, cluster, wish, p, false);
         refill_map(out, cluster, wish, p, true);
+    }
+    if (wish->peers != NULL) {
+        buf_printf(out, "flush set ip baton-" STR_FMT " peers\n", STR_ARG(cluster));
+        snprintf(begin, sizeof begin, "add element ip baton-" STR_FMT " peers { ",
+                 STR_ARG(cluster));
+        add_peers(out, wish, begin, " }\n");
     }
     refill_set(out, cluster, wish, "guarded", name_element);
     refill_set(out, cluster, wish, "macs", mac_element);
@@ -262,9 +283,10 @@ static enum err_code run_program(struct net *n, const struct net_wish *wish, str
 enum err_code net_apply(struct net *n, const struct net_wish *wish, struct err *e)
 {
     struct buf program;
-    if (wish->ports_count > NET_PORTS_MAX || wish->links_count > NET_LINKS_MAX)
-        return err_set(e, ERR_LIMIT, "over %d host ports or %d links", NET_PORTS_MAX,
-                       NET_LINKS_MAX);
+    if (wish->ports_count > NET_PORTS_MAX || wish->links_count > NET_LINKS_MAX ||
+        wish->peers_count > NET_PEERS_MAX)
+        return err_set(e, ERR_LIMIT, "over %d host ports, %d links or %d nodes", NET_PORTS_MAX,
+                       NET_LINKS_MAX, NET_PEERS_MAX);
     buf_init(&program, NFT_TEXT_MAX);
     net_nft_text(&program, str_of(n->cluster), n->bridge, n->config.gateway, wish);
     enum err_code code = buf_status(&program, e);
@@ -275,7 +297,7 @@ enum err_code net_apply(struct net *n, const struct net_wish *wish, struct err *
         buf_add(&n->applied, buf_str(&program));
     }
     buf_free(&program);
-    return code;
+    return code == ERR_OK ? net__peers_apply(n, wish, e) : code;
 }
 
 enum err_code net__nft_purge(struct net *n, struct err *e)

@@ -326,6 +326,7 @@ static void perform(struct sim_node *n, const struct agent_effect *fx)
     case FX_RENEW: /* A simulated node has no certificate. */
     case FX_TELL:
     case FX_STREAM:
+    case FX_PEERS: /* Nobody sends packets here. */
         break;
     case FX_CREATE:
         mark_logs(n, fx->uid, true);

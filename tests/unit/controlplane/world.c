@@ -132,6 +132,9 @@ static void perform(struct world *w, const struct core_effect *fx)
             buf_printf(&w->story, "published %llu\n", (unsigned long long)fx->revision);
         break;
     case FX_AGENT_SEND:
+        if (w->sent != NULL)
+            w->sent(w->sent_arg, fx->session, fx->bytes);
+        break;
     case FX_AGENT_CLOSE:
         break;
     }

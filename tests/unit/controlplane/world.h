@@ -37,6 +37,9 @@ struct world {
     uint64_t commits, writes, published; /* Effects seen. */
     bool deposed, told;                  /* told: write the story. */
     struct buf story;
+    /* What goes down to agents; NULL: nobody listens. */
+    void (*sent)(void *arg, uint64_t session, struct str bytes);
+    void *sent_arg;
 };
 
 /* A started world: the store is loaded, the namespaces are there. */

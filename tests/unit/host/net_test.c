@@ -38,7 +38,14 @@ TEST(net, nft_program_is_one_transaction_for_its_own_tables)
          .port = 5353,
          .ip = {10, 1, 0, 7}}};
     struct net_link links[] = {{.name = "bv1", .mac = {2, 0, 0, 0, 0, 1}, .ip = {10, 1, 0, 5}}};
-    struct net_wish wish = {.ports = ports, .ports_count = 3, .links = links, .links_count = 1};
+    struct net_peer peers[] = {{.subnet = {{10, 2, 0, 0}, 24}, .address = {192, 0, 2, 2}},
+                               {.subnet = {{10, 3, 0, 9}, 24}, .address = {192, 0, 2, 3}}};
+    struct net_wish wish = {.ports = ports,
+                            .ports_count = 3,
+                            .links = links,
+                            .links_count = 1,
+                            .peers = peers,
+                            .peers_count = 2};
     struct net_address gateway = {.ip = {10, 1, 0, 1}, .prefix = 16};
     struct buf b;
     buf_init(&b, 1 << 16);
@@ -48,8 +55,26 @@ TEST(net, nft_program_is_one_transaction_for_its_own_tables)
         str_starts(buf_str(&b), STR("add table ip baton-dev-1\ndelete table ip baton-dev-1\n")));
     cr_assert(holds(&b, "elements = { 8080 : 10.1.0.5 . 80, 8081 : 10.1.0.6 . 81 }"));
     cr_assert(holds(&b, "elements = { 192.0.2.1 . 53 : 10.1.0.7 . 5353 }"));
-    cr_assert(holds(&b, "ip saddr 10.1.0.0/16 oifname != \"bt00000001\" masquerade"));
+    cr_assert(
+        holds(&b, "ip saddr 10.1.0.0/16 ip daddr != @peers oifname != \"bt00000001\" masquerade"));
+    cr_assert(holds(&b, "auto-merge\n\t\telements = { 10.2.0.0/24, 10.3.0.0/24 }"));
     cr_assert(holds(&b, "elements = { \"bv1\" . 02:00:00:00:00:01 }"));
+    buf_free(&b);
+}
+
+TEST(net, peers_that_nobody_told_yet_are_left_as_they_are)
+{
+    struct net_peer none;
+    struct net_wish wish = {0};
+    struct buf b;
+    buf_init(&b, 1 << 16);
+    net_nft_elements_text(&b, STR("dev-1"), &wish);
+    cr_assert(!holds(&b, "peers"));
+    wish.peers = &none; /* Told that there are none. */
+    buf_clear(&b);
+    net_nft_elements_text(&b, STR("dev-1"), &wish);
+    cr_assert(holds(&b, "flush set ip baton-dev-1 peers\n"));
+    cr_assert(!holds(&b, "add element ip baton-dev-1 peers"));
     buf_free(&b);
 }
 
