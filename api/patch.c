@@ -240,9 +240,13 @@ static void merge(struct arena *a, struct json *target, struct json *patch)
 MUST_USE enum err_code patch_merge(struct arena *a, struct json **target, struct json *patch,
                                    struct err *e)
 {
-    if (patch->type != JSON_OBJECT)
+    if (patch->type != JSON_OBJECT) {
         *target = patch;
-    else
+        return ERR_OK;
+    }
+    if ((*target)->type != JSON_OBJECT)
+        *target = json_new(a, JSON_OBJECT);
+    if (*target != NULL)
         merge(a, *target, patch);
     return arena_status(a, e);
 }

@@ -94,6 +94,7 @@ TEST(patch, merge)
         {"{}", "{\"a\":{\"bb\":{\"ccc\":null}}}", "{\"a\":{\"bb\":{}}}"},
         {"{\"e\":null}", "{\"a\":1}", "{\"e\":null,\"a\":1}"},
         {"{\"a\":\"foo\"}", "\"bar\"", "\"bar\""},
+        {"[1,2]", "{\"a\":\"b\",\"c\":null}", "{\"a\":\"b\"}"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         expect(MERGE_PATCH, NULL, cases[i].document, cases[i].patch, cases[i].want);
