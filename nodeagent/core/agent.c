@@ -2,6 +2,7 @@
 #include "nodeagent/core/agent.h"
 #include "base/mem.h"
 #include "nodeagent/core/agent_priv.h"
+#include "nodeagent/core/peers.h"
 
 #include <stdio.h>
 

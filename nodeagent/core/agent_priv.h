@@ -213,10 +213,6 @@ void session_tick(struct agent *a, struct agent_turn *t);
 void session_send(struct agent_turn *t, Agent__AgentMessage *message);
 struct instant session_deadline(const struct agent *a);
 
-/* peers.c */
-void peers_told(struct agent *a, struct agent_turn *t, const Agent__Peers *peers);
-void peers_forget(struct agent *a);
-
 /* stream.c */
 void stream_open(struct agent *a, struct agent_turn *t, const Agent__OpenStream *open);
 

@@ -3,7 +3,7 @@
  * runs here need no control plane. */
 #include "base/fnv.h"
 #include "base/mem.h"
-#include "nodeagent/core/agent_priv.h"
+#include "nodeagent/core/peers.h"
 
 enum { TEXT_MAX = 64 };
 

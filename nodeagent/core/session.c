@@ -2,6 +2,7 @@
 /* The session with the control plane: dialled with a jittered back-off, greeted, then kept alive by
  * lease renewals. Losing it stops nothing that runs here. */
 #include "nodeagent/core/agent_priv.h"
+#include "nodeagent/core/peers.h"
 
 static const struct span BACKOFF_FIRST = SPAN_MS(500), BACKOFF_MAX = SPAN_S(10);
 static const struct span LONG_ENOUGH =
