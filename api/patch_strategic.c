@@ -343,5 +343,9 @@ MUST_USE enum err_code patch_strategic(struct arena *a, const struct schema_mess
     struct strategic s = {a, e};
     if (patch->type != JSON_OBJECT)
         return err_set(e, ERR_INVALID, "a strategic merge patch is an object");
+    if ((*target)->type != JSON_OBJECT)
+        *target = json_new(a, JSON_OBJECT); /* As RFC 7396 has it. */
+    if (*target == NULL)
+        return arena_status(a, e);
     return merge_object(&s, m, *target, patch);
 }

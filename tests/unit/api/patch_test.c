@@ -157,6 +157,7 @@ TEST(patch, strategic_directives)
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         expect(STRATEGIC, META, meta, cases[i].patch, cases[i].want);
+    expect(STRATEGIC, META, "8", "{\"name\":\"a\"}", "{\"name\":\"a\"}");
     /* Tolerations have no key: the list is replaced whole. */
     expect(STRATEGIC, POD, "{\"tolerations\":[{\"key\":\"a\"}]}",
            "{\"tolerations\":[{\"key\":\"b\"}]}", "{\"tolerations\":[{\"key\":\"b\"}]}");
