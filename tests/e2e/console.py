@@ -15,6 +15,7 @@ import os, pty, re, select, signal, socket, subprocess, sys, termios, threading,
 
 ESCAPE = b"\x1d"
 PATIENCE_S = 40
+ASKED_MAX = 3
 
 
 def fail(text):
@@ -37,12 +38,17 @@ class Console:
             self.seen += os.read(self.master, 65536)
         return bool(ready)
 
-    def expect(self, pattern):
-        end = time.monotonic() + PATIENCE_S
+    def sees(self, pattern, patience_s):
+        end = time.monotonic() + patience_s
         while not re.search(pattern, self.seen):
             if time.monotonic() > end:
-                fail("%r did not come; there was %r" % (pattern, self.seen[-300:]))
+                return False
             self.read(0.1)
+        return True
+
+    def expect(self, pattern):
+        if not self.sees(pattern, PATIENCE_S):
+            fail("%r did not come; there was %r" % (pattern, self.seen[-300:]))
 
     def type(self, text):
         os.write(self.master, text)
@@ -60,9 +66,13 @@ class Console:
         return self
 
     def ask(self, number):
-        """The guest's shell computes, so that no echo can be taken for an answer."""
-        self.type(b"\recho answer=$((%d * 2))\r" % number)
-        self.expect(rb"answer=%d" % (number * 2))
+        """The guest's shell computes, so that no echo can be taken for an answer. Asked again when it does not answer:
+        busybox 1.35's shell may lose its heap, and be started anew by the guest's init, at a Ctrl-C in its line editor."""
+        for _ in range(ASKED_MAX):
+            self.type(b"\recho answer=$((%d * 2))\r" % number)
+            if self.sees(rb"answer=%d" % (number * 2), PATIENCE_S / ASKED_MAX):
+                return
+        fail("%d was not answered; there was %r" % (number, self.seen[-300:]))
 
     def end(self, status):
         end = time.monotonic() + PATIENCE_S
