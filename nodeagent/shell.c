@@ -45,9 +45,11 @@ static void step(struct shell *s, struct agent_event *ev)
     ev->wall = clock_wall();
     CHECK(!s->stepping);
     s->stepping = true;
-    flight_event(s->o.flight, ev);
+    if (s->o.flight != NULL)
+        flight_event(s->o.flight, ev);
     struct agent_effects fx = agent_step(s->o.agent, ev);
-    flight_done(s->o.flight, &fx, agent_trace(s->o.agent));
+    if (s->o.flight != NULL)
+        flight_done(s->o.flight, &fx, agent_trace(s->o.agent));
     for (uint32_t i = 0; i < fx.count; i++)
         perform(s, &fx.at[i]);
     s->stepping = false;

@@ -23,7 +23,7 @@ struct shell_options {
     struct loop *loop;
     const char *state;
     struct agent *agent;
-    struct flight *flight;
+    struct flight *flight;       /* NULL: nothing is recorded, for many agents in one process. */
     struct cgroup_tree *cgroups; /* NULL with the fake runtime. */
     struct runtime *runtimes[2]; /* By enum runtime_kind; made with shell_sink(). */
 };
