@@ -235,8 +235,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "batond: %s\n%s", e.text, options_help);
         return 2;
     }
-    if (b.options.wants_help) {
-        printf("%s", options_help);
+    if (b.options.wants_help || b.options.wants_version) {
+        printf("%s", b.options.wants_help ? options_help : "batond " BATON_VERSION "\n");
         return EXIT_SUCCESS;
     }
     start_log(b.options.log_level);

@@ -33,7 +33,8 @@ const char options_help[] =
     "streams (of a\n"
     "                         connection), connection-bytes, server-bytes (of requests' bodies),\n"
     "                         handshake-s, head-s, body-s, idle-s, stall-s\n"
-    "  --log LEVEL            error, warn, info or debug (info)\n";
+    "  --log LEVEL            error, warn, info or debug (info)\n"
+    "  --help, --version\n";
 
 static bool is(const char *a, const char *b)
 {
@@ -168,6 +169,10 @@ enum err_code options_parse(int argc, char **argv, struct options *out, struct e
     for (int i = 1; i < argc; i += 2) {
         if (is(argv[i], "--help") || is(argv[i], "-h")) {
             o.wants_help = true;
+            break;
+        }
+        if (is(argv[i], "--version")) {
+            o.wants_version = true;
             break;
         }
         if (i + 1 == argc)

@@ -30,7 +30,7 @@ struct options {
     struct span certificate_life;               /* --node-certificate S */
     struct http_server_limits limits;           /* --limit NAME=VALUE, may be repeated. */
     enum log_level log_level;                   /* --log error|warn|info|debug */
-    bool wants_help;
+    bool wants_help, wants_version;
 };
 
 extern const char options_help[];

@@ -73,6 +73,10 @@ says 0 "--for delete" wait --help
 says 0 "1 of 1 Ready" info
 says 0 '"ready": 1' info -o json
 says 0 "clientVersion:" version -o yaml
+for program in batond baton-agent; do
+    check_says "$program --version" "$program 0." "$fake_build/$program" --version
+    check_says "$program --help" "usage: $program" "$fake_build/$program" --help
+done
 says 0 "core 0" topo
 says 0 "pod/first" run --name first -d oci:x:latest
 says 0 "pod/first: met" wait pod/first --for jsonpath=status.phase=Running --timeout 1m
