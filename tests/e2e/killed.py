@@ -37,7 +37,7 @@ class Server:
         self.port = free_port()
         with open(STATE + "/log", "a") as log:
             self.process = subprocess.Popen(
-                [BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(self.port), "--io-threads", "2"] + OPTIONS,
+                [BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(self.port), "--io-threads", os.environ.get("BATON_IO_THREADS", "2")] + OPTIONS,
                 stdout=log, stderr=subprocess.STDOUT)
         atexit.register(self.process.kill)
         until = time.time() + 20

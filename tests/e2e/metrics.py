@@ -147,7 +147,7 @@ def work():
 
 
 PORT = free_port()
-batond = subprocess.Popen([BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(PORT), "--io-threads", "2", "--log", "error"])
+batond = subprocess.Popen([BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(PORT), "--io-threads", os.environ.get("BATON_IO_THREADS", "2"), "--log", "error"])
 try:
     for _ in range(600):
         try:

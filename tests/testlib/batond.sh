@@ -7,7 +7,7 @@ batond_start() {
     # shellcheck disable=SC2154 # The script that sources this has it.
     port=$("$here/../testlib/free-port")
     mkdir -p "$2"
-    "$1" --state "$2" --listen 127.0.0.1 --port "$port" --io-threads 2 >"$2.log" 2>&1 &
+    "$1" --state "$2" --listen 127.0.0.1 --port "$port" --io-threads "${BATON_IO_THREADS:-2}" >"$2.log" 2>&1 &
     pid=$!
     BATON_SERVER=https://127.0.0.1:$port
     BATON_CA=$2/control/pki/ca.crt BATON_CERT=$2/control/pki/admin.crt BATON_KEY=$2/control/pki/admin.key
