@@ -40,7 +40,7 @@ struct cmd {
     int (*run)(struct cli *c, int argc, char **argv); /* argv[0] is the command's name. */
 };
 
-extern const struct cmd cmd_apply, cmd_console, cmd_doctor, cmd_get, cmd_help, cmd_info,
+extern const struct cmd cmd_apply, cmd_console, cmd_delete, cmd_doctor, cmd_get, cmd_help, cmd_info,
     cmd_kubeconfig, cmd_logs, cmd_node, cmd_plan, cmd_run, cmd_store, cmd_token, cmd_topo,
     cmd_version, cmd_wait, cmd_why;
 

@@ -2,30 +2,13 @@
 #include "cli/manifest.h"
 #include "cli/resource.h"
 
-struct target {
-    struct resource resource;
-    struct str name, namespace;
-    struct str body;
-};
-
-static enum err_code find_target(struct cli *c, struct json *object, struct target *out,
-                                 struct err *e)
+static enum err_code print_body(struct cli *c, const struct json *object, struct str *out,
+                                struct err *e)
 {
     struct buf body;
-    struct str kind = json_text(json_find(object, STR("kind")));
-    struct str given = json_text(json_path(object, "metadata.namespace"));
-
-    enum err_code code = resource_of_kind(c, json_text(json_find(object, STR("apiVersion"))), kind,
-                                          &out->resource, e);
-    if (code != ERR_OK)
-        return code;
-    out->name = json_text(json_path(object, "metadata.name"));
-    if (out->name.len == 0)
-        return err_set(e, ERR_INVALID, STR_FMT ": metadata.name is missing", STR_ARG(kind));
-    out->namespace = given.len > 0 ? given : str_of(cli_namespace(c));
     buf_init(&body, MANIFEST_MAX);
     json_print(&body, object);
-    out->body = arena_str(&c->arena, buf_str(&body));
+    *out = arena_str(&c->arena, buf_str(&body));
     buf_free(&body);
     return arena_status(&c->arena, e);
 }
@@ -33,11 +16,14 @@ static enum err_code find_target(struct cli *c, struct json *object, struct targ
 /* Create it; where it exists, merge what the manifest says into it: lists of named things by their names. */
 static enum err_code apply_one(struct cli *c, struct json *object, struct err *e)
 {
-    struct target t;
+    struct manifest_target t;
+    struct str body;
     const struct json *was, *now;
     const char *verb = "created";
 
-    enum err_code code = find_target(c, object, &t, e);
+    enum err_code code = manifest_find(c, object, &t, e);
+    if (code == ERR_OK)
+        code = print_body(c, object, &body, e);
     if (code != ERR_OK)
         return code;
     const char *one = resource_path(c, &t.resource, t.namespace, t.name);
@@ -45,13 +31,13 @@ static enum err_code apply_one(struct cli *c, struct json *object, struct err *e
     if (code == ERR_NOT_FOUND) {
         const char *all = resource_path(c, &t.resource, t.namespace, STR(""));
         code = client_json(c->client, &c->arena,
-                           &(struct client_request){.method = "POST", .path = all, .body = t.body},
+                           &(struct client_request){.method = "POST", .path = all, .body = body},
                            &now, e);
     } else if (code == ERR_OK) {
         struct client_request patch = {.method = "PATCH",
                                        .path = one,
                                        .content_type = "application/strategic-merge-patch+json",
-                                       .body = t.body};
+                                       .body = body};
         code = client_json(c->client, &c->arena, &patch, &now, e);
         if (code == ERR_OK)
             verb = str_eq(json_text(json_path(was, "metadata.resourceVersion")),

@@ -41,3 +41,20 @@ enum err_code manifest_read(struct cli *c, const char *path, struct json ***out,
         err_wrap(e, "%s", path);
     return code;
 }
+
+enum err_code manifest_find(struct cli *c, const struct json *object, struct manifest_target *out,
+                            struct err *e)
+{
+    struct str kind = json_text(json_find(object, STR("kind")));
+    struct str given = json_text(json_path(object, "metadata.namespace"));
+
+    enum err_code code = resource_of_kind(c, json_text(json_find(object, STR("apiVersion"))), kind,
+                                          &out->resource, e);
+    if (code != ERR_OK)
+        return code;
+    out->name = json_text(json_path(object, "metadata.name"));
+    if (out->name.len == 0)
+        return err_set(e, ERR_INVALID, STR_FMT ": metadata.name is missing", STR_ARG(kind));
+    out->namespace = given.len > 0 ? given : str_of(cli_namespace(c));
+    return ERR_OK;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * manifest.h -- a file of objects, as apply and plan take it.
+ * manifest.h -- a file of objects, as apply, delete and plan take it.
  *
  * WHAT   YAML or JSON, several documents; "-" is standard input.
  * OWNS   Everything lives in the command's arena.
@@ -9,11 +9,20 @@
 #ifndef CLI_MANIFEST_H
 #define CLI_MANIFEST_H
 
-#include "cli/cmd.h"
+#include "cli/resource.h"
 
 enum { MANIFEST_MAX = 64 << 20 };
 
 MUST_USE enum err_code manifest_read(struct cli *c, const char *path, struct json ***out,
                                      uint32_t *out_count, struct err *e);
+
+struct manifest_target {
+    struct resource resource;
+    struct str name, namespace; /* Where the manifest names no namespace: the command's. */
+};
+
+/* Which object a document means. ERR_INVALID: it has no name; ERR_NOT_FOUND: a kind that nobody serves. */
+MUST_USE enum err_code manifest_find(struct cli *c, const struct json *object,
+                                     struct manifest_target *out, struct err *e);
 
 #endif /* CLI_MANIFEST_H */

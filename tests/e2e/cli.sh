@@ -37,7 +37,7 @@ says 2 "--kubeconfig needs a value" --kubeconfig= get pods
 says 2 "-n a/b is not a namespace" get pods -n a/b
 says 2 "-o table: say json or yaml" get pods -o table
 says 2 "usage: baton info" info x
-for command in why logs run apply wait token console; do says 2 "usage: baton $command" "$command"; done
+for command in why logs run apply delete wait token console; do says 2 "usage: baton $command" "$command"; done
 for command in why topo node get; do says 2 "usage: baton $command" "$command" -x; done
 says 2 "forget: say which node" node forget
 says 2 "c: one NAME at most" get pods a c
@@ -48,6 +48,8 @@ says 2 "is not a span of time" wait node --for condition=Ready --timeout 1x
 says 2 "from 60s to 7d" token create --ttl 30s
 says 2 "a command stands behind --" run oci:x:latest sleep
 says 2 "there is no command frob" help frob
+says 2 "by KIND/NAME or by -f FILE" delete pod/a -f x
+says 2 "--grace soon is not a span of time" delete pod/a --grace soon
 says 2 "standard input is not a terminal" console x
 
 # --- does not work -------------------------------------------------------------------------------------------------------
@@ -63,6 +65,9 @@ says 1 "the name none is bound to no key" node forget none
 says 1 "no such node: none" topo none
 says 1 'no pod and no virtual machine is called "none" in namespace other' why none -n other
 says 1 "open /none: No such file" apply -f /none
+says 1 "open /none: No such file" delete -f /none
+says 1 'pods "none" not found' delete pod/none
+says 1 '"web" is not KIND/NAME' delete web
 says 1 "pods: not so after 1 s" wait pods --for condition=Ready --timeout 1s
 says 1 'namespaces "none" not found' -n none run oci:x:latest -d
 
@@ -93,6 +98,16 @@ long=$(printf '%063d' 0 | tr 0 a)
 says 0 "pod/$long" run --name "$long" -d oci:x:latest
 aligned() { [ "$(baton get pods | awk '{print index($0, $2)}' | sort -u | wc -l)" -eq 1 ]; }
 check "columns stay aligned beside a name of 63 letters" aligned
+says 0 "pods/$long deleted" delete "pod/$long" --grace 0
+says 1 "not found" get "pod/$long"
+two() { printf '{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"two"}}\n---\n{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"in","namespace":"two"}}\n'; }
+two >"$work/two.yaml"
+says 0 "namespaces/two created" apply -f "$work/two.yaml"
+says 0 "namespaces/two deleted" delete -f "$work/two.yaml"
+says 1 'configmaps "in" not found' delete -f "$work/two.yaml"
+says 0 "pod/stays" run --name stays -d oci:x:latest -- sleep
+says 1 'pods "none" not found' delete pod/stays pod/none --no-wait --grace 1s
+check_says "what else was named goes all the same" "met" baton wait pod/stays --for delete
 no_escapes() { ! baton topo | grep -q "$(printf '\033')"; }
 check "no escape sequences" no_escapes
 
