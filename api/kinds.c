@@ -6,10 +6,23 @@
 #include <stdio.h>
 
 const struct kind *const kinds[] = {
-    &kind_config_map, &kind_event,         &kind_namespace,       &kind_node,
-    &kind_pod,        &kind_secret,        &kind_service_account, &kind_lease,
-    &kind_vmi,        &kind_node_hardware, &kind_placement,       &kind_priority_class,
-    &kind_pod_group,  &kind_plan,          &kind_resource_quota,  NULL,
+    &kind_config_map,
+    &kind_event,
+    &kind_namespace,
+    &kind_node,
+    &kind_pod,
+    &kind_secret,
+    &kind_service_account,
+    &kind_lease,
+    &kind_vmi,
+    &kind_node_hardware,
+    &kind_placement,
+    &kind_priority_class,
+    &kind_pod_group,
+    &kind_plan,
+    &kind_resource_quota,
+    &kind_disruption_budget,
+    NULL,
 };
 
 const struct kind *kind_find(struct str group, struct str plural)

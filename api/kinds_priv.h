@@ -10,7 +10,7 @@
 
 extern const struct kind kind_config_map, kind_event, kind_namespace, kind_node, kind_pod,
     kind_secret, kind_service_account, kind_lease, kind_vmi, kind_node_hardware, kind_placement,
-    kind_priority_class, kind_pod_group, kind_plan, kind_resource_quota;
+    kind_priority_class, kind_pod_group, kind_plan, kind_resource_quota, kind_disruption_budget;
 
 /* ObjectMeta by Kubernetes' rules; old: NULL on create. */
 void meta_validate(const struct kind *k, struct kind_call *c, const Meta__ObjectMeta *m,
@@ -42,6 +42,9 @@ bool check_count(struct kind_call *c, const struct field *f, size_t count);
 
 /* A map's entry in a decoded message, whose maps are sorted by key; count: it is not there. */
 size_t entry_find(const void *entries, size_t count, const char *key);
+
+/* A label selector's keys, operators and values; NULL has none. */
+void selector_validate(struct kind_call *c, const Meta__LabelSelector *s, const struct field *at);
 
 /* causes_unsupported() unless text is one of values (NULL at the end). */
 void check_one_of(struct kind_call *c, const struct field *f, const char *text,

@@ -112,8 +112,7 @@ static void expression_validate(struct kind_call *c, const Meta__LabelSelectorRe
     names_check(&c->causes, &key, kind_str(r->key), name_qualified(kind_str(r->key)));
 }
 
-static void selector_validate(struct kind_call *c, const Meta__LabelSelector *s,
-                              const struct field *at)
+void selector_validate(struct kind_call *c, const Meta__LabelSelector *s, const struct field *at)
 {
     struct field labels = field_name(at, "matchLabels"), list = field_name(at, "matchExpressions");
     for (size_t i = 0; s != NULL && i < s->n_match_labels; i++) {

@@ -49,6 +49,7 @@
     X(CAUSE_NOT_FOUND,       "FieldValueNotFound",       "Not found")         \
     X(CAUSE_NO_ROOM,         "ResourceVersionTooLarge",  "")                  \
     X(CAUSE_TERMINATING,     "NamespaceTerminating",     "")                  \
+    X(CAUSE_DISRUPTION,      "DisruptionBudget",         "")                  \
     X(CAUSE_PLAIN,           "",                         "")
 /* clang-format on */
 

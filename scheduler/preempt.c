@@ -6,15 +6,18 @@
 #include "scheduler/preempt.h"
 #include "scheduler/shortlist.h"
 
-enum { PREEMPT_TRIES = 64 };
+enum { PREEMPT_TRIES = 64, PREEMPT_MORE = 1024 };
 
 struct attempt {
     struct ledger *l;
     const struct request *r;
     struct class *class;
     struct labels *own;
-    const struct preempt_budget *budgets;
+    const struct preempt_budget *budgets; /* By namespace. */
     uint32_t budgets_count;
+    uint32_t *used;    /* By budget: how many of its disruptions the node's victims take. */
+    uint32_t *touched; /* Budgets with a use. */
+    uint32_t touched_count;
 };
 
 void preempt__lift(struct ledger *l, uint32_t index, struct lifted *out)
@@ -89,35 +92,57 @@ static uint32_t candidates(const struct attempt *a, const struct node *n, uint32
     return count;
 }
 
-/* Does ending the hold break a budget, given what was ended before? */
-static bool violates(const struct attempt *a, uint32_t index, uint32_t *used)
+static uint32_t first_budget(const struct attempt *a, uint32_t namespace_name)
+{
+    uint32_t from = 0, to = a->budgets_count;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (a->budgets[middle].namespace_name < namespace_name)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+/* Does ending the hold break a budget, given what was ended before on this node? */
+static bool violates(struct attempt *a, uint32_t index)
 {
     const struct labels *who = ledger__labels(a->l, ledger__hold(a->l, index)->labels_id);
     bool over = false;
-    for (uint32_t i = 0; i < a->budgets_count; i++) {
+    for (uint32_t i = first_budget(a, who->namespace_name);
+         i < a->budgets_count && a->budgets[i].namespace_name == who->namespace_name; i++) {
         const struct preempt_budget *b = &a->budgets[i];
-        if (b->namespace_name != who->namespace_name ||
-            !rules__selector_matches(&a->l->names, &b->selector, who->labels, who->labels_count))
+        if (!rules__selector_matches(&a->l->names, &b->selector, who->labels, who->labels_count))
             continue;
-        over |= used[i] >= b->disruptions_allowed;
-        used[i]++;
+        if (a->used[i] == 0)
+            a->touched[a->touched_count++] = i;
+        over |= a->used[i]++ >= b->disruptions_allowed;
     }
     return over;
 }
 
+/* Another node's victims. */
+static void forget_uses(struct attempt *a)
+{
+    while (a->touched_count > 0)
+        a->used[a->touched[--a->touched_count]] = 0;
+}
+
 /* All lower holds are lifted; then each is put back when the request still fits with it, those whose
  * end would break a budget first. What stays lifted are the victims. */
-static bool try_node(const struct attempt *a, struct node *n, struct preempt_result *out)
+static bool try_node(struct attempt *a, struct node *n, struct preempt_result *out)
 {
-    uint32_t holds[PREEMPT_VICTIMS_MAX], used[PREEMPT_BUDGETS_MAX] = {0};
+    uint32_t holds[PREEMPT_VICTIMS_MAX];
     bool breaks[PREEMPT_VICTIMS_MAX], back[PREEMPT_VICTIMS_MAX] = {0};
     uint32_t count = candidates(a, n, holds);
     struct lifted *lifted = mem_alloc((count + 1) * sizeof *lifted);
 
     for (uint32_t i = 0; i < count; i++) {
-        breaks[i] = violates(a, holds[i], used);
+        breaks[i] = violates(a, holds[i]);
         preempt__lift(a->l, holds[i], &lifted[i]);
     }
+    forget_uses(a);
     bool fits = count > 0 && fits_now(a, n);
     for (uint32_t pass = 0; pass < 2 && fits; pass++)
         for (uint32_t i = 0; i < count; i++) {
@@ -182,11 +207,11 @@ static bool better(const struct grade *a, const struct grade *b)
     return a->tie < b->tie;
 }
 
-/* How the node would be graded if sums alone counted: the least important go until enough is free.
- * False: not even without all lower holds. */
-static bool estimate(const struct attempt *a, const struct node *n, uint64_t *out_key)
+/* How the node would be graded if sums alone counted: the least important go until enough is free, and whose budget that
+ * breaks. False: not even without all lower holds. */
+static bool estimate(struct attempt *a, const struct node *n, uint64_t *out_key)
 {
-    uint32_t name, holds[PREEMPT_VICTIMS_MAX], count, k;
+    uint32_t name, holds[PREEMPT_VICTIMS_MAX], count, k, broken = 0;
     struct fit f;
     if (n == NULL || n->removed || rules__node(a->l, n, a->r, &name) != EXPLAIN_FITS ||
         fit__node(n, a->r, true, &f) != EXPLAIN_FITS)
@@ -197,13 +222,15 @@ static bool estimate(const struct attempt *a, const struct node *n, uint64_t *ou
     count = k = candidates(a, n, holds);
     while (k > 0 && (cpu < cpu_wanted || memory < a->r->memory_bytes + a->r->overhead_bytes)) {
         const struct request *r = &ledger__class(a->l, ledger__hold(a->l, holds[--k])->class_id)->r;
+        broken += a->budgets_count > 0 && violates(a, holds[k]);
         uint32_t cores = fit__cores_of(r, n->shape->core_threads_min);
         memory += r->memory_bytes + r->overhead_bytes;
         cpu += r->shared_milli + 1000ull * n->shape->core_threads_max * cores;
     }
     uint64_t highest =
         k < count ? (uint64_t)((int64_t)priority_of(a->l, holds[k]) + (1ll << 31)) : 0;
-    *out_key = highest << 16 | (count - k);
+    forget_uses(a);
+    *out_key = (uint64_t)broken << 52 | highest << 16 | (count - k);
     return count > 0 && cpu >= cpu_wanted && memory >= a->r->memory_bytes + a->r->overhead_bytes;
 }
 
@@ -232,7 +259,7 @@ static void promising_add(const struct ledger *l, struct promising *p, uint32_t 
     p->node[k] = node;
 }
 
-static bool try_better(const struct attempt *a, uint32_t node, struct preempt_result *scratch,
+static bool try_better(struct attempt *a, uint32_t node, struct preempt_result *scratch,
                        struct preempt_result *out, struct grade *best, bool found)
 {
     if (!try_node(a, ledger__node(a->l, node), scratch))
@@ -245,8 +272,9 @@ static bool try_better(const struct attempt *a, uint32_t node, struct preempt_re
     return true;
 }
 
-/* The most promising nodes are tried and compared. When none of them will do, all are. */
-static bool search_victims(const struct attempt *a, struct preempt_result *out)
+/* The most promising nodes are tried and compared. When none of them will do, all are; when each of them breaks a budget,
+ * so many more, as far as the first that does not. */
+static bool search_victims(struct attempt *a, struct preempt_result *out)
 {
     struct grade best = {0};
     struct promising p = {0};
@@ -254,16 +282,17 @@ static bool search_victims(const struct attempt *a, struct preempt_result *out)
     bool found = false;
     uint64_t key;
 
-    bool guarded = a->budgets_count > 0; /* Sums know nothing of budgets: every node is tried. */
-    for (uint32_t i = 0; i < a->l->nodes.count && !guarded; i++)
+    for (uint32_t i = 0; i < a->l->nodes.count; i++)
         if (estimate(a, ledger__node(a->l, i), &key))
             promising_add(a->l, &p, i, key);
     for (uint32_t i = 0; i < p.count; i++)
         found = try_better(a, p.node[i], scratch, out, &best, found);
-    bool rest = guarded || (!found && p.count == PREEMPT_TRIES);
-    for (uint32_t i = 0; i < a->l->nodes.count && rest && (guarded || !found); i++)
-        if (estimate(a, ledger__node(a->l, i), &key))
+    uint32_t more = p.count < PREEMPT_TRIES ? 0 : found ? PREEMPT_MORE : UINT32_MAX;
+    for (uint32_t i = 0; i < a->l->nodes.count && more > 0 && (!found || best.violations > 0); i++)
+        if (estimate(a, ledger__node(a->l, i), &key)) {
             found = try_better(a, i, scratch, out, &best, found);
+            more--;
+        }
     mem_free(scratch);
     return found;
 }
@@ -284,7 +313,10 @@ enum err_code ledger_preempt(struct ledger *l, const struct request *r,
     if (rc != ERR_OK)
         return rc;
     a.r = &a.class->r;
+    a.used = mem_zalloc(2 * (size_t)budgets_count + 1, sizeof *a.used);
+    a.touched = a.used + budgets_count;
     bool found = search_victims(&a, out);
+    mem_free(a.used);
     class__unref(l, a.class);
     labels__unref(l, a.own);
     return found ? ERR_OK : err_set(e, ERR_BUSY, "no lower priority to preempt would help");

@@ -18,9 +18,9 @@
 
 #include "scheduler/ledger.h"
 
-enum { PREEMPT_VICTIMS_MAX = 256, PREEMPT_BUDGETS_MAX = 256 };
+enum { PREEMPT_VICTIMS_MAX = 256, PREEMPT_BUDGETS_MAX = 1 << 16 };
 
-/* A PodDisruptionBudget, as far as it matters here. */
+/* A PodDisruptionBudget, as far as it matters here. Lists of them are sorted by namespace_name. */
 struct preempt_budget {
     uint32_t namespace_name;
     struct request_selector selector;
@@ -35,8 +35,8 @@ struct preempt_result {
 
 /* Kubernetes' order of preference between nodes: fewest budget violations, lowest highest priority
  * of a victim, lowest sum of priorities, fewest victims, latest start of the most important victim.
- * The 64 nodes that look best by sums are compared so; when none of them will do, the first that does;
- * with budgets, every node is.
+ * The 64 nodes that look best by sums and budgets are compared so. When none of them will do, the first that does; when
+ * each of them breaks a budget, up to 1024 more are, as far as the first that breaks none.
  * Nothing is removed: the caller ends the victims and places again when they are gone. */
 MUST_USE enum err_code ledger_preempt(struct ledger *l, const struct request *r,
                                       const struct preempt_budget *budgets, uint32_t budgets_count,

@@ -12,6 +12,7 @@ void controllers_new(struct core *c)
     cowtree_init(&c->controls->members);
     c->controls->events = events_new();
     c->controls->quotas = quotas_new();
+    c->controls->budgets = budgets_new();
 }
 
 void controllers_free(struct core *c)
@@ -20,6 +21,7 @@ void controllers_free(struct core *c)
     cowtree_fini(&c->controls->members);
     events_free(c->controls->events);
     quotas_free(c->controls->quotas);
+    budgets_free(c->controls->budgets);
     mem_free(c->controls);
 }
 
@@ -73,6 +75,7 @@ static const struct core_rule core_rules[] = {
      .plural = "virtualmachineinstances",
      .create = placing_create,
      .remove = placing_remove},
+    {.group = "policy", .plural = "poddisruptionbudgets", .create = budgets_create},
     {.group = "baton.dev", .plural = "plans", .create = plan_create},
     {.group = "baton.dev", .plural = "placements", .remove = placing_keep, .topic = placing_topic},
 };

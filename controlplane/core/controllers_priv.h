@@ -3,6 +3,7 @@
 #ifndef CONTROLPLANE_CORE_CONTROLLERS_PRIV_H
 #define CONTROLPLANE_CORE_CONTROLLERS_PRIV_H
 
+#include "controlplane/core/budgets.h"
 #include "controlplane/core/events.h"
 #include "controlplane/core/quotas.h"
 #include "controlplane/core/writes_priv.h"
@@ -11,6 +12,7 @@ struct core_control_state {
     struct cowtree dependents; /* collector.c: "owner's uid/dependent's key". */
     struct cowtree members;    /* placing_gang.c: "namespace/group/workload's key". */
     struct events *events;     /* events.c: one record for each Event. */
+    struct budgets *budgets;   /* budgets.c: disruption budgets and what they count. */
     struct quotas *quotas;     /* quotas.c: what namespaces with a quota hold. */
 };
 

@@ -89,6 +89,7 @@ struct write_request {
     struct str if_uid;      /* Empty: whatever is there. */
     int64_t grace_seconds;  /* WRITE_DELETE; -1: the object's own. */
     struct str propagation; /* WRITE_DELETE: "", Background, Foreground, Orphan. */
+    bool evicts;            /* WRITE_DELETE: only where the disruption budgets allow it. */
     bool dry_run;           /* Everything but the commit; a placement is searched and undone. */
 };
 
@@ -103,6 +104,7 @@ struct write_request {
     X(WRITE_NO_NAMESPACE)  /* create: its namespace is not there             */ \
     X(WRITE_TERMINATING)   /* create: its namespace is being deleted         */ \
     X(WRITE_DENIED)        /* may not be done to this object; text says why  */ \
+    X(WRITE_DISRUPTS)      /* evicts: a budget forbids it; text says which   */ \
     X(WRITE_INVALID)       /* contradicts what is stored; text says what     */ \
     X(WRITE_TOO_LARGE)     /* over STORE_VALUE_MAX once stamped              */ \
     X(WRITE_BUSY)          /* the queue is full: 429                         */ \

@@ -43,6 +43,7 @@
     X(CONTROL_PRIORITIES, priorities) /* the system's PriorityClasses         */ \
     X(CONTROL_COLLECTOR,  collector)  /* garbage: objects whose owners are gone */ \
     X(CONTROL_QUOTAS,     quotas)     /* what namespaces hold of what they may */ \
+    X(CONTROL_BUDGETS,    budgets)    /* how many may be away at a time       */ \
     X(CONTROL_NODES,      nodes)      /* Nodes of what agents found; leases   */ \
     X(CONTROL_PLACING,    placing)    /* rows for what waits                  */ \
     X(CONTROL_AGENTS,     agents)     /* what agents reported                 */ \

@@ -5,6 +5,7 @@
  * hold is tentative until that is durable.
  */
 #include "base/check.h"
+#include "controlplane/core/budgets.h"
 #include "controlplane/core/placing_priv.h"
 #include "proto/k8s/scheduling_v1.pb-c.h"
 
@@ -229,11 +230,11 @@ void placing_remove(struct core *c, struct stage *s, struct draft *d)
 {
     struct candidate w;
     struct held *h = cluster_held(c, cluster_placement_key(c, d->key));
-    (void)s;
     d->grace_s = 0;
-    if (h == NULL || !placing__open(c, &w, d->key, &d->at, d->object))
+    budgets_ask(c, s, d);
+    if (stage_is_refused(s) || h == NULL || !placing__open(c, &w, d->key, &d->at, d->object))
         return;
-    if (h->nomination != NULL)
+    if (h->nomination != NULL || d->request->evicts)
         preempt__say(c, &w, h, d);
     d->grace_s = d->request->grace_seconds;
     if (d->grace_s >= 0)

@@ -12,6 +12,7 @@
  */
 #include "base/check.h"
 #include "base/mem.h"
+#include "controlplane/core/budgets.h"
 #include "controlplane/core/events.h"
 #include "controlplane/core/placing_priv.h"
 #include "scheduler/preempt.h"
@@ -178,8 +179,10 @@ bool preempt__try(struct core *c, struct candidate *w)
     }
     struct preempt_result *x = arena_alloc(&c->turn, sizeof *x);
     struct ledger *l = c->cluster->ledger;
-    if (!preempt__may(c, w) || x == NULL ||
-        ledger_preempt(l, &w->request, NULL, 0, x, NULL) != ERR_OK)
+    const struct preempt_budget *budgets;
+    uint32_t budgets_count;
+    if (!preempt__may(c, w) || x == NULL || !budgets_all(c, &budgets, &budgets_count) ||
+        ledger_preempt(l, &w->request, budgets, budgets_count, x, NULL) != ERR_OK)
         return false;
     struct ledger_node_info info;
     ledger_node_info(l, x->node, &info);
@@ -201,10 +204,13 @@ bool preempt__try(struct core *c, struct candidate *w)
 
 /* ---- the victims ---- */
 
-static void condition(struct core *c, struct candidate *w)
+/* In Kubernetes' words, too: the reasons are what a Job's podFailurePolicy asks for. */
+static void condition(struct core *c, struct candidate *w, bool is_eviction)
 {
-    const char *reason = "PreemptionByScheduler";
-    struct str text = STR("baton: preempting to accommodate a higher priority workload");
+    const char *reason = is_eviction ? "EvictionByEvictionAPI" : "PreemptionByScheduler";
+    struct str text = is_eviction
+                          ? STR("Eviction API: evicting")
+                          : STR("baton: preempting to accommodate a higher priority workload");
     if (w->pod != NULL)
         status_pod_condition(c, w->pod->status, "DisruptionTarget", true, reason, text);
     else
@@ -230,13 +236,16 @@ static void tell(struct core *c, const struct candidate *w, const struct draft *
                                         .message = text});
 }
 
-/* A victim's deletion says why. */
+/* A deletion says why: for whom it leaves, or that it was evicted. */
 void preempt__say(struct core *c, struct candidate *w, const struct held *h, struct draft *d)
 {
-    tell(c, w, d, h->nomination);
+    if (h->nomination != NULL)
+        tell(c, w, d, h->nomination);
+    else if (d->meta.is_deleting)
+        return; /* An eviction of what leaves already. */
     if (!placing__have_status(c, w))
         return;
-    condition(c, w);
+    condition(c, w, h->nomination == NULL);
     struct str bytes = placing__close(c, w);
     if (bytes.at != NULL)
         d->object = bytes;

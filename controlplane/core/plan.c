@@ -6,6 +6,7 @@
  * The core decides nothing else meanwhile, so a plan is bounded: copies of one that found no place are not
  * tried, and only the first EXPLAINED_MAX refusals look for victims and are explained node by node.
  */
+#include "controlplane/core/budgets.h"
 #include "controlplane/core/placing_priv.h"
 #include "proto/baton/plan_v1.pb-c.h"
 #include "scheduler/preempt.h"
@@ -40,6 +41,8 @@ static void *message(struct question *q, size_t size, const ProtobufCMessageDesc
 
 static bool begin(struct question *q, struct core *c)
 {
+    const struct preempt_budget *budgets;
+    uint32_t budgets_count;
     *q = (struct question){.c = c};
     q->status = message(q, sizeof *q->status, &baton__plan_status__descriptor);
     q->holds = arena_zalloc(&c->turn, STEPS_MAX, sizeof *q->holds);
@@ -48,7 +51,9 @@ static bool begin(struct question *q, struct core *c)
     q->status->steps = arena_zalloc(&c->turn, STEPS_MAX, sizeof *q->status->steps);
     if (q->status->steps == NULL)
         return false;
-    q->plan = plan_begin(c->cluster->ledger, NULL, 0);
+    if (!budgets_all(c, &budgets, &budgets_count))
+        return false;
+    q->plan = plan_begin(c->cluster->ledger, budgets, budgets_count);
     return true;
 }
 

@@ -105,6 +105,38 @@ static enum err_code selector(const struct view *v, const Meta__LabelSelector *f
     return code;
 }
 
+enum err_code sched_view_selector(struct names *n, struct arena *a, const Meta__LabelSelector *from,
+                                  struct request_selector *out, struct err *e)
+{
+    const struct view v = {n, a, NULL, e};
+    return selector(&v, from, (struct keys){0}, out);
+}
+
+static bool is_one_of(const struct names *n, const struct request_expression *x, struct str value)
+{
+    for (uint32_t i = 0; i < x->values_count; i++)
+        if (str_eq(names_text(n, x->values[i]), value))
+            return true;
+    return false;
+}
+
+bool sched_view_selects(const struct names *n, const struct request_selector *s,
+                        const struct meta *m)
+{
+    for (uint32_t i = 0; i < s->expressions_count; i++) {
+        const struct request_expression *x = &s->expressions[i];
+        struct str value = meta_label(m, names_text(n, x->key));
+        bool is_there = value.at != NULL;
+        bool fits = x->op == OP_IN       ? is_there && is_one_of(n, x, value)
+                    : x->op == OP_NOT_IN ? !is_there || !is_one_of(n, x, value)
+                    : x->op == OP_EXISTS ? is_there
+                                         : !is_there;
+        if (!fits)
+            return false;
+    }
+    return true;
+}
+
 static enum err_code namespaces(const struct view *v, const Core__PodAffinityTerm *from,
                                 struct request_pod_term *out)
 {

@@ -17,6 +17,7 @@
 #ifndef CONTROLPLANE_CORE_SCHED_VIEW_H
 #define CONTROLPLANE_CORE_SCHED_VIEW_H
 
+#include "api/meta.h"
 #include "controlplane/core/objects.h"
 #include "scheduler/ledger.h"
 
@@ -37,6 +38,13 @@ MUST_USE enum err_code sched_view_affinity(struct names *n, struct arena *a,
                                            const Meta__ObjectMeta *meta, const Core__Affinity *from,
                                            Core__TopologySpreadConstraint **constraints,
                                            size_t count, struct request *out, struct err *e);
+
+/* A label selector in the scheduler's numbers, and whether an object's labels match it. */
+MUST_USE enum err_code sched_view_selector(struct names *n, struct arena *a,
+                                           const Meta__LabelSelector *from,
+                                           struct request_selector *out, struct err *e);
+bool sched_view_selects(const struct names *n, const struct request_selector *s,
+                        const struct meta *m);
 
 /* What quotas count, in thousandths: what is asked for, or with limit the limits; a limit without a request is
  * one. For a pod the most that its containers need at a time. */

@@ -70,27 +70,14 @@ static bool binding_check(struct call *c, const Core__Binding *b)
 void bind_begin(struct call *c)
 {
     struct change *w = change_new(c, false);
-    const struct schema_message *m = schema_message(STR("k8s.io.api.core.v1.Binding"));
-    struct transcode_envelope env = {.raw = c->r->body};
     ProtobufCMessage *object = NULL;
-    struct buf raw;
     struct err e;
     if (w == NULL)
         return;
     w->door = KIND_BIND;
     w->again = bind_again;
     w->done = bind_done;
-    buf_init(&raw, 1 << 16);
-    enum err_code rc = m == NULL ? err_set(&e, ERR_INVALID, "no Binding") : ERR_OK;
-    if (rc == ERR_OK && body_is_protobuf(c->r->content_type))
-        rc = transcode_open(c->r->body, &env, &e);
-    if (rc == ERR_OK && body_is_protobuf(c->r->content_type))
-        rc = transcode_from_protobuf(m, env.raw, &c->r->arena, &raw, &e);
-    else if (rc == ERR_OK)
-        rc = transcode_from_json(m, c->r->body, &c->r->arena, NULL, NULL, &raw, &e);
-    if (rc == ERR_OK)
-        rc = transcode_unpack(m, arena_str(&c->r->arena, buf_str(&raw)), &c->r->arena, &object, &e);
-    buf_free(&raw);
+    enum err_code rc = body_message(c, STR("k8s.io.api.core.v1.Binding"), &object, &e);
     const Core__Binding *b = (const Core__Binding *)object;
     if (rc != ERR_OK)
         reply_err(c, &e);

@@ -204,3 +204,22 @@ bool body_read(struct call *c, enum strictness s, struct str *out_raw)
     buf_free(&raw);
     return done;
 }
+
+enum err_code body_message(struct call *c, struct str full, ProtobufCMessage **out, struct err *e)
+{
+    const struct schema_message *m = schema_message(full);
+    struct transcode_envelope env = {.raw = c->r->body};
+    struct buf raw;
+    buf_init(&raw, 1 << 16);
+    enum err_code rc = m == NULL ? err_set(e, ERR_INVALID, "no such message") : ERR_OK;
+    if (rc == ERR_OK && body_is_protobuf(c->r->content_type))
+        rc = transcode_open(c->r->body, &env, e);
+    if (rc == ERR_OK && body_is_protobuf(c->r->content_type))
+        rc = transcode_from_protobuf(m, env.raw, &c->r->arena, &raw, e);
+    else if (rc == ERR_OK)
+        rc = transcode_from_json(m, c->r->body, &c->r->arena, NULL, NULL, &raw, e);
+    if (rc == ERR_OK)
+        rc = transcode_unpack(m, arena_str(&c->r->arena, buf_str(&raw)), &c->r->arena, out, e);
+    buf_free(&raw);
+    return rc;
+}

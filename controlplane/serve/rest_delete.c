@@ -9,6 +9,7 @@
 #include "controlplane/serve/rest_read.h"
 #include "controlplane/serve/rest_write.h"
 #include "proto/k8s/meta_v1.pb-c.h"
+#include "proto/k8s/policy_v1.pb-c.h"
 
 struct deletion {
     struct str uid, propagation;
@@ -173,6 +174,7 @@ static bool delete_ask(struct call *c, struct deletion *d)
         .grace_seconds = d->grace_s,
         .propagation = d->propagation,
         .dry_run = d->dry_run,
+        .evicts = d->is_eviction,
     };
     if (request.key.at == NULL)
         return not_found(c, d->name);
@@ -260,35 +262,37 @@ void delete_begin(struct call *c)
 
 /* ------------------------------------------------------------------ pods/eviction */
 
-/* The body is a policy/v1 Eviction; what counts is its deleteOptions, and there are no disruption
- * budgets yet: an eviction is a delete that answers 201. */
+/* The body is a policy/v1 Eviction, or v1beta1's, which says the same: a delete that the disruption budgets must allow,
+ * answered with 201. No body: with the pod's own grace. */
+static bool eviction_take(struct call *c, struct deletion *d)
+{
+    ProtobufCMessage *object = NULL;
+    struct err e;
+    bool dry = false;
+    if (c->r->body.len > 0 &&
+        body_message(c, STR("k8s.io.api.policy.v1.Eviction"), &object, &e) != ERR_OK)
+        return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST, "%s", e.text);
+    const Policy__Eviction *v = (const Policy__Eviction *)object;
+    struct str name = kind_str(v == NULL || v->metadata == NULL ? NULL : v->metadata->name);
+    if (name.len > 0 && !str_eq(name, d->name))
+        return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST,
+                          "name in URL does not match name in Eviction object");
+    if (v != NULL && v->delete_options != NULL && !options_take(c, d, v->delete_options))
+        return false;
+    if (!propagation_check(c, d) || !dry_run_parse(c, "CreateOptions", &dry))
+        return false;
+    d->dry_run = d->dry_run || dry;
+    return true;
+}
+
 void evict_begin(struct call *c)
 {
     struct deletion *d = deletion_new(c);
-    struct json *tree = NULL;
-    struct err e;
     if (d == NULL)
         return;
     d->is_eviction = true;
     c->written = delete_written;
-    if (c->r->body.len > 0 && !body_is_protobuf(c->r->content_type)) {
-        if (json_parse(&c->r->arena, c->r->body, &tree, &e) != ERR_OK) {
-            status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST, "%s", e.text);
-            reply_status(c);
-            return;
-        }
-        int64_t grace;
-        if (json_i64(json_path(tree, "deleteOptions.gracePeriodSeconds"), &grace) == ERR_OK)
-            d->grace_s = grace < 0 ? 1 : grace;
-        d->uid = json_text(json_path(tree, "deleteOptions.preconditions.uid"));
-    }
-    bool dry = false;
-    if (!dry_run_parse(c, "CreateOptions", &dry)) {
-        reply_status(c);
-        return;
-    }
-    d->dry_run = dry;
-    if (!delete_ask(c, d))
+    if (!eviction_take(c, d) || !delete_ask(c, d))
         reply_status(c);
 }
 

@@ -162,6 +162,9 @@ bool body_read(struct call *c, enum strictness s, struct str *out_raw);
 /* The texts of notes as warnings, or as a refusal. */
 bool body_notes(struct call *c, enum strictness s, const struct transcode_notes *notes,
                 struct str *out_refusal);
+/* The body as that message, which is no kind of its own: a Binding, an Eviction. In the request's arena. */
+MUST_USE enum err_code body_message(struct call *c, struct str full, ProtobufCMessage **out,
+                                    struct err *e);
 bool body_type_known(struct call *c); /* False: 415. */
 bool body_is_protobuf(struct str content_type);
 bool body_is(struct str content_type, const char *type); /* Parameters and letter case aside. */

@@ -345,6 +345,20 @@ static bool refused_with(struct call *c, enum status_row row, struct str name, c
     return false;
 }
 
+/* kubectl drain asks again every five seconds; a Retry-After would make its client library ask ten times first. */
+static bool refused_disrupts(struct call *c, struct str text)
+{
+    struct causes causes;
+    causes_init(&causes, &c->r->arena);
+    causes_add(&causes, CAUSE_DISRUPTION, NULL, STR_FMT, STR_ARG(text));
+    status_set(&c->status, &c->r->arena, STATUS_TOO_MANY,
+               "Cannot evict pod as it would violate the pod's disruption budget.");
+    c->status.retry_after = 0;
+    c->status.has_details = true;
+    c->status.causes = causes.first;
+    return false;
+}
+
 bool write_refused(struct call *c, struct str name, const struct rest_written *w)
 {
     struct arena *a = &c->r->arena;
@@ -369,6 +383,8 @@ bool write_refused(struct call *c, struct str name, const struct rest_written *w
         return refused_terminating(c, name);
     case WRITE_DENIED:
         return refused_with(c, STATUS_FORBIDDEN, name, "is forbidden: ", w->text);
+    case WRITE_DISRUPTS:
+        return refused_disrupts(c, w->text);
     case WRITE_INVALID:
         return refused_with(c, STATUS_INVALID, name, "is invalid: ", w->text);
     case WRITE_TOO_LARGE:

@@ -126,6 +126,37 @@ check_says "one pod more is refused in Kubernetes' words" \
     sh -c "sed 's/planned/more/' '$work/planned.yaml' | '$kubectl' create -f -"
 check "delete both" k delete pod/planned quota/small --timeout=20s
 
+# --- disruption budgets and drain ------------------------------------------------------------------------------------
+LABELS='{app: db}'
+for n in 1 2; do pod "db-$n" 100m | k create -f - >/dev/null; done
+LABELS=
+check "two pods of one application run" k wait pod -l app=db --for=condition=Ready --timeout=20s
+check "create a disruption budget" k create pdb db --selector=app=db --min-available=1
+allowed() { [ "$(k get pdb db -o 'jsonpath={.status.disruptionsAllowed}/{.status.currentHealthy}/{.status.expectedPods}')" = "$1" ]; }
+check "one of them may go" until_true 10 allowed 1/2/2
+check_says "kubectl get pdb" "db 1 N/A 1" sh -c "'$kubectl' get pdb db --no-headers | tr -s ' '"
+check_says "kubectl describe pdb" "Allowed disruptions:  1" k describe pdb db
+check_says "an amount that is none is refused with its path" "spec.minAvailable: Invalid value: \"101%\": must not be greater than 100%" \
+    k create pdb odd --selector=app=db --min-available=101%
+eviction() { printf '{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"%s","namespace":"default"},"deleteOptions":{%s}}' "$1" "${2:-}"; }
+evict() { eviction "$@" | k create --raw "/api/v1/namespaces/default/pods/$1/eviction" -f -; }
+check_says "an eviction that is only asked" '"code":201' evict db-1 '"dryRun":["All"]'
+check "deletes nothing" k get pod db-1
+k drain one --force --timeout=8s >"$work/drain" 2>&1
+check_says "kubectl drain evicts one" "evicted" cat "$work/drain"
+check_says "and is told about the other" "Cannot evict pod as it would violate the pod's disruption budget" cat "$work/drain"
+left() { [ "$(k get pods -l app=db -o name | grep -c .)" = "$1" ]; }
+check "which stays" left 1
+check_says "the refusal names the budget" "The disruption budget db needs 1 healthy pods and has 1 currently" \
+    sh -c "'$kubectl' get pods -l app=db -o name | sed 's,pod/,,' | { read -r p; '$kubectl' create --raw \"/api/v1/namespaces/default/pods/\$p/eviction\" -v 8 -f - <<J 2>&1
+{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":\"\$p\"}}
+J
+}"
+check "without the budget" k delete pdb db
+check "the drain goes through" k drain one --force --timeout=20s
+check "and the node is empty" left 0
+check "uncordon" k uncordon one
+
 # --- gangs -------------------------------------------------------------------------------------------------------------
 cat >"$work/group.yaml" <<'Y'
 apiVersion: scheduling.x-k8s.io/v1alpha1

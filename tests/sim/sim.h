@@ -98,6 +98,7 @@ void sim_create(struct sim *s, const char *kind, const char *json); /* "Pod" */
 /* A merge patch (RFC 7396) of what is there. */
 void sim_patch(struct sim *s, const char *kind, const char *name, const char *json);
 void sim_delete(struct sim *s, const char *kind, const char *name, int64_t grace_s);
+void sim_evict(struct sim *s, const char *pod); /* pods/eviction. */
 void sim_agent_crash(struct sim *s, uint32_t node);
 void sim_control_crash(struct sim *s);
 /* While it is down its store's bytes of an object become what decay makes of them. */

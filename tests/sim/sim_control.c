@@ -345,6 +345,14 @@ void sim_delete(struct sim *s, const char *kind, const char *name, int64_t grace
                                      .propagation = STR("Background")});
 }
 
+void sim_evict(struct sim *s, const char *pod)
+{
+    write(s, &(struct write_request){.verb = WRITE_DELETE,
+                                     .key = key_of(s, "Pod", str_of(pod)),
+                                     .grace_seconds = -1,
+                                     .evicts = true});
+}
+
 /* The JSON text at a path of names and indices joined by dots; empty: not there. */
 void sim_rot(struct sim *s, const char *kind, const char *name,
              struct blob *(*decay)(struct str value))

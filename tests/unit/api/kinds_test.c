@@ -78,7 +78,7 @@ TEST(kinds, every_row_has_its_schema)
                           (*k)->cell_of_bytes != NULL,
                       "%s: who computes %.*s?", (*k)->plural, STR_ARG(s->columns[i].name));
     }
-    cr_assert_eq(schema_kinds_count, 15);
+    cr_assert_eq(schema_kinds_count, 16);
 }
 
 /* What table.c can look up in the bytes. */
@@ -398,6 +398,38 @@ TEST(kinds, a_priority_class_is_the_users_up_to_a_limit)
     cr_assert_not(prepare(&w, KIND_UPDATE,
                           parse(&w, "{\"metadata\":{\"name\":\"high\"},\"value\":8}"), high));
     cr_assert_str_eq(causes_of(&w), "value: Forbidden: may not be changed in an update.\n");
+    arena_free(&w.a);
+}
+
+TEST(kinds, a_disruption_budget_says_one_amount)
+{
+    struct world w;
+    world_init(&w, "policy", "poddisruptionbudgets");
+    cr_assert_not(prepare(&w, KIND_CREATE,
+                          parse(&w, "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":"
+                                    "-1,\"maxUnavailable\":\"101%\",\"selector\":{"
+                                    "\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"Near\"}]},"
+                                    "\"unhealthyPodEvictionPolicy\":\"Never\"}}"),
+                          NULL));
+    cr_assert_str_eq(
+        causes_of(&w),
+        "spec: Invalid value: \"minAvailable, maxUnavailable\": minAvailable and maxUnavailable "
+        "cannot be both set\n"
+        "spec.minAvailable: Invalid value: -1: must be greater than or equal to 0\n"
+        "spec.maxUnavailable: Invalid value: \"101%\": must not be greater than 100%\n"
+        "spec.unhealthyPodEvictionPolicy: Unsupported value: \"Never\": supported values: "
+        "\"AlwaysAllow\", \"IfHealthyBudget\"\n"
+        "spec.selector.matchExpressions[0].operator: Invalid value: \"Near\": not a valid selector "
+        "operator\n");
+    cr_assert_not(prepare(&w, KIND_CREATE,
+                          parse(&w, "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":"
+                                    "\"5\"}}"),
+                          NULL));
+    cr_expect_not_null(strstr(causes_of(&w), "a valid percent string must be"));
+    cr_expect(prepare(&w, KIND_CREATE,
+                      parse(&w, "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"maxUnavailable\":0}}"),
+                      NULL),
+              "%s", causes_of(&w));
     arena_free(&w.a);
 }
 

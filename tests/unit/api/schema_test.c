@@ -156,6 +156,7 @@ TEST(schema, lists_the_kinds)
         {"baton.dev", "Placement", "placements", "baton.dev/v1", true},
         {"baton.dev", "Plan", "plans", "baton.dev/v1", false},
         {"scheduling.k8s.io", "PriorityClass", "priorityclasses", "scheduling.k8s.io/v1", false},
+        {"policy", "PodDisruptionBudget", "poddisruptionbudgets", "policy/v1", true},
         {"scheduling.x-k8s.io", "PodGroup", "podgroups", "scheduling.x-k8s.io/v1alpha1", true},
     };
     cr_expect_eq(schema_kinds_count, COUNT_OF(want));

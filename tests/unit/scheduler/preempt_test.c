@@ -91,6 +91,45 @@ TEST(preempt, budgets_come_first)
     ledger_free(l);
 }
 
+/* More nodes than are compared, nearly all of them guarded, among the budgets of many namespaces: the one that nobody
+ * guards is found. */
+TEST(preempt, the_one_node_without_a_budget_is_found)
+{
+    enum { NODES = 80, BUDGETS = 300 };
+    struct ledger *l = ledger_new(NULL);
+    struct preempt_budget budgets[BUDGETS];
+    struct topology_label guarded = {name_of(l, "app"), name_of(l, "db")};
+    struct request_expression is_db = {guarded.key, OP_IN, &guarded.value, 1};
+    char text[16];
+    for (uint32_t i = 0; i < BUDGETS; i++) {
+        snprintf(text, sizeof text, "space-%u", i);
+        budgets[i] = (struct preempt_budget){name_of(l, text), {&is_db, 1}, 0};
+        cr_assert(i == 0 || budgets[i].namespace_name > budgets[i - 1].namespace_name);
+    }
+    uint32_t space = budgets[150].namespace_name;
+    uint64_t plain = 0;
+    for (uint32_t i = 0; i < NODES; i++) {
+        snprintf(text, sizeof text, "n%u", i);
+        put(l, text, 1, 1, 1, 5, 1, 16);
+        struct request r = {.namespace_name = space,
+                            .labels = &guarded,
+                            .labels_count = i == 70 ? 0 : 1,
+                            .exclusive_cpus = 4,
+                            .priority = i == 70 ? 5 : 0};
+        uint64_t hold = place_ok(l, &r, &(struct placement){0});
+        plain = i == 70 ? hold : plain;
+    }
+    struct request urgent = {.namespace_name = space, .exclusive_cpus = 4, .priority = 9};
+    cr_assert_eq(ledger_preempt(l, &urgent, budgets, BUDGETS, &result, NULL), ERR_OK);
+    cr_assert_eq(result.violations, 0);
+    cr_assert_eq(result.victims[0], plain);
+    urgent.priority = 3; /* Too low for that one: then a budget is broken. */
+    cr_assert_eq(ledger_preempt(l, &urgent, budgets, BUDGETS, &result, NULL), ERR_OK);
+    cr_assert_eq(result.violations, 1);
+    verify(l);
+    ledger_free(l);
+}
+
 TEST(gang, all_members_or_none)
 {
     struct ledger *l = ledger_new(NULL);
