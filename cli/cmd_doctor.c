@@ -2,12 +2,13 @@
 /* The node's part is the agent's program's: it is asked, as nodeagent/doctor.h says, and need not be running. */
 #include "cli/doctor.h"
 #include "cli/print.h"
+#include "io/blackbox.h"
 #include "io/fs.h"
 #include "io/proc.h"
 
 #include <unistd.h>
 
-enum { REPORT_MAX = 64 << 20, PLACED_MAX = 4 << 20, NODE_LIMIT_S = 300 };
+enum { REPORT_MAX = 64 << 20, PLACED_MAX = 4 << 20, NODE_LIMIT_S = 300, RECORD_LIMIT_S = 10 };
 
 struct wishes {
     const char *state; /* The agent's; NULL: beside the kubeconfig, where deploy/up has it. */
@@ -81,6 +82,23 @@ static int tell(struct cli *c, const struct wishes *w, struct json *cluster, str
     return CLI_OK;
 }
 
+/* The control plane's, where it runs on this machine with its folder beside the kubeconfig. False: it could not be had. */
+static bool record_control(struct cli *c, struct json *cluster)
+{
+    const char *control = beside(c, c->kubeconfig, "control");
+    const char *lock = arena_printf(&c->arena, "%s/lock", control).at;
+    struct str asked = arena_printf(&c->arena, "%s/" BLACKBOX_FOLDER "/" BLACKBOX_ASKED, control);
+    struct err e;
+    if (!fs_exists(lock))
+        return true;
+    bool good = blackbox_ask(lock, asked.at, SPAN_S(RECORD_LIMIT_S), &e) == ERR_OK;
+    struct json *one = json_new(&c->arena, JSON_OBJECT);
+    struct str text = good ? asked : arena_str(&c->arena, str_of(e.text));
+    json_set(&c->arena, one, good ? STR("name") : STR("error"), json_new_string(&c->arena, text));
+    json_set(&c->arena, cluster, STR("record"), one);
+    return good;
+}
+
 static int run(struct cli *c, int argc, char **argv)
 {
     struct wishes w = {.state = beside(c, c->kubeconfig, "agent")};
@@ -102,6 +120,8 @@ static int run(struct cli *c, int argc, char **argv)
     }
     buf_init(&placed, PLACED_MAX);
     bool good = doctor_cluster(c, &cluster, &placed);
+    if (w.record)
+        good = record_control(c, cluster) && good;
     if (fs_exists(w.state)) {
         node = ask_node(c, &w, buf_str(&placed), &status, &e);
         if (node == NULL) {
@@ -120,6 +140,10 @@ const struct cmd cmd_doctor = {
     .summary = "Look for what is wrong, and for what a crash left on this node",
     .help =
         "  --fix        remove what is left over: exactly what is named, nothing a workload uses\n"
+        "  --record     have the agent, and the control plane if it runs here, write what they "
+        "were "
+        "told last\n"
+        "               (for baton-sim --replay; no Secret's value is in it)\n"
         "  --state DIR  the agent's folder on this machine (default: agent, beside the "
         "kubeconfig)\n\n"
         "Left over is what carries this agent's name and belongs to no workload that is recorded "

@@ -81,21 +81,27 @@ static void print_leftovers(struct cli *c, const struct json *node, bool fix)
         printf("baton doctor --fix removes what is left over, and nothing else.\n");
 }
 
+static void print_recording(const struct json *of)
+{
+    const struct json *record = json_find(of, STR("record"));
+    struct str file = json_text(json_find(record, STR("name")));
+    if (record == NULL)
+        return;
+    printf("recording\n  ");
+    print_text(file.len > 0 ? file : json_text(json_find(record, STR("error"))));
+    putchar('\n');
+}
+
 void doctor_print(struct cli *c, const struct json *cluster, const struct json *node, bool fix)
 {
     struct str server = json_text(json_find(cluster, STR("server")));
     printf("cluster  " STR_FMT "\n", STR_ARG(server));
     print_checks(c, cluster);
+    print_recording(cluster);
     if (node == NULL)
         return;
     printf("this node  " STR_FMT "\n", STR_ARG(json_text(json_find(node, STR("state")))));
     print_checks(c, node);
     print_leftovers(c, node, fix);
-    const struct json *record = json_find(node, STR("record"));
-    struct str file = json_text(json_find(record, STR("name")));
-    if (record != NULL) {
-        printf("recording\n  ");
-        print_text(file.len > 0 ? file : json_text(json_find(record, STR("error"))));
-        putchar('\n');
-    }
+    print_recording(node);
 }

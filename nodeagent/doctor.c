@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeagent/doctor.h"
 
-#include "io/clock.h"
+#include "io/blackbox.h"
 #include "io/fs.h"
-#include "nodeagent/blackbox.h"
 #include "nodeagent/sweep.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -92,42 +90,19 @@ static void look_at_agent(struct doctor *d)
                    code == ERR_CONFLICT ? STR("runs") : str_of(e.text));
 }
 
-/* The agent answers SIGUSR1 with a file that is renamed into its place when it is whole. */
-static enum err_code ask_for_record(struct doctor *d, const char *path, struct err *e)
-{
-    char lock[FS_PATH_MAX];
-    uint64_t pid = 0;
-    struct buf text;
-    buf_init(&text, 64);
-    bool known = d->lock < 0 && fs_join(lock, d->o->state, "lock") &&
-                 fs_read(lock, &text, NULL) == ERR_OK &&
-                 str_parse_u64(str_trim(buf_str(&text)), &pid) == ERR_OK && pid > 1;
-    buf_free(&text);
-    if (!known)
-        return err_set(e, ERR_NOT_FOUND, "no agent runs that has a recording");
-    enum err_code code = fs_remove(path, e);
-    if (code != ERR_OK)
-        return code;
-    if (kill((pid_t)pid, SIGUSR1) != 0)
-        return err_set(e, ERR_UNAVAILABLE, "signal the agent: %m");
-    struct instant until = instant_add(clock_now(), SPAN_MS(SWEEP_PATIENCE_MS));
-    while (!fs_exists(path)) {
-        if (instant_due(until, clock_now()))
-            return err_set(e, ERR_UNAVAILABLE, "the agent has not written %s", path);
-        sweep_pause();
-    }
-    return ERR_OK;
-}
-
 static void record(struct doctor *d)
 {
     struct json *one = json_new(&d->arena, JSON_OBJECT);
-    char path[FS_PATH_MAX];
+    char asked[FS_PATH_MAX], lock[FS_PATH_MAX];
     struct err e;
-    if (!fs_join(path, d->o->state, BLACKBOX_ASKED))
+    if (!fs_join(asked, d->o->state, BLACKBOX_FOLDER "/" BLACKBOX_ASKED) ||
+        !fs_join(lock, d->o->state, "lock"))
         return;
-    if (ask_for_record(d, path, &e) == ERR_OK) {
-        set(d, one, "name", str_of(path));
+    enum err_code code = d->lock >= 0 /* Ours: it would be taken for the agent's. */
+                             ? err_set(&e, ERR_NOT_FOUND, "no agent runs that has a recording")
+                             : blackbox_ask(lock, asked, SPAN_MS(SWEEP_PATIENCE_MS), &e);
+    if (code == ERR_OK) {
+        set(d, one, "name", str_of(asked));
     } else {
         set(d, one, "error", str_of(e.text));
         d->findings.failed = true;

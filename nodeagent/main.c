@@ -8,10 +8,10 @@
 #include "base/fnv.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/blackbox.h"
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fs.h"
-#include "nodeagent/blackbox.h"
 #include "nodeagent/clean.h"
 #include "nodeagent/doctor.h"
 #include "nodeagent/fake.h"
@@ -69,8 +69,8 @@ static enum err_code open_folders(struct program *p, struct err *e)
     if (code == ERR_OK && fs_join(path, p->options.state, "lock") &&
         fs_lock(path, &p->lock, e) != ERR_OK)
         code = err_wrap(e, "another agent uses %s", p->options.state);
-    if (code == ERR_OK && ftruncate(p->lock, 0) == 0)
-        dprintf(p->lock, "%d\n", (int)getpid()); /* For baton doctor. */
+    if (code == ERR_OK)
+        blackbox_say_pid(p->lock); /* For baton doctor. */
     if (p->options.import == NULL && fs_join(p->import, p->options.state, "import"))
         p->options.import = p->import;
     return code;
@@ -141,6 +141,20 @@ static uint32_t tunnel_id(const struct program *p)
     return id == 0 ? 1 : id;
 }
 
+static enum err_code open_recorder(struct program *p, const struct agent_config *config,
+                                   struct err *e)
+{
+    char folder[FS_PATH_MAX];
+    if (p->options.flight_bytes == 0)
+        return ERR_OK;
+    if (!fs_join(folder, p->options.state, BLACKBOX_FOLDER))
+        return err_set(e, ERR_LIMIT, "--state is too long");
+    enum err_code code = blackbox_open(folder, &p->flight.frames, e);
+    if (code == ERR_OK)
+        flight_init(&p->flight, config, p->options.flight_bytes);
+    return code;
+}
+
 static enum err_code open_core(struct program *p, struct err *e)
 {
     const struct agent_config config = {
@@ -159,16 +173,16 @@ static enum err_code open_core(struct program *p, struct err *e)
         .certificate = {p->identity.from, p->identity.until},
         .seed = entropy_u64(),
     };
-    enum err_code code = blackbox_open(p->options.state, &p->flight, e);
+    enum err_code code = open_recorder(p, &config, e);
     if (code != ERR_OK)
         return code;
-    flight_init(&p->flight, &config);
     p->agent = agent_new(&config);
-    p->shell = shell_new(&(struct shell_options){.loop = p->loop,
-                                                 .state = p->options.state,
-                                                 .agent = p->agent,
-                                                 .flight = &p->flight,
-                                                 .cgroups = p->cgroups});
+    p->shell =
+        shell_new(&(struct shell_options){.loop = p->loop,
+                                          .state = p->options.state,
+                                          .agent = p->agent,
+                                          .flight = p->options.flight_bytes > 0 ? &p->flight : NULL,
+                                          .cgroups = p->cgroups});
     if (p->options.fake)
         return ERR_OK;
     const struct images_options images = {

@@ -2,6 +2,7 @@
 #include "nodeagent/options.h"
 
 #include "base/str.h"
+#include "nodeagent/core/flight.h"
 
 const char options_help[] =
     "usage: baton-agent --state DIR --server HOST:PORT [OPTIONS]\n"
@@ -34,6 +35,9 @@ const char options_help[] =
     "  --runtime fake       run nothing: for tests\n"
     "  --topology TEXT      a machine that is not here (hwloc's synthetic form or FILE.xml);\n"
     "                       with --runtime fake\n"
+    "  --flight-kib N       memory for the last events, written at a crash or when asked "
+    "(default 2048;\n"
+    "                       at least 64; 0: none)\n"
     "  --clean              end every workload, take away what was made on the host, and exit\n"
     "  --doctor             look at this node and say as JSON how it is and what is left over; "
     "stdin\n"
@@ -70,6 +74,9 @@ static enum err_code check(const struct options *o, struct err *e)
         return err_set(e, ERR_INVALID, "--image-gc-low must be less than --image-gc-high");
     if ((o->fix || o->record) && !o->doctor)
         return err_set(e, ERR_INVALID, "--fix and --record go with --doctor");
+    if (o->flight_bytes > 0 && o->flight_bytes < FLIGHT_BYTES_MIN)
+        return err_set(e, ERR_INVALID, "--flight-kib wants 0, or at least %d",
+                       FLIGHT_BYTES_MIN >> 10);
     if (o->topology != NULL && !o->fake)
         return err_set(e, ERR_INVALID,
                        "--topology is for --runtime fake: there is nothing to run on");
@@ -89,11 +96,15 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
         {"--topology", &o.topology}, {"--oci-runtime", &o.command},   {"--runtime", &runtime},
         {"--address", &o.address},
     };
-    struct number numbers[] = {
-        {"--shared-cores", 1, 1024, 1},       {"--system-cpu", 0, 64000, 250},
-        {"--system-memory", 0, 1 << 20, 512}, {"--workloads", 1, 1024, 250},
-        {"--pull-stall", 1, 3600, 60},        {"--image-gc-high", 1, 100, 85},
-        {"--image-gc-low", 0, 100, 80},       {"--image-gc-age", 0, 86400 * 365, 120}};
+    struct number numbers[] = {{"--shared-cores", 1, 1024, 1},
+                               {"--system-cpu", 0, 64000, 250},
+                               {"--system-memory", 0, 1 << 20, 512},
+                               {"--workloads", 1, 1024, 250},
+                               {"--pull-stall", 1, 3600, 60},
+                               {"--image-gc-high", 1, 100, 85},
+                               {"--image-gc-low", 0, 100, 80},
+                               {"--image-gc-age", 0, 86400 * 365, 120},
+                               {"--flight-kib", 0, 1 << 20, FLIGHT_BYTES_DEFAULT >> 10}};
     struct {
         const char *name;
         bool *to;
@@ -133,6 +144,7 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
     o.image_high_percent = (uint32_t)numbers[5].value;
     o.image_low_percent = (uint32_t)numbers[6].value;
     o.image_age_s = (uint32_t)numbers[7].value;
+    o.flight_bytes = numbers[8].value << 10;
     enum err_code code = check(&o, e);
     if (code == ERR_OK)
         *out = o;

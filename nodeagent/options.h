@@ -32,6 +32,7 @@ struct options {
     uint32_t shared_cores, system_cpu_millis, workloads_max, pull_stall_s;
     uint32_t image_high_percent, image_low_percent, image_age_s; /* --image-gc-...; hostimages.h */
     uint64_t system_memory_bytes;
+    uint64_t flight_bytes; /* --flight-kib; 0: nothing is recorded. */
 };
 
 /* ERR_INVALID: which option, and what it wants. */

@@ -12,6 +12,7 @@
 #include "controlplane/serve/front.h"
 #include "controlplane/serve/network.h"
 #include "controlplane/serve/options.h"
+#include "io/blackbox.h"
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fs.h"
@@ -83,8 +84,10 @@ static enum err_code take_state(struct batond *b, struct err *e)
     enum err_code code = fs_mkdir(in_state(b, "control", path), 0700, e);
     if (code == ERR_OK)
         code = fs_lock(in_state(b, "control/lock", path), &b->lock, e);
-    if (code == ERR_OK)
+    if (code == ERR_OK) {
+        blackbox_say_pid(b->lock); /* For baton doctor. */
         code = seal_open_file(in_state(b, "control/seal.key", path), &b->seal, e);
+    }
     if (code == ERR_OK)
         code = authority_open(&o, &b->authority, e);
     if (code == ERR_OK)
@@ -138,9 +141,14 @@ static enum err_code open_core(struct batond *b, struct err *e)
                               .ca_bundle = buf_str(&b->authority.ca_cert),
                               .pod_network = str_of(b->network.cidr),
                               .node_prefix = b->network.part_prefix,
+                              .flight_bytes = b->options.flight_bytes,
                               .api_url = b->api_url};
     authority_holder(b->options.state, holder);
-    return shell_open(b->loop, &o, &b->shell, e);
+    enum err_code code = shell_open(b->loop, &o, &b->shell, e);
+    if (code == ERR_OK && shell_recorder(b->shell) != NULL)
+        code = blackbox_open(in_state(b, "control/" BLACKBOX_FOLDER, path),
+                             shell_recorder(b->shell), e);
+    return code;
 }
 
 static enum err_code open_fronts(struct batond *b, struct err *e)
@@ -183,8 +191,15 @@ static void signal_came(struct loop_client *self, const struct io_event *ev)
 {
     struct batond *b = CONTAINER_OF(self, struct batond, signals);
 
+    struct err e;
+
     if (ev->type != IO_SIGNAL)
         return;
+    if (ev->signo == SIGUSR1) {
+        if (blackbox_write(&e) != ERR_OK)
+            log_event(LOG_WARN, "flight.failed", "err=%s", log_quote(str_of(e.text)).text);
+        return;
+    }
     log_event(LOG_INFO, "batond.stopping", "signal=%d", ev->signo);
     shell_stop(b->shell);
 }
@@ -195,6 +210,7 @@ static void watch_signals(struct batond *b)
     loop_join(b->loop, &b->signals);
     loop_signal(&b->signals, SIGTERM);
     loop_signal(&b->signals, SIGINT);
+    loop_signal(&b->signals, SIGUSR1); /* baton doctor --record. */
 }
 
 static void close_all(struct batond *b)

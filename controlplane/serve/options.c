@@ -2,6 +2,7 @@
 #include "controlplane/serve/options.h"
 
 #include "controlplane/core/network.h"
+#include "controlplane/core/recording.h"
 #include "controlplane/serve/shell.h"
 #include "io/thread.h"
 
@@ -33,6 +34,9 @@ const char options_help[] =
     "streams (of a\n"
     "                         connection), connection-bytes, server-bytes (of requests' bodies),\n"
     "                         handshake-s, head-s, body-s, idle-s, stall-s\n"
+    "  --flight-kib N         memory for the core's last events, written at a crash or when asked "
+    "(4096;\n"
+    "                         at least 64; 0: none)\n"
     "  --log LEVEL            error, warn, info or debug (info)\n"
     "  --help, --version\n";
 
@@ -59,6 +63,17 @@ static enum err_code parse_level(const char *text, enum log_level *out, struct e
             return ERR_OK;
         }
     return err_set(e, ERR_INVALID, "--log %s is not error, warn, info or debug", text);
+}
+
+static enum err_code parse_flight(const char *text, size_t *out, struct err *e)
+{
+    uint64_t kib = 0;
+    enum err_code code = parse_number(text, 1 << 20, &kib, "--flight-kib", e);
+    if (code == ERR_OK && kib > 0 && kib < RECORDING_BYTES_MIN >> 10)
+        return err_set(e, ERR_INVALID, "--flight-kib wants 0, or at least %d",
+                       RECORDING_BYTES_MIN >> 10);
+    *out = (size_t)kib << 10;
+    return code;
 }
 
 /* What an operator may change; body and head sizes are the API's and stay. */
@@ -142,6 +157,8 @@ static enum err_code parse_one(struct options *o, const char *name, const char *
     else if (is(name, "--io-threads"))
         code = parse_number(value, SHELL_FRONTS_MAX, &number, name, e),
         o->io_threads = (uint32_t)number;
+    else if (is(name, "--flight-kib"))
+        code = parse_flight(value, &o->flight_bytes, e);
     else if (is(name, "--node-certificate"))
         code = parse_number(value, NODE_CERTIFICATE_S_MAX, &number, name, e),
         o->certificate_life = SPAN_S((int64_t)number);
@@ -164,6 +181,7 @@ enum err_code options_parse(int argc, char **argv, struct options *out, struct e
                         .store = "sqlite",
                         .certificate_life = SPAN_S(NODE_CERTIFICATE_S),
                         .limits = http_server_limits_default(),
+                        .flight_bytes = RECORDING_BYTES_DEFAULT,
                         .log_level = LOG_INFO};
 
     for (int i = 1; i < argc; i += 2) {

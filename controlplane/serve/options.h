@@ -29,6 +29,7 @@ struct options {
     struct network_asked network;               /* --pod-network CIDR, --node-subnet N */
     struct span certificate_life;               /* --node-certificate S */
     struct http_server_limits limits;           /* --limit NAME=VALUE, may be repeated. */
+    size_t flight_bytes;                        /* --flight-kib N; 0: nothing is recorded. */
     enum log_level log_level;                   /* --log error|warn|info|debug */
     bool wants_help, wants_version;
 };

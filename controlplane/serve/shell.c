@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controlplane/core/core.h"
+#include "controlplane/core/recording.h"
 #include "controlplane/store/store_mem.h"
 #include "controlplane/store/store_sqlite.h"
 #include "io/clock.h"
@@ -26,6 +27,7 @@ static const uint64_t CLOSE_OP = UINT64_MAX; /* No effect has it: the core count
 struct shell {
     struct loop_client client;
     struct core *core;
+    struct recording *recording; /* NULL: none. */
     struct store *store;
     struct store_mem_disk *disk; /* store "mem" */
     struct mailbox inbox;
@@ -81,6 +83,8 @@ static void shell_step(struct shell *s, struct core_event *ev)
 {
     ev->now = loop_now(s->client.loop);
     ev->wall = clock_wall();
+    if (s->recording != NULL)
+        recording_event(s->recording, ev);
     core_step(s->core, ev);
     s->stepped = true;
 }
@@ -322,8 +326,13 @@ static void count(struct shell *s)
 
 static void flush(struct shell *s, struct instant now)
 {
-    struct core_effects fx = core_flush(s->core, now, clock_wall());
+    struct wall wall = clock_wall();
 
+    if (s->recording != NULL)
+        recording_flush(s->recording, now, wall);
+    struct core_effects fx = core_flush(s->core, now, wall);
+    if (s->recording != NULL)
+        recording_done(s->recording, &fx);
     for (uint32_t i = 0; i < fx.count; i++)
         perform(s, &fx.at[i]);
     count(s);
@@ -460,6 +469,20 @@ static enum err_code store_open(struct shell *s, const struct shell_options *o, 
     return err_set(e, ERR_INVALID, "there is no store %s: sqlite, etcd or mem", o->store);
 }
 
+static void open_core(struct shell *s, const struct shell_options *o)
+{
+    struct core_config config = {.seed = entropy_u64(),
+                                 .cluster_id = str_of(o->cluster_id),
+                                 .ca_bundle = o->ca_bundle,
+                                 .pod_network = o->pod_network,
+                                 .node_prefix = o->node_prefix};
+    s->core = core_new(&config);
+    if (o->flight_bytes == 0)
+        return;
+    s->recording = mem_zalloc(1, sizeof *s->recording);
+    recording_init(s->recording, &config, BATON_VERSION, o->flight_bytes);
+}
+
 enum err_code shell_open(struct loop *l, const struct shell_options *o, struct shell **out_shell,
                          struct err *e)
 {
@@ -477,11 +500,7 @@ enum err_code shell_open(struct loop *l, const struct shell_options *o, struct s
     loop_attach(&s->client, INBOX_OP, &s->inbox);
     s->metrics = metrics_new();
     count_from_zero(s->metrics);
-    s->core = core_new(&(struct core_config){.seed = entropy_u64(),
-                                             .cluster_id = str_of(o->cluster_id),
-                                             .ca_bundle = o->ca_bundle,
-                                             .pod_network = o->pod_network,
-                                             .node_prefix = o->node_prefix});
+    open_core(s, o);
     shell_step(s, &(struct core_event){.type = EV_STARTED});
     *out_shell = s;
     return ERR_OK;
@@ -492,6 +511,9 @@ void shell_free(struct shell *s)
     loop_leave(&s->client);
     mailbox_fini(&s->inbox);
     core_free(s->core);
+    if (s->recording != NULL)
+        recording_fini(s->recording);
+    mem_free(s->recording);
     store_mem_disk_free(s->disk);
     metrics_free(s->metrics);
     mem_free(s);
@@ -516,6 +538,11 @@ struct core *shell_core(struct shell *s)
 struct metrics *shell_metrics(struct shell *s)
 {
     return s->metrics;
+}
+
+const struct recorder *shell_recorder(const struct shell *s)
+{
+    return s->recording == NULL ? NULL : &s->recording->frames;
 }
 
 bool shell_is_ready(struct shell *s)

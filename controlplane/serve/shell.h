@@ -14,6 +14,7 @@
 #define CONTROLPLANE_SERVE_SHELL_H
 
 #include "base/metrics.h"
+#include "base/recorder.h"
 #include "controlplane/serve/letters.h"
 #include "controlplane/store/store_etcd.h"
 #include "io/loop.h"
@@ -37,6 +38,7 @@ struct shell_options {
     struct str pod_network; /* Outlives the shell. */
     uint32_t node_prefix;
     struct str ca_bundle; /* PEM. Outlives the shell, as cluster_id does. */
+    size_t flight_bytes;  /* Of the flight recorder; 0: nothing is recorded. */
 };
 
 MUST_USE enum err_code shell_open(struct loop *l, const struct shell_options *o,
@@ -45,7 +47,8 @@ MUST_USE enum err_code shell_open(struct loop *l, const struct shell_options *o,
 struct mailbox *shell_inbox(struct shell *s);
 struct core *shell_core(struct shell *s);
 struct metrics *shell_metrics(struct shell *s);
-bool shell_is_ready(struct shell *s); /* Any thread. */
+const struct recorder *shell_recorder(const struct shell *s); /* NULL: there is none. */
+bool shell_is_ready(struct shell *s);                         /* Any thread. */
 
 /* What a front is to the shell: where to post. pending is set while a LETTER_PUBLISHED is on its way. */
 struct shell_front {

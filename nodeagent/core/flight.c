@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeagent/core/flight.h"
-#include "base/mem.h"
 #include "nodeagent/core/flight_priv.h"
-
-enum { PREFIX = 4 };
 
 const char *const flight_event_names[EV_DEADLINE + 1] = {
     [EV_SAVED] = "SAVED",
@@ -18,61 +15,40 @@ const char *const flight_event_names[EV_DEADLINE + 1] = {
 
 /* ---- frames ---- */
 
-static void put_length(uint8_t out[PREFIX], size_t len)
-{
-    for (int i = 0; i < PREFIX; i++)
-        out[i] = (uint8_t)(len >> 8 * i);
-}
-
-/* The half's length moves last: what a crash finds is whole. */
 static void add(struct flight *f, const Flight__Frame *frame)
 {
-    struct flight_half *half = &f->halves[f->now];
     size_t len = flight__frame__get_packed_size(frame);
-    if (PREFIX + len > FLIGHT_HALF_BYTES)
+    uint8_t *at = recorder_begin(&f->frames, len);
+    if (at == NULL)
         return;
-    if (half->len + PREFIX + len > FLIGHT_HALF_BYTES) {
-        f->now = !f->now;
-        half = &f->halves[f->now];
-        half->len = 0;
-    }
-    put_length(half->at + half->len, len);
-    flight__frame__pack(frame, half->at + half->len + PREFIX);
-    half->len += PREFIX + len;
+    flight__frame__pack(frame, at);
+    recorder_end(&f->frames, len);
 }
 
-void flight_init(struct flight *f, const struct agent_config *config)
+void flight_init(struct flight *f, const struct agent_config *config, size_t bytes)
 {
     Flight__Frame frame = FLIGHT__FRAME__INIT;
     Flight__Config c;
-    uint8_t prefix[PREFIX];
     struct arena a;
 
     *f = (struct flight){0};
-    for (int i = 0; i < 2; i++)
-        f->halves[i].at = mem_alloc(FLIGHT_HALF_BYTES);
-    arena_init(&a, FLIGHT_HALF_BYTES);
+    recorder_init(&f->frames, STR(FLIGHT_MAGIC), bytes / 2);
+    arena_init(&a, RECORDER_HEAD_MAX);
     flight__config_from(&a, config, &c);
     frame.frame_case = FLIGHT__FRAME__FRAME_CONFIG;
     frame.config = &c;
     size_t len = flight__frame__get_packed_size(&frame);
-    uint8_t *bytes = arena_alloc(&a, len);
-    buf_init(&f->head, FLIGHT_HALF_BYTES);
-    buf_add(&f->head, STR(FLIGHT_MAGIC));
-    if (bytes != NULL) {
-        flight__frame__pack(&frame, bytes);
-        put_length(prefix, len);
-        buf_add(&f->head, str_from((const char *)prefix, PREFIX));
-        buf_add(&f->head, str_from((const char *)bytes, len));
+    uint8_t *at = arena_alloc(&a, len);
+    if (at != NULL) {
+        flight__frame__pack(&frame, at);
+        recorder_keep(&f->frames, str_from((const char *)at, len));
     }
     arena_free(&a);
 }
 
 void flight_fini(struct flight *f)
 {
-    buf_free(&f->head);
-    for (int i = 0; i < 2; i++)
-        mem_free(f->halves[i].at);
+    recorder_fini(&f->frames);
 }
 
 void flight_event(struct flight *f, const struct agent_event *ev)
@@ -109,14 +85,6 @@ void flight_done(struct flight *f, const struct agent_effects *fx, struct str tr
     frame.done = &done;
     add(f, &frame);
     arena_free(&a);
-}
-
-void flight_parts(const struct flight *f, struct str out[FLIGHT_PARTS])
-{
-    const struct flight_half *older = &f->halves[!f->now], *newer = &f->halves[f->now];
-    out[0] = (struct str){f->head.at, f->head.len};
-    out[1] = (struct str){(const char *)older->at, older->len};
-    out[2] = (struct str){(const char *)newer->at, newer->len};
 }
 
 /* FNV-1a: the same in every life, which str_hash() is not made for. */
@@ -163,14 +131,9 @@ static void keep(void *arena, void *at)
 bool flight_next(struct str *rest, struct arena *a, Flight__Frame **out)
 {
     ProtobufCAllocator allocator = {take, keep, a};
-    size_t len = 0;
-    if (rest->len < PREFIX)
+    struct str frame;
+    if (!recorder_next(rest, &frame))
         return false;
-    for (int i = 0; i < PREFIX; i++)
-        len |= (size_t)(uint8_t)rest->at[i] << 8 * i;
-    if (len > FLIGHT_FRAME_MAX || len > rest->len - PREFIX)
-        return false;
-    *out = flight__frame__unpack(&allocator, len, (const uint8_t *)rest->at + PREFIX);
-    *rest = str_slice(*rest, PREFIX + len, rest->len);
+    *out = flight__frame__unpack(&allocator, frame.len, (const uint8_t *)frame.at);
     return *out != NULL;
 }

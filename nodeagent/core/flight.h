@@ -6,11 +6,11 @@
  *        its length (4 bytes, little endian); reads such frames back as the events they were.
  * WHY    The core is a function of its events, so they are a complete bug report: baton-sim --replay steps the same
  *        object code through them and compares every step's effects.
- * OWNS   flight_init() allocates two halves of FLIGHT_HALF_BYTES, untouched until used; flight_fini() frees them. The parts
- *        are the recorder's: a crash handler may write() them at any moment, for a frame counts only when it is whole.
+ * OWNS   flight_init() allocates both halves, untouched until used; flight_fini() frees them. base/recorder.h says how a crash
+ *        handler gets at them.
  * FAILS  Nothing to report: an event that does not fit is left out, and the gap in the sequence tells of it.
  *
- * When a half is full the other one is forgotten and filled: at least the last FLIGHT_HALF_BYTES are there. A recording that begins
+ * When a half is full the other one is forgotten and filled: at least the last half of the bytes are there. A recording that begins
  * with sequence 1 replays; one that lost its beginning can be read, but not stepped (docs/decisions/0091).
  *
  * No Secret is written: the values of every Secret in a message or record are overwritten by as many 'x', and messages that do not
@@ -20,35 +20,26 @@
 #define NODEAGENT_CORE_FLIGHT_H
 
 #include "base/arena.h"
-#include "base/buf.h"
+#include "base/recorder.h"
 #include "nodeagent/core/agent.h"
 #include "proto/baton/flight_v1.pb-c.h"
 
-enum { FLIGHT_HALF_BYTES = 2 << 20, FLIGHT_PARTS = 3, FLIGHT_FRAME_MAX = FLIGHT_HALF_BYTES };
+enum { FLIGHT_BYTES_DEFAULT = 2 << 20, FLIGHT_BYTES_MIN = 64 << 10 };
 
 #define FLIGHT_MAGIC "baton-flight 1\n"
 
-struct flight_half {
-    uint8_t *at;
-    size_t len;
-};
-
 struct flight {
-    struct buf head; /* Magic and configuration. */
-    struct flight_half halves[2];
-    uint32_t now; /* The half being filled. */
+    struct recorder frames;
     uint64_t sequence;
 };
 
-void flight_init(struct flight *f, const struct agent_config *config);
+/* bytes: of both halves; at least FLIGHT_BYTES_MIN. */
+void flight_init(struct flight *f, const struct agent_config *config, size_t bytes);
 void flight_fini(struct flight *f);
 
 void flight_event(struct flight *f, const struct agent_event *ev); /* Before the step. */
 void flight_done(struct flight *f, const struct agent_effects *fx,
                  struct str trace); /* After it. */
-
-/* What to write to a file, in this order. Calls nothing: for a signal handler. */
-void flight_parts(const struct flight *f, struct str out[FLIGHT_PARTS]);
 
 /* By type, op, names and sizes: the same in every life of the same events. */
 uint64_t flight_hash(const struct agent_effects *fx);

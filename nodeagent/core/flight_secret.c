@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Secrets come to a node inside of Assigns, as dependencies of plural "secrets". Values are overwritten, keys and sizes stay: what
  * the core decides hangs on them, and on no value. */
-#include "api/typed.h"
+#include "api/blank.h"
 #include "nodeagent/core/agent_priv.h"
 #include "nodeagent/core/flight_priv.h"
 
 static const struct str UNDECODED = {"\xff", 1};
 
 /* False: something is in there that cannot be looked at, so it cannot be written. */
-static bool blank_secret(struct arena *a, Agent__Dependency *d)
+static bool blank_dependency(struct arena *a, Agent__Dependency *d)
 {
-    struct str stored = str_from((const char *)d->object.data, d->object.len);
-    Core__Secret *secret = d->has_object ? typed_open(a, &core__secret__descriptor, stored) : NULL;
     if (!d->has_object)
         return true;
-    if (secret == NULL)
-        return false;
-    for (size_t i = 0; i < secret->n_data; i++)
-        if (secret->data[i]->value.len > 0)
-            memset(secret->data[i]->value.data, 'x', secret->data[i]->value.len);
-    for (size_t i = 0; i < secret->n_string_data; i++)
-        if (secret->string_data[i]->value != NULL)
-            memset(secret->string_data[i]->value, 'x', strlen(secret->string_data[i]->value));
-    struct str blank = typed_wrap(a, "v1", "Secret", secret);
+    struct str blank = blank_secret(a, str_from((const char *)d->object.data, d->object.len));
     d->object = (ProtobufCBinaryData){blank.len, (uint8_t *)(uintptr_t)blank.at};
     return blank.at != NULL;
 }
@@ -32,7 +22,7 @@ static bool blank_assign(struct arena *a, const Agent__Assign *assign)
     for (size_t i = 0; assign != NULL && i < assign->n_dependencies; i++) {
         Agent__Dependency *d = assign->dependencies[i];
         bool plain = d->plural != NULL && strcmp(d->plural, "configmaps") == 0;
-        if (!plain && !blank_secret(a, d))
+        if (!plain && !blank_dependency(a, d))
             return false;
     }
     return true;

@@ -175,7 +175,8 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &o)) {
         fprintf(stderr, "usage: baton-sim [--seed N] [--nodes N] [--hours N] [--minutes N] "
                         "[--faults PER-MILLE] [--pods N] [--verbose]\n"
-                        "       baton-sim --replay FILE    an agent's flight recording\n");
+                        "       baton-sim --replay FILE    a flight recording, of an agent or a "
+                        "control plane\n");
         return 2;
     }
     str_hash_seed(1, 2);

@@ -1,151 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/sim/replay.h"
-
+#include "base/arena.h"
 #include "base/mem.h"
 #include "nodeagent/core/flight.h"
-#include "proto/baton/v1.pb-c.h"
+#include "tests/sim/replay.h"
 
 #include <stdio.h>
 
-enum { FILE_MAX = 32 << 20 };
+enum { FILE_MAX = 1 << 30 };
 
-static const char *const effect_names[FX_STREAM + 1] = {
-    [FX_CONNECT] = "CONNECT", [FX_DISCONNECT] = "DISCONNECT", [FX_SEND] = "SEND",
-    [FX_SAVE] = "SAVE",       [FX_FORGET] = "FORGET",         [FX_IMAGE] = "IMAGE",
-    [FX_NETWORK] = "NETWORK", [FX_VOLUMES] = "VOLUMES",       [FX_CLEAN] = "CLEAN",
-    [FX_CREATE] = "CREATE",   [FX_START] = "START",           [FX_STOP] = "STOP",
-    [FX_KILL] = "KILL",       [FX_DESTROY] = "DESTROY",       [FX_SET_CPUS] = "SET_CPUS",
-    [FX_EXEC] = "EXEC",       [FX_CHECK] = "CHECK",           [FX_POOL] = "POOL",
-    [FX_LIST] = "LIST",       [FX_STREAM] = "STREAM",
-};
-
-struct replaying {
-    struct agent *agent;
-    struct agent_effects effects; /* Of the last step. */
-    uint64_t sequence, steps, compared, different;
-    struct instant begun;
-    bool stepping; /* Every event so far is there. */
-    bool open;     /* The last event's effects were not compared. */
-};
-
-static bool begin(struct replaying *r, const Flight__Frame *frame, struct arena *a)
-{
-    struct agent_config config;
-    if (frame->frame_case != FLIGHT__FRAME__FRAME_CONFIG ||
-        !flight_config_of(frame->config, &config))
-        return false;
-    Baton__NodeHardwareSpec *hardware = baton__node_hardware_spec__unpack(
-        NULL, config.hardware.len, (const uint8_t *)config.hardware.at);
-    if (hardware == NULL)
-        return false;
-    baton__node_hardware_spec__free_unpacked(hardware, NULL);
-    printf("node " STR_FMT " version " STR_FMT "\n", STR_ARG(config.node_name),
-           STR_ARG(config.version));
-    r->agent = agent_new(&config);
-    (void)a;
-    return true;
-}
-
-static void show_step(const struct replaying *r, const struct agent_event *ev)
-{
-    struct str trace = agent_trace(r->agent), line;
-    printf(" ->");
-    for (uint32_t i = 0; i < r->effects.count; i++)
-        printf(" %s", effect_names[r->effects.at[i].type]);
-    printf("\n");
-    while (str_split(&trace, '\n', &line))
-        if (line.len > 0)
-            printf("                      " STR_FMT "\n", STR_ARG(line));
-    (void)ev;
-}
-
-static bool step(struct replaying *r, const Flight__Event *from, struct arena *a)
-{
-    struct agent_event ev;
-    if (!flight_event_of(from, a, &ev))
-        return false;
-    if (r->sequence == 0)
-        r->begun = ev.now;
-    if (from->sequence != r->sequence + 1 && r->stepping) {
-        printf("events %llu to %llu are not in the recording: from here on shown, not stepped\n",
-               (unsigned long long)r->sequence + 1, (unsigned long long)from->sequence - 1);
-        r->stepping = false;
-    }
-    r->sequence = from->sequence;
-    printf("[%8.3fs] %6llu %s", (double)instant_sub(ev.now, r->begun).ns / 1e9,
-           (unsigned long long)from->sequence, flight_event_names[ev.type]);
-    if (ev.type == EV_RUNTIME)
-        printf(" %s", ev.runtime.event->id);
-    if (ev.type == EV_HOST_DONE && ev.host->code != ERR_OK)
-        printf(" (%s)", ev.host->text);
-    r->open = r->stepping;
-    if (!r->stepping) {
-        printf("\n");
-        return true;
-    }
-    fflush(stdout); /* This step may be the one that ended the program. */
-    r->effects = agent_step(r->agent, &ev);
-    r->steps++;
-    show_step(r, &ev);
-    return true;
-}
-
-static void compare(struct replaying *r, const Flight__Done *done)
-{
-    if (!r->open || done->sequence != r->sequence)
-        return;
-    r->open = false;
-    r->compared++;
-    if (done->effects_count == r->effects.count && done->effects_hash == flight_hash(&r->effects))
-        return;
-    r->different++;
-    printf("                      DIFFERENT: there it was %u effects, and then\n",
-           done->effects_count);
-    printf("%s", done->trace == NULL ? "" : done->trace);
-}
-
-static bool play(struct replaying *r, struct str rest)
-{
-    struct arena keep, a;
-    Flight__Frame *frame;
-    arena_init(&keep, FILE_MAX);
-    arena_init(&a, FILE_MAX);
-    bool good = flight_next(&rest, &keep, &frame) && begin(r, frame, &keep);
-    while (good && flight_next(&rest, &a, &frame)) {
-        if (frame->frame_case == FLIGHT__FRAME__FRAME_EVENT)
-            good = step(r, frame->event, &a);
-        else if (frame->frame_case == FLIGHT__FRAME__FRAME_DONE)
-            compare(r, frame->done);
-        arena_free(&a);
-    }
-    if (good && rest.len > 0)
-        printf("%zu bytes behind the last whole frame\n", rest.len);
-    arena_free(&a);
-    arena_free(&keep);
-    return good;
-}
-
-static struct str read_file(const char *path)
+static bool read_file(const char *path, struct buf *out)
 {
     FILE *f = fopen(path, "rb");
-    char *bytes = mem_alloc(FILE_MAX);
-    size_t len = f == NULL ? 0 : fread(bytes, 1, FILE_MAX, f);
+    size_t got = 1;
+    while (f != NULL && got > 0 && !out->overflow) {
+        char *room = buf_reserve(out, 1 << 16);
+        got = room == NULL ? 0 : fread(room, 1, 1 << 16, f);
+        buf_commit(out, got);
+    }
     if (f != NULL)
         fclose(f);
-    return str_from(bytes, len);
+    return f != NULL && !out->overflow;
+}
+
+/* Whose life it is, by its first frame. */
+static bool is_control(struct str frames)
+{
+    struct arena a;
+    Flight__Frame *first;
+    arena_init(&a, FILE_MAX);
+    bool is = flight_next(&frames, &a, &first) && first->frame_case == FLIGHT__FRAME__FRAME_CONTROL;
+    arena_free(&a);
+    return is;
 }
 
 int replay(const char *path)
 {
-    struct replaying r = {.stepping = true};
-    struct str file = read_file(path), magic = STR(FLIGHT_MAGIC);
-    bool good = str_starts(file, magic) && play(&r, str_slice(file, magic.len, file.len));
+    struct replay_sum sum = {0};
+    struct str magic = STR(FLIGHT_MAGIC);
+    struct buf file;
+
+    buf_init(&file, FILE_MAX);
+    bool good = read_file(path, &file) && str_starts(buf_str(&file), magic);
+    struct str frames = good ? str_slice(buf_str(&file), magic.len, file.len) : STR("");
+    good = good && (is_control(frames) ? replay_control(frames, &sum) : replay_agent(frames, &sum));
     if (!good)
         fprintf(stderr, "baton-sim: %s: not a recording, or not to its end\n", path);
     printf("%llu steps, %llu compared with what was recorded, %llu different\n",
-           (unsigned long long)r.steps, (unsigned long long)r.compared,
-           (unsigned long long)r.different);
-    agent_free(r.agent);
-    mem_free((void *)(uintptr_t)file.at);
-    return !good || r.different > 0;
+           (unsigned long long)sum.steps, (unsigned long long)sum.compared,
+           (unsigned long long)sum.different);
+    buf_free(&file);
+    return !good || sum.different > 0;
 }

@@ -18,11 +18,11 @@ static struct agent_config config(void)
 /* What a file would hold. */
 static struct buf whole(const struct flight *f)
 {
-    struct str parts[FLIGHT_PARTS];
+    struct str parts[RECORDER_PARTS];
     struct buf out;
-    buf_init(&out, 4 * FLIGHT_HALF_BYTES);
-    flight_parts(f, parts);
-    for (int i = 0; i < FLIGHT_PARTS; i++)
+    buf_init(&out, 2 * FLIGHT_BYTES_DEFAULT);
+    recorder_parts(&f->frames, parts);
+    for (int i = 0; i < RECORDER_PARTS; i++)
         buf_add(&out, parts[i]);
     return out;
 }
@@ -69,7 +69,7 @@ TEST(flight, what_was_told_is_read_back)
     Flight__Frame *frame;
     uint64_t sequence;
 
-    flight_init(&f, &c);
+    flight_init(&f, &c, FLIGHT_BYTES_DEFAULT);
     flight_event(
         &f,
         &(struct agent_event){
@@ -110,11 +110,11 @@ TEST(flight, the_last_events_are_kept)
     struct arena a;
     uint64_t sequence = 0, first = 0, last = 0;
 
-    flight_init(&f, &c);
+    flight_init(&f, &c, FLIGHT_BYTES_DEFAULT);
     for (int i = 0; i < 3000; i++)
         flight_event(&f, &(struct agent_event){.type = EV_HOST_DONE, .host = &host});
     struct buf file = whole(&f);
-    cr_assert_leq(file.len, 2 * FLIGHT_HALF_BYTES + 4096);
+    cr_assert_leq(file.len, FLIGHT_BYTES_DEFAULT + 4096);
     struct str rest = str_slice(buf_str(&file), sizeof FLIGHT_MAGIC - 1, file.len);
     arena_init(&a, 64 << 20);
     while (next_event(&rest, &a, &ev, &sequence)) {
@@ -124,7 +124,7 @@ TEST(flight, the_last_events_are_kept)
     }
     cr_assert_eq(rest.len, 0);
     cr_assert_eq(last, 3000);
-    cr_assert(first > 1 && (last - first) * sizeof long_text > FLIGHT_HALF_BYTES / 2);
+    cr_assert(first > 1 && (last - first) * sizeof long_text > FLIGHT_BYTES_DEFAULT / 4);
     arena_free(&a);
     buf_free(&file);
     flight_fini(&f);
@@ -165,7 +165,7 @@ TEST(flight, no_secret_is_written)
     struct arena a;
     uint64_t sequence;
 
-    flight_init(&f, &c);
+    flight_init(&f, &c, FLIGHT_BYTES_DEFAULT);
     arena_init(&a, 1 << 20);
     struct str message = assign_with_secret(&a, "secrets");
     cr_assert(holds(message, "wolpertinger"));

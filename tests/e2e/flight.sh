@@ -1,0 +1,69 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The control plane's flight recorder: asked for by baton doctor --record, and left behind by a fault under load; both replay to
+# the same effects, turn by turn, and hold no Secret's value.
+# usage: flight.sh BUILD_DIR
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/e2e/lib.sh
+. "$here/lib.sh"
+# shellcheck source=tests/e2e/fake.sh
+. "$here/fake.sh"
+trap fake_down EXIT
+trap 'exit 1' INT TERM
+
+fake_up "$1" "package:1 core:16 pu:2" || exit 1
+control=$work/state/control
+replays() {
+    "$1/baton-sim" --replay "$2" >"$work/replayed"
+    grep -qE "^[0-9]+ steps, [1-9][0-9]* compared with what was recorded, 0 different" "$work/replayed"
+}
+secret_free() { ! grep -qaE "wolpertinger|d29scGVydGluZ2Vy" "$1"; }
+
+cat >"$work/secret.yaml" <<'Y'
+apiVersion: v1
+kind: Secret
+metadata:
+  name: hidden
+  annotations: {kubectl.kubernetes.io/last-applied-configuration: '{"stringData":{"a-secret-word":"wolpertinger"}}'}
+stringData: {a-secret-word: wolpertinger}
+Y
+pods() { # FROM TO
+    seq "$1" "$2" | while read -r i; do
+        printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: {name: p%s}\nspec: {containers: [{name: a, image: x, args: [run], env: [{name: W, valueFrom: {secretKeyRef: {name: hidden, key: a-secret-word}}}], resources: {requests: {cpu: 10m}}}]}\n' "$i"
+    done
+}
+pods 1 20 >"$work/few.yaml"
+pods 100 600 >"$work/many.yaml"
+check "a Secret" baton apply -f "$work/secret.yaml"
+check "pods that use it" baton apply -f "$work/few.yaml"
+check "run" baton wait pod/p20 --for jsonpath=status.phase=Running --timeout 30s
+check "asked, the control plane writes what it was told" baton doctor --record --state "$work/none"
+check "which replays to the same effects" replays "$1" "$control/flight/asked"
+check "with the writes and their answers" grep -q "WRITE CREATE /pods/default/p7 " "$work/replayed"
+check "and the rows of the start" grep -q "STORE_DONE" "$work/replayed"
+check "no Secret's value is in it" secret_free "$control/flight/asked"
+check "though its name and key are" grep -qa "a-secret-word" "$control/flight/asked"
+
+# --- a fault under load -------------------------------------------------------------------------------------------------
+batond_pid=${fake_pids%% *}
+baton apply -f "$work/many.yaml" >"$work/applied" 2>&1 &
+loader=$!
+until_true 20 grep -q p160 "$work/applied"
+kill -SEGV "$batond_pid"
+wait "$batond_pid" 2>/dev/null
+wait "$loader" 2>/dev/null
+check "a control plane that dies of a fault leaves its last events" test -s "$control/flight/crash"
+check "readable by its owner alone" sh -c "[ \"\$(stat -c %a '$control/flight/crash')\" = 600 ]"
+check "which replay to the same effects" replays "$1" "$control/flight/crash"
+check "up to the end" grep -q "WRITE CREATE /pods/default/p150 " "$work/replayed"
+check "no Secret's value is in it" secret_free "$control/flight/crash"
+
+"$1/batond" --state "$work/state" --listen 127.0.0.1 --port "$port" >>"$work/batond.log" 2>&1 &
+fake_pids="$fake_pids $!"
+check "the next one starts" until_true 20 baton get --raw /readyz
+check "and tells where it is" grep -q "flight.found.*crash.previous" "$work/batond.log"
+check "asked, it writes its own life, which begins with the Secret's row" baton doctor --record --state "$work/none"
+check "and replays" replays "$1" "$control/flight/asked"
+check "no Secret's value is in it" secret_free "$control/flight/asked"
+finish
