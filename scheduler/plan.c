@@ -24,6 +24,7 @@ struct plan {
     struct ledger *l;
     const struct preempt_budget *budgets;
     uint32_t budgets_count, count;
+    uint64_t looked_at; /* Nodes, for victims. */
     struct plan_entry journal[PLAN_STEPS_MAX];
 };
 
@@ -35,6 +36,7 @@ struct plan *plan_begin(struct ledger *l, const struct preempt_budget *budgets,
     p->budgets = budgets;
     p->budgets_count = budgets_count;
     p->count = 0;
+    p->looked_at = 0;
     l->is_question = true;
     return p;
 }
@@ -92,6 +94,10 @@ enum err_code plan_lift(struct plan *p, uint64_t hold, struct err *e)
 static enum err_code make_room(struct plan *p, const struct request *r, struct preempt_result *out,
                                struct err *e)
 {
+    if (p->looked_at > PLAN_LOOKS_MAX)
+        return err_set(e, ERR_LIMIT, "over %d nodes were looked at for others to leave",
+                       PLAN_LOOKS_MAX);
+    p->looked_at += p->l->nodes.count;
     enum err_code code = ledger_preempt(p->l, r, p->budgets, p->budgets_count, out, e);
     for (uint32_t i = 0; code == ERR_OK && i < out->victims_count; i++)
         code = plan_lift(p, out->victims[i], e);
@@ -120,11 +126,14 @@ enum err_code plan_place(struct plan *p, const struct request *r, struct plan_st
     return ERR_OK;
 }
 
-void plan_end(struct plan *p)
+uint32_t plan_mark(const struct plan *p)
 {
-    if (p == NULL)
-        return;
-    while (p->count > 0) {
+    return p->count;
+}
+
+void plan_back(struct plan *p, uint32_t mark)
+{
+    while (p->count > mark) {
         struct plan_entry *at = &p->journal[--p->count];
         switch (at->deed) {
         case PLAN_CLOSED:
@@ -140,6 +149,13 @@ void plan_end(struct plan *p)
             break;
         }
     }
+}
+
+void plan_end(struct plan *p)
+{
+    if (p == NULL)
+        return;
+    plan_back(p, 0);
     p->l->is_question = false;
     mem_free(p);
 }

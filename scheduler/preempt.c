@@ -321,37 +321,3 @@ enum err_code ledger_preempt(struct ledger *l, const struct request *r,
     labels__unref(l, a.own);
     return found ? ERR_OK : err_set(e, ERR_BUSY, "no lower priority to preempt would help");
 }
-
-/* ---- gangs ---- */
-
-static uint64_t size_of(const struct request *r)
-{
-    return (uint64_t)r->exclusive_cpus * 1000 + r->shared_milli + (r->memory_bytes >> 20) +
-           100000ull * r->devices_count;
-}
-
-enum err_code ledger_place_gang(struct ledger *l, const struct request *members, uint32_t count,
-                                uint64_t *out_holds, uint32_t *out_failed, struct err *e)
-{
-    if (count == 0 || count > REQUEST_GANG_MAX)
-        return err_set(e, ERR_LIMIT, "a gang has 1 to %u members", REQUEST_GANG_MAX);
-    uint32_t order[REQUEST_GANG_MAX], placed = 0;
-    uint64_t holds[REQUEST_GANG_MAX];
-    for (uint32_t i = 0; i < count; i++) { /* Stable: equals keep the caller's order. */
-        uint32_t k = i;
-        for (; k > 0 && size_of(&members[order[k - 1]]) < size_of(&members[i]); k--)
-            order[k] = order[k - 1];
-        order[k] = i;
-    }
-    enum err_code rc = ERR_OK;
-    for (; placed < count && rc == ERR_OK; placed += rc == ERR_OK)
-        rc = ledger_place(l, &members[order[placed]], &holds[order[placed]], NULL, e);
-    if (rc == ERR_OK) {
-        memcpy(out_holds, holds, count * sizeof *holds);
-        return ERR_OK;
-    }
-    *out_failed = order[placed];
-    while (placed > 0)
-        ledger_undo(l, holds[order[--placed]]);
-    return rc;
-}

@@ -3,7 +3,7 @@
  * preempt.h -- who would have to go, and decisions about several workloads at once.
  *
  * WHAT   ledger_preempt(): the node and the holds of lower priority whose end would let a request in.
- *        ledger_place_gang(): all members or none. plan_*(): the same questions without
+ *        ledger_place_gang(): all members or none. ledger_keep(): free rows for who waits. plan_*(): the same questions without
  *        consequences, for `baton plan`.
  * WHY    Each is the ordinary search on a ledger that was changed for the question and changed back:
  *        rows inside a node are chosen again after every removal, so a victim never dies for cores
@@ -48,9 +48,18 @@ MUST_USE enum err_code ledger_place_gang(struct ledger *l, const struct request 
                                          uint32_t count, uint64_t *out_holds, uint32_t *out_failed,
                                          struct err *e);
 
+/* What of these rows nobody holds, held for r until released: it waits for somebody to give the rest of them back, and nobody
+ * else is to have these meanwhile. Counts as a hold of r's priority without labels or address. 0: nothing could be held. */
+uint64_t ledger_keep(struct ledger *l, const struct request *r, const struct placement *rows);
+
 /* ---- plans ---- */
 
-enum { PLAN_STEPS_MAX = 4096 }; /* Of one plan, everything that was lifted counted too. */
+enum {
+    PLAN_STEPS_MAX = 4096, /* Of one plan, everything that was lifted counted too. */
+    PLAN_LOOKS_MAX =
+        1
+        << 19, /* Nodes that one plan looks at for victims, searches times nodes: half a second. */
+};
 
 /* A question in progress: what if this node took nothing more, what if these came? Each answer is tried out on
  * the ledger itself, so that it sees the ones before it. Until plan_end(), which takes all of it back, the
@@ -78,5 +87,16 @@ MUST_USE enum err_code plan_lift(struct plan *p, uint64_t hold, struct err *e);
  * even so (ledger_explain() says why); otherwise as ledger_place(). */
 MUST_USE enum err_code plan_place(struct plan *p, const struct request *r, struct plan_step *out,
                                   struct err *e);
+
+/* All members or none, largest first, answers in the caller's order. Nobody leaves for them whose priority is not below the
+ * least of theirs, and nobody at all when one of them never preempts. out_failed: who found no room (written on ERR_BUSY); the
+ * plan is then as it was before. */
+MUST_USE enum err_code plan_place_gang(struct plan *p, const struct request *members,
+                                       uint32_t count, struct plan_step *out, uint32_t *out_failed,
+                                       struct err *e);
+
+/* Everything since the mark never happened. */
+uint32_t plan_mark(const struct plan *p);
+void plan_back(struct plan *p, uint32_t mark);
 
 #endif /* SCHEDULER_PREEMPT_H */

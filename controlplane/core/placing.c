@@ -270,8 +270,8 @@ void placing_changed(struct core *c, const struct core_change *change)
 {
     bool placement =
         str_is(change->at.group, "baton.dev") && str_is(change->at.plural, "placements");
-    bool group = str_is(change->at.group, "scheduling.x-k8s.io") &&
-                 str_is(change->at.plural, "podgroups") && !change->is.deleted;
+    bool group =
+        str_is(change->at.group, "scheduling.x-k8s.io") && str_is(change->at.plural, "podgroups");
     if (placing__is_kind(&change->at))
         gang__index(c, change);
     if (placement || group || placing__is_kind(&change->at))
@@ -320,8 +320,10 @@ bool placing__may_wait(const struct candidate *w)
 static enum reconcile retry(struct core *c, struct candidate *w)
 {
     struct str before = placing__close(c, w);
-    preempt__begin(c, w);
-    bool placed = decide(c, w), again = !placed && preempt__try(c, w);
+    preempt__begin(c, w->key);
+    bool placed = decide(c, w);
+    bool again =
+        !placed && preempt__may(c, w) && preempt__try(c, w->key, w, 1, w->why, sizeof w->why);
     struct stage *s = stage_begin(c);
     if (placed && !placing__stage(c, s, w)) {
         stage_end(s);

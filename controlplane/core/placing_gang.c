@@ -3,7 +3,7 @@
  * Workloads that start together or not at all (PodGroup of scheduling.x-k8s.io). A member is never placed
  * by itself: when one has its turn, all that wait are placed in one decision and become durable in one
  * transaction, or none is and all wait. A group that waits holds nothing, so two of them cannot keep each
- * other from starting. Gangs do not preempt.
+ * other from starting. A group that asked others to leave is promised their rows (placing_preempt.c).
  */
 #include "controlplane/core/controllers_priv.h"
 #include "controlplane/core/placing_priv.h"
@@ -14,12 +14,6 @@
 
 static const struct str LABEL = {"scheduling.x-k8s.io/pod-group", 29};
 
-struct gang {
-    struct str namespace, name;
-    uint32_t least, placed, count; /* Wanted; have their places; wait. */
-    struct candidate *at;
-};
-
 struct str gang__name(const struct candidate *w)
 {
     const Meta__ObjectMeta *m = w->pod != NULL ? w->pod->metadata : w->machine->metadata;
@@ -27,6 +21,11 @@ struct str gang__name(const struct candidate *w)
         if (str_eq(str_of(m->labels[i]->key), LABEL))
             return str_of(m->labels[i]->value);
     return STR("");
+}
+
+static struct str group_key(struct core *c, const struct gang *g)
+{
+    return core_key(c, "scheduling.x-k8s.io", "podgroups", g->namespace, g->name);
 }
 
 /* ---- who belongs to it ---- */
@@ -62,6 +61,10 @@ void gang__index(struct core *c, const struct core_change *change)
         return;
     index_member(c, change, was, false);
     index_member(c, change, is, true);
+    struct gang g = {.namespace = change->at.namespace, .name = was};
+    struct str key = was.len == 0 ? STR("") : group_key(c, &g);
+    if (key.len > 0 && preempt__node(c, key) != NULL)
+        core_mark(c, CONTROL_PLACING, key); /* Was it the last of those that rows are kept for? */
 }
 
 void gang__forget(struct core *c)
@@ -97,7 +100,7 @@ static bool add_member(struct core *c, struct gang *g, struct cow_entry *e)
     return true;
 }
 
-static bool collect(struct core *c, struct gang *g)
+bool gang__collect(struct core *c, struct gang *g)
 {
     struct cow_cursor cursor;
     char text[MEMBER_MAX];
@@ -116,10 +119,9 @@ static bool collect(struct core *c, struct gang *g)
     return true;
 }
 
-static bool find_least(struct core *c, struct gang *g)
+bool gang__find_least(struct core *c, struct gang *g)
 {
-    struct cow_entry *e =
-        core_find(c, core_key(c, "scheduling.x-k8s.io", "podgroups", g->namespace, g->name));
+    struct cow_entry *e = core_find(c, group_key(c, g));
     Podgroup__PodGroup *object =
         e == NULL ? NULL
                   : typed_open(&c->turn, &podgroup__pod_group__descriptor, blob_str(e->value));
@@ -217,9 +219,12 @@ enum reconcile gang__try(struct core *c, struct str namespace, struct str name)
     struct gang g = {.namespace = namespace, .name = arena_str(&c->turn, name)};
     struct candidate *failed = NULL;
     char why[200] = "";
-    if (!collect(c, &g))
+    struct str key = group_key(c, &g);
+    bool again = false;
+    if (key.at == NULL || !gang__collect(c, &g))
         return RECONCILE_LATER;
-    if (!find_least(c, &g)) {
+    preempt__begin(c, key);
+    if (!gang__find_least(c, &g)) {
         snprintf(why, sizeof why, "its pod group " STR_FMT " is not there", STR_ARG(name));
     } else if (g.placed + g.count < g.least) {
         snprintf(why, sizeof why, "pod group " STR_FMT ": %u of %u members are there",
@@ -231,22 +236,30 @@ enum reconcile gang__try(struct core *c, struct str namespace, struct str name)
         uint32_t count = place(c, &g, g.count, &failed) ? g.count : 0;
         if (count == 0 && few < g.count && place(c, &g, few, &failed))
             count = few;
+        if (count == 0 && failed != NULL && failed->is_short)
+            again = preempt__try(c, key, g.at, few, failed->why, sizeof failed->why);
         if (count > 0) {
+            preempt__cancel(c, key);
             write_down(c, &g, count);
             g.at += count; /* Who is left over says why. */
             g.count -= count;
         }
     }
     say(c, &g, failed, failed == NULL ? why : failed->why);
+    if (again)
+        core_mark(c, CONTROL_PLACING, key);
     return RECONCILE_DONE;
 }
 
-/* The group itself came or changed. */
+/* The group itself came, changed or went, or lost a member; or what it waited for is there. */
 void gang__changed(struct core *c, const struct index_key *at)
 {
     struct gang g = {.namespace = at->namespace, .name = at->name};
-    if (!cluster_has_room(c) || !collect(c, &g))
+    struct str key = group_key(c, &g);
+    if (!cluster_has_room(c) || key.at == NULL || !gang__collect(c, &g))
         return;
+    if (g.count == 0 || !gang__find_least(c, &g))
+        preempt__cancel(c, key); /* Nobody comes any more. */
     for (uint32_t i = 0; i < g.count; i++)
         placing__wake(c, g.at[i].key);
 }

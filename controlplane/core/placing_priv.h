@@ -7,7 +7,7 @@
  *    placing_wait.c     the queue of what waits, and which events could help whom
  *    placing_preempt.c  workloads that leave for one of higher priority
  *    placing_gang.c     workloads that start together
- *    plan.c             the same decisions as a question, without consequences
+ *    plan*.c            the same decisions as a question, without consequences
  *    placing_start.c    everything that is held, after a start
  */
 #ifndef CONTROLPLANE_CORE_PLACING_PRIV_H
@@ -78,11 +78,13 @@ void placing__event(struct core *c, uint64_t event);
 void placing__stands(struct core *c);
 
 /* placing_preempt.c */
-void preempt__begin(struct core *c, const struct candidate *w);
+void preempt__begin(struct core *c, struct str key);
 bool preempt__may(struct core *c,
                   const struct candidate *w); /* It failed, and may ask others to go. */
-/* Asks victims to leave, and says so in w->why. True: there is room already. */
-bool preempt__try(struct core *c, struct candidate *w);
+/* Asks victims to leave for all of them or for none, and adds to why that it did. key: the workload's own, or its pod group's.
+ * True: there is room already. */
+bool preempt__try(struct core *c, struct str key, const struct candidate *at, uint32_t count,
+                  char *why, size_t why_size);
 void preempt__cancel(struct core *c, struct str key); /* It is placed, or gone. */
 const char *preempt__node(struct core *c,
                           struct str key);          /* Where rows are kept for it; or NULL. */
@@ -93,7 +95,17 @@ void preempt__init(struct cluster *k);
 void preempt__free(struct cluster *k);
 
 /* placing_gang.c */
-struct str gang__name(const struct candidate *w); /* Empty: it is by itself. */
+
+/* A pod group, and its members that wait, by name. */
+struct gang {
+    struct str namespace, name;
+    uint32_t least, placed, count; /* Wanted; have their places; wait. */
+    struct candidate *at;
+};
+
+bool gang__collect(struct core *c, struct gang *g);    /* False: something is in flight. */
+bool gang__find_least(struct core *c, struct gang *g); /* False: the group is not there. */
+struct str gang__name(const struct candidate *w);      /* Empty: it is by itself. */
 enum reconcile gang__try(struct core *c, struct str namespace, struct str name);
 void gang__index(struct core *c, const struct core_change *change); /* Of a workload. */
 void gang__forget(struct core *c); /* Before everything is told anew. */

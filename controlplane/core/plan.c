@@ -4,30 +4,19 @@
  * ledger itself and taken back before the step ends. Nothing is staged: the client gets the draft.
  *
  * The core decides nothing else meanwhile, so a plan is bounded: copies of one that found no place are not
- * tried, and only the first EXPLAINED_MAX refusals look for victims and are explained node by node.
+ * tried, and only the first PLAN_EXPLAINED_MAX refusals look for victims and are explained node by node.
  */
 #include "controlplane/core/budgets.h"
-#include "controlplane/core/placing_priv.h"
-#include "proto/baton/plan_v1.pb-c.h"
-#include "scheduler/preempt.h"
+#include "controlplane/core/plan_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STEPS_MAX = 2048, EXPLAINED_MAX = 32, ANSWER_BYTES_MAX = 1 << 20, MESSAGE_MAX = 800 };
-
-struct question {
-    struct core *c;
-    struct plan *plan;
-    Baton__PlanStatus *status;
-    uint64_t *holds; /* Of the steps; 0: none. */
-    size_t bytes;
-    uint32_t explained;
-};
+enum { STEPS_MAX = 2048, ANSWER_BYTES_MAX = 1 << 20 };
 
 static bool close_node(struct question *q, struct stage *s, const char *name, const char *field,
                        const char *verb);
-static void ask_new(struct question *q, const Baton__PlanWorkload *from);
+static void ask_all(struct question *q, const Baton__PlanSpec *spec);
 static bool ask_why(struct question *q, struct stage *s, const Baton__WorkloadRef *ref);
 static void summarise(struct question *q);
 
@@ -72,8 +61,8 @@ void plan_create(struct core *c, struct stage *s, struct draft *d)
     }
     bool ok = close_node(&q, s, p->spec->drain, "spec.drain", "leaves") &&
               close_node(&q, s, p->spec->dead, "spec.dead", "is lost");
-    for (size_t i = 0; ok && i < p->spec->n_workloads; i++)
-        ask_new(&q, p->spec->workloads[i]);
+    if (ok)
+        ask_all(&q, p->spec);
     ok = ok && (p->spec->why == NULL || ask_why(&q, s, p->spec->why));
     plan_end(q.plan);
     if (!ok)
@@ -159,21 +148,49 @@ static Baton__PlanStep *new_step(struct question *q, const char *from)
     return step;
 }
 
-/* In the words of Events, and then the node that comes nearest. */
-static void explain(struct question *q, struct candidate *w, enum err_code code,
-                    const struct err *e, char text[MESSAGE_MAX])
+void plan__explain(struct question *q, struct candidate *w, enum err_code code, const struct err *e,
+                   char text[PLAN_TEXT_MAX])
 {
     struct ledger *l = q->c->cluster->ledger;
     struct explanation x;
     char nearest[256];
+    if (q->explained++ >= PLAN_EXPLAINED_MAX) {
+        snprintf(text, PLAN_TEXT_MAX, "no node fits; a plan explains its first %d refusals",
+                 PLAN_EXPLAINED_MAX);
+        return;
+    }
     placing__explain(q->c, w, code, e);
-    snprintf(text, MESSAGE_MAX, "%s", w->why);
+    snprintf(text, PLAN_TEXT_MAX, "%s", w->why);
     if (code != ERR_BUSY)
         return;
     ledger_explain(l, &w->request, &x);
     explain_print_nearest(l, &w->request, &x, nearest, sizeof nearest);
     if (nearest[0] != '\0' && x.nodes_count > 1)
-        snprintf(text, MESSAGE_MAX, "%s; %s", w->why, nearest);
+        snprintf(text, PLAN_TEXT_MAX, "%s; %s", w->why, nearest);
+}
+
+void plan__placed(struct question *q, struct candidate *w, const char *from,
+                  const struct plan_step *answer)
+{
+    char text[PLAN_TEXT_MAX];
+    Baton__PlanStep *step = new_step(q, from);
+    w->rows = arena_alloc(&q->c->turn, sizeof *w->rows);
+    if (step == NULL || w->rows == NULL ||
+        ledger_hold_rows(q->c->cluster->ledger, answer->hold, w->rows, NULL) != ERR_OK)
+        return;
+    ledger_explain_hold(q->c->cluster->ledger, answer->hold, text, sizeof text);
+    add_victims(q, step, &answer->victims);
+    step->placement = placing__spec(q->c, w);
+    add_step(q, w, step, answer->victims.victims_count > 0 ? "Preempts" : "Fits", text,
+             answer->hold);
+}
+
+void plan__refused(struct question *q, const struct candidate *w, const char *from,
+                   const char *text)
+{
+    Baton__PlanStep *step = new_step(q, from);
+    if (step != NULL)
+        add_step(q, w, step, "DoesNotFit", text, 0);
 }
 
 /* False: it found no place, and neither would another like it. from: the node it leaves, or NULL. */
@@ -181,31 +198,17 @@ static bool ask(struct question *q, struct candidate *w, const char *from)
 {
     struct err e = {0};
     struct plan_step answer;
-    char text[MESSAGE_MAX];
-    Baton__PlanStep *step = new_step(q, from);
-    w->rows = arena_alloc(&q->c->turn, sizeof *w->rows);
-    if (step == NULL || w->rows == NULL)
-        return false;
+    char text[PLAN_TEXT_MAX];
     enum err_code code = placing__translate(q->c, w, &e);
-    w->request.never_preempts |= q->explained >= EXPLAINED_MAX;
+    w->request.never_preempts |= q->explained >= PLAN_EXPLAINED_MAX;
     if (code == ERR_OK)
         code = plan_place(q->plan, &w->request, &answer, &e);
-    if (code == ERR_OK)
-        code = ledger_hold_rows(q->c->cluster->ledger, answer.hold, w->rows, &e);
     if (code == ERR_OK) {
-        ledger_explain_hold(q->c->cluster->ledger, answer.hold, text, sizeof text);
-        add_victims(q, step, &answer.victims);
-        step->placement = placing__spec(q->c, w);
-        add_step(q, w, step, answer.victims.victims_count > 0 ? "Preempts" : "Fits", text,
-                 answer.hold);
+        plan__placed(q, w, from, &answer);
         return true;
     }
-    if (q->explained++ < EXPLAINED_MAX)
-        explain(q, w, code, &e, text);
-    else
-        snprintf(text, sizeof text, "no node fits; a plan explains its first %d refusals",
-                 EXPLAINED_MAX);
-    add_step(q, w, step, "DoesNotFit", text, 0);
+    plan__explain(q, w, code, &e, text);
+    plan__refused(q, w, from, text);
     return false;
 }
 
@@ -234,33 +237,60 @@ static bool find_priority(struct question *q, struct candidate *w)
     return w->machine != NULL && placing__class(q->c, name, &value);
 }
 
+bool plan__open_new(struct question *q, const Baton__PlanWorkload *from, struct candidate *out)
+{
+    const Meta__ObjectMeta *m = from->pod != NULL ? from->pod->metadata : from->machine->metadata;
+    *out = (struct candidate){.pod = from->pod,
+                              .machine = from->machine,
+                              .namespace = str_of(m->namespace_),
+                              .name = str_of(m->name),
+                              .key = STR("")};
+    if (!find_priority(q, out)) {
+        plan__refused(q, out, NULL, out->why);
+        return false;
+    }
+    if (out->pod != NULL && out->pod->spec->n_scheduling_gates > 0) {
+        leave_alone(q, out, NULL, "Scheduling is blocked due to non-empty scheduling gates");
+        return false;
+    }
+    return true;
+}
+
+bool plan__copy_name(struct question *q, struct candidate *w, uint32_t copy)
+{
+    struct str name = str_of(w->pod != NULL ? w->pod->metadata->name : w->machine->metadata->name);
+    w->name = arena_printf(&q->c->turn, STR_FMT "-%u", STR_ARG(name), copy);
+    return w->name.at != NULL;
+}
+
 static void ask_new(struct question *q, const Baton__PlanWorkload *from)
 {
     uint32_t count = from->count == 0 ? 1 : from->count;
-    const Meta__ObjectMeta *m = from->pod != NULL ? from->pod->metadata : from->machine->metadata;
-    struct candidate w = {.pod = from->pod,
-                          .machine = from->machine,
-                          .namespace = str_of(m->namespace_),
-                          .name = str_of(m->name),
-                          .key = STR("")};
-    if (!find_priority(q, &w)) {
-        Baton__PlanStep *step = new_step(q, NULL);
-        if (step != NULL)
-            add_step(q, &w, step, "DoesNotFit", w.why, 0);
+    struct candidate w;
+    if (!plan__open_new(q, from, &w))
         return;
-    }
-    if (w.pod != NULL && w.pod->spec->n_scheduling_gates > 0) {
-        leave_alone(q, &w, NULL, "Scheduling is blocked due to non-empty scheduling gates");
-        return;
-    }
     for (uint32_t i = 0; i < count; i++) {
         if (count > 1)
-            w.name = arena_printf(&q->c->turn, "%s-%u", m->name, i);
+            plan__copy_name(q, &w, i);
         if (ask(q, &w, NULL))
             continue;
         q->status->refused += count - i - 1;
         q->status->steps_left_out += count - i - 1;
         return;
+    }
+}
+
+/* In their order; a group where its first member stands. */
+static void ask_all(struct question *q, const Baton__PlanSpec *spec)
+{
+    bool *asked = arena_zalloc(&q->c->turn, spec->n_workloads + 1, sizeof *asked);
+    for (size_t i = 0; asked != NULL && i < spec->n_workloads; i++) {
+        if (asked[i])
+            continue;
+        if (plan__group_of(spec->workloads[i]).len > 0)
+            plan__ask_group(q, spec, i, asked);
+        else
+            ask_new(q, spec->workloads[i]);
     }
 }
 
@@ -348,7 +378,7 @@ static bool stands(struct question *q, struct candidate *w)
     Baton__Placement *p =
         e == NULL ? NULL
                   : typed_open(&q->c->turn, &baton__placement__descriptor, blob_str(e->value));
-    char text[MESSAGE_MAX] = "";
+    char text[PLAN_TEXT_MAX] = "";
     if (h == NULL || !str_eq(w->uid, str_of(h->workload_uid)))
         return false;
     Baton__PlanStep *step = new_step(q, NULL);
@@ -382,6 +412,8 @@ static bool ask_why(struct question *q, struct stage *s, const Baton__WorkloadRe
         leave_alone(q, &w, NULL, w.why);
     else if (!placing__may_wait(&w))
         leave_alone(q, &w, NULL, "it is over, leaving, or waits for another scheduler");
+    else if (gang__name(&w).len > 0)
+        plan__why_group(q, &w);
     else
         ask(q, &w, NULL);
     return true;

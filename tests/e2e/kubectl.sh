@@ -177,4 +177,18 @@ check "the third brings all of them to run" k wait pod -l scheduling.x-k8s.io/po
 cores() { k get placements -o 'jsonpath={.items[*].spec.exclusive.cpus}' | tr -d '[]' | tr -s ' ,' '\n' | sort -u | grep -c .; }
 three_cores() { [ "$(cores)" = 3 ]; }
 check "on three cores" three_cores
+cat >"$work/urgent-group.yaml" <<'Y'
+apiVersion: scheduling.x-k8s.io/v1alpha1
+kind: PodGroup
+metadata: {name: urgent-ring}
+spec: {minMember: 2}
+Y
+LABELS='{scheduling.x-k8s.io/pod-group: urgent-ring}'
+for n in 1 2; do pod "urgent-$n" 1 'priorityClassName: urgent'; done >"$work/urgent.yaml"
+check_says "baton plan answers a group as one" "2 of them by driving away 2 of lower priority" baton plan "$work/urgent.yaml"
+check "create a group of a higher class" k create -f "$work/urgent-group.yaml" -f "$work/urgent.yaml"
+check "others leave for all of it" k wait pod -l scheduling.x-k8s.io/pod-group=urgent-ring \
+    --for=jsonpath='{.status.phase}'=Running --timeout=20s
+told() { k get events -o 'jsonpath={.items[*].message}' | grep -q 'Preempted by pod group default/urgent-ring'; }
+check "and are told for whom" until_true 10 told
 finish

@@ -306,6 +306,141 @@ TEST(placing, a_gang_is_one_transaction)
     }
 }
 
+static void group(struct sim *s, uint32_t least)
+{
+    char json[256];
+    snprintf(
+        json, sizeof json,
+        "{\"metadata\":{\"name\":\"job\",\"namespace\":\"default\"},\"spec\":{\"minMember\":%u}}",
+        least);
+    sim_create(s, "PodGroup", json);
+}
+
+static void urgent_member(struct sim *s, const char *name, const char *cpu, const char *spec)
+{
+    char json[1024];
+    snprintf(json, sizeof json,
+             "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\",\"labels\":{"
+             "\"scheduling.x-k8s.io/pod-group\":\"job\"}},\"spec\":{%s\"priority\":100,"
+             "\"containers\":[{\"name\":\"a\",\"image\":\"x\",\"resources\":{\"limits\":{"
+             "\"cpu\":\"%s\",\"memory\":\"16Mi\"}}}]}}",
+             name, spec, cpu);
+    sim_create(s, "Pod", json);
+}
+
+static uint32_t running(struct sim *s, const char *prefix, uint32_t count)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "%s-%u", prefix, i);
+        n += str_is(sim_field(s, "Pod", name, "status.phase"), "Running");
+    }
+    return n;
+}
+
+static void four_low_ones(struct sim *s)
+{
+    for (uint32_t i = 0; i < 4; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "low-%u", i);
+        pod_with(s, name, "1", "\"priority\":1,");
+    }
+    sim_run(s, SPAN_S(1));
+    cr_assert_eq(running(s, "low", 4), 4);
+}
+
+/* One decision for all of it: two have to leave for three members, one core is free already, and is kept as well. Who comes
+ * meanwhile, as important as the gang, waits. */
+TEST(placing, a_gang_preempts)
+{
+    struct sim *s = story_new(2, 4); /* Six cores that may be exclusive. */
+    four_low_ones(s);
+    pod_with(s, "equal-0", "1", "\"priority\":100,");
+    sim_run(s, SPAN_S(1));
+    group(s, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "job-%u", i);
+        urgent_member(s, name, "1", "");
+    }
+    sim_run(s, SPAN_MS(10));
+    cr_expect_eq(running(s, "job", 3), 0);
+    struct str why = sim_field(s, "Pod", "job-1", "status.message");
+    cr_expect(memmem(why.at, why.len, "2 workloads of lower priority were asked to leave", 49) !=
+                  NULL,
+              STR_FMT, STR_ARG(why));
+    pod_with(s, "late", "1", "\"priority\":100,"); /* The free core is nobody else's now. */
+    sim_run(s, SPAN_MS(5));
+    cr_expect_eq(sim_field(s, "Placement", "pods.late", "spec.node").len, 0);
+    sim_run(s, SPAN_S(5));
+    cr_expect_eq(running(s, "job", 3), 3);
+    uint32_t low = running(s, "low", 4);
+    cr_expect(str_is(sim_field(s, "Pod", "late", "status.phase"), "Running"),
+              "a third left for the late one");
+    cr_expect_eq(low, 1);
+    cr_expect_not_null(strstr(sim_events(s, "low-0"), "by pod group default/job"), "%s",
+                       sim_events(s, "low-0"));
+    sim_free(s);
+}
+
+/* Six members find no place even without all lower ones: nobody leaves. And nobody leaves for one who never preempts, nor for
+ * the others of its gang. */
+TEST(placing, a_gang_preempts_for_all_or_for_none)
+{
+    for (uint32_t polite = 0; polite < 2; polite++) {
+        struct sim *s = story_new(2, 4);
+        uint32_t members = polite == 1 ? 3 : 6;
+        four_low_ones(s);
+        pod_with(s, "equal-0", "1", "\"priority\":100,");
+        sim_run(s, SPAN_S(1));
+        group(s, members);
+        for (uint32_t i = 0; i < members; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "job-%u", i);
+            urgent_member(s, name, "1",
+                          polite == 1 && i == 1 ? "\"preemptionPolicy\":\"Never\"," : "");
+        }
+        sim_run(s, SPAN_S(20));
+        cr_expect_eq(running(s, "low", 4), 4);
+        cr_expect_eq(running(s, "job", members), 0);
+        pod_with(s, "other", "1", "");
+        sim_run(s, SPAN_S(1));
+        cr_expect(str_is(sim_field(s, "Pod", "other", "status.phase"), "Running"));
+        sim_free(s);
+    }
+}
+
+/* The gang goes before its victims do: what was kept for it is everybody's again. */
+TEST(placing, a_gang_that_goes_keeps_nothing)
+{
+    for (uint32_t how = 0; how < 3; how++) {
+        struct sim *s = story_new(2, 4);
+        four_low_ones(s);
+        group(s, 2);
+        urgent_member(s, "job-0", "2", "");
+        urgent_member(s, "job-1", "2", "");
+        sim_run(s, SPAN_MS(12));
+        if (how == 0)
+            sim_delete(s, "PodGroup", "job", -1);
+        for (uint32_t i = 0; i < 2 && how == 1; i++)
+            sim_delete(s, "Pod", i == 0 ? "job-0" : "job-1", 0);
+        if (how == 2)
+            sim_control_crash(s);
+        sim_run(s, SPAN_S(20));
+        cr_expect_eq(running(s, "job", 2), how == 2 ? 2 : 0);
+        for (uint32_t i = 0; i < 6; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "new-%u", i);
+            pod_with(s, name, "1", "");
+        }
+        sim_run(s, SPAN_S(2));
+        uint32_t free = 6 - running(s, "low", 4) - 2 * running(s, "job", 2);
+        cr_expect_eq(running(s, "new", 6), free, "%u of %u", running(s, "new", 6), free);
+        sim_free(s);
+    }
+}
+
 /* A machine names its class; the class's value decides. */
 TEST(placing, a_machine_of_a_priority_class_preempts)
 {

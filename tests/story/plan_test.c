@@ -137,3 +137,75 @@ TEST(plan, why)
     says(s, "steps.0.message", "0 of 1 nodes fit: exclusive cores: 1 wanted, 0 free");
     sim_free(s);
 }
+
+static void plan_group(struct sim *s, const char *big, const char *more)
+{
+    char spec[4096], text[1024];
+    static const char member[] =
+        "{\"pod\":{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\",\"labels\":{"
+        "\"scheduling.x-k8s.io/pod-group\":\"ring\"}},\"spec\":{%s\"containers\":[{\"name\":\"a\","
+        "\"image\":\"x\",\"resources\":{\"limits\":{\"cpu\":\"%s\",\"memory\":\"16Mi\"}}}]}},"
+        "\"count\":%u}";
+    snprintf(text, sizeof text, member, "small", more, "1", 2);
+    snprintf(spec, sizeof spec, "\"workloads\":[%s,", text);
+    snprintf(text, sizeof text, member, "big", more, big, 1);
+    snprintf(spec + strlen(spec), sizeof spec - strlen(spec), "%s]", text);
+    plan(s, spec);
+}
+
+/* Three cores of four may be given: a group fits as a whole, or nothing of it does. */
+TEST(plan, a_group_is_answered_as_one)
+{
+    struct sim *s = story_new(1, 4);
+    plan_group(s, "1", "");
+    says(s, "summary", "3 of 3 workloads fit");
+    plan_group(s, "2", "");
+    says(s, "summary", "0 of 3 workloads fit");
+    says(s, "steps.0.message",
+         "pod group ring: 2 of 3 members fit; the next: 0 of 1 nodes fit: exclusive cores: 2 "
+         "wanted, 1 free");
+    says(s, "steps.2.result", "DoesNotFit");
+    sim_create(s, "PodGroup",
+               "{\"metadata\":{\"name\":\"ring\",\"namespace\":\"default\"},\"spec\":{"
+               "\"minMember\":2}}");
+    sim_run(s, SPAN_MS(100));
+    plan_group(s, "2", ""); /* Two are enough for it. */
+    says(s, "summary", "2 of 3 workloads fit");
+    says(s, "steps.2.workload.name", "big");
+    sim_patch(s, "PodGroup", "ring", "{\"spec\":{\"minMember\":4}}");
+    sim_run(s, SPAN_MS(100));
+    plan_group(s, "1", "");
+    says(s, "steps.1.message", "pod group ring: 3 of 4 members are there");
+    sim_patch(s, "PodGroup", "ring", "{\"spec\":{\"minMember\":3}}");
+    pod(s, "low", "2", "");
+    plan_group(s, "1", "\"priority\":0,");
+    says(s, "summary", "0 of 3 workloads fit");
+    sim_free(s);
+}
+
+TEST(plan, why_a_member_waits)
+{
+    struct sim *s = story_new(1, 4);
+    sim_create(s, "PodGroup",
+               "{\"metadata\":{\"name\":\"ring\",\"namespace\":\"default\"},\"spec\":{"
+               "\"minMember\":2}}");
+    for (uint32_t i = 0; i < 2; i++) {
+        char json[512];
+        snprintf(json, sizeof json,
+                 "{\"metadata\":{\"name\":\"ring-%u\",\"namespace\":\"default\",\"labels\":{"
+                 "\"scheduling.x-k8s.io/pod-group\":\"ring\"}},\"spec\":{\"containers\":[{"
+                 "\"name\":\"a\",\"image\":\"x\",\"resources\":{\"limits\":{\"cpu\":\"2\","
+                 "\"memory\":\"16Mi\"}}}]}}",
+                 i);
+        sim_create(s, "Pod", json);
+    }
+    sim_run(s, SPAN_S(1));
+    plan(s, "\"why\":{\"kind\":\"Pod\",\"namespace\":\"default\",\"name\":\"ring-1\"}");
+    says(s, "steps.0.result", "DoesNotFit");
+    says(s, "steps.0.workload.name", "ring-1");
+    says(s, "steps.0.message",
+         "pod group ring: 1 of 2 members fit; the next: 0 of 1 nodes fit: exclusive cores: 2 "
+         "wanted, 1 free");
+    says(s, "summary", "0 of 1 workloads fit");
+    sim_free(s);
+}

@@ -153,6 +153,87 @@ TEST(gang, all_members_or_none)
     ledger_free(l);
 }
 
+TEST(gang, drives_away_for_all_or_for_none)
+{
+    struct ledger *l = ledger_new(NULL);
+    put(l, "n1", 1, 1, 1, 5, 1, 16);
+    put(l, "n2", 1, 1, 1, 5, 1, 16);
+    struct request low = {.exclusive_cpus = 2, .priority = 1};
+    for (uint32_t i = 0; i < 3; i++)
+        place_ok(l, &low, &(struct placement){0}); /* Two of eight cores are free. */
+    struct request members[3] = {{.exclusive_cpus = 2, .priority = 7},
+                                 {.exclusive_cpus = 4, .priority = 5},
+                                 {.exclusive_cpus = 1, .priority = 9}};
+    struct plan_step steps[3];
+    uint32_t failed = 9;
+    uint64_t before = state_of(l);
+    struct plan *p = plan_begin(l, NULL, 0);
+    cr_assert_eq(plan_place_gang(p, members, 3, steps, &failed, NULL), ERR_OK);
+    uint32_t victims = 0;
+    for (uint32_t i = 0; i < 3; i++)
+        victims += steps[i].victims.victims_count;
+    cr_expect_eq(victims, 3);
+    plan_back(p, 0);
+    cr_assert_eq(state_of(l), before);
+    members[2].exclusive_cpus = 3;
+    cr_assert_eq(plan_place_gang(p, members, 3, steps, &failed, NULL), ERR_BUSY);
+    cr_expect_eq(failed, 0, "the smallest comes last");
+    members[2].exclusive_cpus = 1;
+    members[0].never_preempts = true;
+    cr_assert_eq(plan_place_gang(p, members, 3, steps, &failed, NULL), ERR_BUSY);
+    members[0].never_preempts = false;
+    members[1].priority = 1; /* Not above the low ones: nobody leaves for any of them. */
+    cr_assert_eq(plan_place_gang(p, members, 3, steps, &failed, NULL), ERR_BUSY);
+    plan_end(p);
+    cr_assert_eq(state_of(l), before);
+    verify(l);
+    ledger_free(l);
+}
+
+/* Of four cores, memory and a port one core is another's and some memory: the rest is held, and not twice. */
+TEST(gang, keeps_what_is_free_of_its_rows)
+{
+    struct ledger *l = ledger_new(NULL);
+    put(l, "n1", 1, 1, 1, 5, 1, 16);
+    struct request_port port = {.port = 80};
+    struct request r = {.exclusive_cpus = 4,
+                        .memory_bytes = 8ull << 30,
+                        .ports = &port,
+                        .ports_count = 1,
+                        .priority = 3};
+    struct request other = {.exclusive_cpus = 1, .memory_bytes = 12ull << 30};
+    struct placement rows;
+    uint64_t hold = place_ok(l, &r, &rows);
+    ledger_undo(l, hold);
+    place_ok(l, &other, &(struct placement){0});
+    hold = ledger_keep(l, &r, &rows);
+    cr_assert_neq(hold, 0);
+    verify(l);
+    struct placement kept;
+    cr_assert_eq(ledger_hold_rows(l, hold, &kept, NULL), ERR_OK);
+    cr_expect_eq(kept.cores_count, 3);
+    cr_expect_eq(kept.memory[0].bytes, 4ull << 30);
+    cr_expect_eq(kept.ports_count, 1);
+    struct ledger_hold_info info;
+    cr_assert(ledger_hold_info(l, hold, &info));
+    cr_expect_eq(info.priority, 3);
+    cr_expect_eq(ledger_keep(l, &r, &rows), 0, "there is nothing left to keep");
+    ledger_release(l, hold);
+    verify(l);
+
+    /* The pool is in use: cores are kept as a part of it, and it stays as large as it must be. */
+    struct request busy = {.shared_milli = 2500};
+    place_ok(l, &busy, &(struct placement){0});
+    hold = ledger_keep(l, &r, &rows);
+    verify(l);
+    struct ledger_node_info node;
+    ledger_node_info(l, rows.node, &node);
+    cr_expect_leq(node.shared_milli_held, node.shared_milli_max);
+    ledger_release(l, hold);
+    verify(l);
+    ledger_free(l);
+}
+
 /* The steps of a plan and what they say; the ledger is as it was afterwards. */
 TEST(plan, a_drain_says_where_everything_would_go)
 {
