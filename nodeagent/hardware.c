@@ -124,6 +124,60 @@ static void put_addresses(struct arena *a, const struct discover *d, Baton__Node
         out->host_addresses[i] = (char *)d->addresses[i];
 }
 
+static char **texts(struct arena *a, const struct str *from, uint32_t count)
+{
+    char **at = arena_zalloc(a, count + 1, sizeof *at);
+    CHECK(at != NULL);
+    for (uint32_t i = 0; i < count; i++)
+        at[i] = arena_dup(a, from[i]);
+    return at;
+}
+
+static char *text_of(struct arena *a, struct str s)
+{
+    return s.len == 0 ? NULL : arena_dup(a, s);
+}
+
+static void put_device(struct arena *a, const struct device *d, uint32_t id, Baton__Device *to)
+{
+    baton__device__init(to);
+    to->has_id = true;
+    to->id = id;
+    to->class_ = arena_dup(a, d->class);
+    to->pci_address = text_of(a, d->address);
+    to->has_vendor = to->has_device = d->address.len > 0;
+    to->vendor = d->vendor;
+    to->device = d->device;
+    to->has_numa_node = d->numa != DEVICE_NONE;
+    to->numa_node = (uint32_t)d->numa;
+    to->has_iommu_group = d->iommu_group != DEVICE_NONE;
+    to->iommu_group = (uint32_t)d->iommu_group;
+    to->virtual_functions = texts(a, d->functions, d->functions_count);
+    to->n_virtual_functions = d->functions_count;
+    to->has_virtual_functions_max = d->functions_max > 0;
+    to->virtual_functions_max = d->functions_max;
+    to->resource = text_of(a, d->resource);
+    to->paths = texts(a, d->paths, d->paths_count);
+    to->n_paths = d->paths_count;
+    to->has_parent = d->parent != DEVICE_NONE;
+    to->parent = (uint32_t)d->parent;
+    to->has_shares = d->shares > 1;
+    to->shares = d->shares;
+    to->driver = d->vfio ? (char *)"vfio-pci" : NULL;
+    to->companions = texts(a, d->companions, d->companions_count);
+    to->n_companions = d->companions_count;
+}
+
+static void put_devices(struct arena *a, const struct devices *d, Baton__NodeHardwareSpec *out)
+{
+    if (d == NULL)
+        return;
+    out->devices = MESSAGES(a, d->count, Baton__Device);
+    out->n_devices = d->count;
+    for (uint32_t i = 0; i < d->count; i++)
+        put_device(a, &d->at[i], i, out->devices[i]);
+}
+
 static void put_system(const struct discover *d, const struct hardware_settings *s,
                        Baton__SystemInfo *out)
 {
@@ -179,6 +233,7 @@ void hardware_encode(const struct discover *d, const struct accel *a,
     put_cores(&arena, d, &spec);
     put_threads(&arena, d, &spec);
     put_addresses(&arena, d, &spec);
+    put_devices(&arena, s->devices, &spec);
     put_system(d, s, &system);
     put_accelerator(a, &accelerator, &overhead);
     put_settings(s, &spec);

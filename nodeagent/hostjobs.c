@@ -2,6 +2,7 @@
 #include "nodeagent/hostjobs.h"
 
 #include "io/fs.h"
+#include "nodeagent/host/vfio.h"
 
 #include <stdio.h>
 #include <sys/mount.h>
@@ -96,6 +97,16 @@ static enum err_code volume_files(const struct agent_volume *v, struct err *e)
     return code;
 }
 
+static void bind_functions(struct hostjob *j)
+{
+    char directory[FS_PATH_MAX];
+    struct vfio v = {j->sysfs, directory};
+    if (j->functions_count > 0 && !fs_join(directory, j->state, "devices"))
+        j->code = err_set(&j->err, ERR_LIMIT, "the path of the devices is too long");
+    for (uint32_t i = 0; i < j->functions_count && j->code == ERR_OK; i++)
+        j->code = vfio_bind(&v, j->functions[i], str_of(j->uid), &j->err);
+}
+
 void hostjob_volumes(struct hostjob *j)
 {
     for (uint32_t i = 0; i < j->volumes_count && j->code == ERR_OK; i++) {
@@ -113,6 +124,7 @@ void hostjob_volumes(struct hostjob *j)
         if (j->code == ERR_OK)
             j->code = volume_files(v, &j->err);
     }
+    bind_functions(j);
 }
 
 /* ---- the end ---- */
@@ -176,6 +188,8 @@ void hostjob_clean(struct hostjob *j)
         j->code = fs_remove_tree(j->logs, &j->err);
     if (j->code == ERR_OK && j->net != NULL)
         j->code = clean_network(j);
+    if (j->code == ERR_OK && fs_join(path, j->state, "devices"))
+        j->code = vfio_release(&(struct vfio){j->sysfs, path}, str_of(j->uid), &j->err);
     if (j->code == ERR_NOT_FOUND)
         j->code = ERR_OK; /* Level-triggered: what is not there needs no removing. */
 }

@@ -12,6 +12,7 @@
 #include "nodeagent/core/agent.h"
 #include "nodeagent/host/image.h"
 #include "nodeagent/host/net.h"
+#include "nodeagent/host/sysfs.h"
 #include "nodeagent/host/worker.h"
 
 enum { HOSTJOB_MEMORY_MAX = 64 << 20 };
@@ -34,6 +35,9 @@ struct hostjob {
     /* FX_VOLUMES */
     const struct agent_volume *volumes;
     uint32_t volumes_count;
+    const struct str *functions; /* For vfio-pci. */
+    uint32_t functions_count;
+    const struct sysfs *sysfs;
     /* FX_CLEAN */
     const char *logs; /* Directory to remove too; NULL: none. */
 };

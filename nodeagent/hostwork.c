@@ -374,6 +374,11 @@ static void copy_volumes(struct hostjob *j, const struct agent_effect *fx)
     }
     j->volumes = all;
     j->volumes_count = fx->volumes.count;
+    struct str *functions = arena_zalloc(&j->arena, fx->volumes.vfio_count + 1, sizeof *functions);
+    for (uint32_t i = 0; functions != NULL && i < fx->volumes.vfio_count; i++)
+        functions[i] = arena_str(&j->arena, fx->volumes.vfio[i]);
+    j->functions = functions;
+    j->functions_count = fx->volumes.vfio_count;
 }
 
 void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
@@ -391,6 +396,7 @@ void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
     j->worker = (struct worker_job){.run = run_other, .drop = job_drop};
     j->type = fx->type;
     j->state = h->o.state;
+    j->sysfs = sysfs_real();
     j->net = h->net;
     snprintf(j->uid, sizeof j->uid, STR_FMT, STR_ARG(fx->uid));
     if (fx->type == FX_NETWORK) {

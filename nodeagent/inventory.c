@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "io/fs.h"
+#include "nodeagent/host/vfio.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -206,6 +207,21 @@ static enum err_code read_folders(struct inventory *v, struct err *e)
     return code;
 }
 
+static bool visit_function(void *arg, const char *address, struct str owner)
+{
+    inventory__add(arg,
+                   (struct host_thing){.kind = HOST_DEVICE, .uid = owner, .name = str_of(address)});
+    return true;
+}
+
+static enum err_code read_functions(struct inventory *v, struct err *e)
+{
+    char path[FS_PATH_MAX];
+    if (!fs_join(path, v->state, "devices"))
+        return err_set(e, ERR_LIMIT, "--state is too long");
+    return vfio_list(&(struct vfio){sysfs_real(), path}, visit_function, v, e);
+}
+
 /* ---- what should be ---- */
 
 static bool visit_record(void *arg, const char *name)
@@ -264,6 +280,8 @@ enum err_code inventory_read(const char *state, struct inventory *out, struct er
         code = read_mounts(v, e);
     if (code == ERR_OK)
         code = read_folders(v, e);
+    if (code == ERR_OK)
+        code = read_functions(v, e);
     if (code == ERR_OK)
         code = inventory__links(v, e);
     if (code == ERR_OK)

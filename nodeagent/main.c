@@ -27,12 +27,15 @@
 #include <unistd.h>
 
 enum { HARDWARE_BYTES_MAX = 1 << 20, LOG_FILE_BYTES = 10 << 20, LOG_FILES = 5 };
+enum { DEVICES_FILE_MAX = 256 << 10, DEVICES_MEMORY_MAX = 16 << 20 };
 
 /* Everything that lives as long as the program. */
 struct program {
     struct options options;
     struct discover machine;
     struct accel accel;
+    struct arena devices_arena;
+    struct devices devices;
     struct identity identity;
     struct buf hardware;
     char cgroup[128], share[FS_PATH_MAX], import[FS_PATH_MAX], host[256];
@@ -110,12 +113,41 @@ static void measure(struct program *p)
               log_quote(str_of(p->accel.reason)).text);
 }
 
+/* Read before the node is told: a wrong file is for the operator now, not for a workload later. */
+static enum err_code find_devices(struct program *p, struct err *e)
+{
+    struct buf text;
+    struct device_rules rules;
+    char sys[FS_PATH_MAX] = "/sys", dev[FS_PATH_MAX] = "/dev";
+    if (p->options.devices == NULL)
+        return ERR_OK;
+    if (p->options.device_root != NULL && (!fs_join(sys, p->options.device_root, "sys") ||
+                                           !fs_join(dev, p->options.device_root, "dev")))
+        return err_set(e, ERR_LIMIT, "--device-root is too long");
+    buf_init(&text, DEVICES_FILE_MAX);
+    arena_init(&p->devices_arena, DEVICES_MEMORY_MAX);
+    enum err_code code = fs_read(p->options.devices, &text, e);
+    if (code == ERR_OK)
+        code = devices_rules_read(&p->devices_arena, arena_str(&p->devices_arena, buf_str(&text)),
+                                  &rules, e);
+    if (code == ERR_OK)
+        code = devices_discover(&p->devices_arena, &(struct devices_roots){sys, dev}, &rules,
+                                &p->devices, e);
+    buf_free(&text);
+    for (uint32_t i = 0; i < p->devices.notes_count; i++)
+        log_event(LOG_WARN, "device.left", "why=%s", log_quote(p->devices.notes[i]).text);
+    if (p->devices.notes_lost > 0)
+        log_event(LOG_WARN, "device.left", "more=%u", p->devices.notes_lost);
+    return code == ERR_OK ? ERR_OK : err_wrap(e, "--devices %s", p->options.devices);
+}
+
 static void describe(struct program *p)
 {
     struct hardware_settings s = {.shared_cores = p->options.shared_cores,
                                   .system_cpu_millis = p->options.system_cpu_millis,
                                   .workloads_max = p->options.workloads_max,
-                                  .system_memory_bytes = p->options.system_memory_bytes};
+                                  .system_memory_bytes = p->options.system_memory_bytes,
+                                  .devices = &p->devices};
     buf_init(&p->hardware, HARDWARE_BYTES_MAX);
     hardware_encode(&p->machine, &p->accel, &s, &p->hardware);
 }
@@ -277,6 +309,8 @@ static enum err_code start(struct program *p, struct err *e)
         code = discover(p->options.topology, p->options.state, &p->machine, e);
     if (code == ERR_OK && p->options.address != NULL)
         code = discover_address(&p->machine, p->options.address, e);
+    if (code == ERR_OK)
+        code = find_devices(p, e);
     if (code == ERR_OK)
         code = identity_open(&p->options, p->machine.hostname, &p->identity, e);
     if (code == ERR_OK)

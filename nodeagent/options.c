@@ -31,6 +31,7 @@ const char options_help[] =
     "  --system-cpu M       millicores of the pool kept for the system (default 250)\n"
     "  --system-memory MIB  memory kept for the system (default 512)\n"
     "  --workloads N        most workloads (default 250)\n"
+    "  --devices FILE       devices that are given away, and as what (docs/operating.md)\n"
     "  --oci-runtime PATH   default: crun, then runc\n"
     "  --runtime fake       run nothing: for tests\n"
     "  --topology TEXT      a machine that is not here (hwloc's synthetic form or FILE.xml);\n"
@@ -38,6 +39,7 @@ const char options_help[] =
     "  --flight-kib N       memory for the last events, written at a crash or when asked "
     "(default 2048;\n"
     "                       at least 64; 0: none)\n"
+    "  --device-root DIR    where its devices are, as DIR/sys and DIR/dev; with --runtime fake\n"
     "  --clean              end every workload, take away what was made on the host, and exit\n"
     "  --doctor             look at this node and say as JSON how it is and what is left over; "
     "stdin\n"
@@ -80,6 +82,8 @@ static enum err_code check(const struct options *o, struct err *e)
     if (o->topology != NULL && !o->fake)
         return err_set(e, ERR_INVALID,
                        "--topology is for --runtime fake: there is nothing to run on");
+    if (o->device_root != NULL && !o->fake)
+        return err_set(e, ERR_INVALID, "--device-root is for --runtime fake");
     return ERR_OK;
 }
 
@@ -91,10 +95,12 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
         const char *name;
         const char **to;
     } texts[] = {
-        {"--state", &o.state},       {"--share", &o.share},           {"--import", &o.import},
-        {"--server", &o.server},     {"--token-file", &o.token_file}, {"--node-name", &o.node_name},
-        {"--topology", &o.topology}, {"--oci-runtime", &o.command},   {"--runtime", &runtime},
-        {"--address", &o.address},
+        {"--state", &o.state},           {"--share", &o.share},
+        {"--import", &o.import},         {"--server", &o.server},
+        {"--token-file", &o.token_file}, {"--node-name", &o.node_name},
+        {"--topology", &o.topology},     {"--oci-runtime", &o.command},
+        {"--runtime", &runtime},         {"--address", &o.address},
+        {"--devices", &o.devices},       {"--device-root", &o.device_root},
     };
     struct number numbers[] = {{"--shared-cores", 1, 1024, 1},
                                {"--system-cpu", 0, 64000, 250},

@@ -20,7 +20,9 @@ struct options {
     const char *node_name;  /* --node-name NAME; NULL: host name and cluster. */
     const char *address;    /* --address ADDRESS|INTERFACE; NULL: of the default route. */
     const char *topology;   /* --topology TEXT|FILE.xml: with --runtime fake only. */
-    const char *command;    /* --oci-runtime PATH; NULL: crun, then runc. */
+    const char *devices; /* --devices FILE: what is given away (host/devices.h); NULL: nothing. */
+    const char *device_root; /* --device-root DIR: DIR/sys and DIR/dev; with --runtime fake only. */
+    const char *command;     /* --oci-runtime PATH; NULL: crun, then runc. */
     const char *insecure[OPTIONS_INSECURE_MAX]; /* --insecure-registry HOST[:PORT], each. */
     uint32_t insecure_count;
     bool fake;   /* --runtime fake */

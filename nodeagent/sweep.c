@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "io/fs.h"
+#include "nodeagent/host/vfio.h"
 #include "io/proc.h"
 
 #include <errno.h>
@@ -62,6 +63,14 @@ static enum err_code delete_element(struct str element, struct err *e)
     return proc_run_wait(&r, NULL, NULL, &status, e);
 }
 
+static enum err_code release_device(const struct inventory *v, struct str uid, struct err *e)
+{
+    char path[FS_PATH_MAX];
+    if (!fs_join(path, v->state, "devices"))
+        return err_set(e, ERR_LIMIT, "the path of the devices is too long");
+    return vfio_release(&(struct vfio){sysfs_real(), path}, uid, e);
+}
+
 enum err_code sweep_remove(struct inventory *v, const struct host_thing *t, struct err *e)
 {
     char link[NET_NAME_MAX];
@@ -81,6 +90,8 @@ enum err_code sweep_remove(struct inventory *v, const struct host_thing *t, stru
         return net_link_remove(v->net, link, e);
     case HOST_NFT:
         return delete_element(t->name, e);
+    case HOST_DEVICE:
+        return release_device(v, t->uid, e);
     case HOST_INSTANCE:
     case HOST_SOCKET:
     case HOST_WORKLOAD:

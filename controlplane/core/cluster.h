@@ -83,6 +83,7 @@ struct cluster {
     struct map nominations;         /* placing_preempt.c: key of who comes -> who leaves for it. */
     int32_t priority_least;         /* No hold ever had a lower one; 0 or below. */
     struct sched_overhead overhead; /* The most any node published. */
+    struct sched_classes classes;   /* Names that mean exact devices. */
     struct network network;
     uint32_t next_part; /* Of it, for a node each; none below is free. */
     uint64_t

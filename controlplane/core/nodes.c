@@ -9,6 +9,7 @@
 #include "controlplane/core/events.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct span LEASE = SPAN_S(10), RENEW = SPAN_S(3);
 
@@ -186,8 +187,50 @@ static void *amount(struct core *c, const char *key, Resource__Quantity *value, 
     return to;
 }
 
-/* Both lists are the same pair; allocatable is what is left of capacity. Extended resources of before,
- * which somebody else advertises, stay. */
+struct amount_row {
+    const char *key;
+    Resource__Quantity *value;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct amount_row *)a)->key, ((const struct amount_row *)b)->key);
+}
+
+/* A row for each name under which it gives devices away. */
+static uint32_t device_rows(struct core *c, const Baton__NodeHardwareSpec *hw,
+                            struct amount_row *rows)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < hw->n_devices; i++) {
+        struct str name = str_of(hw->devices[i]->resource);
+        bool again = name.len == 0;
+        for (uint32_t k = 0; k < count && !again; k++)
+            again = str_is(name, rows[k].key);
+        if (!again)
+            rows[count++] = (struct amount_row){
+                name.at, objects_milli(&c->turn, 1000 * sched_devices_count(hw, name))};
+    }
+    return count;
+}
+
+/* What somebody else advertises stays, unless the name means exact devices. */
+static uint32_t foreign_rows(struct core *c, const Core__NodeStatus *before,
+                             struct amount_row *rows)
+{
+    struct cluster *k = c->cluster;
+    uint32_t count = 0, id;
+    for (size_t i = 0; i < before->n_capacity; i++) {
+        struct str name = str_of(before->capacity[i]->key);
+        if (str_find(name, '/', 0) < name.len &&
+            names_intern(ledger_names(k->ledger), name, &id, NULL) == ERR_OK &&
+            !sched_classes_have(&k->classes, id))
+            rows[count++] = (struct amount_row){name.at, before->capacity[i]->value};
+    }
+    return count;
+}
+
+/* Both lists are the same pair; allocatable is what is left of capacity. */
 static Core__NodeStatus__CapacityEntry **amounts(struct core *c, const Baton__NodeHardwareSpec *hw,
                                                  const Core__NodeStatus *before, bool allocatable,
                                                  size_t *out_count)
@@ -198,37 +241,25 @@ static Core__NodeStatus__CapacityEntry **amounts(struct core *c, const Baton__No
         milli -= milli > hw->system_cpu_millis ? hw->system_cpu_millis : 0;
         memory -= min_u64(memory, hw->system_memory_bytes + small + large);
     }
-    const struct {
-        const char *key;
-        Resource__Quantity *value;
-        bool wanted;
-    } rows[] = {
-        {"cpu", objects_milli(&c->turn, milli), true},
-        {"ephemeral-storage", objects_bytes(&c->turn, hw->storage_bytes), hw->storage_bytes > 0},
-        {"hugepages-1Gi", objects_bytes(&c->turn, large), true},
-        {"hugepages-2Mi", objects_bytes(&c->turn, small), true},
-        {"memory", objects_bytes(&c->turn, memory), true},
-        {"pods", objects_milli(&c->turn, 1000ull * (hw->workloads_max ? hw->workloads_max : 110)),
-         true},
+    const struct amount_row own[] = {
+        {"cpu", objects_milli(&c->turn, milli)},
+        {"hugepages-1Gi", objects_bytes(&c->turn, large)},
+        {"hugepages-2Mi", objects_bytes(&c->turn, small)},
+        {"memory", objects_bytes(&c->turn, memory)},
+        {"pods", objects_milli(&c->turn, 1000ull * (hw->workloads_max ? hw->workloads_max : 110))},
+        {"ephemeral-storage", objects_bytes(&c->turn, hw->storage_bytes)},
     };
-    size_t most = COUNT_OF(rows) + before->n_capacity, own = 0, count = 0;
+    size_t most = COUNT_OF(own) + hw->n_devices + before->n_capacity;
+    struct amount_row *rows = arena_zalloc(&c->turn, most, sizeof *rows);
     Core__NodeStatus__CapacityEntry **at = arena_zalloc(&c->turn, most, sizeof *at);
-    CHECK(at != NULL);
-    for (size_t i = 0; i < before->n_capacity || own < COUNT_OF(rows);) { /* By rising key. */
-        struct str key = i < before->n_capacity ? str_of(before->capacity[i]->key) : STR("");
-        if (i < before->n_capacity && str_find(key, '/', 0) == key.len) {
-            i++; /* Ours, of before. */
-        } else if (i < before->n_capacity &&
-                   (own == COUNT_OF(rows) || str_cmp(key, str_of(rows[own].key)) < 0)) {
-            at[count++] =
-                amount(c, before->capacity[i]->key, before->capacity[i]->value, allocatable);
-            i++;
-        } else {
-            if (rows[own].wanted)
-                at[count++] = amount(c, rows[own].key, rows[own].value, allocatable);
-            own++;
-        }
-    }
+    CHECK(rows != NULL && at != NULL);
+    uint32_t count = COUNT_OF(own) - (hw->storage_bytes == 0);
+    memcpy(rows, own, count * sizeof *rows);
+    count += device_rows(c, hw, rows + count);
+    count += foreign_rows(c, before, rows + count);
+    qsort(rows, count, sizeof *rows, by_key); /* Map entries are stored by rising key. */
+    for (uint32_t i = 0; i < count; i++)
+        at[i] = amount(c, rows[i].key, rows[i].value, allocatable);
     *out_count = count;
     return at;
 }
@@ -330,8 +361,10 @@ static void describe(struct core *c, struct node_state *n, const Baton__NodeHard
     struct cluster *k = c->cluster;
     struct topology t;
     struct err e = {0};
-    enum err_code code = sched_view_topology(ledger_names(k->ledger), &c->turn, str_of(n->name), hw,
-                                             node, n->ready, &t, &e);
+    enum err_code code = sched_classes_add(&k->classes, ledger_names(k->ledger), hw, &e);
+    if (code == ERR_OK)
+        code = sched_view_topology(ledger_names(k->ledger), &c->turn, &k->classes, str_of(n->name),
+                                   hw, node, n->ready, &t, &e);
     uint32_t index = LEDGER_NODE_NONE;
     n->is_absurd = code != ERR_OK;
     if (n->is_absurd && n->index != LEDGER_NODE_NONE) /* It keeps what it holds, takes no more. */

@@ -52,7 +52,7 @@ enum err_code placing__translate(struct core *c, struct candidate *w, struct err
 {
     struct names *n = ledger_names(c->cluster->ledger);
     if (w->pod != NULL)
-        return sched_view_pod(n, &c->turn, w->pod, &w->request, e);
+        return sched_view_pod(n, &c->turn, &c->cluster->classes, w->pod, &w->request, e);
     enum err_code code =
         sched_view_machine(n, &c->turn, w->machine, &c->cluster->overhead, &w->request, e);
     w->request.priority = placing__priority(c, w);

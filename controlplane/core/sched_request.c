@@ -116,7 +116,8 @@ MUST_USE static enum err_code pages(const Core__PodSpec *spec, struct request *o
     return ERR_OK;
 }
 
-/* One container's extended resources: those with a domain in the name. Their amounts come later. */
+/* One container's extended resources: those with a domain in the name. Their amounts come later. Devices
+ * are among them until then. */
 MUST_USE static enum err_code scalar_names(struct names *n, const Core__Container *c,
                                            struct request_scalar *at, struct request *out,
                                            struct err *e)
@@ -140,9 +141,11 @@ MUST_USE static enum err_code scalar_names(struct names *n, const Core__Containe
     return ERR_OK;
 }
 
-/* Extended resources are counted, without identity (Kubernetes: nodes' status.capacity). */
-MUST_USE static enum err_code scalars(struct names *n, struct arena *a, const Core__PodSpec *spec,
-                                      struct request *out, struct err *e)
+/* Extended resources are exact devices where some node has such, else counted without identity (Kubernetes:
+ * nodes' status.capacity). */
+MUST_USE static enum err_code scalars(struct names *n, struct arena *a,
+                                      const struct sched_classes *classes,
+                                      const Core__PodSpec *spec, struct request *out, struct err *e)
 {
     struct request_scalar *at = arena_zalloc(a, REQUEST_LIST_MAX, sizeof *at);
     enum err_code code = ERR_OK;
@@ -152,8 +155,15 @@ MUST_USE static enum err_code scalars(struct names *n, struct arena *a, const Co
         code = scalar_names(n, spec->init_containers[i], at, out, e);
     for (size_t i = 0; code == ERR_OK && i < spec->n_containers; i++)
         code = scalar_names(n, spec->containers[i], at, out, e);
-    for (uint32_t i = 0; i < out->scalars_count; i++)
-        at[i].amount = together(spec, names_text(n, at[i].name), false, false);
+    uint32_t counted = 0;
+    for (uint32_t i = 0; code == ERR_OK && i < out->scalars_count; i++) {
+        uint64_t amount = together(spec, names_text(n, at[i].name), false, false);
+        if (sched_classes_have(classes, at[i].name))
+            code = sched_devices_want(a, out, at[i].name, amount, e);
+        else
+            at[counted++] = (struct request_scalar){at[i].name, amount};
+    }
+    out->scalars_count = counted;
     out->scalars = at;
     return code;
 }
@@ -394,8 +404,8 @@ static uint64_t created(const Meta__ObjectMeta *meta)
     return meta->creation_timestamp == NULL ? 0 : (uint64_t)meta->creation_timestamp->seconds;
 }
 
-enum err_code sched_view_pod(struct names *n, struct arena *a, const Core__Pod *pod,
-                             struct request *out, struct err *e)
+enum err_code sched_view_pod(struct names *n, struct arena *a, const struct sched_classes *classes,
+                             const Core__Pod *pod, struct request *out, struct err *e)
 {
     const Core__PodSpec *spec = pod->spec;
     *out = (struct request){.priority = spec->priority,
@@ -414,7 +424,7 @@ enum err_code sched_view_pod(struct names *n, struct arena *a, const Core__Pod *
     if (code == ERR_OK)
         code = pages(spec, out);
     if (code == ERR_OK)
-        code = scalars(n, a, spec, out, e);
+        code = scalars(n, a, classes, spec, out, e);
     if (code == ERR_OK)
         code = ports(a, spec, out, e);
     if (code == ERR_OK)
@@ -474,6 +484,17 @@ static void vm_pages(const Kubevirt__DomainSpec *d, struct request *out)
     out->spread_numa = false;
 }
 
+/* Unless it declines, or all its interfaces are virtual functions. */
+static bool in_pod_network(const Kubevirt__VirtualMachineInstanceSpec *spec)
+{
+    const Kubevirt__Devices *d = spec->domain->devices;
+    for (size_t i = 0; d != NULL && i < d->n_interfaces; i++)
+        if (d->interfaces[i]->sriov == NULL)
+            return true;
+    bool declined = d != NULL && d->has_autoattach_pod_interface && !d->autoattach_pod_interface;
+    return d == NULL || (d->n_interfaces == 0 && !declined);
+}
+
 enum err_code sched_view_machine(struct names *n, struct arena *a,
                                  const Kubevirt__VirtualMachineInstance *vm,
                                  const struct sched_overhead *overhead, struct request *out,
@@ -483,13 +504,14 @@ enum err_code sched_view_machine(struct names *n, struct arena *a,
     const Kubevirt__DomainSpec *d = spec->domain;
     const Kubevirt__Devices *devices = d->devices;
     uint32_t vcpus = vcpus_of(d->cpu);
-    uint32_t devices_count =
-        devices == NULL ? 0 : (uint32_t)(devices->n_disks + devices->n_interfaces);
+    uint32_t devices_count = devices == NULL
+                                 ? 0
+                                 : (uint32_t)(devices->n_disks + devices->n_interfaces +
+                                              devices->n_host_devices + devices->n_gpus);
     const Resource__Quantity *memory = d->memory != NULL && d->memory->guest != NULL
                                            ? d->memory->guest
                                            : vm_asked(d->resources, STR("memory"));
-    bool no_network = devices != NULL && devices->has_autoattach_pod_interface &&
-                      !devices->autoattach_pod_interface && devices->n_interfaces == 0;
+    bool no_network = !in_pod_network(spec);
     *out = (struct request){.memory_bytes = (uint64_t)objects_units(memory),
                             .started = created(vm->metadata),
                             .address_wanted = !no_network,
@@ -507,6 +529,8 @@ enum err_code sched_view_machine(struct names *n, struct arena *a,
     enum err_code code = common(n, a, vm->metadata, out, e);
     if (code == ERR_OK)
         code = wants_vmm(n, a, out, e);
+    if (code == ERR_OK)
+        code = sched_devices_machine(n, a, spec, out, e);
     if (code == ERR_OK)
         code = labels(n, a, spec->n_node_selector, vm_selector_at, spec->node_selector,
                       &out->node_selector, &out->node_selector_count, e);
@@ -531,6 +555,8 @@ int64_t sched_view_machine_takes(const Kubevirt__VirtualMachineInstanceSpec *spe
                                    r->n_limits,
                                    (Core__ResourceRequirements__LimitsEntry **)(void *)r->limits},
                                resource));
+    if (str_find(resource, '/', 0) < resource.len)
+        return 1000ll * sched_view_machine_devices(spec, resource);
     if (str_is(resource, "memory") && d->memory != NULL && d->memory->guest != NULL)
         return objects_milli_of(d->memory->guest);
     int64_t milli = objects_milli_of(vm_asked(r, resource));

@@ -105,21 +105,6 @@ MUST_USE static enum err_code cores(struct arena *a, const Baton__NodeHardwareSp
     return ERR_OK;
 }
 
-/* No workload can ask for one yet (docs/status.md); what contradicts itself is not believed all the same. */
-MUST_USE static enum err_code devices_check(const Baton__NodeHardwareSpec *hw, struct err *e)
-{
-    for (size_t i = 0; i < hw->n_devices; i++) {
-        const Baton__Device *d = hw->devices[i];
-        if (!has_numa(hw, d->numa_node))
-            return err_set(e, ERR_INVALID, "device %u is in NUMA node %u, which is not there",
-                           d->id, d->numa_node);
-        if (d->n_virtual_functions > d->virtual_functions_max)
-            return err_set(e, ERR_INVALID, "device %u has %zu virtual functions, %u are possible",
-                           d->id, d->n_virtual_functions, d->virtual_functions_max);
-    }
-    return ERR_OK;
-}
-
 static void addresses(const Baton__NodeHardwareSpec *hw, struct topology *out)
 {
     uint32_t first, prefix;
@@ -153,8 +138,9 @@ MUST_USE static enum err_code capabilities(struct names *n, struct arena *a,
 }
 
 /* Extended resources that an administrator or a device plugin advertises (Kubernetes: a patch of the
- * Node's status.capacity): a domain in the name, counted. */
+ * Node's status.capacity): a domain in the name, counted. Those that are devices have rows instead. */
 MUST_USE static enum err_code extended(struct names *n, struct arena *a,
+                                       const struct sched_classes *classes,
                                        const Core__NodeStatus *from, struct topology *out,
                                        struct err *e)
 {
@@ -167,10 +153,11 @@ MUST_USE static enum err_code extended(struct names *n, struct arena *a,
             continue;
         if (out->scalars_count == TOPOLOGY_SCALARS_MAX)
             return err_set(e, ERR_LIMIT, "more than %d extended resources", TOPOLOGY_SCALARS_MAX);
-        struct topology_scalar *to = &at[out->scalars_count++];
+        struct topology_scalar *to = &at[out->scalars_count];
         enum err_code code = names_intern(n, name, &to->name, e);
         if (code != ERR_OK)
             return code;
+        out->scalars_count += !sched_classes_have(classes, to->name);
         to->amount = (uint64_t)objects_units(from->capacity[i]->value);
     }
     out->scalars = at;
@@ -178,6 +165,7 @@ MUST_USE static enum err_code extended(struct names *n, struct arena *a,
 }
 
 MUST_USE static enum err_code kubernetes_facts(struct names *n, struct arena *a,
+                                               const struct sched_classes *classes,
                                                const Core__Node *node, struct topology *out,
                                                struct err *e)
 {
@@ -208,10 +196,12 @@ MUST_USE static enum err_code kubernetes_facts(struct names *n, struct arena *a,
     out->taints = at;
     out->taints_count = (uint32_t)taints;
     out->unschedulable = node->spec != NULL && node->spec->unschedulable;
-    return code == ERR_OK && node->status != NULL ? extended(n, a, node->status, out, e) : code;
+    return code == ERR_OK && node->status != NULL ? extended(n, a, classes, node->status, out, e)
+                                                  : code;
 }
 
-enum err_code sched_view_topology(struct names *n, struct arena *a, struct str name,
+enum err_code sched_view_topology(struct names *n, struct arena *a,
+                                  const struct sched_classes *classes, struct str name,
                                   const Baton__NodeHardwareSpec *hw, const Core__Node *node,
                                   bool ready, struct topology *out, struct err *e)
 {
@@ -226,12 +216,12 @@ enum err_code sched_view_topology(struct names *n, struct arena *a, struct str n
     if (code == ERR_OK)
         code = cores(a, hw, out, e);
     if (code == ERR_OK)
-        code = devices_check(hw, e);
+        code = sched_devices_topology(n, a, hw, out, e);
     if (code == ERR_OK)
         code = capabilities(n, a, hw, out, e);
     addresses(hw, out);
     if (code == ERR_OK && node != NULL && node->metadata != NULL)
-        code = kubernetes_facts(n, a, node, out, e);
+        code = kubernetes_facts(n, a, classes, node, out, e);
     return code;
 }
 
@@ -359,6 +349,8 @@ enum err_code sched_view_rows(struct names *n, struct arena *a, const struct pla
         code = memory_rows(a, rows, hw, out, e);
     if (code == ERR_OK)
         code = address_row(a, rows, hw, out, e);
+    if (code == ERR_OK)
+        code = sched_devices_rows(n, a, rows, r, hw, out, e);
     return code;
 }
 
@@ -442,5 +434,7 @@ enum err_code sched_view_stored(struct names *n, const Baton__PlacementSpec *spe
         out->address = ip_of(spec->addresses[0]->ip);
         out->mac = mac_of(spec->addresses[0]->mac);
     }
+    if (code == ERR_OK)
+        code = sched_devices_stored(n, spec, out, e);
     return code;
 }

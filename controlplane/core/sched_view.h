@@ -10,6 +10,9 @@
  * FAILS  ERR_INVALID says, in words for the user, what a workload asks for that is not honoured, or
  *        what in a description contradicts itself. ERR_LIMIT: a list too long, or names are full.
  *
+ * DEVICE Where some node gives devices away under a name, the name means exact devices in the whole cluster:
+ *        whoever asks for it gets rows, and a mere count of it (Node.status.capacity) means nothing.
+ *
  * CPU    A pod is exclusive when it is Guaranteed and every container asks for whole CPUs
  *        (Kubernetes' static CPU manager, decided for the whole pod); a machine when it says
  *        dedicatedCpuPlacement. Everything else shares the pool.
@@ -26,7 +29,19 @@ struct sched_overhead {
     uint64_t vm_bytes, device_bytes, vcpu_bytes;
 };
 
-MUST_USE enum err_code sched_view_pod(struct names *n, struct arena *a, const Core__Pod *pod,
+/* Names that mean exact devices. It only grows: a name that no node has any more waits for one. */
+enum { SCHED_CLASSES_MAX = 256, SCHED_SHARES_MAX = 256 };
+
+struct sched_classes {
+    uint32_t at[SCHED_CLASSES_MAX], count;
+};
+
+bool sched_classes_have(const struct sched_classes *s, uint32_t name); /* s may be NULL: none. */
+MUST_USE enum err_code sched_classes_add(struct sched_classes *s, struct names *n,
+                                         const Baton__NodeHardwareSpec *hw, struct err *e);
+
+MUST_USE enum err_code sched_view_pod(struct names *n, struct arena *a,
+                                      const struct sched_classes *classes, const Core__Pod *pod,
                                       struct request *out, struct err *e);
 MUST_USE enum err_code sched_view_machine(struct names *n, struct arena *a,
                                           const Kubevirt__VirtualMachineInstance *vm,
@@ -57,7 +72,8 @@ bool sched_view_says(const Core__ResourceRequirements *r, struct str resource, b
 const char *sched_view_qos(const Core__PodSpec *spec);
 
 /* node may be NULL: no labels, no taints, schedulable. */
-MUST_USE enum err_code sched_view_topology(struct names *n, struct arena *a, struct str name,
+MUST_USE enum err_code sched_view_topology(struct names *n, struct arena *a,
+                                           const struct sched_classes *classes, struct str name,
                                            const Baton__NodeHardwareSpec *hw,
                                            const Core__Node *node, bool ready, struct topology *out,
                                            struct err *e);
@@ -72,6 +88,34 @@ MUST_USE enum err_code sched_view_rows(struct names *n, struct arena *a,
 MUST_USE enum err_code sched_view_stored(struct names *n, const Baton__PlacementSpec *spec,
                                          const Baton__NodeHardwareSpec *hw, struct placement *out,
                                          struct err *e);
+
+/* ---- devices; sched_devices.c ---- */
+
+/* How many of resource a node gives away. */
+uint64_t sched_devices_count(const Baton__NodeHardwareSpec *hw, struct str resource);
+/* How many of resource, or of all when it is empty, a machine asks for. */
+uint32_t sched_view_machine_devices(const Kubevirt__VirtualMachineInstanceSpec *spec,
+                                    struct str resource);
+/* What the network of an interface with SR-IOV is called: the resource's name. NULL: it has none. */
+const char *sched_view_network(const Kubevirt__VirtualMachineInstanceSpec *spec,
+                               const Kubevirt__Interface *nic);
+
+/* Parts of the functions above. */
+MUST_USE enum err_code sched_devices_topology(struct names *n, struct arena *a,
+                                              const Baton__NodeHardwareSpec *hw,
+                                              struct topology *out, struct err *e);
+MUST_USE enum err_code sched_devices_want(struct arena *a, struct request *out, uint32_t class_name,
+                                          uint64_t count, struct err *e);
+MUST_USE enum err_code sched_devices_machine(struct names *n, struct arena *a,
+                                             const Kubevirt__VirtualMachineInstanceSpec *spec,
+                                             struct request *out, struct err *e);
+MUST_USE enum err_code sched_devices_rows(struct names *n, struct arena *a,
+                                          const struct placement *rows, const struct request *r,
+                                          const Baton__NodeHardwareSpec *hw,
+                                          Baton__PlacementSpec *out, struct err *e);
+MUST_USE enum err_code sched_devices_stored(struct names *n, const Baton__PlacementSpec *spec,
+                                            struct placement *out, struct err *e);
+void sched_devices_restored(struct names *n, const Baton__PlacementSpec *spec, struct request *out);
 
 /* "10.128.3.0/24" into its first address as a number and its length. */
 MUST_USE enum err_code sched_view_subnet(struct str text, uint32_t *out_first,

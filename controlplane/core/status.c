@@ -149,6 +149,33 @@ static const char *image_of(const Core__PodSpec *spec, bool init, const char *na
     return NULL;
 }
 
+/* One entry for each resource, an element for each device. Nobody watches their health (Kubernetes:
+ * ResourceHealth.health, Unknown). */
+static void devices(struct core *c, const Agent__ContainerFact *f, Core__ContainerStatus *s)
+{
+    if (f->n_devices == 0)
+        return;
+    s->allocated_resources_status = arena_zalloc(&c->turn, f->n_devices, sizeof(void *));
+    CHECK(s->allocated_resources_status != NULL);
+    for (size_t i = 0; i < f->n_devices; i++) {
+        Core__ResourceStatus *to = NULL;
+        for (size_t k = 0; k < s->n_allocated_resources_status; k++)
+            if (str_eq(str_of(s->allocated_resources_status[k]->name), str_of(f->devices[i]->name)))
+                to = s->allocated_resources_status[k];
+        if (to == NULL) {
+            to = message(c, sizeof *to, &core__resource_status__descriptor);
+            to->name = text(c, str_of(f->devices[i]->name));
+            to->resources = arena_zalloc(&c->turn, f->n_devices, sizeof *to->resources);
+            CHECK(to->resources != NULL);
+            s->allocated_resources_status[s->n_allocated_resources_status++] = to;
+        }
+        Core__ResourceHealth *one = message(c, sizeof *one, &core__resource_health__descriptor);
+        one->resource_id = text(c, str_of(f->devices[i]->id));
+        one->health = (char *)"Unknown";
+        to->resources[to->n_resources++] = one;
+    }
+}
+
 static Core__ContainerStatus *container(struct core *c, const Core__PodSpec *spec,
                                         const Agent__ContainerFact *f)
 {
@@ -170,6 +197,7 @@ static Core__ContainerStatus *container(struct core *c, const Core__PodSpec *spe
         s->container_id = (char *)arena_printf(&c->turn, "baton://%s", f->container_id).at;
     s->has_started = true;
     s->started = running && (!f->has_started || f->started);
+    devices(c, f, s);
     return s;
 }
 

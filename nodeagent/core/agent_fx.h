@@ -19,8 +19,8 @@ enum agent_effect_type {
     FX_FORGET,  /* Durably: record uid is no more. Succeeds when it was not there. */
     FX_IMAGE,   /* Have image.reference, and a root of it at image.root. */
     FX_NETWORK, /* Have the network as told; what is there already is left alone. */
-    FX_VOLUMES, /* Have the directories and files as told. */
-    FX_CLEAN, /* Remove network, roots, volumes; with logs, also those. Level-triggered. network: as FX_NETWORK
+    FX_VOLUMES, /* Have the directories and files as told, and the PCI functions bound to vfio-pci. */
+    FX_CLEAN, /* Remove network, roots, volumes, give devices back; with logs, also those. Level-triggered. network: as FX_NETWORK
                  * was told, for who has forgotten; without addresses there is none. */
     FX_CREATE, /* The calls of runtime.h, to the runtime of kind. */
     FX_START,
@@ -129,6 +129,8 @@ struct agent_effect {
         struct {
             const struct agent_volume *at;
             uint32_t count;
+            const struct str *vfio; /* PCI addresses. */
+            uint32_t vfio_count;
         } volumes;
         struct {
             const struct agent_peer *at;

@@ -29,6 +29,7 @@ enum { HOST_THINGS_MAX = 65536 };
     X(NETNS,     "netns")     /* a file below STATE/netns with a namespace behind it */ \
     X(LINK,      "link")      /* a veth or tap on the cluster's bridge               */ \
     X(NFT,       "nft")       /* an element of one of the cluster's sets or maps     */ \
+    X(DEVICE,    "device")    /* a PCI function that was bound for a workload        */ \
     X(INSTANCE,  "instance")  /* STATE/run/ID: a runtime's state                     */ \
     X(SOCKET,    "socket")    /* STATE/run/ID.console                                */ \
     X(WORKLOAD,  "workload")  /* STATE/pods/UID: upper layers, volumes               */ \

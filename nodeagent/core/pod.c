@@ -263,6 +263,7 @@ static bool spec(struct agent_turn *t, const struct workload *w, uint32_t n,
     rc->log_max_bytes = t->agent->config.log_max_bytes;
     rc->log_files = t->agent->config.log_files;
     resources(w, c, out);
+    pod_devices(t, w, c, rc);
     return security(t, w, c, image, rc, text, size) && pod_env(t, w, c, image, rc, text, size) &&
            pod_mounts(t, w, c, rc, text, size);
 }

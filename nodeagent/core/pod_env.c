@@ -242,6 +242,10 @@ bool pod_env(struct agent_turn *t, const struct workload *w, const Core__Contain
     bool ok =
         put(&e, STR("PATH"), STR("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")) &&
         put(&e, STR("HOSTNAME"), out->hostname);
+    struct str name, value;
+    for (size_t i = 0; ok && c->resources != NULL && i < c->resources->n_limits; i++)
+        if (pod_device_variable(t, w, c, i, &name, &value))
+            ok = put(&e, name, value);
     for (uint32_t i = 0; ok && i < image->env_count; i++) {
         size_t eq = str_find(image->env[i], '=', 0);
         ok = put(&e, str_slice(image->env[i], 0, eq),

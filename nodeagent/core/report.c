@@ -41,6 +41,25 @@ static uint32_t restarts_of(const struct instance *i)
     return made || i->attempt == 0 ? i->attempt : i->attempt - 1;
 }
 
+static void devices_of(struct agent_turn *t, const struct workload *w, uint32_t n,
+                       Agent__ContainerFact *f)
+{
+    struct pod_device d = {0};
+    size_t most = w->pod == NULL || w->placement == NULL ? 0 : w->placement->spec->n_devices;
+    if (most == 0)
+        return;
+    f->devices = arena_zalloc(&t->arena, most, sizeof *f->devices);
+    CHECK(f->devices != NULL);
+    while (pod_device_next(w, pod_container(w, n), &d)) {
+        Agent__DeviceFact *to = arena_alloc(&t->arena, sizeof *to);
+        CHECK(to != NULL);
+        agent__device_fact__init(to);
+        to->name = d.grant->name;
+        to->id = (char *)device_id(d.grant);
+        f->devices[f->n_devices++] = to;
+    }
+}
+
 static Agent__ContainerFact *fact_of(struct agent_turn *t, const struct workload *w, uint32_t n)
 {
     const struct instance *i = &w->instances[n];
@@ -53,6 +72,7 @@ static Agent__ContainerFact *fact_of(struct agent_turn *t, const struct workload
         f->container_id = (char *)i->id;
         f->has_state = true;
     }
+    devices_of(t, w, n, f);
     f->has_init = true;
     f->init = i->init;
     f->image_id = (char *)i->image_id;

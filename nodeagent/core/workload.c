@@ -139,6 +139,7 @@ static void volumes(struct agent *a, struct agent_turn *t, struct workload *w)
     struct agent_effect *fx = ask(a, t, w, FX_VOLUMES);
     fx->volumes.at = v.at;
     fx->volumes.count = v.count;
+    fx->volumes.vfio = device_functions(t, w, &fx->volumes.vfio_count);
 }
 
 /* Exclusive rows first leave the pool; the first instance is made when nobody else is on them. */

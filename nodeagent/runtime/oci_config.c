@@ -61,6 +61,9 @@ static void process(struct buf *out, const struct runtime_spec *spec, const stru
     buf_add(out, STR(",\"cwd\":"));
     json_print_string(out, c->cwd.len == 0 ? STR("/") : c->cwd);
     capabilities(out, granted(c, host));
+    if (c->locks_memory)
+        buf_add(out, STR(",\"rlimits\":[{\"type\":\"RLIMIT_MEMLOCK\","
+                         "\"hard\":18446744073709551615,\"soft\":18446744073709551615}]"));
     buf_printf(out, ",\"noNewPrivileges\":%s", c->no_new_privs ? "true" : "false");
     /* Lowering it below our own needs CAP_SYS_RESOURCE; without, the container gets ours. */
     if (c->oom_score_adj >= host->oom_score_adj_least)
@@ -130,6 +133,39 @@ static void namespaces(struct buf *out, const struct runtime_container *c,
     buf_add_char(out, ']');
 }
 
+/* The container's user may open what it was given: nobody else has it. A privileged one has the host's own
+ * /dev. */
+static void devices(struct buf *out, const struct runtime_container *c, const struct oci_host *host)
+{
+    for (uint32_t i = 0; i < c->devices_count && !c->privileged; i++) {
+        const struct oci_node *n = &host->nodes[i];
+        buf_add(out, i == 0 ? STR(",\"devices\":[{\"path\":") : STR(",{\"path\":"));
+        json_print_string(out, c->devices[i]);
+        buf_printf(out,
+                   ",\"type\":\"%s\",\"major\":%u,\"minor\":%u,\"fileMode\":%u,\"uid\":%u,"
+                   "\"gid\":%u}",
+                   n->block ? "b" : "c", n->major, n->minor, 0660u, c->uid, c->gid);
+    }
+    if (c->devices_count > 0 && !c->privileged)
+        buf_add_char(out, ']');
+}
+
+/* runc adds "no devices but these few" of its own where nothing is said. */
+static void device_rules(struct buf *out, const struct runtime_container *c,
+                         const struct oci_host *host)
+{
+    if (c->privileged)
+        buf_add(out, STR(",\"resources\":{\"devices\":[{\"allow\":true,\"access\":\"rwm\"}]}"));
+    for (uint32_t i = 0; i < c->devices_count && !c->privileged; i++)
+        buf_printf(out,
+                   "%s{\"allow\":true,\"type\":\"%s\",\"major\":%u,\"minor\":%u,"
+                   "\"access\":\"rwm\"}",
+                   i == 0 ? ",\"resources\":{\"devices\":[" : ",", host->nodes[i].block ? "b" : "c",
+                   host->nodes[i].major, host->nodes[i].minor);
+    if (c->devices_count > 0 && !c->privileged)
+        buf_add(out, STR("]}"));
+}
+
 /* What Docker hides (moby, oci/defaults.go), because it tells or changes the host. */
 static const char masked[] =
     ",\"maskedPaths\":[\"/proc/acpi\",\"/proc/asound\",\"/proc/kcore\",\"/proc/keys\","
@@ -156,9 +192,9 @@ void oci_config_print(struct buf *out, const struct runtime_spec *spec, const st
     if (host->cgroups_path.len > 0) {
         buf_add(out, STR(",\"cgroupsPath\":"));
         json_print_string(out, host->cgroups_path);
-        if (c->privileged) /* runc adds "no devices but these few" of its own otherwise. */
-            buf_add(out, STR(",\"resources\":{\"devices\":[{\"allow\":true,\"access\":\"rwm\"}]}"));
+        device_rules(out, c, host);
     }
+    devices(out, c, host);
     if (!c->privileged) {
         buf_add(out, str_of(masked));
         oci_seccomp_print(out, granted(c, host));

@@ -26,6 +26,7 @@ enum {
     RUNTIME_CPUS_MAX = 1024, /* OS cpu ids are below it. */
     RUNTIME_ARGS_MAX = 1024, /* argv and env, each. */
     RUNTIME_MOUNTS_MAX = 256,
+    RUNTIME_DEVICES_MAX = 64,
     RUNTIME_DISKS_MAX = 32,
     RUNTIME_NICS_MAX = 8,
     RUNTIME_INSTANCES_MAX = 2048,
@@ -63,6 +64,9 @@ struct runtime_container {
     uint32_t groups_count;
     const struct runtime_mount *mounts;
     uint32_t mounts_count;
+    const struct str *devices; /* Nodes of the host, by path: it gets the same, open to its user. */
+    uint32_t devices_count;
+    bool locks_memory;     /* A device of VFIO's: what it maps for the device is locked. */
     uint64_t capabilities; /* Bit n: capability number n of linux/capability.h. */
     bool read_only_root, privileged, no_new_privs, tty, stdin_open;
     struct str log_path; /* CRI log format; rotated at log_max_bytes, log_files kept. */

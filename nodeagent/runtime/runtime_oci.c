@@ -16,7 +16,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static enum err_code put(const struct instance *i, const char *file, struct str text, struct err *e)
@@ -45,13 +47,37 @@ static struct cgroup_limits limits_of(const struct oci *o, const struct runtime_
     return l;
 }
 
+/* Looked at now: what VFIO made for this container has its numbers since a moment ago. */
+static enum err_code look_at_nodes(const struct runtime_container *c,
+                                   struct oci_node out[RUNTIME_DEVICES_MAX], struct err *e)
+{
+    if (c->devices_count > RUNTIME_DEVICES_MAX)
+        return err_set(e, ERR_LIMIT, "%u device nodes; a container gets %d", c->devices_count,
+                       RUNTIME_DEVICES_MAX);
+    for (uint32_t i = 0; i < c->devices_count; i++) {
+        char path[OCI_PATH_MAX];
+        struct stat st;
+        snprintf(path, sizeof path, STR_FMT, STR_ARG(c->devices[i]));
+        if (stat(path, &st) != 0)
+            return err_set(e, ERR_UNAVAILABLE, "device %s: %m", path);
+        if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+            return err_set(e, ERR_INVALID, "%s is no device", path);
+        out[i] = (struct oci_node){S_ISBLK(st.st_mode), major(st.st_rdev), minor(st.st_rdev)};
+    }
+    return ERR_OK;
+}
+
 static enum err_code write_config(struct oci *o, const struct instance *i,
                                   const struct runtime_spec *spec, struct err *e)
 {
     struct oci_host host = o->host;
     struct buf text, group;
-    enum err_code code = ERR_OK;
+    struct oci_node nodes[RUNTIME_DEVICES_MAX];
+    enum err_code code = look_at_nodes(&spec->container, nodes, e);
 
+    if (code != ERR_OK)
+        return code;
+    host.nodes = nodes;
     buf_init(&text, OCI_CONFIG_MAX);
     buf_init(&group, OCI_PATH_MAX);
     if (o->is_runc)

@@ -35,12 +35,19 @@ MUST_USE enum err_code runtime_oci_open(struct loop *l, const struct runtime_oci
                                         struct runtime_sink sink, struct runtime **out,
                                         struct err *e);
 
+/* A device node as it is now: numbers move when drivers do. */
+struct oci_node {
+    bool block;
+    uint32_t major, minor;
+};
+
 /* What a configuration depends on beside its spec. */
 struct oci_host {
     bool unified;          /* cgroup v2: the container gets a cgroup namespace and its mount. */
     uint64_t capabilities; /* Those we have ourselves; more cannot be given. */
-    int32_t oom_score_adj_least; /* What we may set. */
-    struct str cgroups_path;     /* runc only; empty: left out. */
+    int32_t oom_score_adj_least;  /* What we may set. */
+    struct str cgroups_path;      /* runc only; empty: left out. */
+    const struct oci_node *nodes; /* One for each of the spec's devices. */
 };
 
 /* config.json for a spec. Pure. buf_status(out) afterwards: ERR_LIMIT when the spec was too long. */

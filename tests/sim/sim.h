@@ -59,6 +59,7 @@ struct sim_options {
     uint64_t trip;                           /* The fault point that fails, from 1; 0: none. */
     uint32_t per_mille;                      /* Of all other points. */
     bool story;                              /* Keep the trace as text, not only its hash. */
+    const char *hardware; /* JSON of a NodeHardwareSpec that every node has instead; or NULL. */
 };
 
 struct sim_control;

@@ -376,20 +376,37 @@ struct str sim_answer(struct sim *s, const char *kind, const char *path)
     return s->control->answer == NULL ? STR("") : field_of(s, kind, s->control->answer, path);
 }
 
+/* The next name of a path; a dot behind a backslash is part of it ("status.capacity.vendor\\.com/gpu"). */
+static bool next_name(const char **path, char out[128])
+{
+    size_t len = 0;
+    const char *at = *path;
+    if (*at == '\0')
+        return false;
+    for (; *at != '\0' && *at != '.' && len < 127; at++) {
+        if (at[0] == '\\' && at[1] == '.')
+            at++;
+        out[len++] = *at;
+    }
+    out[len] = '\0';
+    *path = *at == '.' ? at + 1 : at;
+    return true;
+}
+
 static struct str field_of(struct sim *s, const char *kind, struct blob *object, const char *path)
 {
     const struct schema_kind *k = kind_of(kind);
-    struct str rest = str_of(path), part;
+    char name[128];
     struct transcode_envelope open;
     struct json *at = NULL;
     uint64_t number = 0;
     if (transcode_open(blob_str(object), &open, NULL) != ERR_OK ||
         transcode_to_tree(k->message, open.raw, NULL, &s->control->scratch, &at, NULL) != ERR_OK)
         return STR("");
-    while (at != NULL && str_split(&rest, '.', &part))
-        at = at->type == JSON_ARRAY && str_parse_u64(part, &number) == ERR_OK
+    while (at != NULL && next_name(&path, name))
+        at = at->type == JSON_ARRAY && str_parse_u64(str_of(name), &number) == ERR_OK
                  ? json_at(at, (uint32_t)number)
-                 : json_find(at, part);
+                 : json_find(at, str_of(name));
     if (at != NULL && at->type == JSON_BOOL)
         return at->truth ? STR("true") : STR("false");
     return at == NULL ? STR("") : at->text;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A node: the agent's core over a disk that outlives it and two fake runtimes that do, too. */
+#include "api/transcode.h"
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -49,6 +50,36 @@ void sim_node_name(uint32_t index, char out[16])
 
 /* ---- hardware ---- */
 
+static void add_cpus(struct sim_node *n, const Baton__NodeHardwareSpec *hw)
+{
+    for (size_t i = 0; i < hw->n_threads; i++)
+        n->cpus.bits[hw->threads[i]->cpu / 64] |= 1ull << hw->threads[i]->cpu % 64;
+}
+
+/* The test's own machine; the node adds where it is reached. */
+static void describe_as_told(struct sim_node *n)
+{
+    const struct schema_message *m = schema_message(STR("baton.dev.v1.NodeHardwareSpec"));
+    struct arena a;
+    struct buf raw;
+    ProtobufCMessage *hw = NULL;
+    char *host = n->where;
+    arena_init(&a, 16 << 20);
+    buf_init(&raw, 1 << 20);
+    CHECK(transcode_from_json(m, str_of(n->sim->options.hardware), &a, NULL, NULL, &raw, NULL) ==
+          ERR_OK);
+    CHECK(transcode_unpack(m, buf_str(&raw), &a, &hw, NULL) == ERR_OK);
+    Baton__NodeHardwareSpec *spec = (Baton__NodeHardwareSpec *)hw;
+    spec->host_addresses = &host;
+    spec->n_host_addresses = 1;
+    add_cpus(n, spec);
+    size_t len = protobuf_c_message_get_packed_size(hw);
+    protobuf_c_message_pack(hw, (uint8_t *)buf_reserve(&n->hardware, len));
+    buf_commit(&n->hardware, len);
+    buf_free(&raw);
+    arena_free(&a);
+}
+
 static void describe(struct sim_node *n)
 {
     const struct sim_options *o = &n->sim->options;
@@ -81,7 +112,6 @@ static void describe(struct sim_node *n)
         threads[i].cpu = i;
         threads[i].core = i % o->cores;
         threads_at[i] = &threads[i];
-        n->cpus.bits[i / 64] |= 1ull << i % 64;
     }
     hw.sockets = sockets;
     hw.numa_nodes = numas;
@@ -91,6 +121,7 @@ static void describe(struct sim_node *n)
     hw.n_cores = o->cores;
     hw.threads = threads_at;
     hw.n_threads = threads_count;
+    add_cpus(n, &hw);
     hw.has_shared_cores = hw.has_system_cpu_millis = true;
     hw.shared_cores = 1;
     hw.system_cpu_millis = 250;
@@ -506,7 +537,10 @@ struct sim_node *sim_node_new(struct sim *s, uint32_t index)
         n->runtimes[kind] = runtime_fake_open(
             sink_of(n, kind),
             &(struct runtime_fake_options){.kind = kind, .fault = fake_fault, .fault_state = s});
-    describe(n);
+    if (s->options.hardware != NULL)
+        describe_as_told(n);
+    else
+        describe(n);
     n->restart_at = s->now;
     return n;
 }

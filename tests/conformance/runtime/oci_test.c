@@ -442,6 +442,70 @@ TEST(runc, is_held)
     is_held(&runc_rig);
 }
 
+/* A device of this machine, given to a user that may not open the host's own node: with it the container opens
+ * it, without it there is none. It exits with what is not so. */
+static void is_given_a_device(const struct rig_kind *k)
+{
+    static const char script[] =
+        "PATH=/bin; "
+        "[ \"$G\" = 0 ] && [ -e /dev/loop-control ] && exit 10; "
+        "[ \"$G\" = 0 ] && exit 0; "
+        "[ -c /dev/loop-control ] || exit 11; "
+        "[ \"$(busybox stat -c %t:%T:%u:%a /dev/loop-control)\" = a:ed:33:660 ] || exit 12; "
+        "true 3</dev/loop-control || exit 13; "
+        "[ ! -e /dev/loop0 ] || exit 14; "
+        "exit 0";
+    static const struct str args[] = {{"/bin/sh", 7}, {"-c", 2}, {script, sizeof script - 1}};
+    static const struct str env[2][1] = {{{"G=0", 3}}, {{"G=1", 3}}};
+    static const struct str device[] = {{"/dev/loop-control", 17}};
+    for (uint32_t given = 0; given < 2; given++) {
+        struct rig r = {0};
+        struct runtime_spec spec;
+        if (access(device[0].at, F_OK) != 0 || !k->open(&r))
+            return;
+        oci_fill(&r, &spec, "d1.main.0", RIG_RUNS);
+        spec.container.args = args;
+        spec.container.env = env[given];
+        spec.container.uid = 33;
+        spec.container.gid = 34;
+        spec.container.devices = device;
+        spec.container.devices_count = given;
+        const struct runtime_event *ev = run(k, &r, &spec);
+        cr_assert_eq(ev->code, ERR_OK, "%s", ev->text);
+        cr_assert_eq(rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code, 0, "see the script: %d",
+                     rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code);
+        rig_ok(k, &r, rig_call(&r, r.runtime->ops->destroy, "d1.main.0"));
+        rig_close(k, &r);
+    }
+}
+
+TEST(oci, is_given_a_device)
+{
+    is_given_a_device(&oci_rig);
+}
+
+TEST(runc, is_given_a_device)
+{
+    is_given_a_device(&runc_rig);
+}
+
+TEST(oci, a_device_that_is_not_there_is_told)
+{
+    static const struct str device[] = {{"/dev/nope", 9}};
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!oci_open(&r))
+        return;
+    oci_fill(&r, &spec, "d2.main.0", RIG_RUNS);
+    spec.container.devices = device;
+    spec.container.devices_count = 1;
+    uint64_t op = rig_create(&r, &spec);
+    const struct runtime_event *ev = rig_wait(&oci_rig, &r, RUNTIME_DONE, op);
+    cr_assert_eq(ev->code, ERR_UNAVAILABLE);
+    cr_assert_str_eq(ev->text, "device /dev/nope: No such file or directory");
+    rig_close(&oci_rig, &r);
+}
+
 static void too_much_memory_is_told_as_such(const struct rig_kind *k)
 {
     static const struct str args[] = {

@@ -38,8 +38,9 @@ static struct ledger *ledger_with(struct arena *a, const Baton__NodeHardwareSpec
     struct err e = {0};
     uint32_t index;
     *out_hw = parse(a, "baton.dev.v1.NodeHardwareSpec", hardware);
-    cr_assert_eq(sched_view_topology(ledger_names(l), a, STR("n"), *out_hw, NULL, true, &t, &e),
-                 ERR_OK, "%s", e.text);
+    cr_assert_eq(
+        sched_view_topology(ledger_names(l), a, NULL, STR("n"), *out_hw, NULL, true, &t, &e),
+        ERR_OK, "%s", e.text);
     cr_assert_eq(ledger_node_put(l, &t, &index, &e), ERR_OK, "%s", e.text);
     return l;
 }
@@ -68,7 +69,7 @@ TEST(sched_view, a_placement_written_and_read_takes_the_same_rows)
     struct ledger *l = ledger_with(&a, &hw), *second = ledger_with(&a, &hw);
     Core__Pod *p = pod(&a, "{\"containers\":[" CONTAINER("3", "") "]}");
 
-    cr_assert_eq(sched_view_pod(ledger_names(l), &a, p, &r, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(sched_view_pod(ledger_names(l), &a, NULL, p, &r, &e), ERR_OK, "%s", e.text);
     cr_assert_eq(r.exclusive_cpus, 3);
     cr_assert_eq(r.shared_milli, 0);
     cr_assert_eq(ledger_place(l, &r, &hold, &rows, &e), ERR_OK, "%s", e.text);
@@ -121,7 +122,7 @@ TEST(sched_view, who_is_alone_on_cores)
         struct request r;
         struct err e = {0};
         Core__Pod *p = pod(&a, rows[i].spec);
-        cr_assert_eq(sched_view_pod(ledger_names(l), &a, p, &r, &e), ERR_OK, "%s", e.text);
+        cr_assert_eq(sched_view_pod(ledger_names(l), &a, NULL, p, &r, &e), ERR_OK, "%s", e.text);
         cr_expect_str_eq(sched_view_qos(p->spec), rows[i].qos, "row %u", i);
         cr_expect_eq(r.exclusive_cpus, rows[i].exclusive, "row %u", i);
         cr_expect_eq(r.shared_milli, rows[i].shared, "row %u", i);
@@ -176,7 +177,7 @@ TEST(sched_view, a_machines_pages_and_policies)
     cr_assert(r.full_cores_only);
     cr_assert_eq(request_check(&r, &e), ERR_OK, "%s", e.text);
     Core__Pod *p = pod(&a, "{\"restartPolicy\":\"Never\"}");
-    cr_assert_eq(sched_view_pod(ledger_names(l), &a, p, &r, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(sched_view_pod(ledger_names(l), &a, NULL, p, &r, &e), ERR_OK, "%s", e.text);
     cr_assert_eq(r.numa_policy, NUMA_NONE);
     cr_assert_eq(r.choice, CHOICE_PACK);
     ledger_free(l);
@@ -222,11 +223,11 @@ TEST(sched_view, extended_resources_are_counted)
         pod(&a, "{\"initContainers\":[{\"name\":\"i\",\"image\":\"x\",\"resources\":{\"limits\":{"
                 "\"example.com/dongle\":\"2\"}}}],\"containers\":[{\"name\":\"a\",\"image\":\"x\","
                 "\"resources\":{\"limits\":{\"example.com/dongle\":\"1\"}}}]}");
-    cr_assert_eq(sched_view_pod(ledger_names(l), &a, p, &r, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(sched_view_pod(ledger_names(l), &a, NULL, p, &r, &e), ERR_OK, "%s", e.text);
     cr_assert_eq(r.scalars_count, 1);
     cr_assert_eq(r.scalars[0].amount, 2, "an init container runs before the rest");
     cr_assert_eq(ledger_place(l, &r, &hold, NULL, &e), ERR_BUSY);
-    cr_assert_eq(sched_view_topology(ledger_names(l), &a, STR("n"), hw, node, true, &t, &e),
+    cr_assert_eq(sched_view_topology(ledger_names(l), &a, NULL, STR("n"), hw, node, true, &t, &e),
                  ERR_OK);
     cr_assert_eq(t.scalars_count, 1, "cpu is not extended");
     cr_assert_eq(ledger_node_put(l, &t, &index, &e), ERR_OK, "%s", e.text);
@@ -245,7 +246,7 @@ TEST(sched_view, what_a_pod_says_of_preemption_arrives)
     arena_init(&a, 16 << 20);
     struct ledger *l = ledger_with(&a, &hw);
     Core__Pod *p = pod(&a, "{\"priority\":7,\"preemptionPolicy\":\"Never\",\"containers\":[]}");
-    cr_assert_eq(sched_view_pod(ledger_names(l), &a, p, &r, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(sched_view_pod(ledger_names(l), &a, NULL, p, &r, &e), ERR_OK, "%s", e.text);
     cr_assert_eq(r.priority, 7);
     cr_assert(r.never_preempts);
     ledger_free(l);
@@ -266,7 +267,8 @@ static void absurd(const char *numa, const char *devices, const char *why)
              "\"threads\":[{\"cpu\":0,\"core\":0}],\"devices\":[%s]}",
              numa, devices);
     const Baton__NodeHardwareSpec *hw = parse(&a, "baton.dev.v1.NodeHardwareSpec", json);
-    enum err_code code = sched_view_topology(ledger_names(l), &a, STR("n"), hw, NULL, true, &t, &e);
+    enum err_code code =
+        sched_view_topology(ledger_names(l), &a, NULL, STR("n"), hw, NULL, true, &t, &e);
     cr_assert_eq(code, why[0] == '\0' ? ERR_OK : ERR_INVALID);
     cr_assert_str_eq(e.text, why);
     ledger_free(l);

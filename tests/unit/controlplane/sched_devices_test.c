@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Devices of a NodeHardware as rows, and back. */
+#include "api/transcode.h"
+#include "controlplane/core/sched_view.h"
+#include "tests/testlib/test.h"
+
+#include <stdio.h>
+
+static void *parse(struct arena *a, const char *full, const char *json)
+{
+    const struct schema_message *m = schema_message(str_of(full));
+    struct buf raw;
+    struct err e = {0};
+    ProtobufCMessage *out = NULL;
+    buf_init(&raw, 1 << 20);
+    cr_assert_not_null(m);
+    cr_assert_eq(transcode_from_json(m, str_of(json), a, NULL, NULL, &raw, &e), ERR_OK, "%s",
+                 e.text);
+    cr_assert_eq(transcode_unpack(m, buf_str(&raw), a, &out, &e), ERR_OK, "%s", e.text);
+    buf_free(&raw);
+    return out;
+}
+
+static const Baton__NodeHardwareSpec *hardware(struct arena *a, const char *devices)
+{
+    struct str json = arena_printf(
+        a,
+        "{\"sockets\":[{\"id\":0}],\"numaNodes\":[{\"id\":0,\"memoryBytes\":8589934592}],"
+        "\"cacheDomains\":[{\"id\":0}],\"cores\":[{\"id\":0},{\"id\":1}],\"threads\":[{\"cpu\":0,"
+        "\"core\":0},{\"cpu\":1,\"core\":1}],\"sharedCores\":1,\"accelerator\":{\"name\":\"kvm\"},"
+        "\"devices\":[%s]}",
+        devices);
+    return parse(a, "baton.dev.v1.NodeHardwareSpec", json.at);
+}
+
+static void absurd(const char *devices, const char *why)
+{
+    struct arena a;
+    struct topology t;
+    struct err e = {0};
+    arena_init(&a, 16 << 20);
+    struct ledger *l = ledger_new(&(struct ledger_limits){.nodes_max = 4, .holds_max = 64});
+    enum err_code code = sched_view_topology(ledger_names(l), &a, NULL, STR("n"),
+                                             hardware(&a, devices), NULL, true, &t, &e);
+    cr_expect_eq(code, ERR_INVALID, "%s", devices);
+    cr_expect_str_eq(e.text, why);
+    ledger_free(l);
+    arena_free(&a);
+}
+
+#define PF "{\"id\":0,\"pciAddress\":\"0000:01:00.0\",\"virtualFunctionsMax\":1,"
+
+TEST(sched_devices, what_contradicts_itself_is_refused)
+{
+    absurd("{\"id\":3,\"paths\":[\"/dev/a\"]}", "device 3 is not in its own list");
+    absurd("{\"id\":0,\"resource\":\"a.b/c\"}", "device 0 has neither an address nor a path");
+    absurd("{\"id\":0,\"paths\":[\"/dev/a\"],\"numaNode\":4}",
+           "device 0 is in NUMA node 4, which is not there");
+    absurd("{\"id\":0,\"pciAddress\":\"0000:01:00.0\",\"shares\":2}",
+           "device 0 has 2 shares, 1 are possible");
+    absurd(PF "\"virtualFunctions\":[\"0000:01:02.0\",\"0000:01:02.1\"]}",
+           "device 0 has 2 virtual functions, 1 are possible");
+    absurd(PF "\"virtualFunctions\":[\"0000:01:02.0\"]},{\"id\":1,\"parent\":0,\"pciAddress\":"
+              "\"0000:01:02.1\"}",
+           "device 1 is no virtual function of device 0");
+    absurd("{\"id\":0,\"parent\":0,\"pciAddress\":\"0000:01:02.1\"}",
+           "device 0 is no virtual function of device 0");
+    absurd(PF "\"resource\":\"a.b/pf\",\"virtualFunctions\":[\"0000:01:02.0\"]},{\"id\":1,"
+              "\"parent\":0,\"resource\":\"a.b/vf\",\"pciAddress\":\"0000:01:02.0\"}",
+           "device 0 is given away, and so is its virtual function, device 1");
+    absurd("{\"id\":0,\"resource\":\"a.b/c\",\"pciAddress\":\"0000:01:00.0\",\"iommuGroup\":7},"
+           "{\"id\":1,\"resource\":\"a.b/c\",\"pciAddress\":\"0000:02:00.0\",\"iommuGroup\":7}",
+           "devices 0 and 1 are of one IOMMU group, 7");
+}
+
+/* Placed, written, read by a ledger that knows the same hardware: the same devices, and nobody else's. */
+TEST(sched_devices, a_grant_written_and_read_takes_the_same_rows)
+{
+    struct arena a;
+    struct topology t;
+    struct request r;
+    struct placement rows, again;
+    struct err e = {0};
+    uint64_t hold;
+    uint32_t node;
+    struct sched_classes classes = {0};
+    Baton__PlacementSpec spec = BATON__PLACEMENT_SPEC__INIT;
+    arena_init(&a, 16 << 20);
+    struct ledger *l = ledger_new(&(struct ledger_limits){.nodes_max = 4, .holds_max = 64});
+    struct names *n = ledger_names(l);
+    const Baton__NodeHardwareSpec *hw = hardware(
+        &a, "{\"id\":0,\"resource\":\"a.b/c\",\"paths\":[\"/dev/a\"],\"shares\":2},"
+            "{\"id\":1,\"resource\":\"a.b/g\",\"pciAddress\":\"0000:02:00.0\",\"iommuGroup\":7,"
+            "\"numaNode\":0,\"driver\":\"vfio-pci\",\"companions\":[\"0000:02:00.1\"]}");
+    cr_assert_eq(sched_classes_add(&classes, n, hw, &e), ERR_OK);
+    cr_assert_eq(classes.count, 2);
+    cr_assert_eq(sched_view_topology(n, &a, &classes, STR("n"), hw, NULL, true, &t, &e), ERR_OK,
+                 "%s", e.text);
+    cr_assert_eq(t.devices_count, 3);
+    cr_assert_eq(ledger_node_put(l, &t, &node, &e), ERR_OK, "%s", e.text);
+    Core__Pod *p =
+        parse(&a, "k8s.io.api.core.v1.Pod",
+              "{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":{\"hostNetwork\":true,"
+              "\"containers\":[{\"name\":\"a\",\"resources\":{\"limits\":{\"a.b/c\":"
+              "\"2\",\"a.b/g\":\"1\",\"a.b/x\":\"0\"}}}]}}");
+    cr_assert_eq(sched_view_pod(n, &a, &classes, p, &r, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(r.devices_count, 2);
+    cr_assert_eq(r.scalars_count, 1, "what is no device is counted");
+    cr_assert_eq(ledger_place(l, &r, &hold, &rows, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(sched_view_rows(n, &a, &rows, &r, hw, &spec, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(spec.n_devices, 3);
+    cr_assert_str_eq(spec.devices[1]->paths[0], "/dev/a");
+    cr_assert_eq(spec.devices[0]->share + spec.devices[1]->share, 1);
+    cr_assert_str_eq(spec.devices[2]->pci_address, "0000:02:00.0");
+    cr_assert_str_eq(spec.devices[2]->paths[1], "/dev/vfio/7");
+    cr_assert_str_eq(spec.devices[2]->companions[0], "0000:02:00.1");
+    ledger_undo(l, hold);
+    cr_assert_eq(sched_view_stored(n, &spec, hw, &again, &e), ERR_OK);
+    cr_assert_eq(ledger_restore(l, &r, &again, &hold, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(ledger_restore(l, &r, &again, &hold, &e), ERR_CONFLICT, "held twice");
+    cr_assert_eq(ledger_verify(l, &e), ERR_OK, "%s", e.text);
+    ledger_free(l);
+    arena_free(&a);
+}
