@@ -216,22 +216,6 @@ struct instant session_deadline(const struct agent *a);
 /* stream.c */
 void stream_open(struct agent *a, struct agent_turn *t, const Agent__OpenStream *open);
 
-/* pod_devices.c: the devices of its pod that a container gets, one after another. */
-struct pod_device {
-    size_t next; /* 0 at first. */
-    const Baton__DeviceGrant *grant;
-};
-bool pod_device_next(const struct workload *w, const Core__Container *c, struct pod_device *at);
-void pod_devices(struct agent_turn *t, const struct workload *w, const Core__Container *c,
-                 struct runtime_container *out);
-bool pod_device_variable(struct agent_turn *t, const struct workload *w, const Core__Container *c,
-                         size_t n, struct str *out_name, struct str *out_value);
-/* PCI addresses for vfio-pci, of a pod or a machine. */
-const struct str *device_functions(struct agent_turn *t, const struct workload *w,
-                                   uint32_t *out_count);
-/* What people know it by: its PCI address, or its first path. */
-const char *device_id(const Baton__DeviceGrant *g);
-
 /* pod_env.c, pod_volumes.c: what a container sees. False: text says what is missing. */
 struct workload_volumes {
     struct agent_volume *at;

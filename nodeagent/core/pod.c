@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/capability.h"
 #include "nodeagent/core/agent_priv.h"
+#include "nodeagent/core/devices.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A container's arguments and environment: the image's, the pod's, what they refer to, $(NAME). */
 #include "nodeagent/core/agent_priv.h"
+#include "nodeagent/core/devices.h"
 #include "proto/k8s/runtime.pb-c.h"
 
 #include <stdio.h>

@@ -7,6 +7,7 @@
  * writes a start are enough.
  */
 #include "nodeagent/core/agent_priv.h"
+#include "nodeagent/core/devices.h"
 
 #include <stdio.h>
 

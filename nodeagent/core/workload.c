@@ -2,6 +2,7 @@
 #include "nodeagent/core/workload.h"
 #include "api/meta.h"
 #include "nodeagent/core/agent_priv.h"
+#include "nodeagent/core/devices.h"
 
 #include <stdio.h>
 

@@ -5,7 +5,7 @@
  * container takes what nobody before it keeps, and those after it get the same again (Kubernetes does so
  * with a pod's devices, too).
  */
-#include "nodeagent/core/agent_priv.h"
+#include "nodeagent/core/devices.h"
 
 static int64_t amount_of(const Core__Container *c, struct str resource)
 {
