@@ -13,7 +13,7 @@
 #include "base/mem.h"
 
 enum {
-    NODE_MAX = 16,
+    NODE_MAX = COW_RUN_MAX,
     NODE_MERGE =
         12, /* Two neighbours with fewer slots together become one: room is left to grow. */
 };
@@ -179,15 +179,20 @@ void cow_seek(struct cow_cursor *c, const struct cow_node *root, struct str from
 
 /* A walk waits for memory more than for anything else: ask for a leaf's entries, and then for what they hold, at once
  * instead of one after the other. */
-static void leaf_fetch(const struct cow_node *leaf)
+static void entries_fetch(const struct cow_node *leaf)
 {
     for (uint32_t i = 0; i < leaf->count; i++)
         __builtin_prefetch(leaf->entry[i]);
+}
+
+static void values_fetch(const struct cow_node *leaf)
+{
     for (uint32_t i = 0; i < leaf->count; i++)
         __builtin_prefetch(leaf->entry[i]->value);
 }
 
-struct cow_entry *cow_next(struct cow_cursor *c)
+/* The leaf in which the cursor stands before an entry; NULL at the end. */
+static const struct cow_node *leaf_ahead(struct cow_cursor *c)
 {
     while (c->depth > 0) {
         const struct cow_node *node = c->path[c->depth - 1].node;
@@ -199,14 +204,37 @@ struct cow_entry *cow_next(struct cow_cursor *c)
         }
         if (node->level == 0) {
             if (*at == 0)
-                leaf_fetch(node);
-            return node->entry[(*at)++];
+                entries_fetch(node);
+            return node;
         }
         c->path[c->depth].node = node->child[*at];
         c->path[c->depth].at = 0;
         c->depth++;
     }
     return NULL;
+}
+
+struct cow_entry *cow_next(struct cow_cursor *c)
+{
+    const struct cow_node *leaf = leaf_ahead(c);
+    if (leaf == NULL)
+        return NULL;
+    uint32_t *at = &c->path[c->depth - 1].at;
+    if (*at == 0)
+        values_fetch(leaf);
+    return leaf->entry[(*at)++];
+}
+
+uint32_t cow_next_run(struct cow_cursor *c, uint32_t max, struct cow_entry *const **out)
+{
+    const struct cow_node *leaf = leaf_ahead(c);
+    if (leaf == NULL)
+        return 0;
+    uint32_t *at = &c->path[c->depth - 1].at;
+    uint32_t left = leaf->count - *at, count = left < max ? left : max;
+    *out = &leaf->entry[*at];
+    *at += count;
+    return count;
 }
 
 /* First slot whose key is not less. */

@@ -73,4 +73,9 @@ struct cow_cursor {
 void cow_seek(struct cow_cursor *c, const struct cow_node *root, struct str from);
 struct cow_entry *cow_next(struct cow_cursor *c); /* Borrowed; NULL at the end. */
 
+/* The next entries that lie side by side, at most max of them; 0: the end. They are fetched, what they hold is not.
+ * A tree that was not written to in between is cut into the same runs again. */
+enum { COW_RUN_MAX = 16 };
+uint32_t cow_next_run(struct cow_cursor *c, uint32_t max, struct cow_entry *const **out);
+
 #endif /* BASE_COWTREE_H */

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -35,6 +36,13 @@ void *mem_resize(void *at, size_t size)
 void mem_free(void *at)
 {
     free(at);
+}
+
+void mem_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 static size_t whole(size_t count, size_t size, size_t of)

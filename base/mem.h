@@ -16,6 +16,11 @@ void *mem_zalloc(size_t count, size_t size); /* Zeroed array; the product is che
 void *mem_resize(void *at, size_t size);
 void mem_free(void *at); /* NULL is allowed. */
 
+/* Whole pages that were freed go back to the system: the allocator keeps what it has been given, for ever if small
+ * things lie between. Looks at everything that is free, a few milliseconds for hundreds of megabytes: after a large
+ * release, not after each. */
+void mem_trim(void);
+
 /* Zeroed, beginning at a cache line of 64 bytes. For mem_free(). */
 void *mem_zalloc_lines(size_t count, size_t size);
 

@@ -208,10 +208,9 @@ static ssize_t on_source(nghttp2_session *s, int32_t id, uint8_t *out, size_t si
     size_t room = h->out_size - h->out_used;
 
     (void)out;
-    (void)source;
     if (room < FRAME_HEAD + FRAME_LEAST)
         room = h->out_size; /* It waits for the next h2_drain(). */
-    size_t len = h->events->offer(h->owner, id, stream_of(h, id), min_size(size, room - FRAME_HEAD),
+    size_t len = h->events->offer(h->owner, id, source->ptr, min_size(size, room - FRAME_HEAD),
                                   &end, &trailers);
     if (len == 0 && !end)
         return NGHTTP2_ERR_DEFERRED;
@@ -235,12 +234,11 @@ static int put_data(nghttp2_session *s, nghttp2_frame *frame, const uint8_t *hea
     int32_t id = frame->hd.stream_id;
 
     (void)s;
-    (void)source;
     if (h->out_size - h->out_used < FRAME_HEAD + len)
         return NGHTTP2_ERR_WOULDBLOCK;
     memcpy(h->out + h->out_used, head, FRAME_HEAD);
     h->out_used += FRAME_HEAD;
-    h->events->pull(h->owner, id, stream_of(h, id), h->out + h->out_used, len);
+    h->events->pull(h->owner, id, source->ptr, h->out + h->out_used, len);
     h->out_used += len;
     return 0;
 }
@@ -291,10 +289,13 @@ struct h2 *h2_new(const struct h2_options *o)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o->streams},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, o->window},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, o->header_bytes},
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        /* A server has no PUSH to forbid. Priorities of RFC 7540 are a tree that we would have to keep and a client
+         * could make us turn over (RFC 9113 5.3.2); without them the streams stand in one queue. */
+        {o->server ? NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES : NGHTTP2_SETTINGS_ENABLE_PUSH,
+         o->server ? 1 : 0},
     };
-    uint32_t count = COUNT_OF(settings) - (o->server ? 1 : 0); /* A server does not say PUSH. */
-    CHECK(nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, count) == 0);
+    CHECK(nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, COUNT_OF(settings)) ==
+          0);
     CHECK(nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0,
                                                 (int32_t)o->session_window) == 0);
     return h;
@@ -368,13 +369,17 @@ void h2_respond(struct h2 *h, int32_t id, uint32_t status, const struct http_hea
                 uint32_t headers_count, bool body)
 {
     nghttp2_nv nvs[HEADERS_OUT_MAX + 1];
-    nghttp2_data_provider provider = {.read_callback = on_source};
+    nghttp2_data_provider provider = {.source.ptr = stream_of(h, id), .read_callback = on_source};
+    nghttp2_extpri turns = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
     char digits[3] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
                       (char)('0' + status % 10)};
     struct http_header first = {STR(":status"), str_from(digits, sizeof digits)};
 
     nvs[0] = nv_of(&first);
     uint32_t count = 1 + nvs_of(headers, headers_count, nvs + 1);
+    /* Streams take turns, byte for byte, whatever the client says: an informer's list must not hold up its watches. */
+    if (body)
+        nghttp2_session_change_extpri_stream_priority(h->session, id, &turns, 1);
     if (nghttp2_submit_response(h->session, id, nvs, count, body ? &provider : NULL) != 0)
         h2_reset(h, id, H2_INTERNAL_ERROR);
 }
@@ -383,7 +388,7 @@ int32_t h2_request(struct h2 *h, const struct http_header *headers, uint32_t hea
                    bool body, void *stream)
 {
     nghttp2_nv nvs[HEADERS_OUT_MAX];
-    nghttp2_data_provider provider = {.read_callback = on_source};
+    nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = on_source};
     uint32_t count = nvs_of(headers, headers_count, nvs);
     int32_t id =
         nghttp2_submit_request(h->session, NULL, nvs, count, body ? &provider : NULL, stream);

@@ -24,9 +24,9 @@ enum {
     REPLY_HEADERS_MAX = 16,
     TRAILERS_MAX = 4,
     PLAIN_MAX = 16 << 10,  /* Plaintext gathered before it is encrypted: one TLS record. */
-    GATHER = 64 << 10,     /* Encrypted bytes for one write, */
+    GATHER = 128 << 10,    /* Encrypted bytes for one write, */
     CIPHER_MAX = 1 << 20,  /* with the records under way when there were enough, and handshakes. */
-    FLUSH_MAX = 128 << 10, /* Bytes of one connection in one go: others get their turn. */
+    FLUSH_MAX = 256 << 10, /* Bytes of one connection in one go: others get their turn. */
     PIPELINE_MAX = 64 << 10, /* Of further requests, while one is answered (HTTP/1.1). */
     LINGER_S = 5,            /* To read what the peer still sends after a refusal. */
     TICK_MS = 500,           /* How late a time limit may be noticed. */

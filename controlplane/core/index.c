@@ -122,6 +122,13 @@ struct cow_entry *index_range_next(struct index_range *r)
     return cow_next(&r->cursor);
 }
 
+uint32_t index_range_run(struct index_range *r, uint32_t max, struct cow_entry *const **out)
+{
+    uint32_t count = cow_next_run(&r->cursor, r->left < max ? (uint32_t)r->left : max, out);
+    r->left -= count;
+    return count;
+}
+
 struct cowtree *index_tree(struct index *x)
 {
     return &x->tree;

@@ -66,6 +66,8 @@ struct index_range {
 void index_range(struct index_range *r, const struct index_snapshot *s, struct str prefix,
                  struct str from);
 struct cow_entry *index_range_next(struct index_range *r); /* Borrowed; NULL at the end. */
+uint32_t index_range_run(struct index_range *r, uint32_t max,
+                         struct cow_entry *const **out); /* cow_next_run() */
 
 /* The core's own side, on its thread: changes, then one publication a turn. */
 struct cowtree *index_tree(struct index *x);

@@ -6,9 +6,14 @@
 #include "controlplane/serve/encoded.h"
 
 #include "base/check.h"
+#include "base/lock.h"
 #include "base/mem.h"
 
-enum { HEADS = 2 * ENCODED_COUNT_MAX, ITEM_COST = 112 /* Of an item beside its bytes. */ };
+enum {
+    HEADS = 2 * ENCODED_COUNT_MAX,
+    ITEM_COST = 240,      /* Of an item beside its bytes. */
+    TRIM_LEAST = 4 << 20, /* Freed at once, this is worth giving back. */
+};
 
 struct item {
     struct encoded_key key;
@@ -19,6 +24,7 @@ struct item {
 };
 
 struct encoded {
+    struct lock lock;
     size_t limit, used;
     uint32_t taken, free_first;
     uint32_t *heads;
@@ -28,6 +34,7 @@ struct encoded {
 struct encoded *encoded_new(size_t limit_bytes)
 {
     struct encoded *t = mem_zalloc(1, sizeof *t);
+    lock_init(&t->lock);
     t->limit = limit_bytes;
     t->heads = mem_reserve(HEADS, sizeof *t->heads);
     t->items = mem_reserve(ENCODED_COUNT_MAX + 1, sizeof *t->items);
@@ -42,19 +49,23 @@ void encoded_free(struct encoded *t)
         blob_unref(t->items[i].bytes);
     mem_release(t->heads, HEADS, sizeof *t->heads);
     mem_release(t->items, ENCODED_COUNT_MAX + 1, sizeof *t->items);
+    lock_fini(&t->lock);
     mem_free(t);
 }
 
 static uint32_t *head_of(const struct encoded *t, const struct encoded_key *k)
 {
-    uint64_t hash = (k->revision * 31 + k->form) * 0x9e3779b97f4a7c15u + (uintptr_t)k->kind;
+    uint64_t hash = (uintptr_t)k->kind + k->form;
+    for (uint32_t i = 0; i < k->count; i++)
+        hash = (hash ^ k->revisions[i]) * 0x9e3779b97f4a7c15u;
     hash = (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9u;
     return &t->heads[(hash >> 32) % HEADS];
 }
 
 static bool is_key(const struct encoded_key *a, const struct encoded_key *b)
 {
-    return a->revision == b->revision && a->form == b->form && a->kind == b->kind;
+    return a->count == b->count && a->form == b->form && a->kind == b->kind &&
+           memcmp(a->revisions, b->revisions, a->count * sizeof a->revisions[0]) == 0;
 }
 
 static void untie(struct encoded *t, uint32_t i)
@@ -82,13 +93,17 @@ static uint32_t item_find(const struct encoded *t, const struct encoded_key *key
 
 struct blob *encoded_find(struct encoded *t, const struct encoded_key *key, struct instant now)
 {
+    lock_take(&t->lock);
     uint32_t i = item_find(t, key);
-    if (i == 0)
-        return NULL;
-    untie(t, i);
-    tie_newest(t, i);
-    t->items[i].used = now;
-    return t->items[i].bytes;
+    struct blob *found = NULL;
+    if (i != 0) {
+        untie(t, i);
+        tie_newest(t, i);
+        t->items[i].used = now;
+        found = blob_ref(t->items[i].bytes);
+    }
+    lock_give(&t->lock);
+    return found;
 }
 
 static void drop_oldest(struct encoded *t)
@@ -120,26 +135,41 @@ void encoded_put(struct encoded *t, const struct encoded_key *key, struct blob *
                  struct instant now)
 {
     size_t cost = bytes->len + ITEM_COST;
-    if (bytes->len > ENCODED_ITEM_MAX || cost > t->limit || item_find(t, key) != 0)
+    CHECK(key->count > 0 && key->count <= ENCODED_RUN_MAX);
+    if (bytes->len > ENCODED_ITEM_MAX || cost > t->limit)
         return;
-    while (t->used + cost > t->limit)
-        drop_oldest(t);
-    uint32_t i = slot_take(t), *head = head_of(t, key);
-    t->items[i] = (struct item){.key = *key, .bytes = blob_ref(bytes), .used = now, .next = *head};
-    *head = i;
-    tie_newest(t, i);
-    t->used += cost;
+    lock_take(&t->lock);
+    if (item_find(t, key) == 0) {
+        while (t->used + cost > t->limit)
+            drop_oldest(t);
+        uint32_t i = slot_take(t), *head = head_of(t, key);
+        t->items[i] =
+            (struct item){.key = *key, .bytes = blob_ref(bytes), .used = now, .next = *head};
+        *head = i;
+        tie_newest(t, i);
+        t->used += cost;
+    }
+    lock_give(&t->lock);
 }
 
 void encoded_expire(struct encoded *t, struct instant since)
 {
+    lock_take(&t->lock);
+    size_t before = t->used;
     while (t->items[0].newer != 0 && t->items[t->items[0].newer].used.ns < since.ns)
         drop_oldest(t);
+    size_t freed = before - t->used;
+    lock_give(&t->lock);
+    if (freed >= TRIM_LEAST)
+        mem_trim();
 }
 
-size_t encoded_bytes(const struct encoded *t)
+size_t encoded_bytes(struct encoded *t)
 {
-    return t->used;
+    lock_take(&t->lock);
+    size_t used = t->used;
+    lock_give(&t->lock);
+    return used;
 }
 
 size_t encoded_limit(const struct encoded *t)

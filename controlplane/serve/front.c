@@ -265,7 +265,7 @@ enum err_code front_open(const struct front_options *o, struct front **out_front
     slots_init(&f->writes, FRONT_WRITES_MAX);
     f->waiting = mem_zalloc(FRONT_WRITES_MAX, sizeof *f->waiting);
     f->metrics = metrics_new();
-    f->verbs = rest_thread_new(o->encoded_bytes);
+    f->verbs = rest_thread_new(o->shared->encoded);
     f->sessions = sessions_new(f);
     f->relays = relays_new(f);
     f->shared->inboxes[f->number] = &f->inbox;

@@ -20,6 +20,7 @@
 struct authority;
 struct front;
 struct directory;
+struct encoded;
 struct relays;
 struct sessions;
 
@@ -40,6 +41,7 @@ struct front_shared {
     struct metrics *sets[SHELL_FRONTS_MAX + 1]; /* For /metrics: the shell's, then each front's. */
     uint32_t sets_count;
     struct directory *directory;
+    struct encoded *encoded;                   /* What was encoded once, for all fronts. */
     struct mailbox *inboxes[SHELL_FRONTS_MAX]; /* Set before the threads start. */
     uint32_t fronts_count;
     struct instant started;
@@ -50,7 +52,6 @@ struct front_options {
     uint16_t port;
     uint32_t number;
     struct http_server_limits limits;
-    size_t encoded_bytes; /* This thread's share of ENCODED_BYTES_MAX (encoded.h). */
     struct front_shared *shared;
 };
 

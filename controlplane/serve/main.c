@@ -171,11 +171,11 @@ static enum err_code open_fronts(struct batond *b, struct err *e)
                                       .sets = {shell_metrics(b->shell)},
                                       .sets_count = 1,
                                       .directory = directory_new(),
+                                      .encoded = encoded_new(ENCODED_BYTES_MAX),
                                       .started = clock_now()};
     enum err_code code = tcp_port_free(o.address, o.port, e);
     for (uint32_t i = 0; i < b->options.io_threads && code == ERR_OK; i++) {
         o.number = i;
-        o.encoded_bytes = ENCODED_BYTES_MAX / b->options.io_threads;
         code = front_open(&o, &b->fronts[i], e);
         if (code != ERR_OK)
             break;
@@ -220,6 +220,7 @@ static void close_all(struct batond *b)
     for (uint32_t i = 0; i < b->fronts_count; i++)
         front_join(b->fronts[i]);
     directory_free(b->shared.directory);
+    encoded_free(b->shared.encoded);
     loop_leave(&b->signals);
     shell_free(b->shell);
     loop_free(b->loop);

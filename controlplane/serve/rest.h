@@ -144,7 +144,9 @@ struct rest_written {
     struct str text; /* A refusal's words. */
 };
 
-void *rest_thread_new(size_t encoded_bytes); /* Of encodings to keep: encoded.h. */
+struct encoded;
+
+void *rest_thread_new(struct encoded *encoded); /* Borrowed: all threads' (encoded.h). */
 void rest_thread_free(void *thread);
 
 /* Gives back what was not used for a while; when to be called again, {0}: there is nothing. */

@@ -45,11 +45,13 @@ struct list {
     struct past past;
     enum list_phase phase;
     struct walk at, look; /* look: LIST_LOOKING's own. */
-    int64_t looked;       /* Items of the page that look has passed, */
-    size_t items_len;     /* and their length in protobuf. */
-    uint64_t revision;    /* Wanted; 0: now. */
-    struct str from;      /* First key; "": the prefix's first. */
-    int64_t limit;        /* 0: none. */
+    bool by_runs;         /* Then these two instead. */
+    struct runs runs, look_runs;
+    int64_t looked;    /* Items of the page that look has passed, */
+    size_t items_len;  /* and their length in protobuf. */
+    uint64_t revision; /* Wanted; 0: now. */
+    struct str from;   /* First key; "": the prefix's first. */
+    int64_t limit;     /* 0: none. */
     uint64_t written;
     size_t kept;     /* Bytes of items that were given to the others' use. */
     struct buf out;  /* The chunk in the making. */
@@ -211,6 +213,18 @@ static bool walk_on(struct list *l, struct walk *w, struct slice *s)
     return true;
 }
 
+static bool page_look_runs(struct list *l, struct slice *s)
+{
+    while (!runs_over(&l->look_runs)) {
+        l->items_len += runs_next_len(&l->look_runs);
+        if (slice_over(s))
+            return false;
+    }
+    l->look.ahead = runs_behind(&l->look_runs);
+    l->look.is_over = l->look.ahead == NULL;
+    return true;
+}
+
 /* What the next page begins with, and what protobuf says of this one's length, stand in front of the
  * items: the page is walked over first. JSON without a limit has neither. False: the slice is over. */
 static bool page_look(struct list *l, struct slice *s)
@@ -218,6 +232,8 @@ static bool page_look(struct list *l, struct slice *s)
     bool is_protobuf = l->c->form.type == FORM_PROTOBUF, partial = l->c->form.as != AS_OBJECT;
     if (l->limit == 0 && !is_protobuf)
         return true;
+    if (l->by_runs)
+        return page_look_runs(l, s);
     while (l->limit == 0 || l->looked < l->limit) {
         if (l->look.searching && !walk_on(l, &l->look, s))
             return false;
@@ -325,6 +341,7 @@ static enum err_code item_kept(struct list *l, struct str raw, struct buf *out, 
     struct blob *kept = encoded_get(c, revision, ENCODED_ITEM);
     if (kept != NULL) {
         buf_add(out, blob_str(kept));
+        blob_unref(kept);
         return buf_status(out, e);
     }
     enum err_code rc = transcode_to_json(c->schema->message, raw, NULL, out, e);
@@ -410,6 +427,8 @@ static enum err_code item_add(struct list *l, struct err *e)
 
 static bool list_done(const struct list *l)
 {
+    if (l->by_runs)
+        return runs_over(&l->runs);
     return l->at.is_over || (l->limit > 0 && l->written >= (uint64_t)l->limit);
 }
 
@@ -430,10 +449,33 @@ static struct blob *chunk_pretty(struct list *l)
     return buf_blob(&out);
 }
 
+/* list_fill() for a list by runs. */
+static enum err_code list_fill_runs(struct list *l, size_t enough, struct slice *s,
+                                    bool *out_enough, struct err *e)
+{
+    bool has_commas = l->c->form.type == FORM_JSON;
+    *out_enough = true;
+    while (l->out.len < enough && !runs_over(&l->runs)) {
+        struct blob *run = runs_next(&l->runs, e);
+        if (run == NULL)
+            return e->code;
+        bool is_first = l->written == 0 && has_commas;
+        buf_add(&l->out, str_slice(blob_str(run), is_first ? 1 : 0, run->len));
+        l->written += run->len;
+        blob_unref(run);
+        *out_enough = l->out.len >= enough || runs_over(&l->runs) || !slice_over(s);
+        if (!*out_enough)
+            break;
+    }
+    return arena_status(&l->c->r->arena, e);
+}
+
 /* Items into out until there is enough; false in *out_enough: the slice was over before. */
 static enum err_code list_fill(struct list *l, size_t enough, struct slice *s, bool *out_enough,
                                struct err *e)
 {
+    if (l->by_runs)
+        return list_fill_runs(l, enough, s, out_enough, e);
     *out_enough = false;
     while (l->out.len < enough) {
         if (l->at.searching && !walk_on(l, &l->at, s))
@@ -497,13 +539,30 @@ static bool list_send(struct list *l)
     return !list_done(l);
 }
 
+/* One slice of runs, given on as they are. False: the request was answered, or cannot be. */
+static bool list_send_runs(struct list *l, struct slice *s)
+{
+    struct err e;
+    size_t room = 1;
+    while (!runs_over(&l->runs) && room > 0 && !slice_over(s)) {
+        struct blob *run = runs_next(&l->runs, &e);
+        if (run == NULL) {
+            rest_cut(l->c->r);
+            return false;
+        }
+        room = rest_chunk(l->c->r, run);
+    }
+    return !runs_over(&l->runs) || room == 0 || list_send(l); /* The end waits for room, too. */
+}
+
 /* One slice of looking. False: the request was answered. */
 static bool list_look(struct list *l, struct slice *s)
 {
     struct err e;
     if (!page_look(l, s))
         return true;
-    if (l->at.searching && !walk_on(l, &l->at, s)) /* An empty list in YAML begins otherwise. */
+    if (!l->by_runs && l->at.searching &&
+        !walk_on(l, &l->at, s)) /* An empty list in YAML begins otherwise. */
         return true;
     l->phase = LIST_FILLING;
     if (page_begin(l, &e) == ERR_OK)
@@ -517,6 +576,8 @@ static bool list_make(struct list *l, struct slice *s)
 {
     struct err e;
     bool is_enough, is_first = l->phase == LIST_FILLING;
+    if (l->by_runs && !is_first)
+        return list_send_runs(l, s);
     enum err_code rc = list_fill(l, is_first ? LIST_WHOLE : LIST_CHUNK, s, &is_enough, &e);
     if (rc != ERR_OK && is_first)
         reply_err(l->c, &e);
@@ -573,6 +634,11 @@ static void list_open(struct call *c, struct list *l)
         return;
     }
     l->is_open = true;
+    l->by_runs = runs_fit(&c->form) && select_is_all(&l->select) && l->past.changed_count == 0;
+    if (l->by_runs) {
+        runs_open(&l->runs, c, &l->past.now, l->past.prefix, from, (uint64_t)l->limit);
+        l->look_runs = l->runs;
+    }
     past_seek(&l->at.cursor, &l->past, from);
     l->at.searching = true;
     l->look = l->at;

@@ -3,11 +3,11 @@
  * rest_priv.h -- what the verbs share: one request in work, its forms, its answers.
  *
  *    rest.c            which function a request belongs to (a table), and 404, 405
- *    rest_thread.c     what a thread keeps: encodings, the latest reading of the history
+ *    rest_thread.c     what is kept: encodings, and by each thread the latest reading of the history
  *    rest_form.c       what the client accepts
  *    rest_body.c       what the client sent, as an object
  *    rest_reply.c      answers: an object, a Status, refused writes
- *    rest_get.c        get; rest_list.c: list; rest_watch.c: watch; rest_past.c: a state of the past
+ *    rest_get.c        get; rest_list.c, rest_runs.c: list; rest_watch.c: watch; rest_past.c: a state of the past
  *    rest_write.c      create, update, status; rest_patch.c: patch; rest_bind.c: pods/binding
  *    rest_admit.c      what other objects say of a new one
  *    rest_delete.c     delete, deletecollection, eviction
@@ -39,19 +39,29 @@ struct form {
     bool pretty; /* Indented. */
 };
 
-/* ---- What a connection thread keeps for all its requests: rest_thread.c ---- */
+/* ---- What is kept for all requests: rest_thread.c ---- */
 
-/* An object as text or frame: item, or 1 + enum watch_type of the frame around it. */
-enum { ENCODED_ITEM = 0 };
+/* An object as text or frame: item, or 1 + enum watch_type of the frame around it; or a run of neighbours. */
+enum { ENCODED_ITEM = 0, ENCODED_RUN = 15 };
 
-struct blob *encoded_get(const struct call *c, uint64_t revision, uint32_t what); /* Borrowed. */
+/* References; NULL: not there. */
+struct blob *encoded_get(const struct call *c, uint64_t revision, uint32_t what);
+struct blob *encoded_run_get(const struct call *c, struct cow_entry *const *at, uint32_t count);
+
 void encoded_keep(const struct call *c, uint64_t revision, uint32_t what, struct blob *bytes);
+void encoded_run_keep(const struct call *c, struct cow_entry *const *at, uint32_t count,
+                      struct blob *bytes);
 size_t encoded_room(const struct call *c); /* Bytes that are kept at most. */
 
 /* The changes behind after with that prefix, read once for all watchers that stand there. Borrowed until the next
  * call. */
 MUST_USE enum err_code changes_read(const struct call *c, uint64_t after, struct str prefix,
                                     const struct history_batch **out, struct err *e);
+
+/* What was read last, as frames for whoever wants all of it in c's form, one behind the other: a reference. False in
+ * *out_known: they were not told yet. NULL and known: they are too long to be sent as one. */
+struct blob *changes_frames(const struct call *c, bool *out_known);
+void changes_frames_keep(const struct call *c, struct blob *frames);
 
 /* ---- One request ---- */
 

@@ -44,6 +44,37 @@ struct past_cursor {
 
 void past_seek(struct past_cursor *at, const struct past *p, struct str from); /* Key >= from. */
 struct cow_entry *past_next(struct past_cursor *at, const struct past *p);     /* NULL: the end. */
+
+/*
+ * A collection's objects in order, encoded in runs of neighbours (a leaf of the index, or what a page takes of it) that
+ * are kept for the next list (encoded.h). Where nothing changed since, nothing is walked, decoded or copied here: a
+ * list is a row of counted references. For the present, all of it, in forms that depend on the objects alone.
+ */
+struct runs {
+    struct call *c;
+    struct index_range range;
+    struct cow_entry *const *at; /* The run in work: what is left of it. */
+    uint32_t count;
+    bool is_cut;   /* It is not the whole run: not worth keeping. */
+    uint64_t left; /* Entries of the page that were not passed yet. */
+    size_t kept;   /* Bytes that were given to the others' use. */
+};
+
+bool runs_fit(const struct form *f);
+
+/* limit 0: none. Borrows the snapshot. */
+void runs_open(struct runs *r, struct call *c, const struct index_snapshot *s, struct str prefix,
+               struct str from, uint64_t limit);
+bool runs_over(const struct runs *r);
+
+/* While they are not over: the next one's bytes, a reference; in JSON each item stands behind a comma. May be empty.
+ * NULL: over a limit. */
+struct blob *runs_next(struct runs *r, struct err *e);
+size_t runs_next_len(struct runs *r); /* Passes it: how long it is in protobuf. */
+
+/* When they are over: the entry behind the page; NULL: the collection ends with it. */
+struct cow_entry *runs_behind(const struct runs *r);
+
 /* metadata.continue: the page that begins with key, of the state at revision (0: of the present). */
 struct str page_token(struct arena *a, struct str prefix, struct str key, uint64_t revision);
 

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the requests of one connection thread share. Encodings (encoded.h) need no invalidation, since a revision names
- * one state for ever; cells that tell an age are shared within a second. A reading of the history is good as long as
- * the history's head is where it was.
+ * What requests share. Encodings (encoded.h), for all threads, need no invalidation, since a revision names one state
+ * for ever; cells that tell an age are shared within a second. A thread's reading of the history is good as long as the
+ * history's head is where it was.
  */
 #include "base/mem.h"
 #include "controlplane/serve/encoded.h"
 #include "controlplane/serve/rest_priv.h"
+
+/* What was read, in one form. */
+struct frames {
+    const void *kind; /* NULL: of nobody. */
+    uint32_t form;
+    struct blob *bytes;
+};
+
+enum { READING_FORMS = 4 }; /* JSON, protobuf, a Table, metadata; who comes later, encodes again. */
 
 struct reading {
     struct history *history; /* NULL: nothing was read. */
@@ -14,17 +23,18 @@ struct reading {
     char prefix[INDEX_KEY_MAX + 1];
     size_t prefix_len;
     struct history_batch batch;
+    struct frames frames[READING_FORMS];
 };
 
 struct rest_shared {
-    struct encoded *encoded;
+    struct encoded *encoded; /* Everybody's. */
     struct reading reading;
 };
 
-void *rest_thread_new(size_t encoded_bytes)
+void *rest_thread_new(struct encoded *encoded)
 {
     struct rest_shared *t = mem_zalloc(1, sizeof *t);
-    t->encoded = encoded_new(encoded_bytes);
+    t->encoded = encoded;
     return t;
 }
 
@@ -32,6 +42,10 @@ static void reading_drop(struct reading *r)
 {
     if (r->history != NULL)
         history_batch_free(&r->batch);
+    for (uint32_t i = 0; i < READING_FORMS; i++) {
+        blob_unref(r->frames[i].bytes);
+        r->frames[i] = (struct frames){0};
+    }
     r->history = NULL;
 }
 
@@ -41,7 +55,6 @@ void rest_thread_free(void *thread)
     if (t == NULL)
         return;
     reading_drop(&t->reading);
-    encoded_free(t->encoded);
     mem_free(t);
 }
 
@@ -56,32 +69,62 @@ struct instant rest_thread_expire(void *thread, struct instant now)
 
 /* ---- encodings ---- */
 
-static struct encoded_key key_of(const struct call *c, uint64_t revision, uint32_t what)
+static uint32_t form_of(const struct call *c, uint32_t what)
 {
     uint32_t form = (uint32_t)c->form.type | (uint32_t)c->form.as << 2 |
                     (uint32_t)c->form.include << 4 | (uint32_t)c->form.beta << 6 | what << 8;
     if (c->form.as == AS_TABLE)
         form |= (uint32_t)wall_seconds(rest_wall(c->r)) << 16;
-    return (struct encoded_key){c->kind, revision, form};
+    return form;
+}
+
+static struct blob *find(const struct call *c, const struct encoded_key *key)
+{
+    const struct rest_shared *t = rest_thread(c->r);
+    return encoded_find(t->encoded, key, rest_now(c->r));
+}
+
+static void put(const struct call *c, const struct encoded_key *key, struct blob *bytes)
+{
+    const struct rest_shared *t = rest_thread(c->r);
+    encoded_put(t->encoded, key, bytes, rest_now(c->r));
+}
+
+static struct encoded_key key_of_run(const struct call *c, struct cow_entry *const *at,
+                                     uint32_t count)
+{
+    struct encoded_key key = {.kind = c->kind, .form = form_of(c, ENCODED_RUN), .count = count};
+    for (uint32_t i = 0; i < count; i++)
+        key.revisions[i] = at[i]->stamp;
+    return key;
 }
 
 struct blob *encoded_get(const struct call *c, uint64_t revision, uint32_t what)
 {
-    struct rest_shared *t = rest_thread(c->r);
-    struct encoded_key key = key_of(c, revision, what);
-    return encoded_find(t->encoded, &key, rest_now(c->r));
+    return find(c, &(struct encoded_key){c->kind, form_of(c, what), 1, {revision}});
 }
 
 void encoded_keep(const struct call *c, uint64_t revision, uint32_t what, struct blob *bytes)
 {
-    struct rest_shared *t = rest_thread(c->r);
-    struct encoded_key key = key_of(c, revision, what);
-    encoded_put(t->encoded, &key, bytes, rest_now(c->r));
+    put(c, &(struct encoded_key){c->kind, form_of(c, what), 1, {revision}}, bytes);
+}
+
+struct blob *encoded_run_get(const struct call *c, struct cow_entry *const *at, uint32_t count)
+{
+    struct encoded_key key = key_of_run(c, at, count);
+    return find(c, &key);
+}
+
+void encoded_run_keep(const struct call *c, struct cow_entry *const *at, uint32_t count,
+                      struct blob *bytes)
+{
+    struct encoded_key key = key_of_run(c, at, count);
+    put(c, &key, bytes);
 }
 
 size_t encoded_room(const struct call *c)
 {
-    struct rest_shared *t = rest_thread(c->r);
+    const struct rest_shared *t = rest_thread(c->r);
     return encoded_limit(t->encoded);
 }
 
@@ -116,4 +159,26 @@ enum err_code changes_read(const struct call *c, uint64_t after, struct str pref
     r->prefix_len = min_size(prefix.len, sizeof r->prefix);
     memcpy(r->prefix, prefix.at, r->prefix_len);
     return ERR_OK;
+}
+
+struct blob *changes_frames(const struct call *c, bool *out_known)
+{
+    const struct rest_shared *t = rest_thread(c->r);
+    uint32_t form = form_of(c, 0);
+    *out_known = true;
+    for (uint32_t i = 0; i < READING_FORMS; i++)
+        if (t->reading.frames[i].kind == c->kind && t->reading.frames[i].form == form)
+            return blob_ref(t->reading.frames[i].bytes);
+    *out_known = false;
+    return NULL;
+}
+
+void changes_frames_keep(const struct call *c, struct blob *frames)
+{
+    struct rest_shared *t = rest_thread(c->r);
+    for (uint32_t i = 0; i < READING_FORMS; i++)
+        if (t->reading.frames[i].kind == NULL) {
+            t->reading.frames[i] = (struct frames){c->kind, form_of(c, 0), blob_ref(frames)};
+            return;
+        }
 }

@@ -7,8 +7,8 @@
  *    STARTING   the present state as ADDED events, where no resourceVersion was given (or 0)
  *    FOLLOWING  changes behind the position, until timeoutSeconds
  *
- * Watchers at one position read the history once for all, and every watcher in a form gets the same bytes: a frame is
- * made once per connection thread and form (rest_thread.c).
+ * Watchers at one position read the history once for all. A frame is made once for all threads and watchers in a form
+ * (encoded.h); those who want everything get all frames of a reading as one piece (rest_thread.c).
  */
 #include "api/meta.h"
 #include "api/watch.h"
@@ -21,6 +21,8 @@ enum {
     WATCH_TIMEOUT_MIN_S = 1800, /* Without timeoutSeconds: this, up to twice as long. */
     BOOKMARK_S = 60,
     ERROR_MAX = 4096,
+    FRAMES_MAX =
+        64 << 10, /* Frames in one piece; what is longer goes frame by frame, as there is room. */
 };
 
 struct watch {
@@ -92,7 +94,7 @@ static struct blob *frame_get(struct call *c, enum watch_type event, const struc
         return frame_make(c, event, entry_raw(entry), 0, true);
     struct blob *kept = encoded_get(c, entry->stamp, what);
     if (kept != NULL)
-        return blob_ref(kept);
+        return kept;
     struct blob *bytes = frame_make(c, event, entry_raw(entry), 0, false);
     if (bytes != NULL)
         encoded_keep(c, entry->stamp, what, bytes);
@@ -113,22 +115,54 @@ static bool wanted(const struct watch *w, const struct cow_entry *e)
     return raw.at != NULL && (select_is_all(&w->select) || select_matches(&w->select, raw));
 }
 
-static void change_send(struct call *c, const struct history_change *change)
+/* A reference; NULL: this watch does not want it. */
+static struct blob *change_frame(struct call *c, const struct history_change *change)
 {
     struct watch *w = c->own;
     bool was = wanted(w, change->before);
     bool is = !change->deleted && wanted(w, change->now);
     if (change->deleted && was)
-        send(c, frame_get(c, WATCH_DELETED, change->now));
-    else if (is)
-        send(c, frame_get(c, was ? WATCH_MODIFIED : WATCH_ADDED, change->now));
-    else if (was) {
-        /* It stopped matching: as it last matched, with the revision of the change. */
-        bool first_table = c->form.as == AS_TABLE && !w->has_columns;
-        w->has_columns = true;
-        send(c, frame_make(c, WATCH_DELETED, entry_raw(change->before), change->revision,
-                           first_table));
+        return frame_get(c, WATCH_DELETED, change->now);
+    if (is)
+        return frame_get(c, was ? WATCH_MODIFIED : WATCH_ADDED, change->now);
+    if (!was)
+        return NULL;
+    /* It stopped matching: as it last matched, with the revision of the change. */
+    bool first_table = c->form.as == AS_TABLE && !w->has_columns;
+    w->has_columns = true;
+    return frame_make(c, WATCH_DELETED, entry_raw(change->before), change->revision, first_table);
+}
+
+/* Everything that was read, as one piece. NULL: it is too long for that. */
+static struct blob *batch_join(struct call *c, const struct history_batch *batch)
+{
+    struct buf out;
+    if (batch->count == 1)
+        return change_frame(c, &batch->at[0]);
+    buf_init(&out, FRAMES_MAX);
+    for (uint32_t i = 0; i < batch->count && !out.overflow; i++) {
+        struct blob *frame = change_frame(c, &batch->at[i]);
+        buf_add(&out, blob_str(frame));
+        blob_unref(frame);
     }
+    return buf_blob(&out); /* NULL after an overflow. */
+}
+
+/* A watcher of everything gets what the first one got. False: it is to be sent change by change. */
+static bool batch_send(struct call *c, const struct history_batch *batch)
+{
+    struct watch *w = c->own;
+    bool is_known;
+    if (batch->count == 0 || !select_is_all(&w->select) ||
+        (c->form.as == AS_TABLE && !w->has_columns))
+        return false;
+    struct blob *frames = changes_frames(c, &is_known);
+    if (!is_known) {
+        frames = batch_join(c, batch);
+        changes_frames_keep(c, frames);
+    }
+    send(c, frames);
+    return frames != NULL;
 }
 
 static void bookmark_send(struct call *c)
@@ -197,12 +231,51 @@ static bool watch_batch(struct call *c, bool *out_more)
         watch_expired(c);
         return false;
     }
+    if (batch_send(c, batch)) {
+        w->seen = batch->seen;
+        *out_more = batch->more;
+        return true;
+    }
     uint32_t sent = 0;
     for (; sent < batch->count && (sent == 0 || rest_room(c->r) > 0); sent++)
-        change_send(c, &batch->at[sent]);
+        send(c, change_frame(c, &batch->at[sent]));
     bool is_whole = sent == batch->count; /* Otherwise the next read begins behind what was sent. */
     w->seen = is_whole ? batch->seen : batch->at[sent - 1].revision;
     *out_more = batch->more || !is_whole;
+    return true;
+}
+
+/* False: there is more of it, later. */
+static bool initial_send(struct call *c)
+{
+    struct watch *w = c->own;
+    struct slice s = slice_begin(clock_now, SLICE_US);
+    while (w->initial_at < w->initial_count) {
+        if (rest_room(c->r) == 0)
+            return false;
+        send(c, frame_get(c, WATCH_ADDED, w->initial[w->initial_at++]));
+        if (slice_over(&s)) {
+            rest_yield(c->r);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* False: there is more of it, later, or the watch is over. Most times there is one batch: no look at the clock. */
+static bool changes_send(struct call *c)
+{
+    struct instant until = {0};
+    for (bool more = true; more;) {
+        if (rest_room(c->r) == 0 || !watch_batch(c, &more))
+            return false;
+        if (more && until.ns == 0)
+            until = instant_add(clock_now(), (struct span){SLICE_US * 1000});
+        if (more && instant_due(until, clock_now())) {
+            rest_yield(c->r);
+            return false;
+        }
+    }
     return true;
 }
 
@@ -210,25 +283,10 @@ static void watch_more(struct call *c)
 {
     struct watch *w = c->own;
     struct instant now = rest_now(c->r);
-    bool more = true;
-    struct slice s = slice_begin(clock_now, SLICE_US);
-    while (w->initial_at < w->initial_count) {
-        if (rest_room(c->r) == 0)
-            return;
-        send(c, frame_get(c, WATCH_ADDED, w->initial[w->initial_at++]));
-        if (slice_over(&s)) {
-            rest_yield(c->r);
-            return;
-        }
-    }
-    while (more) {
-        if (rest_room(c->r) == 0 || !watch_batch(c, &more))
-            return;
-        if (more && instant_due(s.until, clock_now())) { /* A batch is many steps. */
-            rest_yield(c->r);
-            return;
-        }
-    }
+    if (w->initial_at < w->initial_count && !initial_send(c))
+        return;
+    if (!changes_send(c))
+        return;
     bool is_over = instant_due(w->end_at, now);
     if (w->bookmarks && (is_over || instant_due(w->bookmark_at, now))) {
         bookmark_send(c);

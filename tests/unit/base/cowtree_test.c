@@ -125,6 +125,38 @@ TEST(cowtree, an_empty_tree_answers)
     cow_snapshot_unref(NULL);
 }
 
+/* Runs are the same walk in larger steps, and cut the same way again. */
+TEST(cowtree, runs_are_what_next_gives)
+{
+    struct cowtree t;
+    struct model m = {0};
+    struct cow_cursor one, run, again;
+    struct cow_entry *const *at, *const *same;
+
+    cowtree_init(&t);
+    for (uint32_t n = 0; n < KEYS; n++)
+        put(&t, &m, (n * 7) % KEYS, n + 1);
+    cow_seek(&one, t.root, STR(""));
+    cow_seek(&run, t.root, STR(""));
+    cow_seek(&again, t.root, STR(""));
+    for (uint32_t step = 0, max, count;
+         max = step % 5 == 4 ? 3 : COW_RUN_MAX, (count = cow_next_run(&run, max, &at)) > 0;
+         step++) {
+        cr_assert_leq(count, max);
+        cr_assert_eq(cow_next_run(&again, max, &same), count);
+        cr_assert_eq(at, same);
+        for (uint32_t i = 0; i < count; i++)
+            cr_assert_eq(at[i], cow_next(&one));
+    }
+    cr_assert_null(cow_next(&one));
+    cr_assert_eq(cow_next_run(&run, COW_RUN_MAX, &at), 0);
+    for (uint32_t n = KEYS; n-- > 0;)
+        take(&t, &m, n);
+    cowtree_fini(&t);
+    cow_seek(&one, NULL, STR(""));
+    cr_assert_eq(cow_next_run(&one, COW_RUN_MAX, &at), 0);
+}
+
 /* One writer, readers that hold a snapshot each: TSan and ASan watch the counts. */
 struct reader {
     struct cow_node *root;

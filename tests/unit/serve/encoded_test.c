@@ -10,14 +10,16 @@ static void put(struct encoded *t, const void *kind, uint64_t revision, uint32_t
 {
     struct blob *b = blob_reserve((uint32_t)len);
     memset(b->at, (int)('a' + revision % 26), len);
-    encoded_put(t, &(struct encoded_key){kind, revision, form}, b, now);
+    encoded_put(t, &(struct encoded_key){kind, form, 1, {revision}}, b, now);
     blob_unref(b);
 }
 
 static bool has(struct encoded *t, const void *kind, uint64_t revision, uint32_t form)
 {
-    struct blob *b = encoded_find(t, &(struct encoded_key){kind, revision, form}, now);
-    return b != NULL && b->at[0] == (char)('a' + revision % 26);
+    struct blob *b = encoded_find(t, &(struct encoded_key){kind, form, 1, {revision}}, now);
+    bool is_right = b != NULL && b->at[0] == (char)('a' + revision % 26);
+    blob_unref(b);
+    return is_right;
 }
 
 TEST(encoded, kind_revision_and_form_name_it)
@@ -35,7 +37,7 @@ TEST(encoded, kind_revision_and_form_name_it)
 
 TEST(encoded, what_was_not_asked_for_the_longest_goes_first)
 {
-    struct encoded *t = encoded_new(10 * 1200);
+    struct encoded *t = encoded_new(10 * 1300);
     for (uint64_t i = 1; i <= 10; i++)
         put(t, &pods, i, 0, 1000);
     cr_expect(has(t, &pods, 1, 0)); /* Asked for: younger than 2 now. */
@@ -50,7 +52,7 @@ TEST(encoded, never_holds_more_than_its_limit)
 {
     struct encoded *t = encoded_new(64 << 10);
     put(t, &pods, 1, 0, 500);
-    struct blob *held = blob_ref(encoded_find(t, &(struct encoded_key){&pods, 1, 0}, now));
+    struct blob *held = encoded_find(t, &(struct encoded_key){&pods, 0, 1, {1}}, now);
     for (uint64_t i = 2; i < 5000; i++) {
         put(t, &pods, i, (uint32_t)(i % 3), (size_t)(i * 37 % 3000 + 1));
         cr_assert_leq(encoded_bytes(t), (size_t)64 << 10);
@@ -59,6 +61,29 @@ TEST(encoded, never_holds_more_than_its_limit)
     cr_expect_not(has(t, &pods, 1, 0));
     cr_expect_eq(held->at[0], 'b');
     blob_unref(held);
+    encoded_free(t);
+}
+
+/* Neighbours are one item: any other revision among them, or one more, is another one. */
+TEST(encoded, a_run_is_named_by_all_its_revisions)
+{
+    struct encoded *t = encoded_new(1 << 20);
+    struct encoded_key run = {&pods, 0, 3, {7, 8, 9}}, key;
+    struct blob *b = blob_new(STR("789"));
+    encoded_put(t, &run, b, now);
+    blob_unref(b);
+    for (uint32_t i = 0; i < 3; i++) {
+        key = run;
+        key.revisions[i] = 10;
+        cr_expect_null(encoded_find(t, &key, now));
+    }
+    key = (struct encoded_key){&pods, 0, 2, {7, 8}};
+    cr_expect_null(encoded_find(t, &key, now));
+    key = (struct encoded_key){&pods, 0, 4, {7, 8, 9, 10}};
+    cr_expect_null(encoded_find(t, &key, now));
+    b = encoded_find(t, &run, now);
+    cr_expect(b != NULL && str_is(blob_str(b), "789"));
+    blob_unref(b);
     encoded_free(t);
 }
 

@@ -7,6 +7,8 @@
 #include "proto/k8s/core_v1.pb-c.h"
 #include "tests/testlib/test.h"
 
+#include <stdio.h>
+
 enum { OBJECTS = 5, VALUE_LEN = 700 << 10 };
 
 #define PATH "/api/v1/namespaces/default/configmaps"
@@ -104,5 +106,93 @@ TEST(list, long_ones_come_in_parts_in_every_form)
     check_yaml(&w, PATH);
     check_yaml(&w, PATH "?limit=2");
     check_protobuf(&w);
+    whole_close(&w);
+}
+
+/* ---- runs of neighbours, and item by item ---- */
+
+enum { SMALL = 60, PAGE = 7 };
+
+#define BY_ITEM                                                                                    \
+    "fieldSelector=metadata.namespace%3Ddefault" /* A selector is asked of each object. */
+
+static void write_small(struct whole *w, const char *method, uint32_t number, const char *value,
+                        uint32_t status)
+{
+    struct caller c = {0};
+    char path[128], body[256];
+    bool is_new = str_is(str_of(method), "POST");
+
+    snprintf(path, sizeof path, is_new ? PATH : PATH "/s%02u", number);
+    snprintf(body, sizeof body, "{\"metadata\":{\"name\":\"s%02u\"},\"data\":{\"a\":\"%s\"}}",
+             number, value);
+    whole_ask(&c, w, w->admin_tls, method, path,
+              str_is(str_of(method), "DELETE") ? STR("") : str_of(body));
+    cr_assert_eq(c.status, status, STR_FMT, STR_ARG(buf_str(&c.body)));
+    caller_close(&c);
+}
+
+static void check_same(struct whole *w, const char *accept)
+{
+    struct caller runs, again, items;
+    struct str want = list(&items, w, accept, PATH "?" BY_ITEM);
+
+    cr_assert(str_eq(list(&runs, w, accept, PATH), want));
+    cr_assert(str_eq(list(&again, w, accept, PATH), want));
+    caller_close(&items);
+    caller_close(&runs);
+    caller_close(&again);
+}
+
+/* Page after page: every name once, in order. */
+static void check_pages(struct whole *w, const char *order)
+{
+    struct caller c;
+    struct json *tree;
+    struct arena a;
+    struct err e;
+    struct buf names;
+    char path[512] = PATH "?limit=7";
+
+    arena_init(&a, 64 << 20);
+    buf_init(&names, 4096);
+    for (struct str next = STR("?"); next.len > 0;) {
+        cr_assert_eq(json_parse(&a, list(&c, w, NULL, path), &tree, &e), ERR_OK, "%s", e.text);
+        struct json *items = json_find(tree, STR("items"));
+        next = json_text(json_find(json_find(tree, STR("metadata")), STR("continue")));
+        cr_assert(items->count == PAGE || next.len == 0);
+        for (struct json *i = items->first; i != NULL; i = i->next)
+            buf_add(&names, json_text(json_find(json_find(i, STR("metadata")), STR("name"))));
+        snprintf(path, sizeof path, PATH "?limit=7&continue=" STR_FMT, STR_ARG(next));
+        caller_close(&c);
+    }
+    cr_assert(str_is(buf_str(&names), order), STR_FMT, STR_ARG(buf_str(&names)));
+    buf_free(&names);
+    arena_free(&a);
+}
+
+/* What is kept of neighbours is theirs alone: each write among them shows. */
+TEST(list, runs_say_what_the_objects_say)
+{
+    static const char *const forms[] = {
+        "application/json", "application/vnd.kubernetes.protobuf",
+        "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"};
+    struct whole w;
+    char order[4 * SMALL] = "";
+
+    whole_open(&w);
+    for (uint32_t i = 0; i < SMALL; i++)
+        write_small(&w, "POST", (i * 7) % SMALL, "first", 201);
+    for (uint32_t round = 0; round < 3; round++) {
+        for (size_t f = 0; f < COUNT_OF(forms); f++)
+            check_same(&w, forms[f]);
+        write_small(&w, "PUT", 20 + round, "second", 200);
+        write_small(&w, "DELETE", 40 + round, "", 200);
+    }
+    for (uint32_t i = 0; i < SMALL; i++)
+        if (i < 40 || i > 42)
+            snprintf(order + strlen(order), 5, "s%02u", i);
+    check_pages(&w, order);
+    check_pages(&w, order);
     whole_close(&w);
 }

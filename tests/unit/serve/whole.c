@@ -2,6 +2,7 @@
 #include "tests/unit/serve/whole.h"
 
 #include "controlplane/serve/directory.h"
+#include "controlplane/serve/encoded.h"
 #include "io/clock.h"
 #include "io/fs.h"
 #include "tests/testlib/test.h"
@@ -61,11 +62,10 @@ void whole_open(struct whole *w)
                                       .api_url = "https://127.0.0.1",
                                       .sets = {shell_metrics(w->shell)},
                                       .sets_count = 1,
-                                      .directory = directory_new()};
-    struct front_options o = {.address = "127.0.0.1",
-                              .limits = http_server_limits_default(),
-                              .encoded_bytes = 1 << 20,
-                              .shared = &w->shared};
+                                      .directory = directory_new(),
+                                      .encoded = encoded_new(1 << 20)};
+    struct front_options o = {
+        .address = "127.0.0.1", .limits = http_server_limits_default(), .shared = &w->shared};
     for (uint32_t i = 0; i < WHOLE_FRONTS; i++) {
         o.number = i;
         cr_assert_eq(front_open(&o, &w->fronts[i], &e), ERR_OK, "%s", e.text);
@@ -90,6 +90,7 @@ void whole_close(struct whole *w)
     for (uint32_t i = 0; i < WHOLE_FRONTS; i++)
         front_join(w->fronts[i]);
     directory_free(w->shared.directory);
+    encoded_free(w->shared.encoded);
     shell_free(w->shell);
     loop_free(w->loop);
     tls_config_free(w->tls);
