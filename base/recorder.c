@@ -45,15 +45,19 @@ bool recorder_turns(const struct recorder *r, size_t len)
     return r->halves[r->now].len + RECORDER_PREFIX + len > r->half_bytes;
 }
 
+void recorder_turn(struct recorder *r)
+{
+    r->halves[!r->now].len = 0;
+    atomic_signal_fence(memory_order_seq_cst); /* Never the old bytes behind the new ones. */
+    r->now = !r->now;
+}
+
 uint8_t *recorder_begin(struct recorder *r, size_t len)
 {
     if (len > RECORDER_FRAME_MAX || RECORDER_PREFIX + len > r->half_bytes)
         return NULL;
-    if (recorder_turns(r, len)) {
-        r->halves[!r->now].len = 0;
-        atomic_signal_fence(memory_order_seq_cst); /* Never the old bytes behind the new ones. */
-        r->now = !r->now;
-    }
+    if (recorder_turns(r, len))
+        recorder_turn(r);
     struct recorder_half *half = &r->halves[r->now];
     put_length(half->at + half->len, len);
     return half->at + half->len + RECORDER_PREFIX;

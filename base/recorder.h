@@ -45,6 +45,9 @@ void recorder_keep(struct recorder *r, struct str frame);
 /* Would a frame of len bytes begin the other half? */
 bool recorder_turns(const struct recorder *r, size_t len);
 
+/* Forget the other half, and fill it from now on. */
+void recorder_turn(struct recorder *r);
+
 /* Where to write a frame of len bytes, and that it is written. Nothing else in between. */
 uint8_t *recorder_begin(struct recorder *r, size_t len);
 void recorder_end(struct recorder *r, size_t len);

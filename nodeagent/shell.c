@@ -46,10 +46,10 @@ static void step(struct shell *s, struct agent_event *ev)
     CHECK(!s->stepping);
     s->stepping = true;
     if (s->o.flight != NULL)
-        flight_event(s->o.flight, ev);
+        flight_event(s->o.flight, s->o.agent, ev);
     struct agent_effects fx = agent_step(s->o.agent, ev);
     if (s->o.flight != NULL)
-        flight_done(s->o.flight, &fx, agent_trace(s->o.agent));
+        flight_done(s->o.flight, s->o.agent, &fx);
     for (uint32_t i = 0; i < fx.count; i++)
         perform(s, &fx.at[i]);
     s->stepping = false;

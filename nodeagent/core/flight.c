@@ -2,6 +2,9 @@
 #include "nodeagent/core/flight.h"
 #include "nodeagent/core/flight_priv.h"
 
+/* Images before they are made small: of every workload there may be, and the agent itself. */
+enum { AGENT_IMAGES_MAX = 64 << 20 };
+
 const char *const flight_event_names[EV_DEADLINE + 1] = {
     [EV_SAVED] = "SAVED",
     [EV_STARTED] = "STARTED",
@@ -15,14 +18,45 @@ const char *const flight_event_names[EV_DEADLINE + 1] = {
 
 /* ---- frames ---- */
 
-static void add(struct flight *f, const Flight__Frame *frame)
+static void put(struct flight *f, const Flight__Frame *frame, size_t len)
 {
-    size_t len = flight__frame__get_packed_size(frame);
     uint8_t *at = recorder_begin(&f->frames, len);
     if (at == NULL)
         return;
     flight__frame__pack(frame, at);
     recorder_end(&f->frames, len);
+}
+
+/* At most half of a half: the rest is for what happens. */
+static void put_snapshot(struct flight *f, const struct agent *agent, uint64_t stepped)
+{
+    Flight__Frame frame = FLIGHT__FRAME__INIT;
+    Flight__Snapshot s;
+    struct arena a;
+
+    arena_init(&a, 2 * f->frames.half_bytes + AGENT_IMAGES_MAX);
+    if (flight__snapshot_from(&a, agent, &s)) {
+        s.has_sequence = true;
+        s.sequence = stepped;
+        frame.frame_case = FLIGHT__FRAME__FRAME_SNAPSHOT;
+        frame.snapshot = &s;
+        size_t len = flight__frame__get_packed_size(&frame);
+        if (len <= f->frames.half_bytes / 2)
+            put(f, &frame, len);
+    }
+    arena_free(&a);
+}
+
+/* stepped: the last event that the agent has had. */
+static void add(struct flight *f, const struct agent *a, uint64_t stepped,
+                const Flight__Frame *frame)
+{
+    size_t len = flight__frame__get_packed_size(frame);
+    if (recorder_turns(&f->frames, len)) {
+        recorder_turn(&f->frames);
+        put_snapshot(f, a, stepped);
+    }
+    put(f, frame, len);
 }
 
 void flight_init(struct flight *f, const struct agent_config *config, size_t bytes)
@@ -51,7 +85,7 @@ void flight_fini(struct flight *f)
     recorder_fini(&f->frames);
 }
 
-void flight_event(struct flight *f, const struct agent_event *ev)
+void flight_event(struct flight *f, const struct agent *agent, const struct agent_event *ev)
 {
     Flight__Frame frame = FLIGHT__FRAME__INIT;
     Flight__Event e;
@@ -65,11 +99,11 @@ void flight_event(struct flight *f, const struct agent_event *ev)
     frame.frame_case = FLIGHT__FRAME__FRAME_EVENT;
     frame.event = &e;
     if (!a.overflow)
-        add(f, &frame);
+        add(f, agent, f->sequence - 1, &frame);
     arena_free(&a);
 }
 
-void flight_done(struct flight *f, const struct agent_effects *fx, struct str trace)
+void flight_done(struct flight *f, const struct agent *agent, const struct agent_effects *fx)
 {
     Flight__Frame frame = FLIGHT__FRAME__INIT;
     Flight__Done done = FLIGHT__DONE__INIT;
@@ -80,11 +114,19 @@ void flight_done(struct flight *f, const struct agent_effects *fx, struct str tr
     done.sequence = f->sequence;
     done.effects_count = fx->count;
     done.effects_hash = flight_hash(fx);
-    done.trace = arena_dup(&a, trace);
+    done.trace = arena_dup(&a, agent_trace(agent));
     frame.frame_case = FLIGHT__FRAME__FRAME_DONE;
     frame.done = &done;
-    add(f, &frame);
+    add(f, agent, f->sequence, &frame);
     arena_free(&a);
+}
+
+struct str flight_snapshot(struct arena *arena, const struct agent *a)
+{
+    Flight__Snapshot s;
+    if (!flight__snapshot_from(arena, a, &s))
+        return (struct str){NULL, 0};
+    return flight__packed(arena, &s.base);
 }
 
 /* FNV-1a: the same in every life, which str_hash() is not made for. */

@@ -10,8 +10,12 @@
  *        handler gets at them.
  * FAILS  Nothing to report: an event that does not fit is left out, and the gap in the sequence tells of it.
  *
- * When a half is full the other one is forgotten and filled: at least the last half of the bytes are there. A recording that begins
- * with sequence 1 replays; one that lost its beginning can be read, but not stepped (docs/decisions/0091).
+ * A half begins with a snapshot of the agent, so that what is left when the beginning is forgotten can still be stepped:
+ *
+ *   a recording that begins with     is
+ *   sequence 1                       the agent's life from its start
+ *   a snapshot, and what follows it  the same from there on (the snapshot fits the build that made it)
+ *   neither                          shown, not stepped: the agent was larger than half of a half, or a Secret could not be blanked
  *
  * No Secret is written: the values of every Secret in a message or record are overwritten by as many 'x', and messages that do not
  * decode are left out. Effects are recorded by names and sizes.
@@ -37,9 +41,12 @@ struct flight {
 void flight_init(struct flight *f, const struct agent_config *config, size_t bytes);
 void flight_fini(struct flight *f);
 
-void flight_event(struct flight *f, const struct agent_event *ev); /* Before the step. */
-void flight_done(struct flight *f, const struct agent_effects *fx,
-                 struct str trace); /* After it. */
+/* Before the step, with the agent that is about to take it; and after it. */
+void flight_event(struct flight *f, const struct agent *a, const struct agent_event *ev);
+void flight_done(struct flight *f, const struct agent *a, const struct agent_effects *fx);
+
+/* The agent between two steps as a Snapshot's bytes, in the arena; {NULL, 0}: it cannot be written, or is too large for it. */
+struct str flight_snapshot(struct arena *arena, const struct agent *a);
 
 /* By type, op, names and sizes: the same in every life of the same events. */
 uint64_t flight_hash(const struct agent_effects *fx);
@@ -52,6 +59,9 @@ bool flight_next(struct str *rest, struct arena *a, Flight__Frame **out);
 /* Everything lives in the arena. False: it holds what no agent could have told. */
 bool flight_config_of(const Flight__Config *from, struct agent_config *out);
 bool flight_event_of(const Flight__Event *from, struct arena *a, struct agent_event *out);
+
+/* The agent that a snapshot was taken of. NULL: another build's, or damaged. Whoever steps it trusts the recording. */
+struct agent *flight_agent_of(const struct agent_config *config, const Flight__Snapshot *from);
 
 extern const char *const flight_event_names[EV_DEADLINE + 1];
 

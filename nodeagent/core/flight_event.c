@@ -60,6 +60,9 @@ void flight__config_from(struct arena *a, const struct agent_config *from, Fligh
     c.log_max_bytes = from->log_max_bytes;
     c.log_files = from->log_files;
     c.seed = from->seed;
+    c.has_certificate_from_ns = c.has_certificate_until_ns = true;
+    c.certificate_from_ns = from->certificate.from.ns;
+    c.certificate_until_ns = from->certificate.until.ns;
     *out = c;
 }
 
@@ -78,6 +81,7 @@ bool flight_config_of(const Flight__Config *from, struct agent_config *out)
         .vm_overhead_bytes = from->vm_overhead_bytes,
         .log_max_bytes = from->log_max_bytes,
         .log_files = from->log_files,
+        .certificate = {{from->certificate_from_ns}, {from->certificate_until_ns}},
         .seed = from->seed};
     return cpus_of(&from->cpus, &out->cpus);
 }
@@ -105,6 +109,9 @@ static Flight__Host *host_from(struct arena *a, const struct agent_host_done *fr
     h->stop_signal = text(a, from->image.stop_signal);
     h->uid = from->image.uid;
     h->gid = from->image.gid;
+    h->has_certificate_from_ns = h->has_certificate_until_ns = from->certificate.until.ns != 0;
+    h->certificate_from_ns = from->certificate.from.ns;
+    h->certificate_until_ns = from->certificate.until.ns;
     return h;
 }
 
@@ -135,6 +142,8 @@ static bool host_of(const Flight__Host *from, struct arena *a, struct agent_even
                                     .stop_signal = str_of(from->stop_signal),
                                     .uid = from->uid,
                                     .gid = from->gid};
+    h->certificate =
+        (struct agent_certificate){{from->certificate_from_ns}, {from->certificate_until_ns}};
     out->host = h;
     return from->code <= ERR_CORRUPT;
 }

@@ -28,7 +28,7 @@ static bool blank_assign(struct arena *a, const Agent__Assign *assign)
     return true;
 }
 
-static struct str packed(struct arena *a, const ProtobufCMessage *m)
+struct str flight__packed(struct arena *a, const ProtobufCMessage *m)
 {
     size_t len = protobuf_c_message_get_packed_size(m);
     uint8_t *out = arena_alloc(a, len + 1);
@@ -44,11 +44,11 @@ struct str flight__without_secrets(struct arena *a, enum agent_event_type type, 
     const uint8_t *at = (const uint8_t *)bytes.at;
     if (type == EV_SAVED) {
         Agent__Record *r = agent__record__unpack(&allocator, bytes.len, at);
-        return r != NULL && blank_assign(a, r->assign) ? packed(a, &r->base) : UNDECODED;
+        return r != NULL && blank_assign(a, r->assign) ? flight__packed(a, &r->base) : UNDECODED;
     }
     Agent__ServerMessage *m = agent__server_message__unpack(&allocator, bytes.len, at);
     bool assign = m != NULL && m->message_case == AGENT__SERVER_MESSAGE__MESSAGE_ASSIGN;
     if (m == NULL || (assign && !blank_assign(a, m->assign)))
         return UNDECODED;
-    return assign && m->assign->n_dependencies > 0 ? packed(a, &m->base) : bytes;
+    return assign && m->assign->n_dependencies > 0 ? flight__packed(a, &m->base) : bytes;
 }

@@ -13,9 +13,9 @@ struct peer {
     char text[];
 };
 
-static struct peer *peer_new(const Agent__Peer *p)
+static struct peer *peer_new(struct str name, struct str subnet, struct str address)
 {
-    struct str parts[] = {str_of(p->node_name), str_of(p->subnet), str_of(p->address)};
+    struct str parts[] = {name, subnet, address};
     struct peer *n = mem_zalloc(1, sizeof *n + parts[0].len + parts[1].len + parts[2].len + 1);
     struct str *to[] = {&n->name, &n->subnet, &n->address};
     char *at = n->text;
@@ -46,7 +46,7 @@ static void take(struct agent *a, const Agent__Peer *p)
     drop(a, name);
     if (str_of(p->subnet).len == 0)
         return;
-    struct peer *n = peer_new(p);
+    struct peer *n = peer_new(name, str_of(p->subnet), str_of(p->address));
     if (map_put(&a->peers, n->name, n) != ERR_OK) {
         mem_free(n);
         return;
@@ -83,4 +83,48 @@ void peers_told(struct agent *a, struct agent_turn *t, const Agent__Peers *peers
     struct agent_effect *fx = agent_do(t, FX_PEERS);
     fx->peers.at = all;
     fx->peers.count = count;
+}
+
+static ProtobufCBinaryData bytes(struct str s)
+{
+    return (ProtobufCBinaryData){s.len, (uint8_t *)(uintptr_t)s.at};
+}
+
+Flight__Neighbour **peers_snapshot(struct arena *arena, const struct agent *a, size_t *out_count)
+{
+    Flight__Neighbour **all = arena_zalloc(arena, a->peers.live + 1, sizeof *all);
+    const struct map_entry *e;
+    size_t count = 0;
+    for (uint32_t at = 0; all != NULL && (e = map_next(&a->peers, &at)) != NULL;) {
+        const struct peer *p = e->value;
+        Flight__Neighbour *one = arena_alloc(arena, sizeof *one);
+        if (one == NULL)
+            return NULL;
+        flight__neighbour__init(one);
+        one->has_name = one->has_subnet = one->has_address = true;
+        one->name = bytes(p->name);
+        one->subnet = bytes(p->subnet);
+        one->address = bytes(p->address);
+        all[count++] = one;
+    }
+    *out_count = count;
+    return all;
+}
+
+static struct str str_of_bytes(const ProtobufCBinaryData *b)
+{
+    return str_from((const char *)b->data, b->len);
+}
+
+void peers_restore(struct agent *a, Flight__Neighbour *const *from, size_t count)
+{
+    uint64_t digest = a->peers_digest;
+    for (size_t i = 0; i < count; i++) {
+        struct peer *n = peer_new(str_of_bytes(&from[i]->name), str_of_bytes(&from[i]->subnet),
+                                  str_of_bytes(&from[i]->address));
+        drop(a, n->name);
+        if (map_put(&a->peers, n->name, n) != ERR_OK)
+            mem_free(n);
+    }
+    a->peers_digest = digest;
 }

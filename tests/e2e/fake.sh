@@ -3,6 +3,7 @@
 # A cluster of one control plane and one agent that runs nothing (--runtime fake), for what needs no real workloads. Sourced
 # after lib.sh.
 #   fake_up BUILD_DIR TOPOLOGY    sets work, port, KUBECONFIG and baton (a command); the node is called one
+#                                 fake_agent_options: the agent's, if there are any
 #   fake_down                     ends it; for a trap
 
 fake_up() {
@@ -15,8 +16,9 @@ fake_up() {
     until_true 20 baton get --raw /readyz || { tail "$work/batond.log" && return 1; }
     mkdir "$work/agent"
     (umask 077 && baton token create >"$work/token")
+    # shellcheck disable=SC2086 # Words.
     "$fake_build/baton-agent" --state "$work/agent" --server "127.0.0.1:$port" --token-file "$work/token" \
-        --node-name one --runtime fake --topology "$2" >"$work/agent.log" 2>&1 &
+        --node-name one --runtime fake --topology "$2" ${fake_agent_options:-} >"$work/agent.log" 2>&1 &
     fake_pids="$fake_pids $!"
     baton wait node --for condition=Ready --timeout 20s >/dev/null || { tail "$work/agent.log" && return 1; }
 }

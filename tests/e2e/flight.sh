@@ -12,11 +12,17 @@ here=$(cd "$(dirname "$0")" && pwd)
 trap fake_down EXIT
 trap 'exit 1' INT TERM
 
+fake_agent_options="--flight-kib 256" # Of fake.sh. Little: it is to go round.
 fake_up "$1" "package:1 core:16 pu:2" || exit 1
 control=$work/state/control
 replays() {
     "$1/baton-sim" --replay "$2" >"$work/replayed"
     grep -qE "^[0-9]+ steps, [1-9][0-9]* compared with what was recorded, 0 different" "$work/replayed"
+}
+asked() { # Whatever doctor thinks of the rest: the agent is dead here for a while.
+    rm -f "$control/flight/asked"
+    baton doctor --record --state "$work/none" >/dev/null
+    test -s "$control/flight/asked"
 }
 secret_free() { ! grep -qaE "wolpertinger|d29scGVydGluZ2Vy" "$1"; }
 
@@ -38,12 +44,29 @@ pods 100 600 >"$work/many.yaml"
 check "a Secret" baton apply -f "$work/secret.yaml"
 check "pods that use it" baton apply -f "$work/few.yaml"
 check "run" baton wait pod/p20 --for jsonpath=status.phase=Running --timeout 30s
-check "asked, the control plane writes what it was told" baton doctor --record --state "$work/none"
+check "asked, the control plane writes what it was told" asked
 check "which replays to the same effects" replays "$1" "$control/flight/asked"
 check "with the writes and their answers" grep -q "WRITE CREATE /pods/default/p7 " "$work/replayed"
 check "and the rows of the start" grep -q "STORE_DONE" "$work/replayed"
 check "no Secret's value is in it" secret_free "$control/flight/asked"
 check "though its name and key are" grep -qa "a-secret-word" "$control/flight/asked"
+
+# --- an agent whose beginning is forgotten -------------------------------------------------------------------------------
+rounds() {
+    for _ in 1 2 3 4; do
+        baton delete -f "$work/few.yaml" && until_true 20 sh -c "! '$1/baton' get pods | grep -q '^p'" &&
+            baton apply -f "$work/few.yaml" && baton wait pod/p20 --for jsonpath=status.phase=Running --timeout 30s || return 1
+    done
+}
+check "many more" rounds "$1"
+agent_pid=${fake_pids##* }
+kill -SEGV "$agent_pid"
+wait "$agent_pid" 2>/dev/null
+check "an agent that dies of a fault leaves its last events" test -s "$work/agent/flight/crash"
+check "which replay to the same effects" replays "$1" "$work/agent/flight/crash"
+check "from a snapshot on, not from the start" sh -c "grep -q '^the agent as it was behind event' '$work/replayed' && ! grep -q ' STARTED' '$work/replayed'"
+check "through a pod's life" grep -q "p20 RUNNING" "$work/replayed"
+check "no Secret's value is in it" secret_free "$work/agent/flight/crash"
 
 # --- a fault under load -------------------------------------------------------------------------------------------------
 batond_pid=${fake_pids%% *}
@@ -63,7 +86,7 @@ check "no Secret's value is in it" secret_free "$control/flight/crash"
 fake_pids="$fake_pids $!"
 check "the next one starts" until_true 20 baton get --raw /readyz
 check "and tells where it is" grep -q "flight.found.*crash.previous" "$work/batond.log"
-check "asked, it writes its own life, which begins with the Secret's row" baton doctor --record --state "$work/none"
+check "asked, it writes its own life, which begins with the Secret's row" asked
 check "and replays" replays "$1" "$control/flight/asked"
 check "no Secret's value is in it" secret_free "$control/flight/asked"
 finish

@@ -4,14 +4,14 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "nodeagent/core/agent.h"
+#include "nodeagent/core/flight.h"
 #include "nodeagent/runtime/runtime_fake.h"
 #include "proto/baton/v1.pb-c.h"
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
 
-enum { ANSWERS_MAX = 65536 };
+enum { ANSWERS_MAX = 65536, TWIN_EVERY = 199, TWIN_STEPS = 60 };
 
 struct answer { /* A host effect being performed. */
     struct instant at;
@@ -26,6 +26,9 @@ struct sim_node {
     uint32_t index;
     char name[16], where[48];
     struct agent *agent;
+    struct agent_config config;
+    struct agent *twin; /* Made of a snapshot of it; NULL: just now there is none. */
+    uint64_t steps, twin_left;
     struct runtime *runtimes[2];
     struct map disk; /* uid -> record */
     struct answer *answers;
@@ -150,6 +153,44 @@ static void broken(struct sim_node *n, const char *why)
     CHECK(false);
 }
 
+/* What an agent is after a snapshot of it must be what it is: from time to time one is made of it, and given the same events. */
+static void twin_begin(struct sim_node *n)
+{
+    Flight__Snapshot *s;
+    struct arena a;
+    if (n->twin != NULL || ++n->steps % TWIN_EVERY != 0)
+        return;
+    arena_init(&a, 256 << 20);
+    struct str bytes = flight_snapshot(&a, n->agent);
+    s = flight__snapshot__unpack(NULL, bytes.len, (const uint8_t *)bytes.at);
+    n->twin = s == NULL ? NULL : flight_agent_of(&n->config, s);
+    n->twin_left = TWIN_STEPS;
+    if (n->twin == NULL)
+        broken(n, "no agent could be made of its snapshot");
+    flight__snapshot__free_unpacked(s, NULL);
+    arena_free(&a);
+}
+
+static void twin_end(struct sim_node *n)
+{
+    agent_free(n->twin);
+    n->twin = NULL;
+}
+
+static void twin_step(struct sim_node *n, const struct agent_event *ev,
+                      const struct agent_effects *fx)
+{
+    if (n->twin == NULL)
+        return;
+    struct agent_effects same = agent_step(n->twin, ev);
+    if (same.count != fx->count || flight_hash(&same) != flight_hash(fx) ||
+        !str_eq(agent_trace(n->twin), agent_trace(n->agent)) ||
+        agent_deadline(n->twin).ns != agent_deadline(n->agent).ns)
+        broken(n, "an agent made of a snapshot does something else");
+    if (--n->twin_left == 0)
+        twin_end(n);
+}
+
 static void step(struct sim_node *n, struct agent_event ev)
 {
     struct sim *s = n->sim;
@@ -157,7 +198,9 @@ static void step(struct sim_node *n, struct agent_event ev)
         return;
     ev.now = s->now;
     ev.wall = s->wall;
+    twin_begin(n);
     struct agent_effects fx = agent_step(n->agent, &ev);
+    twin_step(n, &ev, &fx);
     struct str trace = agent_trace(n->agent), line;
     const char *why = "";
     while (trace.len > 0 && str_split(&trace, '\n', &line))
@@ -194,7 +237,7 @@ static struct runtime_sink sink_of(struct sim_node *n, enum runtime_kind kind)
 static void boot(struct sim_node *n)
 {
     const struct map_entry *e;
-    struct agent_config config = {
+    n->config = (struct agent_config){
         .node_name = str_of(n->name),
         .version = STR("sim"),
         .boot_id = STR("boot"),
@@ -207,7 +250,7 @@ static void boot(struct sim_node *n)
         .seed = rng_u64(&n->sim->rng),
     };
     n->restart_at = (struct instant){0};
-    n->agent = agent_new(&config);
+    n->agent = agent_new(&n->config);
     for (uint32_t kind = 0; kind < 2; kind++)
         runtime_fake_orphan(n->runtimes[kind], sink_of(n, kind));
     for (uint32_t at = 0; (e = map_next(&n->disk, &at)) != NULL;)
@@ -223,6 +266,7 @@ void sim_agent_crash(struct sim *s, uint32_t node)
     if (n->agent == NULL)
         return;
     sim_trace(s, "%s agent killed", n->name);
+    twin_end(n);
     agent_free(n->agent);
     n->agent = NULL;
     n->answers_count = 0;
@@ -548,6 +592,7 @@ struct sim_node *sim_node_new(struct sim *s, uint32_t index)
 void sim_node_free(struct sim_node *n)
 {
     const struct map_entry *e;
+    twin_end(n);
     agent_free(n->agent);
     for (uint32_t kind = 0; kind < 2; kind++) {
         runtime_fake_orphan(n->runtimes[kind], (struct runtime_sink){0});

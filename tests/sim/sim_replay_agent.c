@@ -26,24 +26,24 @@ struct replaying {
     struct replay_sum *sum;
     uint64_t sequence;
     struct instant begun;
-    bool stepping; /* Every event so far is there. */
+    struct agent_config config;
+    bool stepping; /* Every event so far is there, or a snapshot was. */
     bool open;     /* The last event's effects were not compared. */
 };
 
 static bool begin(struct replaying *r, const Flight__Frame *frame)
 {
-    struct agent_config config;
     if (frame->frame_case != FLIGHT__FRAME__FRAME_CONFIG ||
-        !flight_config_of(frame->config, &config))
+        !flight_config_of(frame->config, &r->config))
         return false;
     Baton__NodeHardwareSpec *hardware = baton__node_hardware_spec__unpack(
-        NULL, config.hardware.len, (const uint8_t *)config.hardware.at);
+        NULL, r->config.hardware.len, (const uint8_t *)r->config.hardware.at);
     if (hardware == NULL)
         return false;
     baton__node_hardware_spec__free_unpacked(hardware, NULL);
-    printf("node " STR_FMT " version " STR_FMT "\n", STR_ARG(config.node_name),
-           STR_ARG(config.version));
-    r->agent = agent_new(&config);
+    printf("node " STR_FMT " version " STR_FMT "\n", STR_ARG(r->config.node_name),
+           STR_ARG(r->config.version));
+    r->agent = agent_new(&r->config);
     return true;
 }
 
@@ -90,6 +90,26 @@ static bool step(struct replaying *r, const Flight__Event *from, struct arena *a
     return true;
 }
 
+/* The beginning is not there any more: this is where it can begin instead. */
+static void resume(struct replaying *r, const Flight__Snapshot *from)
+{
+    if (r->stepping && r->sequence == from->sequence)
+        return;
+    struct agent *a = flight_agent_of(&r->config, from);
+    if (a == NULL) {
+        printf("the agent behind event %llu lies here, but not of this build of baton-sim\n",
+               (unsigned long long)from->sequence);
+        return;
+    }
+    printf("the agent as it was behind event %llu: stepped from here on\n",
+           (unsigned long long)from->sequence);
+    agent_free(r->agent);
+    r->agent = a;
+    r->sequence = from->sequence;
+    r->stepping = true;
+    r->open = false;
+}
+
 static void compare(struct replaying *r, const Flight__Done *done)
 {
     if (!r->open || done->sequence != r->sequence)
@@ -116,6 +136,8 @@ static bool play(struct replaying *r, struct str rest)
             good = step(r, frame->event, &a);
         else if (frame->frame_case == FLIGHT__FRAME__FRAME_DONE)
             compare(r, frame->done);
+        else if (frame->frame_case == FLIGHT__FRAME__FRAME_SNAPSHOT)
+            resume(r, frame->snapshot);
         arena_free(&a);
     }
     if (good && rest.len > 0)

@@ -69,12 +69,13 @@ TEST(flight, what_was_told_is_read_back)
     Flight__Frame *frame;
     uint64_t sequence;
 
+    struct agent *agent = agent_new(&c);
     flight_init(&f, &c, FLIGHT_BYTES_DEFAULT);
     flight_event(
-        &f,
+        &f, agent,
         &(struct agent_event){
             .type = EV_RUNTIME, .now = {1}, .wall = {2}, .op = 5, .runtime = {RUNTIME_VM, &told}});
-    flight_event(&f, &(struct agent_event){.type = EV_HOST_DONE, .op = 6, .host = &host});
+    flight_event(&f, agent, &(struct agent_event){.type = EV_HOST_DONE, .op = 6, .host = &host});
     struct buf file = whole(&f);
     struct str rest = str_slice(buf_str(&file), sizeof FLIGHT_MAGIC - 1, file.len);
     arena_init(&a, 1 << 20);
@@ -96,6 +97,7 @@ TEST(flight, what_was_told_is_read_back)
     arena_free(&a);
     buf_free(&file);
     flight_fini(&f);
+    agent_free(agent);
 }
 
 /* The oldest goes; what is there begins with a whole frame and has no gap. */
@@ -110,9 +112,10 @@ TEST(flight, the_last_events_are_kept)
     struct arena a;
     uint64_t sequence = 0, first = 0, last = 0;
 
+    struct agent *agent = agent_new(&c);
     flight_init(&f, &c, FLIGHT_BYTES_DEFAULT);
     for (int i = 0; i < 3000; i++)
-        flight_event(&f, &(struct agent_event){.type = EV_HOST_DONE, .host = &host});
+        flight_event(&f, agent, &(struct agent_event){.type = EV_HOST_DONE, .host = &host});
     struct buf file = whole(&f);
     cr_assert_leq(file.len, FLIGHT_BYTES_DEFAULT + 4096);
     struct str rest = str_slice(buf_str(&file), sizeof FLIGHT_MAGIC - 1, file.len);
@@ -125,6 +128,53 @@ TEST(flight, the_last_events_are_kept)
     cr_assert_eq(rest.len, 0);
     cr_assert_eq(last, 3000);
     cr_assert(first > 1 && (last - first) * sizeof long_text > FLIGHT_BYTES_DEFAULT / 4);
+    arena_free(&a);
+    buf_free(&file);
+    flight_fini(&f);
+    agent_free(agent);
+}
+
+/* Where a replay would begin when the start is forgotten. */
+TEST(flight, a_half_begins_with_the_agent)
+{
+    struct agent_config c = config();
+    static char long_text[4000];
+    memset(long_text, 'x', sizeof long_text - 1);
+    struct agent_host_done host = {.text = long_text};
+    struct agent *agent = agent_new(&c), *same = NULL;
+    struct flight f;
+    struct arena a;
+    Flight__Frame *frame;
+    uint64_t sequence = 0, snapshots = 0;
+
+    flight_init(&f, &c, FLIGHT_BYTES_MIN);
+    for (int i = 0; i < 40; i++) {
+        struct agent_event ev = {.type = EV_HOST_DONE, .host = &host};
+        flight_event(&f, agent, &ev);
+        struct agent_effects fx = agent_step(agent, &ev);
+        flight_done(&f, agent, &fx);
+    }
+    struct buf file = whole(&f);
+    struct str rest = str_slice(buf_str(&file), sizeof FLIGHT_MAGIC - 1, file.len);
+    arena_init(&a, 64 << 20);
+    while (flight_next(&rest, &a, &frame)) {
+        if (frame->frame_case == FLIGHT__FRAME__FRAME_SNAPSHOT) {
+            cr_assert(snapshots == 0 || frame->snapshot->sequence == sequence);
+            sequence = frame->snapshot->sequence;
+            snapshots++;
+            agent_free(same);
+            same = flight_agent_of(&c, frame->snapshot);
+            cr_assert_not_null(same);
+            frame->snapshot->layout++;
+            cr_assert_null(flight_agent_of(&c, frame->snapshot), "another build's");
+        } else if (frame->frame_case == FLIGHT__FRAME__FRAME_EVENT) {
+            cr_assert_eq(frame->event->sequence, ++sequence);
+        }
+    }
+    cr_assert_eq(snapshots, 2);
+    cr_assert_eq(sequence, 40);
+    agent_free(same);
+    agent_free(agent);
     arena_free(&a);
     buf_free(&file);
     flight_fini(&f);
@@ -165,16 +215,18 @@ TEST(flight, no_secret_is_written)
     struct arena a;
     uint64_t sequence;
 
+    struct agent *agent = agent_new(&c);
     flight_init(&f, &c, FLIGHT_BYTES_DEFAULT);
     arena_init(&a, 1 << 20);
     struct str message = assign_with_secret(&a, "secrets");
     cr_assert(holds(message, "wolpertinger"));
-    flight_event(&f, &(struct agent_event){.type = EV_SESSION_MESSAGE, .bytes = message});
+    flight_event(&f, agent, &(struct agent_event){.type = EV_SESSION_MESSAGE, .bytes = message});
     char cut[4096];
     memcpy(cut, message.at, message.len);
     cut[0] = '\x7f'; /* Does not decode any more, and holds the word still. */
     flight_event(
-        &f, &(struct agent_event){.type = EV_SESSION_MESSAGE, .bytes = str_from(cut, message.len)});
+        &f, agent,
+        &(struct agent_event){.type = EV_SESSION_MESSAGE, .bytes = str_from(cut, message.len)});
     struct buf file = whole(&f);
     cr_assert_not(holds(buf_str(&file), "wolpertinger"));
     cr_assert(holds(buf_str(&file), "xxxxxxxxxxxx") && holds(buf_str(&file), "word"));
@@ -185,4 +237,5 @@ TEST(flight, no_secret_is_written)
     arena_free(&a);
     buf_free(&file);
     flight_fini(&f);
+    agent_free(agent);
 }
