@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "controlplane/core/placing_priv.h"
+#include "controlplane/core/cluster.h"
+#include "controlplane/core/queue.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -17,7 +18,6 @@ struct cluster *cluster_new(const struct core_config *config)
     map_init(&k->by_uid, HELD_MAX);
     map_init(&k->by_hold, HELD_MAX);
     k->waiting = queue_new();
-    preempt__init(k);
     CHECK(network_parse(config->pod_network, config->node_prefix, &k->network, NULL) == ERR_OK);
     return k;
 }
@@ -50,7 +50,6 @@ void cluster_free(struct cluster *k)
     map_fini(&k->by_uid);
     map_fini(&k->by_hold);
     queue_free(k->waiting);
-    preempt__free(k);
     blob_unref(k->peers_whole);
     blob_unref(k->peers_retired);
     ledger_free(k->ledger);
@@ -189,13 +188,11 @@ void cluster_unhold(struct core *c, struct held *h)
     map_remove(&c->cluster->held, str_of(h->key));
     if (cluster_held_uid(c, str_of(h->uid)) == h)
         map_remove(&c->cluster->by_uid, str_of(h->uid));
-    if (h->hold != 0) {
+    if (h->hold != 0)
         map_remove(&c->cluster->by_hold, number_key(&h->hold));
-        placing_let_go(c, h);
-    }
     if (h->unrestored && h->node != NULL) {
         h->node->unrestored--;
-        nodes_look(c, h->node);
+        core_mark(c, CONTROL_NODES, core_key(c, "", "nodes", STR(""), str_of(h->node->name)));
     }
     if (h->link != NULL) {
         *h->link = h->next;

@@ -110,7 +110,7 @@ struct held *cluster_hold(struct core *c, struct str key, struct str workload_ke
                           struct node_state *n);
 /* What it was told with nothing behind it; kept in cluster.lacking. */
 void cluster_set_missing(struct core *c, struct held *h, uint32_t missing);
-void cluster_unhold(struct core *c, struct held *h); /* Releases what the ledger has for it. */
+void cluster_unhold(struct core *c, struct held *h); /* What the ledger has for it stays. */
 /* Takes a reference. NULL: forgotten. */
 void cluster_set_hardware(struct node_state *n, struct blob *hardware);
 
@@ -145,6 +145,11 @@ void peers_greet(struct core *c, struct node_state *n, uint64_t digest);
 
 /* agents.c */
 void agents_event(struct core *c, const struct core_event *ev);
+
+/* agents_tell.c */
+void agents__send(struct core *c, struct node_state *n, Agent__ServerMessage *m);
+/* The workload's object, if it is still the one that was placed. */
+struct cow_entry *agents__workload(struct core *c, const struct held *h, struct meta *out);
 void agents_tell(struct core *c, struct held *h);
 /* The ConfigMaps and Secrets that a pod mentions, a line each; NULL: none. mem_free() it. */
 char *agents_mentions(const Core__PodSpec *spec);

@@ -275,7 +275,7 @@ enum reconcile collector_reconcile(struct core *c, struct str key)
     if (e == NULL || !index_key_parse(key, &at) ||
         meta_read(blob_str(e->value), &m, NULL) != ERR_OK)
         return RECONCILE_DONE;
-    const struct core_rule *rule = core_rule(at.group, at.plural);
+    const struct core_rule *rule = core_rule(c, at.group, at.plural);
     if (rule != NULL && rule->internal)
         return RECONCILE_DONE;
     if (!m.is_deleting)

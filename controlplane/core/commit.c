@@ -251,7 +251,7 @@ void commit_apply(struct core *c, struct cowtree *tree, struct history *h,
                                   .deleted = change->deleted,
                                   .topic = change->topic};
     history_append(h, &told, c->now);
-    controllers_changed(c, &told);
+    c->above->changed(c, &told);
 }
 
 static void settle_ok(struct core *c, struct stage *s)
@@ -373,7 +373,7 @@ static void row_first(struct core *c, const struct store_event *ev)
         cow_entry_unref(before);
         return;
     }
-    const struct core_rule *rule = core_rule(parts.group, parts.plural);
+    const struct core_rule *rule = core_rule(c, parts.group, parts.plural);
     uint64_t topic = rule == NULL || rule->topic == NULL ? 0 : rule->topic(c, now);
     history_append(c->history,
                    &(struct history_change){.revision = ev->revision,
@@ -403,7 +403,7 @@ static void tell_everything(struct core *c)
     struct cow_node *root = cowtree_snapshot(index_tree(c->index));
     cow_seek(&cursor, root, STR(""));
     for (struct cow_entry *e = cow_next(&cursor); e != NULL; e = cow_next(&cursor))
-        controllers_changed(c, &(struct history_change){.revision = e->stamp, .now = e});
+        c->above->changed(c, &(struct history_change){.revision = e->stamp, .now = e});
     cow_snapshot_unref(root);
 }
 
@@ -428,7 +428,7 @@ static void load_done(struct core *c, const struct store_event *ev)
     w->load = LOAD_DONE;
     if (!c->is_loaded) {
         c->is_loaded = true;
-        controllers_loaded(c);
+        c->above->loaded(c);
         tell_everything(c);
     }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The controllers' list put to work, and the kinds' rules. */
+#include "controlplane/core/budgets.h"
 #include "controlplane/core/controllers_priv.h"
+#include "controlplane/core/quotas.h"
 
 #include "base/mem.h"
 #include "controlplane/core/cluster.h"
@@ -25,14 +27,14 @@ void controllers_free(struct core *c)
     mem_free(c->controls);
 }
 
-void controllers_loaded(struct core *c)
+static void loaded(struct core *c)
 {
 #define X(name, prefix) prefix##_loaded(c);
     CORE_CONTROLLERS(X)
 #undef X
 }
 
-void controllers_changed(struct core *c, const struct history_change *is)
+static void changed(struct core *c, const struct history_change *is)
 {
     struct core_change change = {.is = *is};
     if (!index_key_parse(cow_entry_key(is->now), &change.at))
@@ -47,7 +49,7 @@ void controllers_changed(struct core *c, const struct history_change *is)
 #undef X
 }
 
-enum reconcile controllers_reconcile(struct core *c, enum core_control control, struct str key)
+static enum reconcile reconcile(struct core *c, enum core_control control, struct str key)
 {
     switch (control) {
 #define X(name, prefix)                                                                            \
@@ -80,10 +82,11 @@ static const struct core_rule core_rules[] = {
     {.group = "baton.dev", .plural = "placements", .remove = placing_keep, .topic = placing_topic},
 };
 
-const struct core_rule *core_rule(struct str group, struct str plural)
-{
-    for (uint32_t i = 0; i < COUNT_OF(core_rules); i++)
-        if (str_is(plural, core_rules[i].plural) && str_is(group, core_rules[i].group))
-            return &core_rules[i];
-    return NULL;
-}
+const struct core_above controllers_above = {
+    .loaded = loaded,
+    .changed = changed,
+    .reconcile = reconcile,
+    .admit = quotas_admit,
+    .rules = core_rules,
+    .rules_count = COUNT_OF(core_rules),
+};

@@ -3,10 +3,11 @@
 #ifndef CONTROLPLANE_CORE_CONTROLLERS_PRIV_H
 #define CONTROLPLANE_CORE_CONTROLLERS_PRIV_H
 
-#include "controlplane/core/budgets.h"
-#include "controlplane/core/events.h"
-#include "controlplane/core/quotas.h"
 #include "controlplane/core/writes_priv.h"
+
+struct events;
+struct budgets;
+struct quotas;
 
 struct core_control_state {
     struct cowtree dependents; /* collector.c: "owner's uid/dependent's key". */

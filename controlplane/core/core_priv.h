@@ -83,6 +83,7 @@ struct core_memory;
 struct core_writes;
 struct core_marks;
 struct core_control_state;
+struct core_above;
 struct cluster;
 
 struct core {
@@ -96,6 +97,7 @@ struct core {
     struct core_memory *memory;          /* memory.c: what never reaches the store. */
     struct core_writes *writes;          /* writes.c: queue, stages in flight, transactions. */
     struct core_marks *marks;            /* marks.c: keys that controllers are to look at. */
+    const struct core_above *above;      /* controllers.c: called from below. */
     struct core_control_state *controls; /* controllers.c: what each controller remembers. */
     struct cluster *cluster;             /* cluster.h: nodes, placements, sessions. */
     struct str reconciling; /* The key X_reconcile() is called for; at NULL: none is. */
@@ -181,7 +183,18 @@ struct core_rule {
     uint64_t (*topic)(struct core *c, const struct cow_entry *e);
 };
 
-const struct core_rule *core_rule(struct str group, struct str plural); /* NULL: none. */
+/* NULL: none. */
+const struct core_rule *core_rule(struct core *c, struct str group, struct str plural);
+
+/* What the writes call without knowing it: they lie below the controllers (tools/parts.txt). */
+struct core_above {
+    void (*loaded)(struct core *c); /* Of every controller, in their order. */
+    void (*changed)(struct core *c, const struct history_change *change);
+    enum reconcile (*reconcile)(struct core *c, enum core_control control, struct str key);
+    void (*admit)(struct core *c, struct stage *s, struct draft *d); /* A create; may refuse. */
+    const struct core_rule *rules;
+    uint32_t rules_count;
+};
 
 /* Writes from the inside (a controller, an agent's report), by the same rules as a client's. Not while a
  * stage is open. False: the key is in flight, come back; a refusal is nobody's business: it means that the

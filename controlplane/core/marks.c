@@ -166,7 +166,7 @@ void marks_run(struct core *c)
         struct mark *mark = take_first(m);
         c->reconciling = mark->key;
         c->reconciling_control = mark->control;
-        enum reconcile result = controllers_reconcile(c, mark->control, mark->key);
+        enum reconcile result = c->above->reconcile(c, mark->control, mark->key);
         c->reconciling = (struct str){NULL, 0};
         if (result == RECONCILE_LATER)
             core_mark_at(c, mark->control, mark->key, instant_add(c->now, SPAN_MS(LATER_MS)));

@@ -37,16 +37,6 @@ void memory_start(struct core *c)
     history_forget(m->history, m->head);
 }
 
-bool core_in_memory(struct str group, struct str plural)
-{
-    return group.len == 0 && str_is(plural, "events");
-}
-
-bool memory_has(struct str key)
-{
-    return str_starts(key, STR("/events/"));
-}
-
 void memory_settle(struct core *c, struct stage *s)
 {
     struct core_memory *m = c->memory;

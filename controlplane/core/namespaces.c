@@ -117,7 +117,7 @@ static bool empty_kind(struct core *c, const struct schema_kind *kind, struct st
     struct meta m;
     char text[INDEX_KEY_MAX + 1];
     struct index_key at = {kind->group, kind->plural, namespace, STR("")};
-    const struct core_rule *rule = core_rule(kind->group, kind->plural);
+    const struct core_rule *rule = core_rule(c, kind->group, kind->plural);
     bool empty = true;
 
     core_range(c, &r, str_from(text, index_key_print(&at, text)));

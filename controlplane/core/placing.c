@@ -286,7 +286,7 @@ static void placement_seen(struct core *c, struct str key)
     if (h != NULL && e == NULL && h->revision != 0) {
         struct str workload = arena_str(&c->turn, str_of(h->workload_key));
         agents_tell_removed(c, h);
-        cluster_unhold(c, h);
+        placing__unhold(c, h);
         placing__wake(c, workload); /* Somebody of that name may wait for its end. */
         core_mark(c, CONTROL_PLACING, workload);
     } else if (h != NULL && e != NULL && h->revision == 0) {

@@ -237,7 +237,7 @@ static void settled(struct core *c, uint64_t hold, bool durable)
     map_remove(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold));
     ledger_undo(c->cluster->ledger, hold);
     h->hold = 0;
-    cluster_unhold(c, h);
+    placing__unhold(c, h);
 }
 
 /* The Placement into the stage that holds the object. False: it was refused, and nothing is held. */

@@ -157,3 +157,10 @@ void placing_let_go(struct core *c, struct held *h)
     if (queue_count(c->cluster->waiting) > 0)
         placing__event(c, helps);
 }
+
+void placing__unhold(struct core *c, struct held *h)
+{
+    if (h->hold != 0)
+        placing_let_go(c, h);
+    cluster_unhold(c, h);
+}

@@ -106,7 +106,7 @@ static void add_change(struct stage *s, struct str key, uint64_t revision, struc
 {
     struct index_key parts;
     const struct core_rule *rule =
-        index_key_parse(key, &parts) ? core_rule(parts.group, parts.plural) : NULL;
+        index_key_parse(key, &parts) ? core_rule(s->core, parts.group, parts.plural) : NULL;
     struct stage_change *change = &s->at[s->count++];
 
     if (!s->dry_run)

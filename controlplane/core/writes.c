@@ -3,7 +3,6 @@
  * A client's write: what only the one writer can check and stamp. Facts about metadata and deletion:
  * kubernetes.io, API concepts; k8s.io/apiserver, registry/generic.
  */
-#include "controlplane/core/quotas.h"
 #include "controlplane/core/writes_priv.h"
 
 #include "base/check.h"
@@ -190,9 +189,9 @@ static bool read_meta(struct stage *s, struct str object, struct meta *out)
     return false;
 }
 
-static const struct core_rule *rule_of(const struct draft *d)
+static const struct core_rule *rule_of(struct core *c, const struct draft *d)
 {
-    return core_rule(d->at.group, d->at.plural);
+    return core_rule(c, d->at.group, d->at.plural);
 }
 
 static void reply_with(struct stage *s, struct blob *object, uint64_t revision)
@@ -273,7 +272,7 @@ static bool is_free(struct stage *s, struct draft *d)
 static void create(struct stage *s, struct draft *d)
 {
     struct core *c = s->core;
-    const struct core_rule *rule = rule_of(d);
+    const struct core_rule *rule = rule_of(s->core, d);
     char uid[RNG_UUID_LEN + 1];
 
     d->object = blob_str(d->request->object);
@@ -286,7 +285,7 @@ static void create(struct stage *s, struct draft *d)
     d->edit.set_created = true;
     d->edit.created_s = wall_seconds(c->wall);
     d->edit.clear_deleted = true;
-    quotas_admit(c, s, d);
+    c->above->admit(c, s, d);
     if (rule != NULL && rule->create != NULL && !stage_is_refused(s))
         rule->create(c, s, d);
     stage_draft(s, d);
@@ -309,7 +308,7 @@ static void keep_identity(struct draft *d, const struct meta *was)
 
 static void go(struct stage *s, struct draft *d)
 {
-    const struct core_rule *rule = rule_of(d);
+    const struct core_rule *rule = rule_of(s->core, d);
     if (rule != NULL && rule->gone != NULL)
         rule->gone(s->core, s, d);
     s->gone = true;
@@ -321,7 +320,7 @@ static void replace(struct stage *s, struct draft *d)
     struct core *c = s->core;
     struct meta was;
     struct blob *same;
-    const struct core_rule *rule = rule_of(d);
+    const struct core_rule *rule = rule_of(s->core, d);
 
     d->object = blob_str(d->request->object);
     if (!read_meta(s, d->object, &d->meta) || !read_meta(s, blob_str(d->before->value), &was))
@@ -395,7 +394,7 @@ static void mark_deleted(struct stage *s, struct draft *d)
 
 static void remove_object(struct stage *s, struct draft *d)
 {
-    const struct core_rule *rule = rule_of(d);
+    const struct core_rule *rule = rule_of(s->core, d);
     d->object = blob_str(d->before->value);
     if (meta_read(d->object, &d->meta, NULL) != ERR_OK) { /* Poison: deleting is the way out. */
         reply_with(s, blob_ref(d->before->value), d->before->stamp);

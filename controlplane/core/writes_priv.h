@@ -162,11 +162,9 @@ void marks_free(struct core_marks *m);
 void marks_run(struct core *c);
 struct instant marks_deadline(const struct core *c);
 
-/* controllers.c: all of them, and one of them. */
+/* controllers.c: what they remember. What they do is called through core->above. */
 void controllers_new(struct core *c);
 void controllers_free(struct core *c);
-void controllers_loaded(struct core *c);
-void controllers_changed(struct core *c, const struct history_change *change);
-enum reconcile controllers_reconcile(struct core *c, enum core_control control, struct str key);
+extern const struct core_above controllers_above;
 
 #endif /* CONTROLPLANE_CORE_WRITES_PRIV_H */

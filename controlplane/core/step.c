@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events in, effects out: a turn is some core_step()s and one core_flush(). */
+/* The top: events in, effects out. A turn is some core_step()s and one core_flush(). */
 #include "controlplane/core/writes_priv.h"
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "controlplane/core/cluster.h"
+#include "controlplane/core/placing_priv.h"
 
 enum { TURN_BYTES_MAX = 256 << 20 }; /* A turn's arena: many objects of 1.4 MiB, decoded. */
 
@@ -20,7 +20,9 @@ struct core *core_new(const struct core_config *config)
     c->writes = writes_new();
     c->marks = marks_new();
     controllers_new(c);
+    c->above = &controllers_above;
     c->cluster = cluster_new(config);
+    preempt__init(c->cluster);
     return c;
 }
 
@@ -85,23 +87,6 @@ struct instant core_deadline(const struct core *c)
     return instant_earlier(marks_deadline(c), commit_deadline(c));
 }
 
-void core_emit(struct core *c, const struct core_effect *fx)
-{
-    if (c->effects_count == c->effects_size) {
-        c->effects_size = c->effects_size == 0 ? 64 : c->effects_size * 2;
-        c->effects = mem_resize(c->effects, c->effects_size * sizeof *c->effects);
-    }
-    c->effects[c->effects_count++] = *fx;
-    blob_ref(fx->object);
-}
-
-void core_poisoned(struct core *c, struct str key, const char *why)
-{
-    core_emit(c, &(struct core_effect){.type = FX_POISONED,
-                                       .bytes = arena_str(&c->turn, key),
-                                       .text = arena_dup(&c->turn, str_of(why))});
-}
-
 struct index *core_index(struct core *c)
 {
     return c->index;
@@ -122,33 +107,6 @@ bool core_is_ready(const struct core *c)
     return c->is_loaded && c->writes->load == LOAD_DONE;
 }
 
-struct cow_entry *core_find(struct core *c, struct str key)
-{
-    struct index *x = memory_has(key) ? c->memory->index : c->index;
-    return cow_find(index_tree(x)->root, key);
-}
-
-bool core_is_busy(struct core *c, struct str key)
-{
-    return map_find(&c->writes->busy, key) != NULL;
-}
-
-void core_range(struct core *c, struct index_range *r, struct str prefix)
-{
-    struct index *x = memory_has(prefix) ? c->memory->index : c->index;
-    struct index_snapshot s = {.root = index_tree(x)->root};
-    index_range(r, &s, prefix, STR(""));
-}
-
-struct str core_key(struct core *c, const char *group, const char *plural, struct str namespace,
-                    struct str name)
-{
-    char text[INDEX_KEY_MAX + 1];
-    struct index_key key = {str_of(group), str_of(plural), namespace, name};
-    size_t len = index_key_print(&key, text);
-    return len == 0 ? (struct str){NULL, 0} : arena_str(&c->turn, str_from(text, len));
-}
-
 void core_free(struct core *c)
 {
     if (c == NULL)
@@ -157,6 +115,7 @@ void core_free(struct core *c)
     writes_free(c);
     marks_free(c->marks);
     controllers_free(c);
+    preempt__free(c->cluster);
     cluster_free(c->cluster);
     memory_free(c->memory);
     history_free(c->history);

@@ -1,0 +1,31 @@
+# Reads tools/parts.txt, then what nm -A says of an archive; prints every call that goes up.
+NR == FNR {
+    if ($0 ~ /^#/ || $0 !~ /:/) next
+    parts++
+    name[parts] = $1
+    for (i = 3; i <= NF; i++) level[$i] = parts
+    next
+}
+{
+    split($1, at, ":")
+    file = at[2]
+    sub(/\.c\.o$/, "", file)
+    if (!(file in level)) {
+        if (!(file in unknown)) printf "%s.c: of no part in tools/parts.txt\n", file
+        unknown[file] = bad = 1
+        next
+    }
+    if ($(NF - 1) == "U") used[file, $NF] = 1
+    else if ($(NF - 1) ~ /^[TDRBV]$/) where[$NF] = file
+}
+END {
+    for (pair in used) {
+        split(pair, is, SUBSEP)
+        to = where[is[2]]
+        if (to != "" && level[to] > level[is[1]]) {
+            printf "%s.c (%s) calls %s() of %s.c (%s), which lies above it\n", is[1], name[level[is[1]]], is[2], to, name[level[to]]
+            bad = 1
+        }
+    }
+    exit bad
+}
