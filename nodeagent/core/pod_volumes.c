@@ -287,8 +287,10 @@ bool pod_mounts(struct agent_turn *t, const struct workload *w, const Core__Cont
     CHECK(at != NULL);
     etc_mount(t, w, "hosts", &at[count++]);
     etc_mount(t, w, "hostname", &at[count++]);
-    at[count++] = (struct runtime_mount){
-        .source = STR("/etc/resolv.conf"), .target = STR("/etc/resolv.conf"), .read_only = true};
+    at[count++] = (struct runtime_mount){.source = STR("/etc/resolv.conf"),
+                                         .target = STR("/etc/resolv.conf"),
+                                         .read_only = true,
+                                         .optional = true}; /* A host may know no name server. */
     for (size_t i = 0; i < c->n_volume_mounts; i++)
         if (!mount(t, w, c->volume_mounts[i], &at[count++], text, size))
             return false;

@@ -116,7 +116,7 @@ static bool cache_read(const struct accel_options *o, const char *version, struc
 static void cache_write(const struct accel_options *o, const struct accel *a)
 {
     struct buf text;
-    if (o->cache == NULL || a->name[0] == '\0')
+    if (o->cache == NULL || (a->kvm_ns == 0 && a->tcg_ns == 0))
         return;
     buf_init(&text, CACHE_MAX);
     accel_cache_print(&text, a, o->boot_id);
@@ -196,6 +196,16 @@ static const char *kvm_closed(void)
                : "/dev/kvm is open to root alone; give it to a group (udev's is kvm)";
 }
 
+/* tcg needs nothing of the machine but time: that it had none says that the machine is busy. */
+static void take_unmeasured(struct accel *a, const char *kvm_error)
+{
+    snprintf(a->name, sizeof a->name, "tcg");
+    snprintf(a->reason, sizeof a->reason,
+             "not measured: the machine is too busy to run a guest in time; kvm: %.70s",
+             kvm_error != NULL ? kvm_error : "");
+    overheads(a, true);
+}
+
 static void measure(const struct accel_options *o, const char *qemu, struct accel *a)
 {
     struct err tcg, kvm;
@@ -207,7 +217,9 @@ static void measure(const struct accel_options *o, const char *qemu, struct acce
         kvm_error = kvm.text;
     bool slower = a->kvm_ns != 0 && a->tcg_ns != 0 && a->kvm_ns >= a->tcg_ns;
     accel_choose(a, slower ? NULL : kvm_error); /* Slow says more than closed. */
-    if (a->name[0] == '\0')
+    if (a->name[0] == '\0' && tcg.code == ERR_UNAVAILABLE)
+        take_unmeasured(a, kvm_error);
+    else if (a->name[0] == '\0')
         snprintf(a->reason, sizeof a->reason, "tcg: %.70s; kvm: %.70s", tcg.text,
                  kvm_error != NULL ? kvm_error : "");
 }

@@ -10,7 +10,8 @@
  * ASYNC  Blocks: for start-up only. Some 200 ms, 20 ms from the cache; at most limit per run of the
  *        guest, of which there are ACCEL_RUNS for each accelerator.
  * FAILS  accel_measure() always gives an answer. No QEMU, no guest file, neither accelerator runs:
- *        name is empty and reason says it in a sentence for the user.
+ *        name is empty and reason says it in a sentence for the user. A machine too busy to run the
+ *        guest within limit gets tcg, which reason says and no cache keeps.
  */
 #ifndef NODEAGENT_HOST_ACCEL_H
 #define NODEAGENT_HOST_ACCEL_H

@@ -51,6 +51,7 @@ struct runtime_cpu {
 struct runtime_mount {
     struct str source, target; /* Absolute; source is on the host. */
     bool read_only;
+    bool optional; /* Left out where the host has no source. */
 };
 
 struct runtime_container {

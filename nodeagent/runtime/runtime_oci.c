@@ -67,10 +67,27 @@ static enum err_code look_at_nodes(const struct runtime_container *c,
     return ERR_OK;
 }
 
+/* What the host has of the mounts. The array is the caller's, of RUNTIME_MOUNTS_MAX. */
+static void leave_out_missing(struct runtime_container *c, struct runtime_mount *kept)
+{
+    char path[FS_PATH_MAX];
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < c->mounts_count; i++) {
+        snprintf(path, sizeof path, STR_FMT, STR_ARG(c->mounts[i].source));
+        if (!c->mounts[i].optional || fs_exists(path))
+            kept[count++] = c->mounts[i];
+    }
+    c->mounts = kept;
+    c->mounts_count = count;
+}
+
 static enum err_code write_config(struct oci *o, const struct instance *i,
                                   const struct runtime_spec *spec, struct err *e)
 {
+    struct runtime_mount kept[RUNTIME_MOUNTS_MAX];
     struct oci_host host = o->host;
+    struct runtime_spec here = *spec;
     struct buf text, group;
     struct oci_node nodes[RUNTIME_DEVICES_MAX];
     enum err_code code = look_at_nodes(&spec->container, nodes, e);
@@ -83,7 +100,8 @@ static enum err_code write_config(struct oci *o, const struct instance *i,
     if (o->is_runc)
         code = cgroup_path(o->cgroups, spec->id, &group, e);
     host.cgroups_path = buf_str(&group);
-    oci_config_print(&text, spec, &host);
+    leave_out_missing(&here.container, kept);
+    oci_config_print(&text, &here, &host);
     if (code == ERR_OK)
         code = buf_status(&text, e);
     if (code == ERR_OK)

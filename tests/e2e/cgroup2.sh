@@ -1,72 +1,48 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# cgroup v2 on a kernel that has nothing else: a guest runs the conformance suite of containers.
-# usage: cgroup2.sh BUILD_DIR [--all]    --all: every test of the suite, in minutes
+# cgroup v2 on a kernel that has nothing else, in a guest.
+# usage: cgroup2.sh BUILD_DIR [--all|--agent]
+#   (nothing)  the tests of containers that have to do with groups
+#   --all      every test of the conformance suite of containers, in minutes
+#   --agent    a cluster: pods and a machine through the whole agent. BUILD_DIR without sanitizers; emulated they take for ever
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/e2e/lib.sh
 . "$here/lib.sh"
-# shellcheck source=deploy/samples/kernel.sh
-. "$here/../../deploy/samples/kernel.sh"
-build=$1
-case ${2:-} in
---all) which=baton.all seconds=900 ;;
-*) which='' seconds=150 ;;
-esac
-qemu=/usr/bin/qemu-system-x86_64
-[ -x "$qemu" ] || { skip "cgroup v2 in a guest: no $qemu" && finish && exit 77; }
+# shellcheck source=tests/e2e/guestlib.sh
+. "$here/guestlib.sh"
+build=$1 mode=${2:-}
 
-work=$(mktemp -d /tmp/baton-cgroup2.XXXXXX)
-pid=
-cleanup() {
-    [ -z "$pid" ] || kill "$pid" 2>/dev/null
-    rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 1' INT TERM
+guest_begin "cgroup v2 in a guest"
+guest_busybox none
+for d in lib lib64 root sbin usr/bin usr/sbin; do mkdir -p "$guest_root/$d"; done
+ln -s /bin/busybox "$guest_root/usr/bin/busybox"
+cp "$here/cgroup2/init" "$guest_root/init"
+cp "$here/lib.sh" "$guest_root/tests-lib.sh"
+guest_program /usr/bin/crun /usr/bin/crun
+guest_program /usr/sbin/runc /usr/sbin/runc
 
-package=$(kernel_package)
-if [ -z "$package" ] || ! kernel_unpack "$package" "$work" >"$work/apt.log" 2>&1; then
-    skip "cgroup v2 in a guest: apt cannot fetch the kernel here"
+
+if [ "$mode" = --agent ]; then
+    # shellcheck source=deploy/samples/layout.sh
+    . "$here/../../deploy/samples/layout.sh"
+    cp "$here/cgroup2/agent" "$guest_root/inside"
+    for program in batond baton baton-agent baton-shim; do guest_program "$build/$program" "/opt/$program"; done
+    cp "$build/pvh.elf" "$guest_root/opt/"
+    guest_program "$guest_qemu" "$guest_qemu"
+    guest_program /usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so /usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so
+    mkdir -p "$guest_root/usr/share" "$work/pvh/boot" && cp -rL /usr/share/qemu /usr/share/seabios "$guest_root/usr/share/"
+    cp "$build/pvh.elf" "$work/pvh/boot/kernel" && layout_write "$guest_root/images/pvh" latest "$work/pvh" '{}'
+    "$here/../../deploy/samples/make-busybox" "$guest_root/images" >/dev/null
+    guest_program /usr/sbin/nft /usr/sbin/nft
+    guest_modules fs/overlayfs net drivers/net/veth.ko drivers/net/tun.ko drivers/net/dummy.ko lib
+    guest_run 600 3072 ''
     finish
-    exit 77
+    exit
 fi
 
-# --- the guest's files: programs where the suite looks for them, with their libraries --------------------------------------
-root=$work/root
-install_program() { # FROM TO
-    mkdir -p "$root$(dirname "$2")"
-    cp "$1" "$root$2"
-    ldd "$1" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
-        [ -e "$root$library" ] || { mkdir -p "$root$(dirname "$library")" && cp -L "$library" "$root$library"; }
-    done
-}
-for d in bin etc lib lib64 root sbin usr/bin usr/sbin; do mkdir -p "$root/$d"; done
-cp /bin/busybox "$root/bin/busybox"
-for applet in $(/bin/busybox --list); do
-    [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
-done
-ln -s /bin/busybox "$root/usr/bin/busybox"
-printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
-printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
-install_program /usr/bin/crun /usr/bin/crun
-install_program /usr/sbin/runc /usr/sbin/runc
-install_program "$build/conformance_runtime" /tests/conformance_runtime
-install_program "$build/baton-shim" "$(readlink -f "$build")/baton-shim"
-find "$root/tests" "$root/usr" "$root/lib" "$root/lib64" -type f -exec strip --strip-debug {} + 2>/dev/null # Half the size.
-cp "$here/cgroup2/init" "$here/cgroup2/inside" "$root/"
-chmod 0755 "$root/init" "$root/inside"
-(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) | gzip -1 >"$work/initrd"
-
-# --- it runs -------------------------------------------------------------------------------------------------------------------
-"$qemu" -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 -bios qboot.rom -nodefaults -no-user-config -display none \
-    -kernel "$work"/kernel/boot/vmlinuz-* -initrd "$work/initrd" -append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all $which" \
-    -no-reboot -serial "file:$work/console" </dev/null >"$work/qemu.log" 2>&1 &
-pid=$!
-over() { grep -q '^inside: over' "$work/console" || ! kill -0 "$pid"; }
-until_true "$seconds" over
-tr -d '\r' <"$work/console" | grep -v '^\[ *[0-9.]*\]' >"$work/said"
-cat "$work/said"
-passed=$(grep -c '^PASS' "$work/said") failed=$(grep -c '^FAIL' "$work/said")
-grep -q '^inside: over' "$work/said" || { fail "the guest did not come to its end" && tail -n 20 "$work/console"; }
+cp "$here/cgroup2/inside" "$guest_root/inside"
+guest_program "$build/conformance_runtime" /tests/conformance_runtime
+guest_program "$build/baton-shim" "$(readlink -f "$build")/baton-shim"
+if [ "$mode" = --all ]; then guest_run 900 2048 baton.all; else guest_run 150 2048 ''; fi
 finish

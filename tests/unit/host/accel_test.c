@@ -4,6 +4,7 @@
 #include "tests/testlib/test.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TEST(accel, versions)
@@ -73,6 +74,32 @@ TEST(accel, without_qemu_or_guest_it_says_so)
     cr_assert(strstr(a.reason, "/nope/qemu") != NULL, "%s", a.reason);
     accel_measure(&(struct accel_options){.qemu = "/bin/true", .guest = "/nope"}, &a);
     cr_assert_str_eq(a.reason, "/bin/true does not tell its version");
+}
+
+TEST(accel, a_busy_machine_gets_tcg_until_it_is_measured)
+{
+    static const char text[] = "#!/bin/sh\n"
+                               "case $1 in --version) echo QEMU emulator version 7.2.22 ;;\n"
+                               "*) exec sleep 10 ;; esac\n";
+    char slow[] = "/tmp/baton-accel-XXXXXX", cache[64];
+    struct accel a;
+    int fd = mkstemp(slow);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, text, sizeof text - 1), (ssize_t)sizeof text - 1);
+    cr_assert_eq(fchmod(fd, 0700), 0);
+    close(fd);
+    snprintf(cache, sizeof cache, "%s.cache", slow);
+    accel_measure(&(struct accel_options){.qemu = slow,
+                                          .guest = slow,
+                                          .cache = cache,
+                                          .boot_id = STR("this boot"),
+                                          .limit = SPAN_MS(50)},
+                  &a);
+    cr_assert_str_eq(a.name, "tcg");
+    cr_assert(strstr(a.reason, "too busy") != NULL, "%s", a.reason);
+    cr_assert_gt(a.vm_bytes, 0);
+    cr_assert_neq(access(cache, F_OK), 0, "a guess is not kept");
+    unlink(slow);
 }
 
 /* The real one, where there is one. */

@@ -11,7 +11,8 @@
 
 static const struct str args[] = {{"/bin/sh", 7}, {"-c", 2}, {"echo \"a\"\n", 9}};
 static const struct str env[] = {{"A=b", 3}};
-static const struct runtime_mount volume = {{"/var/x", 6}, {"/data", 5}, true};
+static const struct runtime_mount volume = {
+    .source = {"/var/x", 6}, .target = {"/data", 5}, .read_only = true};
 
 static struct runtime_spec spec_of(void)
 {
