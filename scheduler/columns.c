@@ -60,7 +60,7 @@ static void put_entry(struct columns *c, uint32_t node, const struct columns_row
     }
     uint32_t at = (uint32_t)c->log_end & (c->log_size - 1);
     struct columns_block *entry = &c->log[at / COLUMNS_LANES];
-#pragma GCC unroll 12
+#pragma GCC unroll 14
     for (uint32_t i = 0; i < COLUMN__COUNT; i++)
         entry->at[i][at % COLUMNS_LANES] = row->at[i];
     c->log_node[at] = node;

@@ -27,23 +27,32 @@
  * passes is asked again exactly. */
 enum column {
     COLUMN_OPEN,        /* 0 closed to all, 1 open to who passes its rules, 2 open to all. */
-    COLUMN_CORES,       /* Exclusive cores. */
-    COLUMN_CORES_NUMA,  /* The most in one NUMA node. */
+    COLUMN_CORES_NUMA,  /* Exclusive cores: the most in one NUMA node. */
     COLUMN_CPU,         /* Shared, units of 32 millicores. */
-    COLUMN_MEMORY,      /* Units of 64 MiB. */
-    COLUMN_MEMORY_NUMA, /* The most in one NUMA node. */
-    COLUMN_HUGE2M,      /* Units of 8 pages. */
-    COLUMN_HUGE1G,      /* Pages. The first ORDER_AMOUNTS columns are the order's room. */
-    COLUMN_DEVICES,     /* Devices that are wholly free. */
-    COLUMN_PART,        /* The most thousandths that are free on one device. */
-    COLUMN_LEFT,        /* What is left over (cost.c), units of 2^-14. */
-    COLUMN_FULL,        /* 65535 - LEFT: for who wants little left over. */
+    COLUMN_MEMORY_NUMA, /* The most in one NUMA node, units of 64 MiB. */
+    COLUMN_CORES_MEMORY, /* Together: columns_both() of cores and memory, the most in one NUMA node. */
+    COLUMN_CPU_MEMORY, /* Together: the lesser of CPU and MEMORY_NUMA. */
+    COLUMN_HUGE2M,     /* Units of 8 pages. */
+    COLUMN_HUGE1G,     /* Pages. The first ORDER_AMOUNTS columns are the order's room. */
+    COLUMN_CORES,      /* Of all NUMA nodes. */
+    COLUMN_MEMORY,
+    COLUMN_DEVICES, /* Devices that are wholly free. */
+    COLUMN_PART,    /* The most thousandths that are free on one device. */
+    COLUMN_LEFT,    /* What is left over (cost.c), units of 2^-14. */
+    COLUMN_FULL,    /* 65535 - LEFT: for who wants little left over. */
     COLUMN__COUNT,
 };
 
 enum { COLUMNS_LOG_LEAST = 1 << 14, COLUMNS_LOG_MOST = 1 << 16 }; /* Entries; as many as nodes. */
 enum { COLUMNS_LANES = 16, COLUMN_MAX = UINT16_MAX, COLUMN_LEFT_SHIFT = 6 };
-enum { COLUMN_MEMORY_SHIFT = 26 };
+enum { COLUMN_MEMORY_SHIFT = 26, COLUMN_CORE_SHIFT = 7 };
+
+/* Cores and memory from one NUMA node in one number, a core as much as 8 GiB. Whoever has both wants
+ * has this; a stretch where one node has the cores and another the memory has not. */
+static inline uint16_t columns_both(uint32_t cores, uint16_t memory)
+{
+    return cores << COLUMN_CORE_SHIFT < memory ? (uint16_t)(cores << COLUMN_CORE_SHIFT) : memory;
+}
 
 /* Nodes whose cores all have so many threads and that have no devices are in order[threads]. What
  * others cost does not follow from what is left over alone. */
@@ -106,6 +115,14 @@ void columns_put(struct columns *c, uint32_t node, const struct columns_row *row
 static inline void columns_expect(const struct columns *c, uint32_t node)
 {
     __builtin_prefetch(&c->hot[node], 1);
+}
+
+/* Its line is near already: so is its place in the order, then. */
+static inline void columns_expect_place(const struct columns *c, uint32_t node)
+{
+    const struct columns_hot *hot = &c->hot[node];
+    if (hot->order > 0 && hot->order < COLUMNS_ORDERS)
+        order_expect(&c->order[hot->order], hot->position);
 }
 size_t columns_bytes(const struct columns *c);
 

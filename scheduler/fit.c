@@ -30,10 +30,19 @@ struct rank {
     uint64_t left;
 };
 
+/* The best set so far. */
+struct choice {
+    const struct shape_mask *mask;
+    struct rank rank;
+    bool ranked; /* It is measured only when there is another to compare it with. */
+};
+
 static enum explain_reason fit_sums(const struct node *n, const struct request *r, bool empty,
                                     struct fit *out);
 static void parts_count(struct parts *p);
 static const struct shape_mask *choose_mask(const struct parts *p, struct fit *out);
+static void choose(struct choice *best, const struct parts *p, const struct shape_mask *m);
+static void assign(const struct parts *p, const struct shape_mask *mask, struct fit *out);
 static void assign_cores(const struct parts *p, uint32_t set, struct fit *out);
 static void assign_memory(const struct parts *p, uint32_t set, struct fit *out);
 static void assign_devices(const struct parts *p, uint32_t set, struct fit *out);
@@ -66,19 +75,49 @@ enum explain_reason fit__node(const struct node *n, const struct request *r, boo
     const struct shape_mask *mask = choose_mask(&p, out);
     if (mask == NULL)
         return out->reason;
+    assign(&p, mask, out);
+    return EXPLAIN_FITS;
+}
+
+static void assign(const struct parts *p, const struct shape_mask *mask, struct fit *out)
+{
     out->reason = EXPLAIN_FITS;
-    out->cores_count = p.cores_wanted;
-    memset(out->cores, 0, n->shape->words * sizeof *out->cores);
-    if (p.cores_wanted > 0)
-        assign_cores(&p, mask->set, out);
-    assign_memory(&p, mask->set, out);
+    out->cores_count = p->cores_wanted;
+    memset(out->cores, 0, p->node->shape->words * sizeof *out->cores);
+    if (p->cores_wanted > 0)
+        assign_cores(p, mask->set, out);
+    assign_memory(p, mask->set, out);
     out->devices_count = 0;
-    if (r->devices_count > 0)
-        assign_devices(&p, mask->set, out);
+    if (p->r->devices_count > 0)
+        assign_devices(p, mask->set, out);
     out->numa = mask->count;
     out->sockets = mask->sockets;
     out->address = FIT_ADDRESS_ANY;
-    return EXPLAIN_FITS;
+}
+
+void fit__one(const struct node *n, const struct request *r, struct fit *out)
+{
+    const struct shape *s = n->shape;
+    struct choice best = {.mask = NULL};
+    struct parts p; /* Filled for the NUMA nodes that serve. */
+    p.node = n;
+    p.r = r;
+    p.empty = false;
+    p.cores_wanted = fit__cores_of(r, s->core_threads_min);
+    p.memory_wanted = r->memory_bytes + r->overhead_bytes;
+    for (uint32_t i = 0; i < s->numa_count; i++) { /* Sets of one are the first. */
+        const struct shape_mask *m = &s->masks[i];
+        uint32_t k = (uint32_t)__builtin_ctz(m->set);
+        if (best.mask != NULL && m->level != best.mask->level)
+            break;
+        if (!fit__numa_serves(n, r, k, p.cores_wanted))
+            continue;
+        p.cores[k] = n->cores_free[k];
+        p.memory[k] = n->numa[k].memory_free;
+        choose(&best, &p, m);
+    }
+    CHECK(best.mask != NULL);
+    assign(&p, best.mask, out);
 }
 
 /* ---- sums over the whole node ---- */
@@ -439,41 +478,44 @@ static bool is_aligned(const struct parts *p, const struct shape_mask *m)
     return count_llcs(p, m->set) <= (p->cores_wanted + each - 1) / each;
 }
 
+/* Both are of one level. */
+static void choose(struct choice *best, const struct parts *p, const struct shape_mask *m)
+{
+    if (best->mask == NULL) {
+        best->mask = m;
+        return;
+    }
+    if (!best->ranked)
+        best->rank = rank_mask(p, best->mask);
+    best->ranked = true;
+    struct rank rank = rank_mask(p, m);
+    if (rank_less(&rank, &best->rank)) {
+        best->mask = m;
+        best->rank = rank;
+    }
+}
+
 static const struct shape_mask *choose_mask(const struct parts *p, struct fit *out)
 {
     const struct shape *s = p->node->shape;
-    const struct shape_mask *best = NULL;
-    struct rank best_rank = {0};
-    bool ranked = false; /* The best is measured only when there is another to compare it with. */
+    struct choice best = {.mask = NULL};
     uint32_t allowed = numa_allowed(p);
     bool unaligned = false;
 
     for (uint32_t i = 0; i < s->masks_count; i++) {
         const struct shape_mask *m = &s->masks[i];
-        if (best != NULL && m->level != best->level)
+        if (best.mask != NULL && m->level != best.mask->level)
             break;
         if (m->count > allowed || !mask_serves(p, m))
             continue;
-        if (p->r->align_llc && !is_aligned(p, m)) {
+        if (p->r->align_llc && !is_aligned(p, m))
             unaligned = true;
-            continue;
-        }
-        if (best == NULL) {
-            best = m;
-            continue;
-        }
-        if (!ranked)
-            best_rank = rank_mask(p, best);
-        ranked = true;
-        struct rank rank = rank_mask(p, m);
-        if (rank_less(&rank, &best_rank)) {
-            best = m;
-            best_rank = rank;
-        }
+        else
+            choose(&best, p, m);
     }
-    if (best == NULL)
+    if (best.mask == NULL)
         refuse_masks(p, unaligned, out);
-    return best;
+    return best.mask;
 }
 
 /* ---- the rows themselves ---- */

@@ -137,6 +137,7 @@ struct ledger {
     struct hold_tag *tags;   /* By index, as holds. */
     struct node *node_slots; /* Where nodes live. */
     uint32_t holds_end, hold_free, holds_count, nodes_count;
+    uint32_t hold_expected;                  /* Will be released soon; HOLD_NONE. */
     uint32_t node_slots_end, node_slot_free; /* node_slot_free: + 1, of a list through index. */
     uint64_t nodes_memory, holds_memory, classes_memory;
     uint64_t cpu_scale, memory_scale, device_scale; /* See cost.c. */
@@ -215,10 +216,10 @@ void node__list(struct ledger *l, struct node *n, uint32_t hold);
 void node__unlist(struct ledger *l, struct node *n, uint32_t hold);
 void node__mark(struct node *n, const char *why);
 const struct topology_label *node__label(const struct node *n, uint32_t key);
-/* What a placement or a removal reads of it is brought near. */
+/* What a placement or a removal reads of it is brought near, if it has no more than five NUMA nodes. */
 static inline void node__expect(const struct node *n)
 {
-    for (size_t i = 0; i < offsetof(struct node, llcs); i += 64)
+    for (size_t i = 0; i < offsetof(struct node, numa[5]); i += 64)
         __builtin_prefetch((const char *)n + i, 1);
 }
 

@@ -14,13 +14,17 @@
 #endif
 
 /* A block of so few joins a neighbour when both are no more than MERGED_MAX. */
-enum { THIN = 3, MERGED_MAX = 9, LANE_BITS = 4 };
+enum { THIN = 4, MERGED_MAX = 11 };
+_Static_assert(ORDER_LANES < 1 << ORDER_LANE_BITS,
+               "a lane's number, and lane_of() looks at one more");
+_Static_assert(ORDER_LANES % 2 == 1, "room_of() takes two lanes at a time after the first");
 
 struct key {
     uint64_t key;
     uint32_t node;
 };
 
+static void set_key(struct order *o, uint32_t block, uint32_t lane, const struct key *k);
 static uint32_t block_new(struct order *o, uint32_t level);
 static uint32_t find_leaf(const struct order *o, const struct key *k);
 static bool stays(const struct order *o, uint32_t block, const struct key *k);
@@ -49,12 +53,12 @@ void order_init(struct order *o)
 void order_fini(struct order *o)
 {
     mem_free(o->blocks);
-    mem_free(o->fences);
+    mem_free(o->keys);
 }
 
 size_t order_bytes(const struct order *o)
 {
-    return o->blocks_size * (sizeof *o->blocks + sizeof *o->fences);
+    return o->blocks_size * (sizeof *o->blocks + sizeof *o->keys);
 }
 
 void order_put(struct order *o, struct columns_hot *hot, uint32_t node,
@@ -62,9 +66,10 @@ void order_put(struct order *o, struct columns_hot *hot, uint32_t node,
 {
     struct key k = key_of(hot, node);
     uint32_t at = hot[node].position;
-    if (at != ORDER_NONE && stays(o, at >> LANE_BITS, &k)) {
-        o->blocks[at >> LANE_BITS].room[at % (1 << LANE_BITS)] = *room;
-        settle(o, at >> LANE_BITS);
+    if (at != ORDER_NONE && stays(o, at >> ORDER_LANE_BITS, &k)) {
+        o->blocks[at >> ORDER_LANE_BITS].room[at % (1 << ORDER_LANE_BITS)] = *room;
+        set_key(o, at >> ORDER_LANE_BITS, at % (1 << ORDER_LANE_BITS), &k);
+        settle(o, at >> ORDER_LANE_BITS);
         return;
     }
     if (at != ORDER_NONE)
@@ -75,17 +80,19 @@ void order_put(struct order *o, struct columns_hot *hot, uint32_t node,
         leaf = find_leaf(o, &k);
     }
     struct order_block *b = &o->blocks[leaf];
-    b->what[b->count] = node;
-    b->room[b->count] = *room;
-    hot[node].position = leaf << LANE_BITS | b->count++;
+    uint32_t lane = b->count++;
+    b->what[lane] = node;
+    b->room[lane] = *room;
+    set_key(o, leaf, lane, &k);
+    hot[node].position = leaf << ORDER_LANE_BITS | lane;
     raise(o, leaf, room);
 }
 
 void order_remove(struct order *o, struct columns_hot *hot, uint32_t node)
 {
-    uint32_t at = hot[node].position, block = at >> LANE_BITS;
+    uint32_t at = hot[node].position, block = at >> ORDER_LANE_BITS;
     hot[node].position = ORDER_NONE;
-    drop_lane(o, hot, block, at % (1 << LANE_BITS));
+    drop_lane(o, hot, block, at % (1 << ORDER_LANE_BITS));
     settle(o, block);
     if (o->blocks[block].count <= THIN)
         thin_out(o, hot, block);
@@ -93,15 +100,20 @@ void order_remove(struct order *o, struct columns_hot *hot, uint32_t node)
 
 /* ---- blocks ---- */
 
+static void *grow(void *at, uint32_t from, uint32_t to, size_t size)
+{
+    void *grown = mem_zalloc_lines(to, size);
+    if (from > 0)
+        memcpy(grown, at, from * size);
+    mem_free(at);
+    return grown;
+}
+
 static void blocks_grow(struct order *o)
 {
     uint32_t size = o->blocks_size == 0 ? 4 : o->blocks_size * 2;
-    struct order_block *grown = mem_zalloc_lines(size, sizeof *grown);
-    if (o->blocks_count > 0)
-        memcpy(grown, o->blocks, o->blocks_count * sizeof *grown);
-    mem_free(o->blocks);
-    o->blocks = grown;
-    o->fences = mem_resize(o->fences, size * sizeof *o->fences);
+    o->blocks = grow(o->blocks, o->blocks_count, size, sizeof *o->blocks);
+    o->keys = grow(o->keys, o->blocks_count, size, sizeof *o->keys);
     o->blocks_size = size;
 }
 
@@ -116,6 +128,7 @@ static uint32_t block_new(struct order *o, uint32_t level)
         i = o->blocks_count++;
     }
     o->blocks[i] = (struct order_block){.parent = ORDER_NONE, .level = (uint8_t)level};
+    memset(o->keys[i].key, 0xff, sizeof o->keys[i].key); /* ORDER_KEY_NONE */
     return i;
 }
 
@@ -125,13 +138,25 @@ static void block_give(struct order *o, uint32_t block)
     o->block_free = block;
 }
 
-/* Of a block above: the last lane whose least key is not behind. The first takes all that is less. */
-static uint32_t lane_of(const struct order_fences *f, uint32_t count, const struct key *k)
+static void set_key(struct order *o, uint32_t block, uint32_t lane, const struct key *k)
 {
-    uint32_t lane = 0;
-    for (uint32_t step = 8; step > 0; step /= 2)
-        if (lane + step < count && f->key[lane + step] <= k->key)
-            lane += step;
+    o->keys[block].key[lane] = k->key;
+    o->keys[block].node[lane] = k->node;
+}
+
+static struct key get_key(const struct order *o, uint32_t block, uint32_t lane)
+{
+    return (struct key){o->keys[block].key[lane], o->keys[block].node[lane]};
+}
+
+/* Of a block above: the last lane whose least key is not behind. The first takes all that is less.
+ * Without branches: they could not be foretold. */
+static uint32_t lane_of(const struct order_keys *f, const struct key *k)
+{
+    uint32_t lane = f->key[8] <= k->key ? 8 : 0;
+    lane += f->key[lane + 4] <= k->key ? 4 : 0;
+    lane += f->key[lane + 2] <= k->key ? 2 : 0;
+    lane += f->key[lane + 1] <= k->key ? 1 : 0;
     while (lane > 0 && f->key[lane] == k->key && f->node[lane] > k->node)
         lane--;
     return lane;
@@ -141,7 +166,7 @@ static uint32_t find_leaf(const struct order *o, const struct key *k)
 {
     uint32_t i = o->root;
     while (o->blocks[i].level > 0)
-        i = o->blocks[i].what[lane_of(&o->fences[i], o->blocks[i].count, k)];
+        i = o->blocks[i].what[lane_of(&o->keys[i], k)];
     return i;
 }
 
@@ -151,11 +176,10 @@ static bool stays(const struct order *o, uint32_t block, const struct key *k)
     const struct order_block *b = &o->blocks[block];
     if (b->parent == ORDER_NONE)
         return true;
-    const struct order_fences *f = &o->fences[b->parent];
     uint32_t next = b->lane + 1u;
     if (next >= o->blocks[b->parent].count)
         return false;
-    struct key least = {f->key[b->lane], f->node[b->lane]}, end = {f->key[next], f->node[next]};
+    struct key least = get_key(o, b->parent, b->lane), end = get_key(o, b->parent, next);
     return !before(k, &least) && before(k, &end);
 }
 
@@ -164,7 +188,7 @@ static void tell(struct order *o, struct columns_hot *hot, uint32_t block, uint3
 {
     const struct order_block *b = &o->blocks[block];
     if (b->level == 0) {
-        hot[b->what[lane]].position = block << LANE_BITS | lane;
+        hot[b->what[lane]].position = block << ORDER_LANE_BITS | lane;
     } else {
         o->blocks[b->what[lane]].parent = block;
         o->blocks[b->what[lane]].lane = (uint8_t)lane;
@@ -176,11 +200,15 @@ static void copy_lane(struct order *o, struct columns_hot *hot, uint32_t to, uin
 {
     o->blocks[to].room[to_lane] = o->blocks[from].room[lane];
     o->blocks[to].what[to_lane] = o->blocks[from].what[lane];
-    if (o->blocks[to].level > 0) {
-        o->fences[to].key[to_lane] = o->fences[from].key[lane];
-        o->fences[to].node[to_lane] = o->fences[from].node[lane];
-    }
+    o->keys[to].key[to_lane] = o->keys[from].key[lane];
+    o->keys[to].node[to_lane] = o->keys[from].node[lane];
     tell(o, hot, to, to_lane);
+}
+
+static void clear_lane(struct order *o, uint32_t block, uint32_t lane)
+{
+    o->blocks[block].room[lane] = (struct order_room){{0}};
+    o->keys[block].key[lane] = ORDER_KEY_NONE;
 }
 
 static void drop_lane(struct order *o, struct columns_hot *hot, uint32_t block, uint32_t lane)
@@ -194,7 +222,7 @@ static void drop_lane(struct order *o, struct columns_hot *hot, uint32_t block, 
         for (; lane < last; lane++)
             copy_lane(o, hot, block, lane, block, lane + 1);
     }
-    b->room[last] = (struct order_room){{0}};
+    clear_lane(o, block, last);
 }
 
 /* ---- the most room ---- */
@@ -223,9 +251,9 @@ static bool room_raise(struct order_room *to, const struct order_room *room)
 static struct order_room room_of(const struct order_block *b)
 {
     struct order_room most;
-    __m128i x = room_load(&b->room[0]), y = room_load(&b->room[1]);
-#pragma GCC unroll 6
-    for (uint32_t i = 2; i < ORDER_LANES; i += 2) {
+    __m128i x = room_load(&b->room[0]), y = x;
+#pragma GCC unroll 7
+    for (uint32_t i = 1; i < ORDER_LANES; i += 2) {
         x = room_max(x, room_load(&b->room[i]));
         y = room_max(y, room_load(&b->room[i + 1]));
     }
@@ -280,15 +308,14 @@ static void settle(struct order *o, uint32_t block)
 
 /* ---- blocks that are full, and blocks that are nearly empty ---- */
 
-/* Nodes of a block at the bottom in the order of their keys. */
-static void sort_nodes(const struct order_block *b, const struct columns_hot *hot,
-                       uint8_t lanes[ORDER_LANES])
+/* Lanes of a block in the order of their keys. */
+static void sort_lanes(const struct order *o, uint32_t block, uint8_t lanes[ORDER_LANES])
 {
-    for (uint32_t i = 0; i < b->count; i++) {
-        struct key k = key_of(hot, b->what[i]);
+    for (uint32_t i = 0; i < ORDER_LANES; i++) {
+        struct key k = get_key(o, block, i);
         uint32_t at = i;
         for (; at > 0; at--) {
-            struct key other = key_of(hot, b->what[lanes[at - 1]]);
+            struct key other = get_key(o, block, lanes[at - 1]);
             if (!before(&k, &other))
                 break;
             lanes[at] = lanes[at - 1];
@@ -297,28 +324,26 @@ static void sort_nodes(const struct order_block *b, const struct columns_hot *ho
     }
 }
 
-/* The dearer half goes into a new block, whose name is returned, with the least key in it. */
-static uint32_t halve(struct order *o, struct columns_hot *hot, uint32_t block,
-                      struct key *out_least)
+/* The dearer half of a full block goes into a new one, whose name is returned. */
+static uint32_t halve(struct order *o, struct columns_hot *hot, uint32_t block)
 {
     uint8_t lanes[ORDER_LANES];
-    uint32_t fresh = block_new(o, o->blocks[block].level);
-    struct order_block *b = &o->blocks[block], *f = &o->blocks[fresh], was = *b;
-    for (uint32_t i = 0; i < ORDER_LANES; i++)
-        lanes[i] = (uint8_t)i;
-    if (b->level == 0)
-        sort_nodes(b, hot, lanes);
-    for (uint32_t i = ORDER_LANES / 2; i < ORDER_LANES; i++)
-        copy_lane(o, hot, fresh, f->count++, block, lanes[i]);
-    b->count = ORDER_LANES / 2;
-    for (uint32_t i = 0; i < ORDER_LANES; i++) {
-        b->room[i] = i < b->count ? was.room[lanes[i]] : (struct order_room){{0}};
-        b->what[i] = was.what[lanes[i]];
-        if (i < b->count)
-            tell(o, hot, block, i);
+    uint32_t fresh = block_new(o, o->blocks[block].level), kept = ORDER_LANES / 2;
+    sort_lanes(o, block, lanes);
+    for (uint32_t i = kept; i < ORDER_LANES; i++)
+        copy_lane(o, hot, fresh, o->blocks[fresh].count++, block, lanes[i]);
+    const struct order_block was = o->blocks[block];
+    const struct order_keys keys = o->keys[block];
+    o->blocks[block].count = kept;
+    for (uint32_t i = kept; i < ORDER_LANES; i++)
+        clear_lane(o, block, i);
+    for (uint32_t i = 0; i < kept; i++) {
+        o->blocks[block].room[i] = was.room[lanes[i]];
+        o->blocks[block].what[i] = was.what[lanes[i]];
+        o->keys[block].key[i] = keys.key[lanes[i]];
+        o->keys[block].node[i] = keys.node[lanes[i]];
+        tell(o, hot, block, i);
     }
-    *out_least = b->level == 0 ? key_of(hot, f->what[0])
-                               : (struct key){o->fences[fresh].key[0], o->fences[fresh].node[0]};
     return fresh;
 }
 
@@ -329,8 +354,7 @@ static void hang(struct order *o, struct columns_hot *hot, uint32_t parent, uint
     struct order_block *p = &o->blocks[parent];
     for (uint32_t i = p->count++; i > lane; i--)
         copy_lane(o, hot, parent, i, parent, i - 1);
-    o->fences[parent].key[lane] = least->key;
-    o->fences[parent].node[lane] = least->node;
+    set_key(o, parent, lane, least);
     p->what[lane] = block;
     p->room[lane] = room_of(&o->blocks[block]);
     tell(o, hot, parent, lane);
@@ -349,7 +373,8 @@ static void split(struct order *o, struct columns_hot *hot, uint32_t block)
         split(o, hot, parent);
         parent = o->blocks[block].parent;
     }
-    uint32_t fresh = halve(o, hot, block, &least), lane = o->blocks[block].lane;
+    uint32_t fresh = halve(o, hot, block), lane = o->blocks[block].lane;
+    least = get_key(o, fresh, 0);
     o->blocks[parent].room[lane] = room_of(&o->blocks[block]);
     hang(o, hot, parent, lane + 1u, fresh, &least);
 }
@@ -404,12 +429,13 @@ static uint32_t lanes_that_pass(const struct order_block *b, const struct order_
     uint32_t lanes = 0;
 #if defined(__SSE2__)
     const __m128i least = room_load(want), zero = _mm_setzero_si128();
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (uint32_t i = 0; i < ORDER_LANES; i += 4) {
         __m128i lack[4]; /* What is lacking; packed until four lanes are four numbers. */
 #pragma GCC unroll 4
         for (uint32_t k = 0; k < 4; k++)
-            lack[k] = _mm_subs_epu16(least, room_load(&b->room[i + k]));
+            lack[k] =
+                i + k < ORDER_LANES ? _mm_subs_epu16(least, room_load(&b->room[i + k])) : least;
         __m128i all =
             _mm_packs_epi16(_mm_packs_epi16(lack[0], lack[1]), _mm_packs_epi16(lack[2], lack[3]));
         lanes |= (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(all, zero))) << i;
@@ -425,17 +451,16 @@ static uint32_t lanes_that_pass(const struct order_block *b, const struct order_
     return lanes & ((1u << b->count) - 1);
 }
 
-static uint32_t cheapest_node(const struct order_block *b, const struct columns_hot *hot,
-                              uint32_t lanes)
+static uint32_t cheapest_lane(const struct order *o, uint32_t block, uint32_t lanes)
 {
     uint32_t best = (uint32_t)__builtin_ctz(lanes);
     lanes &= lanes - 1;
     if (lanes == 0)
         return best;
-    struct key least = key_of(hot, b->what[best]);
+    struct key least = get_key(o, block, best);
     for (; lanes != 0; lanes &= lanes - 1) {
         uint32_t i = (uint32_t)__builtin_ctz(lanes);
-        struct key k = key_of(hot, b->what[i]);
+        struct key k = get_key(o, block, i);
         if (before(&k, &least)) {
             best = i;
             least = k;
@@ -451,11 +476,10 @@ static void enter(struct order_walk *w, uint32_t block)
     w->at[w->depth++].lanes = lanes_that_pass(&w->order->blocks[block], &w->want);
 }
 
-void order_walk_start(struct order_walk *w, const struct order *o, const struct columns_hot *hot,
-                      const struct order_room *want, uint32_t blocks_max)
+void order_walk_start(struct order_walk *w, const struct order *o, const struct order_room *want,
+                      uint32_t blocks_max)
 {
     w->order = o;
-    w->hot = hot;
     w->want = *want;
     w->backwards = false;
     w->depth = 0;
@@ -473,7 +497,7 @@ uint32_t order_walk_next(struct order_walk *w)
             continue;
         }
         uint32_t lane = w->backwards    ? 31u - (uint32_t)__builtin_clz(lanes)
-                        : b->level == 0 ? cheapest_node(b, w->hot, lanes)
+                        : b->level == 0 ? cheapest_lane(w->order, w->at[i].block, lanes)
                                         : (uint32_t)__builtin_ctz(lanes);
         w->at[i].lanes &= ~(1u << lane);
         if (b->level == 0)
@@ -489,7 +513,8 @@ uint32_t order_walk_next(struct order_walk *w)
 
 const struct order_room *order_room_of(const struct order *o, const struct columns_hot *node)
 {
-    return &o->blocks[node->position >> LANE_BITS].room[node->position % (1 << LANE_BITS)];
+    return &o->blocks[node->position >> ORDER_LANE_BITS]
+                .room[node->position % (1 << ORDER_LANE_BITS)];
 }
 
 static bool verify_lane(const struct order *o, const struct columns_hot *hot, uint32_t block,
@@ -497,9 +522,9 @@ static bool verify_lane(const struct order *o, const struct columns_hot *hot, ui
 {
     const struct order_block *b = &o->blocks[block];
     if (b->level == 0) {
-        struct key k = key_of(hot, b->what[lane]);
-        return hot[b->what[lane]].position == (block << LANE_BITS | lane) &&
-               find_leaf(o, &k) == block;
+        struct key k = key_of(hot, b->what[lane]), kept = get_key(o, block, lane);
+        return hot[b->what[lane]].position == (block << ORDER_LANE_BITS | lane) &&
+               k.key == kept.key && k.node == kept.node && find_leaf(o, &k) == block;
     }
     const struct order_block *below = &o->blocks[b->what[lane]];
     struct order_room most = room_of(below);

@@ -23,12 +23,13 @@ static uint16_t column_open(const struct node *n)
 /* Per NUMA node, and what is the most and the sum over them. */
 static void row_numa(const struct node *n, struct columns_row *out)
 {
-    uint32_t cores = 0, cores_most = 0, memory_most = 0;
+    uint32_t cores = 0, cores_most = 0, memory_most = 0, both_most = 0;
     memcpy(out->hot.cores, n->cores_free, sizeof out->hot.cores);
     for (uint32_t i = 0; i < n->shape->numa_count; i++) {
         uint16_t memory = column(n->numa[i].memory_free >> COLUMN_MEMORY_SHIFT);
         out->hot.memory[i] = memory;
         memory_most = max_u32(memory_most, memory);
+        both_most = max_u32(both_most, columns_both(n->cores_free[i], memory));
         cores += n->cores_free[i];
         cores_most = max_u32(cores_most, n->cores_free[i]);
     }
@@ -36,6 +37,7 @@ static void row_numa(const struct node *n, struct columns_row *out)
     out->at[COLUMN_CORES_NUMA] = (uint16_t)cores_most;
     out->at[COLUMN_MEMORY] = column(n->memory_free >> COLUMN_MEMORY_SHIFT);
     out->at[COLUMN_MEMORY_NUMA] = (uint16_t)memory_most;
+    out->at[COLUMN_CORES_MEMORY] = (uint16_t)both_most;
     out->at[COLUMN_HUGE2M] = column(n->huge2m_free / 8);
     out->at[COLUMN_HUGE1G] = column(n->huge1g_free);
 }
@@ -61,6 +63,8 @@ void columns__row(const struct ledger *l, const struct node *n, struct columns_r
     bool odd = n->devices_count > 0 || out->hot.threads_min != out->hot.threads_max;
     out->hot.order = out->at[COLUMN_OPEN] == 0 ? 0 : odd ? COLUMNS_ODD : out->hot.threads_max;
     out->at[COLUMN_CPU] = column(cpu_milli / 32);
+    out->at[COLUMN_CPU_MEMORY] =
+        (uint16_t)min_u32(out->at[COLUMN_CPU], out->at[COLUMN_MEMORY_NUMA]);
     out->at[COLUMN_DEVICES] = column(devices);
     out->at[COLUMN_PART] = column(part);
     out->at[COLUMN_LEFT] = column(out->hot.left >> COLUMN_LEFT_SHIFT);

@@ -279,6 +279,7 @@ static void print_cores(const struct node *n, const struct request *r, const str
 {
     const struct shape *s = n->shape;
     uint32_t per_core = r->one_thread_per_core ? 1 : s->core_threads_min;
+    bool cache_rows = r->cache_ways > 0 || r->bandwidth_mbps > 0;
     uint64_t llcs[TOPOLOGY_LLCS_MAX / 64] = {0};
 
     for (uint32_t w = 0; w < s->words; w++)
@@ -288,10 +289,10 @@ static void print_cores(const struct node *n, const struct request *r, const str
             out->numa_mask |= 1u << s->llc_numa[llc];
             for (uint32_t k = 0; k < per_core && out->cpus_count < r->exclusive_cpus; k++)
                 out->cpus[out->cpus_count++] = s->os_cpu[s->core_first[core] + k];
-            if (r->cache_ways > 0 || r->bandwidth_mbps > 0)
+            if (cache_rows)
                 llcs[llc / 64] |= 1ull << llc % 64;
         }
-    for (uint32_t i = 0; i < s->llcs_count; i++)
+    for (uint32_t i = 0; i < s->llcs_count && cache_rows; i++)
         if (llcs[i / 64] >> i % 64 & 1)
             out->caches[out->caches_count++] =
                 (struct placement_cache){i, r->cache_ways, r->bandwidth_mbps};

@@ -14,13 +14,6 @@ bool search__is_heavy(const struct request *r)
            r->spread_numa;
 }
 
-static bool numa_fits(const struct node *n, const struct request *r, uint32_t i, uint32_t cores)
-{
-    return n->cores_free[i] >= cores &&
-           n->numa[i].memory_free >= r->memory_bytes + r->overhead_bytes &&
-           n->numa[i].huge2m_free >= r->hugepages_2m && n->numa[i].huge1g_free >= r->hugepages_1g;
-}
-
 static bool mask_fits(const struct node *n, const struct request *r, uint32_t set, uint32_t cores)
 {
     uint64_t memory = 0, huge2m = 0, huge1g = 0;
@@ -48,7 +41,7 @@ static bool light_fits(const struct node *n, const struct request *r, uint32_t c
         return false;
     *out_split = 0;
     for (uint32_t i = 0; i < s->numa_count; i++)
-        if (numa_fits(n, r, i, cores))
+        if (fit__numa_serves(n, r, i, cores))
             return true;
     for (uint32_t i = s->numa_count; i < s->masks_count && r->numa_policy != NUMA_SINGLE; i++)
         if (mask_fits(n, r, s->masks[i].set, cores)) {
@@ -124,6 +117,9 @@ static struct order_room room_wanted(const struct request *r, const struct short
     want.at[COLUMN_CORES_NUMA] = (uint16_t)min_u32(m->cores, COLUMN_MAX);
     want.at[COLUMN_CPU] = (uint16_t)min_u64(m->cpu_milli / 32, COLUMN_MAX);
     want.at[COLUMN_MEMORY_NUMA] = (uint16_t)min_u64(memory, COLUMN_MAX);
+    want.at[COLUMN_CORES_MEMORY] = columns_both(m->cores, want.at[COLUMN_MEMORY_NUMA]);
+    want.at[COLUMN_CPU_MEMORY] =
+        (uint16_t)min_u32(want.at[COLUMN_CPU], want.at[COLUMN_MEMORY_NUMA]);
     want.at[COLUMN_HUGE2M] = (uint16_t)min_u32(r->hugepages_2m / 8, COLUMN_MAX);
     want.at[COLUMN_HUGE1G] = (uint16_t)min_u32(r->hugepages_1g, COLUMN_MAX);
     return want;
@@ -138,9 +134,10 @@ static bool first_in_order(const struct ledger *l, const struct request *r, uint
     struct order_walk w;
     uint32_t node, name, misses = 0;
     int64_t split;
-    order_walk_start(&w, &l->columns.order[threads], l->columns.hot, &want, l->order_patience);
+    order_walk_start(&w, &l->columns.order[threads], &want, l->order_patience);
     *out_node = LEDGER_NODE_NONE;
     while ((node = order_walk_next(&w)) != ORDER_NONE) {
+        node__expect(ledger__node(l, node)); /* It will do in nine cases of ten. */
         bool let = !has_rules || rules__node(l, ledger__node(l, node), r, &name) == EXPLAIN_FITS;
         if (let && search__light(l, node, r, m, &split) && split == 0) {
             *out_node = node;

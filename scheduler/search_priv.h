@@ -29,8 +29,6 @@ struct fit {
 };
 #define FIT_ADDRESS_ANY UINT32_MAX
 
-/* Cores that n CPUs take on this machine. */
-
 /* Whole cores for the request on a machine whose cores have at least so many threads. */
 static inline uint32_t fit__cores_of(const struct request *r, uint32_t threads_min)
 {
@@ -43,6 +41,20 @@ static inline uint32_t fit__cores_of(const struct request *r, uint32_t threads_m
  * anything. Only reason and figures are valid when it does not. */
 enum explain_reason fit__node(const struct node *n, const struct request *r, bool empty,
                               struct fit *out);
+
+/* Has one NUMA node the amounts of a request for which sums decide (search__is_heavy())? */
+static inline bool fit__numa_serves(const struct node *n, const struct request *r, uint32_t numa,
+                                    uint32_t cores)
+{
+    const struct node_numa *has = &n->numa[numa];
+    return n->cores_free[numa] >= cores &&
+           has->memory_free >= r->memory_bytes + r->overhead_bytes &&
+           has->huge2m_free >= r->hugepages_2m && has->huge1g_free >= r->hugepages_1g;
+}
+
+/* The rows that fit__node() would choose, when it is known that the node serves such a request and
+ * that one NUMA node has room for all of it. */
+void fit__one(const struct node *n, const struct request *r, struct fit *out);
 
 /* ---- rows.c: taking and giving rows ---- */
 void rows__take(struct ledger *l, struct node *n, struct hold *h, const struct request *r,

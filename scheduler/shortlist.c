@@ -28,11 +28,13 @@ uint32_t shortlist__place(struct ledger *l, struct class *c, struct labels *own,
     struct cost best, listed;
     terms__profile(l, own);
     bool ordered = search__by_order(l, c, &own->profile, &best);
-    if (!ordered || l->columns.odd_count > 0) {
-        list_cheapest(l, c, &own->profile, ordered, &listed);
-        if (!ordered || (listed.node != LEDGER_NODE_NONE && cost__less(&listed, &best)))
-            best = listed;
+    if (ordered && l->columns.odd_count == 0) {
+        fit__one(ledger__node(l, best.node), &c->r, out);
+        return best.node;
     }
+    list_cheapest(l, c, &own->profile, ordered, &listed);
+    if (!ordered || (listed.node != LEDGER_NODE_NONE && cost__less(&listed, &best)))
+        best = listed;
     if (best.node != LEDGER_NODE_NONE) {
         node__expect(ledger__node(l, best.node));
         columns_expect(&l->columns, best.node);
@@ -457,7 +459,7 @@ static void list_build_ordered(struct ledger *l, struct shortlist *sl, uint32_t 
     struct order_room want = wants__room(&sl->want);
     struct order_walk w;
     uint32_t node;
-    order_walk_start(&w, &c->order[threads], c->hot, &want, UINT32_MAX);
+    order_walk_start(&w, &c->order[threads], &want, UINT32_MAX);
     w.backwards = spread;
     while ((node = order_walk_next(&w)) != ORDER_NONE) {
         int64_t most;

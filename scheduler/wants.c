@@ -28,6 +28,9 @@ static struct columns_want want_of(const struct shortlist *sl, uint32_t cores, u
     want_add(&want, single ? COLUMN_CORES_NUMA : COLUMN_CORES, cores);
     want_add(&want, COLUMN_CPU, cpu_milli / 32);
     want_add(&want, single ? COLUMN_MEMORY_NUMA : COLUMN_MEMORY, memory);
+    uint16_t memory_units = (uint16_t)min_u64(memory, COLUMN_MAX);
+    want_add(&want, COLUMN_CORES_MEMORY, single ? columns_both(cores, memory_units) : 0);
+    want_add(&want, COLUMN_CPU_MEMORY, single ? min_u64(cpu_milli / 32, memory_units) : 0);
     want_add(&want, COLUMN_HUGE2M, r->hugepages_2m / 8);
     want_add(&want, COLUMN_HUGE1G, r->hugepages_1g);
     want_add(&want, COLUMN_DEVICES, whole);

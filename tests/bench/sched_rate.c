@@ -4,16 +4,18 @@
  *
  * A cluster of mixed machines is filled to 70 % of its hardware threads; then every step places one
  * workload, exact rows included, and removes random ones until it is at 70 % again. Classes are drawn
- * by Zipf; half of them are exclusive. A decision is counted with its removal; rates are per second of
- * processor time, percentiles are wall time of a placement alone. No store, no API.
+ * by Zipf; half of them are exclusive. A decision is one placement and the removals that make room for
+ * the next, which are not counted; rates are per second of processor time, percentiles are wall time
+ * of a placement alone. What is placed and removed is drawn beforehand, and the ledger is told one
+ * decision before which hold goes next, unless --sudden. No store, no API.
  *
- *   sched-rate [--nodes N] [--classes C] [--decisions D] [--plain] [--scalar]
- * Without --nodes: the whole table.
+ *   sched-rate [--nodes N] [--classes C] [--decisions D] [--runs R] [--plain] [--scalar] [--sudden]
+ * Without --nodes: the whole table. Of many short runs the best says what an undisturbed machine would.
  */
 #include "scheduler/ledger_priv.h"
 #include "tests/bench/bench.h"
 
-enum { CLASSES_MAX = 500, FULL_PERCENT = 70, RUNS = 5 };
+enum { CLASSES_MAX = 500, FULL_PERCENT = 70, RUNS_MAX = 1000, DRAWS = 1 << 16 };
 
 struct world {
     struct ledger *l;
@@ -26,8 +28,15 @@ struct world {
         uint32_t cpu_milli;
     } * holds;
     uint64_t cpu_milli, cpu_milli_held;
-    uint32_t victim; /* Drawn one step before, so that our own list costs no wait. */
-    bool plain;
+    uint32_t victim, victim_next; /* Drawn two steps before, so that our own list costs no wait. */
+    uint32_t drawn;               /* Of: */
+    uint16_t draws[DRAWS];
+    bool plain, sudden;
+};
+
+struct options {
+    uint32_t nodes, classes, decisions, runs;
+    bool plain, scalar, sudden;
 };
 
 #define GIB (1ull << 30)
@@ -84,6 +93,8 @@ static void make_classes(struct world *w, uint32_t count)
         }
         r->memory_bytes += (uint64_t)i << 20; /* No two classes are the same. */
     }
+    for (uint32_t i = 0; i < DRAWS; i++)
+        w->draws[i] = (uint16_t)bench_zipf_draw(&w->zipf, &w->rng);
 }
 
 static uint32_t cpu_of(const struct request *r)
@@ -93,7 +104,7 @@ static uint32_t cpu_of(const struct request *r)
 
 static bool place_one(struct world *w)
 {
-    const struct request *r = &w->classes[bench_zipf_draw(&w->zipf, &w->rng)];
+    const struct request *r = &w->classes[w->draws[w->drawn++ % DRAWS]];
     struct placement rows;
     uint64_t hold;
     enum err_code rc = w->plain ? ledger_place_plain(w->l, r, &hold, &rows, NULL)
@@ -113,8 +124,11 @@ static void remove_one(struct world *w)
     ledger_release(w->l, w->holds[i].hold);
     w->cpu_milli_held -= w->holds[i].cpu_milli;
     w->holds[i] = w->holds[--w->holds_count];
-    w->victim = (uint32_t)rng_below(&w->rng, w->holds_count);
-    __builtin_prefetch(&w->holds[w->victim], 1);
+    w->victim = w->victim_next < w->holds_count ? w->victim_next : 0;
+    w->victim_next = (uint32_t)(rng_u64(&w->rng) >> 32) % w->holds_count;
+    __builtin_prefetch(&w->holds[w->victim_next], 1);
+    if (!w->sudden)
+        ledger_expect_release(w->l, w->holds[w->victim].hold);
 }
 
 static bool is_full(const struct world *w)
@@ -139,24 +153,25 @@ static void line(const char *what, const char *where, double value, const char *
     printf("sched-rate %s[%s] %.3f %s\n", what, where, value, unit);
 }
 
-static void report_rates(struct world *w, uint32_t decisions, const char *where)
+static void report_rates(struct world *w, uint32_t decisions, uint32_t runs, const char *where)
 {
-    double rates[RUNS];
-    for (int run = 0; run < RUNS; run++) {
+    double rates[RUNS_MAX];
+    for (uint32_t run = 0; run < runs; run++) {
         uint64_t begin = bench_cpu();
         steady(w, decisions, NULL);
         rates[run] = decisions * 1e9 / (double)(bench_cpu() - begin);
     }
-    qsort(rates, RUNS, sizeof *rates, bench_compare_double);
-    line("decisions", where, rates[RUNS / 2], "1/s");
+    qsort(rates, runs, sizeof *rates, bench_compare_double);
+    line("decisions", where, rates[runs / 2], "1/s");
     line("decisions_least", where, rates[0], "1/s");
-    line("decisions_most", where, rates[RUNS - 1], "1/s");
+    line("decisions_most", where, rates[runs - 1], "1/s");
 }
 
-static void report(struct world *w, uint32_t nodes, uint32_t decisions, const char *where)
+static void report(struct world *w, const struct options *o, const char *where)
 {
+    uint32_t decisions = o->decisions;
     uint64_t builds = w->l->builds, decided = w->l->decisions;
-    report_rates(w, decisions, where);
+    report_rates(w, decisions, o->runs, where);
     builds = w->l->builds - builds;
     decided = w->l->decisions - decided;
 
@@ -170,7 +185,7 @@ static void report(struct world *w, uint32_t nodes, uint32_t decisions, const ch
 
     struct ledger_stats s;
     ledger_stats(w->l, &s);
-    line("node_bytes", where, (double)s.node_bytes / nodes, "B");
+    line("node_bytes", where, (double)s.node_bytes / o->nodes, "B");
     line("instance_bytes", where, (double)s.hold_bytes / w->holds_count, "B");
     line("cache_bytes", where, (double)s.cache_bytes, "B");
     line("instances", where, w->holds_count, "1");
@@ -178,28 +193,29 @@ static void report(struct world *w, uint32_t nodes, uint32_t decisions, const ch
     line("builds", where, 100.0 * (double)builds / (double)(decided + 1), "%");
 }
 
-static void run(uint32_t nodes, uint32_t classes, uint32_t decisions, bool plain, bool scalar)
+static void run(const struct options *o)
 {
     static struct world w;
     struct err e = {0};
     char where[80];
     memset(&w, 0, sizeof w);
     rng_seed(&w.rng, 42);
-    uint32_t holds_max = nodes * 64;
-    w.l = ledger_new(&(struct ledger_limits){.nodes_max = nodes, .holds_max = holds_max});
-    if (scalar)
+    uint32_t holds_max = o->nodes * 64;
+    w.l = ledger_new(&(struct ledger_limits){.nodes_max = o->nodes, .holds_max = holds_max});
+    if (o->scalar)
         w.l->columns.filter = columns_filter_scalar;
     w.holds = malloc(holds_max * sizeof *w.holds);
-    add_nodes(&w, nodes);
-    make_classes(&w, classes);
+    w.sudden = o->sudden;
+    add_nodes(&w, o->nodes);
+    make_classes(&w, o->classes);
     while (!is_full(&w))
         place_one(&w);
-    if (!plain)
-        steady(&w, nodes * 20, NULL); /* Until it looks like a cluster that has lived. */
-    w.plain = plain;
-    snprintf(where, sizeof where, "nodes=%u,classes=%u%s%s", nodes, classes, plain ? ",plain" : "",
-             scalar ? ",scalar" : "");
-    report(&w, nodes, decisions, where);
+    if (!o->plain)
+        steady(&w, o->nodes * 20, NULL); /* Until it looks like a cluster that has lived. */
+    w.plain = o->plain;
+    snprintf(where, sizeof where, "nodes=%u,classes=%u%s%s%s", o->nodes, o->classes,
+             o->plain ? ",plain" : "", o->scalar ? ",scalar" : "", o->sudden ? ",sudden" : "");
+    report(&w, o, where);
     BENCH_CHECK(ledger_verify(w.l, &e) == ERR_OK);
     ledger_free(w.l);
     free(w.holds);
@@ -213,34 +229,47 @@ static uint32_t number(int argc, char **argv, int *i)
     return (uint32_t)strtoul(argv[++*i], NULL, 10);
 }
 
-int main(int argc, char **argv)
+static struct options options_of(int argc, char **argv)
 {
-    uint32_t nodes = 0, classes = 100, decisions = 200000;
-    bool plain = false, scalar = false;
+    struct options o = {.classes = 100, .decisions = 200000, .runs = 5};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--plain") == 0)
-            plain = true;
+            o.plain = true;
         else if (strcmp(argv[i], "--scalar") == 0)
-            scalar = true;
+            o.scalar = true;
+        else if (strcmp(argv[i], "--sudden") == 0)
+            o.sudden = true;
         else if (strcmp(argv[i], "--nodes") == 0)
-            nodes = number(argc, argv, &i);
+            o.nodes = number(argc, argv, &i);
         else if (strcmp(argv[i], "--classes") == 0)
-            classes = number(argc, argv, &i);
+            o.classes = number(argc, argv, &i);
         else if (strcmp(argv[i], "--decisions") == 0)
-            decisions = number(argc, argv, &i);
+            o.decisions = number(argc, argv, &i);
+        else if (strcmp(argv[i], "--runs") == 0)
+            o.runs = number(argc, argv, &i);
         else
             BENCH_CHECK(!"a known option");
     }
-    BENCH_CHECK(classes > 0 && classes <= CLASSES_MAX && decisions > 0);
-    if (nodes > 0) {
-        run(nodes, classes, decisions, plain, scalar);
+    BENCH_CHECK(o.classes > 0 && o.classes <= CLASSES_MAX && o.decisions > 0);
+    BENCH_CHECK(o.runs > 0 && o.runs <= RUNS_MAX);
+    return o;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = options_of(argc, argv);
+    if (o.nodes > 0) {
+        run(&o);
         return 0;
     }
     static const uint32_t sizes[] = {1000, 5000, 10000, 50000, 100000};
     for (size_t i = 0; i < COUNT_OF(sizes); i++)
-        for (uint32_t c = 100; c <= 500; c += 400)
-            run(sizes[i], c, decisions, false, false);
-    run(10000, 100, decisions, false, true);
-    run(1000, 100, 300, true, false);
+        for (o.classes = 100; o.classes <= 500; o.classes += 400) {
+            o.nodes = sizes[i];
+            run(&o);
+        }
+    run(&(struct options){10000, 100, o.decisions, o.runs, .sudden = true});
+    run(&(struct options){10000, 100, o.decisions, o.runs, .scalar = true});
+    run(&(struct options){1000, 100, 300, o.runs, .plain = true});
     return 0;
 }

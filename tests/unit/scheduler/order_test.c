@@ -79,7 +79,7 @@ static void check_walk(struct model *m, bool backwards)
         want.at[rng_below(&m->rng, ORDER_AMOUNTS)] = (uint16_t)rng_below(&m->rng, 65536);
     for (uint32_t i = 0; i < NODES; i++)
         wanted += passes(m, i, &want);
-    order_walk_start(&w, &m->order, m->hot, &want, UINT32_MAX);
+    order_walk_start(&w, &m->order, &want, UINT32_MAX);
     w.backwards = backwards;
     for (; (node = order_walk_next(&w)) != ORDER_NONE; last = node, found++) {
         cr_assert(passes(m, node, &want));
@@ -140,7 +140,7 @@ TEST(order, a_walk_ends_at_its_limit)
     uint32_t found = 0;
     for (uint32_t i = 0; i < NODES; i++)
         put(m, i, 1000);
-    order_walk_start(&w, &m->order, m->hot, &want, 8);
+    order_walk_start(&w, &m->order, &want, 8);
     while (order_walk_next(&w) != ORDER_NONE)
         found++;
     cr_assert_eq(w.blocks_left, 0);
