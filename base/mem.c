@@ -56,8 +56,12 @@ static size_t whole(size_t count, size_t size, size_t of)
 void *mem_zalloc_lines(size_t count, size_t size)
 {
     size_t bytes = whole(count, size, LINE);
-    void *at = aligned_alloc(LINE, bytes);
+    bool large = bytes >= LARGE_PAGE;
+    bytes = large ? whole(count, size, LARGE_PAGE) : bytes;
+    void *at = aligned_alloc(large ? LARGE_PAGE : LINE, bytes);
     CHECK(at != NULL);
+    if (large) /* A wish: without it, small pages do. */
+        (void)madvise(at, bytes, MADV_HUGEPAGE);
     return memset(at, 0, bytes);
 }
 

@@ -16,8 +16,6 @@ static enum err_code hold_new(struct ledger *l, struct node *n, const struct req
                               struct class *c, struct labels *own, const struct fit *f,
                               uint32_t *out_index, struct err *e);
 static void hold_end(struct ledger *l, uint64_t name);
-static void expect_node(const struct ledger *l);
-static void expect_place(const struct ledger *l);
 
 struct ledger *ledger_new(const struct ledger_limits *limits)
 {
@@ -42,7 +40,7 @@ struct ledger *ledger_new(const struct ledger_limits *limits)
     l->holds = mem_reserve(to->holds_max, sizeof *l->holds);
     l->tags = mem_reserve(to->holds_max, sizeof *l->tags);
     l->node_slots = mem_reserve(node__slots(l), sizeof *l->node_slots);
-    l->hold_free = l->hold_expected = HOLD_NONE;
+    l->hold_free = HOLD_NONE;
     columns_init(&l->columns, to->nodes_max);
     l->facts_log = mem_zalloc(FACTS_LOG, sizeof *l->facts_log);
     l->terms_serial = 1;
@@ -131,37 +129,6 @@ enum err_code ledger_place_plain(struct ledger *l, const struct request *r, uint
     return place(l, r, true, out_hold, out_rows, e);
 }
 
-/* ---- a release that was foretold: first the hold, then its node, then the node's place in the order ---- */
-
-void ledger_expect_release(struct ledger *l, uint64_t hold)
-{
-    if ((uint32_t)hold >= l->holds_end)
-        return;
-    l->hold_expected = (uint32_t)hold;
-    __builtin_prefetch(ledger__hold(l, l->hold_expected), 1);
-}
-
-static void expect_node(const struct ledger *l)
-{
-    if (l->hold_expected == HOLD_NONE)
-        return;
-    const struct hold *h = ledger__hold(l, l->hold_expected);
-    if (h->state == HOLD_FREE)
-        return;
-    node__expect(ledger__node(l, h->node));
-    columns_expect(&l->columns, h->node);
-    if (h->prev != HOLD_NONE)
-        __builtin_prefetch(ledger__hold(l, h->prev), 1);
-    if (h->next != HOLD_NONE)
-        __builtin_prefetch(ledger__hold(l, h->next), 1);
-}
-
-static void expect_place(const struct ledger *l)
-{
-    if (l->hold_expected != HOLD_NONE && ledger__hold(l, l->hold_expected)->state != HOLD_FREE)
-        columns_expect_place(&l->columns, ledger__hold(l, l->hold_expected)->node);
-}
-
 enum err_code ledger__intern(struct ledger *l, const struct request *r, struct class **out_class,
                              struct labels **out_labels, struct err *e)
 {
@@ -182,7 +149,6 @@ static enum err_code place(struct ledger *l, const struct request *r, bool plain
     struct fit f;
     uint32_t index = 0;
 
-    expect_node(l);
     enum err_code rc = ledger__intern(l, r, &c, &own, e);
     if (rc != ERR_OK)
         return rc;
@@ -204,7 +170,6 @@ static enum err_code place(struct ledger *l, const struct request *r, bool plain
         return rc;
     }
     l->decisions++;
-    expect_place(l);
     ledger__hold(l, index)->state = HOLD_TENTATIVE;
     shortlist__drop_over_cap(l);
     *out_hold = ledger__hold_name(l, index);
@@ -343,6 +308,35 @@ static void hold_end(struct ledger *l, uint64_t name)
     h->node = l->hold_free;
     l->hold_free = index;
     l->holds_count--;
+}
+
+/* ---- foretold releases: first the hold, then its node and neighbours, then the node's place ---- */
+
+static const struct hold *foretold(const struct ledger *l, uint32_t calls_ago)
+{
+    uint32_t i = l->foretold[(l->foretold_count - calls_ago) % FORETOLD];
+    const struct hold *h = ledger__hold(l, i);
+    return calls_ago <= l->foretold_count && h->state != HOLD_FREE ? h : NULL;
+}
+
+void ledger_foretell(struct ledger *l, uint64_t hold)
+{
+    if ((uint32_t)hold >= l->holds_end)
+        return;
+    __builtin_prefetch(ledger__hold(l, (uint32_t)hold), 1);
+    const struct hold *h = foretold(l, FORETOLD / 2);
+    if (h != NULL) {
+        node__expect(ledger__node(l, h->node));
+        columns_expect(&l->columns, h->node);
+        if (h->prev != HOLD_NONE)
+            __builtin_prefetch(ledger__hold(l, h->prev), 1);
+        if (h->next != HOLD_NONE)
+            __builtin_prefetch(ledger__hold(l, h->next), 1);
+    }
+    h = foretold(l, FORETOLD - 1);
+    if (h != NULL)
+        columns_expect_place(&l->columns, h->node);
+    l->foretold[l->foretold_count++ % FORETOLD] = (uint32_t)hold;
 }
 
 /* ---- looking ---- */

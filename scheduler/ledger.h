@@ -152,9 +152,10 @@ void ledger_commit(struct ledger *l, uint64_t hold);
 void ledger_undo(struct ledger *l, uint64_t hold);    /* The write failed: as if never placed. */
 void ledger_release(struct ledger *l, uint64_t hold); /* The agent reported it gone. */
 
-/* This hold will be released (or undone) soon: what that reads is brought near during the next
- * placement. Only the last such wish is kept; a hold that is not there does no harm. */
-void ledger_expect_release(struct ledger *l, uint64_t hold);
+/* Foretells a release (or undo), for who has several before it: a hold that is named some eight calls
+ * before it goes has its rows, its node and its neighbours in the caches when it does. Every call
+ * takes those named before a step further. A hint: wrong names and other orders do no harm. */
+void ledger_foretell(struct ledger *l, uint64_t hold);
 
 MUST_USE enum err_code ledger_hold_rows(const struct ledger *l, uint64_t hold,
                                         struct placement *out_rows, struct err *e);

@@ -20,6 +20,7 @@
 enum {
     HOLD_INLINE = 4, /* Words of rows inside the hold; longer ones are allocated. */
     FACTS_LOG = 4096,
+    FORETOLD = 8, /* A power of two. */
     ORDER_PATIENCE = 64,
     MEMO_SIZE = 1024, /* Classes and label sets found without the maps; a power of two. */
     MEMO_KEPT = 4096, /* A class of no more bytes stays while it is found there. */
@@ -137,8 +138,8 @@ struct ledger {
     struct hold_tag *tags;   /* By index, as holds. */
     struct node *node_slots; /* Where nodes live. */
     uint32_t holds_end, hold_free, holds_count, nodes_count;
-    uint32_t hold_expected;                  /* Will be released soon; HOLD_NONE. */
-    uint32_t node_slots_end, node_slot_free; /* node_slot_free: + 1, of a list through index. */
+    uint32_t foretold[FORETOLD], foretold_count; /* Holds that go soon, a ring; ever named. */
+    uint32_t node_slots_end, node_slot_free;     /* node_slot_free: + 1, of a list through index. */
     uint64_t nodes_memory, holds_memory, classes_memory;
     uint64_t cpu_scale, memory_scale, device_scale; /* See cost.c. */
     uint64_t cpu_most, memory_most, devices_most;   /* Of any node. */

@@ -150,22 +150,23 @@ static struct key get_key(const struct order *o, uint32_t block, uint32_t lane)
 }
 
 /* Of a block above: the last lane whose least key is not behind. The first takes all that is less.
- * Without branches: they could not be foretold. */
+ * All are compared side by side: one after the other would mean to wait for each. */
 static uint32_t lane_of(const struct order_keys *f, const struct key *k)
 {
-    uint32_t lane = f->key[8] <= k->key ? 8 : 0;
-    lane += f->key[lane + 4] <= k->key ? 4 : 0;
-    lane += f->key[lane + 2] <= k->key ? 2 : 0;
-    lane += f->key[lane + 1] <= k->key ? 1 : 0;
+    uint32_t lane = 0;
+#pragma GCC unroll 14
+    for (uint32_t i = 1; i < ORDER_LANES; i++)
+        lane += f->key[i] <= k->key;
     while (lane > 0 && f->key[lane] == k->key && f->node[lane] > k->node)
         lane--;
     return lane;
 }
 
+/* The block at the bottom is not looked into: whoever needs it waits for it. */
 static uint32_t find_leaf(const struct order *o, const struct key *k)
 {
     uint32_t i = o->root;
-    while (o->blocks[i].level > 0)
+    for (uint32_t level = o->blocks[i].level; level > 0; level--)
         i = o->blocks[i].what[lane_of(&o->keys[i], k)];
     return i;
 }
@@ -469,6 +470,12 @@ static uint32_t cheapest_lane(const struct order *o, uint32_t block, uint32_t la
     return best;
 }
 
+static void expect_rooms(const struct order_block *b)
+{
+    for (uint32_t i = 0; i < ORDER_LANES; i += 64 / sizeof b->room[0])
+        __builtin_prefetch(&b->room[i]);
+}
+
 static void enter(struct order_walk *w, uint32_t block)
 {
     w->blocks_left--;
@@ -499,11 +506,13 @@ uint32_t order_walk_next(struct order_walk *w)
         uint32_t lane = w->backwards    ? 31u - (uint32_t)__builtin_clz(lanes)
                         : b->level == 0 ? cheapest_lane(w->order, w->at[i].block, lanes)
                                         : (uint32_t)__builtin_ctz(lanes);
-        w->at[i].lanes &= ~(1u << lane);
+        w->at[i].lanes = lanes &= ~(1u << lane);
         if (b->level == 0)
             return b->what[lane];
         if (w->blocks_left == 0)
             return ORDER_NONE;
+        if (lanes != 0) /* Probably the next one: three of four at the bottom are in vain. */
+            expect_rooms(&w->order->blocks[b->what[__builtin_ctz(lanes)]]);
         enter(w, b->what[lane]);
     }
     return ORDER_NONE;

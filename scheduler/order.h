@@ -44,7 +44,7 @@ _Static_assert(sizeof(struct order_block) == 320, "five cache lines");
 
 /* Keys of a block's nodes; above the bottom the least keys of its places. Two nodes may have one key. */
 struct order_keys {
-    uint64_t key[ORDER_LANES + 1]; /* Of places that are not used, and the last: ORDER_KEY_NONE. */
+    uint64_t key[ORDER_LANES]; /* Of places that are not used: ORDER_KEY_NONE. */
     uint32_t node[ORDER_LANES];
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct order_keys) == 192, "three cache lines");

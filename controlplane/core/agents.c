@@ -265,6 +265,8 @@ static enum reconcile gone(struct core *c, struct held *h)
     if (workload != NULL && (meta.is_deleting || h->node->forgotten) &&
         !core_delete(c, str_of(h->workload_key), str_of(h->workload_uid), 0, ""))
         return RECONCILE_LATER;
+    if (h->hold != 0)
+        ledger_foretell(c->cluster->ledger, h->hold);
     struct stage *s = stage_begin(c);
     stage_remove(s, str_of(h->key));
     stage_end(s);
@@ -282,6 +284,7 @@ static void release(struct core *c, struct held *h, struct stage *s, Baton__Plac
 {
     if (p == NULL || p->status == NULL)
         return;
+    ledger_foretell(c->cluster->ledger, h->hold); /* When this is durable, it goes. */
     p->status->phase = (char *)"Released";
     p->status->released_at = objects_time(&c->turn, c->wall);
     stage_put(s, str_of(h->key), typed_wrap(&c->turn, "baton.dev/v1", "Placement", &p->base), NULL);

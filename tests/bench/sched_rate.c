@@ -6,16 +6,16 @@
  * workload, exact rows included, and removes random ones until it is at 70 % again. Classes are drawn
  * by Zipf; half of them are exclusive. A decision is one placement and the removals that make room for
  * the next, which are not counted; rates are per second of processor time, percentiles are wall time
- * of a placement alone. What is placed and removed is drawn beforehand, and the ledger is told one
- * decision before which hold goes next, unless --sudden. No store, no API.
+ * of a placement alone. What is placed and removed is drawn beforehand; --foretold tells the ledger eight
+ * removals ahead which hold goes, as somebody can who has a report of several. No store, no API.
  *
- *   sched-rate [--nodes N] [--classes C] [--decisions D] [--runs R] [--plain] [--scalar] [--sudden]
+ *   sched-rate [--nodes N] [--classes C] [--decisions D] [--runs R] [--plain] [--scalar] [--foretold]
  * Without --nodes: the whole table. Of many short runs the best says what an undisturbed machine would.
  */
 #include "scheduler/ledger_priv.h"
 #include "tests/bench/bench.h"
 
-enum { CLASSES_MAX = 500, FULL_PERCENT = 70, RUNS_MAX = 1000, DRAWS = 1 << 16 };
+enum { CLASSES_MAX = 500, FULL_PERCENT = 70, RUNS_MAX = 1000, DRAWS = 1 << 16, VICTIMS = 16 };
 
 struct world {
     struct ledger *l;
@@ -28,15 +28,15 @@ struct world {
         uint32_t cpu_milli;
     } * holds;
     uint64_t cpu_milli, cpu_milli_held;
-    uint32_t victim, victim_next; /* Drawn two steps before, so that our own list costs no wait. */
-    uint32_t drawn;               /* Of: */
+    uint32_t victims[VICTIMS], removed; /* Drawn before, so that our own list costs no wait. */
+    uint32_t drawn;                     /* Of: */
     uint16_t draws[DRAWS];
-    bool plain, sudden;
+    bool plain, foretold;
 };
 
 struct options {
     uint32_t nodes, classes, decisions, runs;
-    bool plain, scalar, sudden;
+    bool plain, scalar, foretold;
 };
 
 #define GIB (1ull << 30)
@@ -120,15 +120,16 @@ static bool place_one(struct world *w)
 
 static void remove_one(struct world *w)
 {
-    uint32_t i = w->victim < w->holds_count ? w->victim : 0;
+    uint32_t *victim = &w->victims[w->removed++ % VICTIMS];
+    uint32_t i = *victim < w->holds_count ? *victim : 0;
     ledger_release(w->l, w->holds[i].hold);
     w->cpu_milli_held -= w->holds[i].cpu_milli;
     w->holds[i] = w->holds[--w->holds_count];
-    w->victim = w->victim_next < w->holds_count ? w->victim_next : 0;
-    w->victim_next = (uint32_t)(rng_u64(&w->rng) >> 32) % w->holds_count;
-    __builtin_prefetch(&w->holds[w->victim_next], 1);
-    if (!w->sudden)
-        ledger_expect_release(w->l, w->holds[w->victim].hold);
+    *victim = (uint32_t)(rng_u64(&w->rng) >> 32) % w->holds_count;
+    __builtin_prefetch(&w->holds[*victim], 1);
+    uint32_t soon = w->victims[(w->removed + VICTIMS / 2) % VICTIMS];
+    if (w->foretold && soon < w->holds_count)
+        ledger_foretell(w->l, w->holds[soon].hold);
 }
 
 static bool is_full(const struct world *w)
@@ -205,7 +206,7 @@ static void run(const struct options *o)
     if (o->scalar)
         w.l->columns.filter = columns_filter_scalar;
     w.holds = malloc(holds_max * sizeof *w.holds);
-    w.sudden = o->sudden;
+    w.foretold = o->foretold;
     add_nodes(&w, o->nodes);
     make_classes(&w, o->classes);
     while (!is_full(&w))
@@ -214,7 +215,7 @@ static void run(const struct options *o)
         steady(&w, o->nodes * 20, NULL); /* Until it looks like a cluster that has lived. */
     w.plain = o->plain;
     snprintf(where, sizeof where, "nodes=%u,classes=%u%s%s%s", o->nodes, o->classes,
-             o->plain ? ",plain" : "", o->scalar ? ",scalar" : "", o->sudden ? ",sudden" : "");
+             o->plain ? ",plain" : "", o->scalar ? ",scalar" : "", o->foretold ? ",foretold" : "");
     report(&w, o, where);
     BENCH_CHECK(ledger_verify(w.l, &e) == ERR_OK);
     ledger_free(w.l);
@@ -237,8 +238,8 @@ static struct options options_of(int argc, char **argv)
             o.plain = true;
         else if (strcmp(argv[i], "--scalar") == 0)
             o.scalar = true;
-        else if (strcmp(argv[i], "--sudden") == 0)
-            o.sudden = true;
+        else if (strcmp(argv[i], "--foretold") == 0)
+            o.foretold = true;
         else if (strcmp(argv[i], "--nodes") == 0)
             o.nodes = number(argc, argv, &i);
         else if (strcmp(argv[i], "--classes") == 0)
@@ -268,7 +269,7 @@ int main(int argc, char **argv)
             o.nodes = sizes[i];
             run(&o);
         }
-    run(&(struct options){10000, 100, o.decisions, o.runs, .sudden = true});
+    run(&(struct options){10000, 100, o.decisions, o.runs, .foretold = true});
     run(&(struct options){10000, 100, o.decisions, o.runs, .scalar = true});
     run(&(struct options){1000, 100, 300, o.runs, .plain = true});
     return 0;
