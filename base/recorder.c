@@ -29,15 +29,20 @@ void recorder_fini(struct recorder *r)
     *r = (struct recorder){0};
 }
 
-void recorder_keep(struct recorder *r, struct str frame)
+void recorder_add_frame(struct buf *to, struct str frame)
 {
-    uint8_t *at = (uint8_t *)buf_reserve(&r->head, RECORDER_PREFIX + frame.len);
+    uint8_t *at = (uint8_t *)buf_reserve(to, RECORDER_PREFIX + frame.len);
     if (at == NULL)
         return;
     put_length(at, frame.len);
     memcpy(at + RECORDER_PREFIX, frame.at, frame.len);
     atomic_signal_fence(memory_order_seq_cst);
-    buf_commit(&r->head, RECORDER_PREFIX + frame.len);
+    buf_commit(to, RECORDER_PREFIX + frame.len);
+}
+
+void recorder_keep(struct recorder *r, struct str frame)
+{
+    recorder_add_frame(&r->head, frame);
 }
 
 bool recorder_turns(const struct recorder *r, size_t len)

@@ -42,6 +42,9 @@ void recorder_fini(struct recorder *r); /* Zeroed is allowed. */
 /* Into the head, for good. */
 void recorder_keep(struct recorder *r, struct str frame);
 
+/* A frame as a file has it: behind its length. */
+void recorder_add_frame(struct buf *to, struct str frame);
+
 /* Would a frame of len bytes begin the other half? */
 bool recorder_turns(const struct recorder *r, size_t len);
 

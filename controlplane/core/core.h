@@ -71,6 +71,16 @@ struct core_counts {
 
 struct core_counts core_counts(const struct core *c);
 
+/* Where a core stands beside what is stored: for the flight recorder. Another one that has loaded what was durable (and on
+ * its way) then, and takes these, numbers and rolls as this one does; what it remembers of agents and of waiting is new. */
+struct core_numbers {
+    uint64_t head, next_revision; /* Durable; not given yet. */
+    uint64_t rng[4];
+};
+
+struct core_numbers core_numbers(const struct core *c);
+void core_resume(struct core *c, const struct core_numbers *n);
+
 /* What a client asked to be written. Bodies are complete, defaulted and valid by themselves: the
  * connection thread has done what the object alone allows (and, for an update, prepared the whole
  * new object from the one at if_revision). What only the core can do is left to it. */

@@ -88,7 +88,9 @@ struct cluster;
 
 struct core {
     struct core_config config;
-    struct rng rng;
+    struct rng rng; /* For what is stored, */
+    struct rng
+        memory_rng;     /* and apart from it for what never is: Events come when there is time. */
     struct instant now; /* Of the event being stepped or the turn being flushed. */
     struct wall wall;
     struct arena turn; /* Emptied by the first core_step() after a core_flush(). */

@@ -283,7 +283,7 @@ static void make(struct core *c, struct told *t)
     ev.last_timestamp = objects_time(&c->turn, t->last);
     ev.has_count = true;
     ev.count = (int32_t)t->count;
-    rng_uuid(&c->rng, uid);
+    rng_uuid(&c->memory_rng, uid);
     put(c, key_of(t), &ev,
         &(struct meta_edit){.name = at.name,
                             .namespace = at.namespace,

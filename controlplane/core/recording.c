@@ -52,6 +52,7 @@ static void add(struct recording *r, const Flight__Frame *frame)
     }
     if (r->state == RECORDING_BEGINNING)
         begin_is_full(r);
+    r->turned |= recorder_turns(&r->frames, len);
     uint8_t *at = recorder_begin(&r->frames, len);
     if (at == NULL)
         return;
@@ -122,7 +123,7 @@ static void write_from(const struct write_request *w, struct arena *a, Flight__T
     out->has_dry_run = out->dry_run = w->dry_run;
 }
 
-static void told_from(const struct recording *r, const struct store_event *s, struct arena *a,
+static void told_from(bool with_value, const struct store_event *s, struct arena *a,
                       Flight__Turn *t, Flight__Told *out)
 {
     flight__told__init(out);
@@ -142,7 +143,7 @@ static void told_from(const struct recording *r, const struct store_event *s, st
         return;
     out->has_key = true;
     out->key = bytes(blob_str(s->key));
-    out->has_value = s->value != NULL && r->state == RECORDING_BEGINNING;
+    out->has_value = s->value != NULL && with_value;
     if (out->has_value)
         out->value = object_of(blob_str(s->key), s->value, a, t);
 }
@@ -187,7 +188,7 @@ void recording_event(struct recording *r, const struct core_event *ev)
         write_from(ev->write, &a, &t, &write);
         t.write = &write;
     } else if (ev->type == EV_STORE_ROW || ev->type == EV_STORE_DONE) {
-        told_from(r, ev->store, &a, &t, &told);
+        told_from(r->state == RECORDING_BEGINNING, ev->store, &a, &t, &told);
         t.has_op = true; /* The store's own. */
         t.op = ev->store->op;
         t.told = &told;
@@ -220,18 +221,64 @@ void recording_flush(struct recording *r, struct instant now, struct wall wall)
     add(r, &frame);
 }
 
-void recording_done(struct recording *r, const struct core_effects *fx)
+static size_t answers_from(const struct core_effects *fx, uint64_t out[2 * RECORDING_ANSWERS_MAX])
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < fx->count && count < 2 * RECORDING_ANSWERS_MAX; i++)
+        if (fx->at[i].type == FX_REPLY) {
+            out[count++] = fx->at[i].op;
+            out[count++] = fx->at[i].result;
+        }
+    return count;
+}
+
+void recording_done(struct recording *r, const struct core *c, const struct core_effects *fx)
 {
     Flight__Frame frame = FLIGHT__FRAME__INIT;
     Flight__Done done = FLIGHT__DONE__INIT;
+    Flight__Numbers numbers = FLIGHT__NUMBERS__INIT;
+    uint64_t answers[2 * RECORDING_ANSWERS_MAX];
+    struct core_numbers is;
 
     done.has_sequence = done.has_effects_count = done.has_effects_hash = true;
     done.sequence = r->sequence;
     done.effects_count = fx->count;
     done.effects_hash = recording_hash(fx);
+    done.answers = answers;
+    done.n_answers = answers_from(fx, answers);
+    if (r->turned) {
+        is = core_numbers(c);
+        numbers.has_head = numbers.has_next_revision = true;
+        numbers.head = is.head;
+        numbers.next_revision = is.next_revision;
+        numbers.rng = is.rng;
+        numbers.n_rng = COUNT_OF(is.rng);
+        done.numbers = &numbers;
+        r->turned = false;
+    }
     frame.frame_case = FLIGHT__FRAME__FRAME_DONE;
     frame.done = &done;
     add(r, &frame);
+}
+
+struct str recording_row(struct arena *a, const struct store_event *row)
+{
+    Flight__Frame frame = FLIGHT__FRAME__INIT;
+    Flight__Turn t = FLIGHT__TURN__INIT;
+    Flight__Told told;
+
+    t.has_type = true;
+    t.type = EV_STORE_ROW;
+    told_from(true, row, a, &t, &told);
+    t.told = &told;
+    frame.frame_case = FLIGHT__FRAME__FRAME_TURN;
+    frame.turn = &t;
+    size_t len = flight__frame__get_packed_size(&frame);
+    uint8_t *at = arena_alloc(a, len);
+    if (at == NULL)
+        return (struct str){NULL, 0};
+    flight__frame__pack(&frame, at);
+    return str_from((const char *)at, len);
 }
 
 /* ---- what was done ---- */

@@ -22,7 +22,9 @@
  *   a recording whose sequence       is
  *   begins with 1, without a gap     a whole life: stepped and compared from the start
  *   has a gap where rows were        the same, once the rows are given beside it (baton-sim --rows)
- *   has another gap                  shown from there on, not stepped: what was before is not known
+ *   has another gap                  shown from there on. With the rows that were stored by then it is stepped again from the next
+ *                                    Numbers on, but not as the life it was: what a core remembers beside what is stored
+ *                                    (agents, back-offs, Events) is new, and only the answers to writes are compared
  *
  * SECRET No Secret's value is written: rows, writes and what a client wants stored under /secrets/ are blanked (api/blank.h) or, when
  *        they cannot be looked into, left out. Effects are recorded by names and sizes.
@@ -39,6 +41,7 @@ enum {
     RECORDING_BYTES_DEFAULT = 4 << 20,
     RECORDING_BYTES_MIN = 64 << 10,
     RECORDING_HEAD_MAX = 256 << 10,
+    RECORDING_ANSWERS_MAX = 256,       /* Of one turn; the others are not recorded by themselves. */
     RECORDING_FLUSH = EV_DEADLINE + 1, /* As a Turn's type. */
 };
 
@@ -51,6 +54,7 @@ struct recording {
     struct recorder frames;
     uint64_t sequence;
     size_t before_rows; /* Of the head's length; 0: there was no row yet. */
+    bool turned;        /* A half was begun since the last Done. */
 };
 
 /* bytes: of both halves. */
@@ -60,10 +64,13 @@ void recording_fini(struct recording *r);
 
 void recording_event(struct recording *r, const struct core_event *ev);
 void recording_flush(struct recording *r, struct instant now, struct wall wall);
-void recording_done(struct recording *r, const struct core_effects *fx);
+void recording_done(struct recording *r, const struct core *c, const struct core_effects *fx);
 
 /* By types, ops, results, names, revisions and sizes: the same in every life of the same events. */
 uint64_t recording_hash(const struct core_effects *fx);
+
+/* One row of a load, as a frame in the arena, blanked: for a file of what a store holds. {NULL, 0}: the arena's limit. */
+struct str recording_row(struct arena *a, const struct store_event *row);
 
 /* ---- reading ---- */
 

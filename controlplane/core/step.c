@@ -13,6 +13,7 @@ struct core *core_new(const struct core_config *config)
     struct core *c = mem_zalloc(1, sizeof *c);
     c->config = *config;
     rng_seed(&c->rng, config->seed);
+    rng_seed(&c->memory_rng, ~config->seed);
     arena_init(&c->turn, TURN_BYTES_MAX);
     c->index = index_new();
     c->history = history_new(config->history_bytes);
@@ -100,6 +101,19 @@ struct history *core_history(struct core *c)
 struct core_counts core_counts(const struct core *c)
 {
     return c->counts;
+}
+
+struct core_numbers core_numbers(const struct core *c)
+{
+    struct core_numbers n = {.head = c->writes->head, .next_revision = c->writes->next_revision};
+    memcpy(n.rng, c->rng.s, sizeof n.rng);
+    return n;
+}
+
+void core_resume(struct core *c, const struct core_numbers *n)
+{
+    c->writes->next_revision = max_u64(c->writes->next_revision, n->next_revision);
+    memcpy(c->rng.s, n->rng, sizeof n->rng);
 }
 
 bool core_is_ready(const struct core *c)

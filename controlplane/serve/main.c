@@ -12,6 +12,7 @@
 #include "controlplane/serve/front.h"
 #include "controlplane/serve/network.h"
 #include "controlplane/serve/options.h"
+#include "controlplane/serve/rows_command.h"
 #include "io/blackbox.h"
 #include "io/clock.h"
 #include "io/entropy.h"
@@ -248,6 +249,8 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "copy") == 0)
         return copy_command(argc - 2, argv + 2, say);
+    if (argc > 1 && strcmp(argv[1], "rows") == 0)
+        return rows_command(argc - 2, argv + 2, say);
     if (options_parse(argc, argv, &b.options, &e) != ERR_OK) {
         fprintf(stderr, "batond: %s\n%s", e.text, options_help);
         return 2;

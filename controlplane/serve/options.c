@@ -9,6 +9,10 @@
 const char options_help[] =
     "usage: batond [--OPTION VALUE]...\n"
     "       batond copy ...          (as baton store copy calls it)\n"
+    "       batond rows --state DIR --out FILE\n"
+    "                                what a stopped control plane's store holds, without Secrets' "
+    "values, for\n"
+    "                                baton-sim --replay --rows\n"
     "  --state DIR            where everything is kept (/var/lib/baton)\n"
     "  --listen ADDRESS       IPv4 or IPv6 address to listen on (0.0.0.0)\n"
     "  --port N               (6443; 0: any)\n"

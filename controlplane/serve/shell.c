@@ -332,7 +332,7 @@ static void flush(struct shell *s, struct instant now)
         recording_flush(s->recording, now, wall);
     struct core_effects fx = core_flush(s->core, now, wall);
     if (s->recording != NULL)
-        recording_done(s->recording, &fx);
+        recording_done(s->recording, s->core, &fx);
     for (uint32_t i = 0; i < fx.count; i++)
         perform(s, &fx.at[i]);
     count(s);

@@ -16,7 +16,9 @@ fake_agent_options="--flight-kib 256" # Of fake.sh. Little: it is to go round.
 fake_up "$1" "package:1 core:16 pu:2" || exit 1
 control=$work/state/control
 replays() {
-    "$1/baton-sim" --replay "$2" >"$work/replayed"
+    replays_by=$1
+    shift
+    "$replays_by/baton-sim" --replay "$@" >"$work/replayed"
     grep -qE "^[0-9]+ steps, [1-9][0-9]* compared with what was recorded, 0 different" "$work/replayed"
 }
 asked() { # Whatever doctor thinks of the rest: the agent is dead here for a while.
@@ -82,11 +84,37 @@ check "which replay to the same effects" replays "$1" "$control/flight/crash"
 check "up to the end" grep -q "WRITE CREATE /pods/default/p150 " "$work/replayed"
 check "no Secret's value is in it" secret_free "$control/flight/crash"
 
-"$1/batond" --state "$work/state" --listen 127.0.0.1 --port "$port" >>"$work/batond.log" 2>&1 &
-fake_pids="$fake_pids $!"
+restart() { # [OPTION...]
+    "$build/batond" --state "$work/state" --listen 127.0.0.1 --port "$port" "$@" >>"$work/batond.log" 2>&1 &
+    batond_pid=$!
+    fake_pids="$fake_pids $batond_pid"
+}
+build=$1
+restart
 check "the next one starts" until_true 20 baton get --raw /readyz
 check "and tells where it is" grep -q "flight.found.*crash.previous" "$work/batond.log"
-check "asked, it writes its own life, which begins with the Secret's row" asked
-check "and replays" replays "$1" "$control/flight/asked"
-check "no Secret's value is in it" secret_free "$control/flight/asked"
+
+# --- a store of more rows than a recording keeps ---------------------------------------------------------------------------
+pods 700 720 >"$work/some.yaml"
+check "more pods" baton apply -f "$work/some.yaml"
+check "asked, it writes its own life" asked
+kill "$batond_pid"
+wait "$batond_pid"
+check "what was stored is read as rows" "$build/batond" rows --state "$work/state" --out "$work/rows"
+check "without a Secret's value" secret_free "$work/rows"
+check "with them the life replays to the same effects" replays "$build" "$control/flight/asked" --rows "$work/rows"
+check "rows and all" grep -q "are rows of the store" "$work/replayed"
+
+# --- a control plane whose beginning is forgotten ------------------------------------------------------------------------
+restart --flight-kib 64
+until_true 20 baton get --raw /readyz
+pods 2000 2300 >"$work/more.yaml"
+baton apply -f "$work/more.yaml" >"$work/applied" 2>&1
+kill -SEGV "$batond_pid"
+wait "$batond_pid" 2>/dev/null
+crash=$control/flight/crash
+check "by itself it is shown and not stepped" sh -c "'$1/baton-sim' --replay '$crash' | grep -q 'shown, not stepped'"
+"$build/batond" rows --state "$work/state" --out "$work/rows" >/dev/null
+check "with rows every write is answered as it was" replays "$build" "$crash" --rows "$work/rows"
+check "from a revision on" grep -q "^a core of what was stored at revision" "$work/replayed"
 finish

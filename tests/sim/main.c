@@ -168,15 +168,17 @@ int main(int argc, char **argv)
 {
     struct settings o = {.seed = 1, .nodes = 3, .minutes = 5, .per_mille = 5, .pods = 200};
     uint64_t first, second;
-    if (argc == 3 && strcmp(argv[1], "--replay") == 0) {
+    if (argc >= 3 && strcmp(argv[1], "--replay") == 0 &&
+        (argc == 3 || (argc == 5 && strcmp(argv[3], "--rows") == 0))) {
         str_hash_seed(1, 2);
-        return replay(argv[2]);
+        return replay(argv[2], argc == 5 ? argv[4] : NULL);
     }
     if (!parse(argc, argv, &o)) {
-        fprintf(stderr, "usage: baton-sim [--seed N] [--nodes N] [--hours N] [--minutes N] "
-                        "[--faults PER-MILLE] [--pods N] [--verbose]\n"
-                        "       baton-sim --replay FILE    a flight recording, of an agent or a "
-                        "control plane\n");
+        fprintf(stderr,
+                "usage: baton-sim [--seed N] [--nodes N] [--hours N] [--minutes N] "
+                "[--faults PER-MILLE] [--pods N] [--verbose]\n"
+                "       baton-sim --replay FILE [--rows FILE]    a flight recording, of an agent "
+                "or a control plane\n");
         return 2;
     }
     str_hash_seed(1, 2);

@@ -4,6 +4,7 @@
  *
  * WHAT   Reads what nodeagent/core/flight.h or controlplane/core/recording.h wrote, makes the core it was, gives it the same events,
  *        shows event, effects and trace of each step, and compares the effects with those that were recorded.
+ *        A control plane's that lost its beginning: replay_control.h.
  * FAILS  1: a step did something else than then (another version, or our core is not a function of its events), or the file is
  *        none. A recording without its beginning is shown and not stepped: 0.
  */
@@ -12,7 +13,7 @@
 
 #include "base/str.h"
 
-int replay(const char *path);
+int replay(const char *path, const char *rows); /* rows: a file of batond rows; NULL: none. */
 
 /* What both forms count, and how it ends. */
 struct replay_sum {
@@ -21,6 +22,6 @@ struct replay_sum {
 
 /* Each plays the frames behind the magic. False: they are not that core's, or not to their end. */
 bool replay_agent(struct str frames, struct replay_sum *sum);
-bool replay_control(struct str frames, struct replay_sum *sum);
+bool replay_control(struct str frames, struct str rows, struct replay_sum *sum);
 
 #endif /* TESTS_SIM_REPLAY_H */

@@ -33,21 +33,36 @@ static bool is_control(struct str frames)
     return is;
 }
 
-int replay(const char *path)
+/* A recording's frames, or a rows file's: behind the magic. */
+static bool open_frames(const char *path, struct buf *file, struct str *out)
+{
+    struct str magic = STR(FLIGHT_MAGIC);
+    if (!read_file(path, file) || !str_starts(buf_str(file), magic)) {
+        fprintf(stderr, "baton-sim: %s: not a recording\n", path);
+        return false;
+    }
+    *out = str_slice(buf_str(file), magic.len, file->len);
+    return true;
+}
+
+int replay(const char *path, const char *rows_path)
 {
     struct replay_sum sum = {0};
-    struct str magic = STR(FLIGHT_MAGIC);
-    struct buf file;
+    struct str frames, rows = STR("");
+    struct buf file, rows_file;
 
     buf_init(&file, FILE_MAX);
-    bool good = read_file(path, &file) && str_starts(buf_str(&file), magic);
-    struct str frames = good ? str_slice(buf_str(&file), magic.len, file.len) : STR("");
-    good = good && (is_control(frames) ? replay_control(frames, &sum) : replay_agent(frames, &sum));
+    buf_init(&rows_file, FILE_MAX);
+    bool good = open_frames(path, &file, &frames) &&
+                (rows_path == NULL || open_frames(rows_path, &rows_file, &rows));
+    good = good &&
+           (is_control(frames) ? replay_control(frames, rows, &sum) : replay_agent(frames, &sum));
     if (!good)
-        fprintf(stderr, "baton-sim: %s: not a recording, or not to its end\n", path);
+        fprintf(stderr, "baton-sim: %s could not be read to its end\n", path);
     printf("%llu steps, %llu compared with what was recorded, %llu different\n",
            (unsigned long long)sum.steps, (unsigned long long)sum.compared,
            (unsigned long long)sum.different);
     buf_free(&file);
+    buf_free(&rows_file);
     return !good || sum.different > 0;
 }
