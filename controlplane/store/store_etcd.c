@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "controlplane/store/store_etcd_http.h"
 #include "controlplane/store/store_etcd_log.h"
+#include "controlplane/store/store_user.h"
 #include "io/thread.h"
 
 #include <stdatomic.h>
@@ -38,11 +39,10 @@ struct opened {
 };
 
 struct store_etcd {
-    struct store base;
+    struct store_user user;
     struct loop_client client;
     struct mailbox inbox, outbox, openings;
     struct thread thread;
-    uint32_t inflight; /* The user's: ops not answered. */
 
     /* The store's thread's own. */
     struct store_etcd_options options;
@@ -59,80 +59,36 @@ struct store_etcd {
 
 static struct store_etcd *etcd_of(struct store *s)
 {
-    return CONTAINER_OF(s, struct store_etcd, base);
-}
-
-static void post(struct mailbox *box, uint32_t type, uint64_t op, void *body, void (*drop)(void *))
-{
-    struct mail m = {.type = type, .op = op, .body = body, .drop = drop};
-    CHECK(mailbox_post(box, &m) == ERR_OK); /* Boxes hold more than can be under way. */
+    return CONTAINER_OF(store_user_of(s), struct store_etcd, user);
 }
 
 /* ---- The user's side ---- */
 
-static void ask(struct store *base, enum etcd_job_type type, uint64_t op, uint64_t argument,
+static void ask(struct store_user *u, uint32_t what, uint64_t op, uint64_t argument,
                 const struct store_write *writes, uint32_t writes_count)
 {
-    struct store_etcd *s = etcd_of(base);
-    CHECK(s->inflight++ < STORE_INFLIGHT_MAX);
-    post(&s->inbox, ASK, op, etcd_job_new(type, op, argument, writes, writes_count), etcd_job_free);
-}
-
-static void etcd_load(struct store *s, uint64_t op)
-{
-    ask(s, ETCD_JOB_LOAD, op, 0, NULL, 0);
-}
-
-static void etcd_commit(struct store *s, uint64_t op, uint64_t fence,
-                        const struct store_write *writes, uint32_t writes_count)
-{
-    CHECK(writes_count > 0 && writes_count <= STORE_WRITES_MAX);
-    ask(s, ETCD_JOB_COMMIT, op, fence, writes, writes_count);
-}
-
-static void etcd_follow(struct store *s, uint64_t op, uint64_t after)
-{
-    ask(s, ETCD_JOB_FOLLOW, op, after, NULL, 0);
-}
-
-static void etcd_compact(struct store *s, uint64_t op, uint64_t before)
-{
-    ask(s, ETCD_JOB_COMPACT, op, before, NULL, 0);
-}
-
-static void etcd_close(struct store *s, uint64_t op)
-{
-    ask(s, ETCD_JOB_CLOSE, op, 0, NULL, 0);
+    struct store_etcd *s = CONTAINER_OF(u, struct store_etcd, user);
+    struct etcd_job *j = etcd_job_new((enum etcd_job_type)what, op, argument, writes, writes_count);
+    store_post(&s->inbox, ASK, op, j, etcd_job_free);
 }
 
 void store_etcd_mark(struct store *s, uint64_t op, enum store_etcd_mark mark)
 {
-    ask(s, ETCD_JOB_MARK, op, mark, NULL, 0);
+    store_user_ask(store_user_of(s), ETCD_JOB_MARK, op, mark, NULL, 0);
 }
-
-static const struct store_ops etcd_ops = {.load = etcd_load,
-                                          .commit = etcd_commit,
-                                          .follow = etcd_follow,
-                                          .compact = etcd_compact,
-                                          .close = etcd_close};
 
 static void deliver_rows(struct store_etcd *s, struct etcd_rows *rows)
 {
-    for (uint32_t i = 0; i < rows->count; i++) {
-        struct store_event row = {.type = STORE_ROW,
-                                  .op = rows->op,
-                                  .revision = rows->at[i].revision,
-                                  .key = rows->at[i].key,
-                                  .value = rows->at[i].value,
-                                  .sealed = rows->at[i].sealed};
-        if (rows->at[i].poison != NULL) {
-            row.code = ERR_CORRUPT;
-            row.err = *rows->at[i].poison;
-        }
-        s->base.sink.post(s->base.sink.state, &row);
-    }
+    for (uint32_t i = 0; i < rows->count; i++)
+        store_user_row(&s->user,
+                       &(struct store_event){.op = rows->op,
+                                             .revision = rows->at[i].revision,
+                                             .key = rows->at[i].key,
+                                             .value = rows->at[i].value,
+                                             .sealed = rows->at[i].sealed},
+                       rows->at[i].poison);
     etcd_rows_free(rows);
-    post(&s->inbox, CREDIT, 0, NULL, NULL);
+    store_post(&s->inbox, CREDIT, 0, NULL, NULL);
 }
 
 /* Ends the thread and frees everything. Nothing of ours is left in the user's loop. */
@@ -149,15 +105,14 @@ static void end(struct store_etcd *s)
 
 static void deliver_done(struct store_etcd *s, struct store_event *done)
 {
-    s->inflight--;
-    s->base.sink.post(s->base.sink.state, done);
+    store_user_done(&s->user, done);
     mem_free(done);
 }
 
 static void deliver_closed(struct store_etcd *s, uint64_t op)
 {
     struct store_event done = {.type = STORE_DONE, .op = op};
-    struct store_sink sink = s->base.sink;
+    struct store_sink sink = s->user.base.sink;
     end(s);
     sink.post(sink.state, &done);
 }
@@ -184,13 +139,13 @@ static void perform_done(struct store_etcd *s, const struct store_event *done)
         *o = (struct opened){.code = done->code, .err = done->err};
         s->open_op = 0;
         s->closing = done->code != ERR_OK;
-        post(&s->openings, 0, 0, o, mem_free);
+        store_post(&s->openings, 0, 0, o, mem_free);
     } else if (s->close_op != 0 && done->op == s->close_op) {
         s->closing = true;
     } else {
         struct store_event *copy = mem_alloc(sizeof *copy);
         *copy = *done;
-        post(&s->outbox, ANSWER_DONE, done->op, copy, mem_free);
+        store_post(&s->outbox, ANSWER_DONE, done->op, copy, mem_free);
     }
 }
 
@@ -208,7 +163,7 @@ static void perform(struct store_etcd *s, struct etcd_effect *fx)
         etcd_http_rotate(s->http);
         break;
     case ETCD_FX_ROWS:
-        post(&s->outbox, ANSWER_ROWS, fx->rows->op, fx->rows, etcd_rows_free);
+        store_post(&s->outbox, ANSWER_ROWS, fx->rows->op, fx->rows, etcd_rows_free);
         break;
     case ETCD_FX_DONE:
         perform_done(s, &fx->done);
@@ -300,7 +255,7 @@ static void run(void *arg)
     if (etcd_http_open(&http, &s->http, &e) != ERR_OK) {
         o = mem_zalloc(1, sizeof *o);
         *o = (struct opened){.code = e.code, .err = e};
-        post(&s->openings, 0, 0, o, mem_free);
+        store_post(&s->openings, 0, 0, o, mem_free);
     } else {
         struct etcd_log_options log = {.prefix = s->prefix,
                                        .cluster = s->cluster,
@@ -319,7 +274,7 @@ static void run(void *arg)
     loop_free(s->loop);
     arena_pool_free();
     if (s->close_op != 0)
-        post(&s->outbox, ANSWER_CLOSED, s->close_op, NULL, NULL);
+        store_post(&s->outbox, ANSWER_CLOSED, s->close_op, NULL, NULL);
 }
 
 /* ---- Opening ---- */
@@ -343,7 +298,7 @@ static enum err_code check(const struct store_etcd_options *o, struct err *e)
 static void set_up(struct store_etcd *s, const struct store_etcd_options *o,
                    const struct store_sink *sink)
 {
-    s->base = (struct store){.ops = &etcd_ops, .sink = *sink};
+    store_user_init(&s->user, sink, ask);
     s->options = *o;
     snprintf(s->prefix, sizeof s->prefix, "%s", o->prefix == NULL ? "/baton/" : o->prefix);
     snprintf(s->cluster, sizeof s->cluster, "%s", o->cluster);
@@ -366,8 +321,8 @@ enum err_code store_etcd_open(const struct store_etcd_options *o, const struct s
         return code;
     struct store_etcd *s = mem_zalloc(1, sizeof *s);
     set_up(s, o, sink);
-    post(&s->inbox, ASK, s->open_op, etcd_job_new(ETCD_JOB_OPEN, s->open_op, 0, NULL, 0),
-         etcd_job_free);
+    store_post(&s->inbox, ASK, s->open_op, etcd_job_new(ETCD_JOB_OPEN, s->open_op, 0, NULL, 0),
+               etcd_job_free);
     thread_start(&s->thread, "store", run, s);
     CHECK(mailbox_wait(&s->openings, (struct span){-1}, &told));
     struct opened *opened = told.body;
@@ -377,7 +332,7 @@ enum err_code store_etcd_open(const struct store_etcd_options *o, const struct s
         err_wrap(e, "open the store in etcd");
         end(s);
     } else {
-        *out = &s->base;
+        *out = &s->user.base;
     }
     mem_free(opened);
     return code;

@@ -23,6 +23,7 @@
 #include "controlplane/store/store.h"
 #include "controlplane/store/store_etcd.h"
 #include "controlplane/store/store_etcd_wire.h"
+#include "controlplane/store/store_user.h"
 #include "io/seal.h"
 
 /* clang-format off */
@@ -58,13 +59,13 @@ struct etcd_log_options {
 };
 
 enum etcd_job_type {
-    ETCD_JOB_OPEN, /* Is it ours? Answered like an op. */
-    ETCD_JOB_LOAD,
-    ETCD_JOB_COMMIT,
-    ETCD_JOB_FOLLOW,
-    ETCD_JOB_COMPACT,
-    ETCD_JOB_MARK,
-    ETCD_JOB_CLOSE
+    ETCD_JOB_LOAD = STORE_ASK_LOAD,
+    ETCD_JOB_COMMIT = STORE_ASK_COMMIT,
+    ETCD_JOB_FOLLOW = STORE_ASK_FOLLOW,
+    ETCD_JOB_COMPACT = STORE_ASK_COMPACT,
+    ETCD_JOB_CLOSE = STORE_ASK_CLOSE,
+    ETCD_JOB_OPEN = STORE_ASK__COUNT, /* Is it ours? Answered like an op. */
+    ETCD_JOB_MARK
 };
 
 struct etcd_job {

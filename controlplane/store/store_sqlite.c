@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "controlplane/store/store_sqlite_db.h"
+#include "controlplane/store/store_user.h"
 #include "io/thread.h"
 
 #include <stdatomic.h>
@@ -31,12 +32,12 @@ enum {
 };
 
 enum mail_type {
-    JOB_LOAD,
-    JOB_COMMIT,
-    JOB_FOLLOW,
-    JOB_COMPACT,
-    JOB_CLOSE,
-    JOB_CHECKPOINTED, /* From the checkpointer; op: pages left in the WAL. */
+    JOB_LOAD = STORE_ASK_LOAD,
+    JOB_COMMIT = STORE_ASK_COMMIT,
+    JOB_FOLLOW = STORE_ASK_FOLLOW,
+    JOB_COMPACT = STORE_ASK_COMPACT,
+    JOB_CLOSE = STORE_ASK_CLOSE,
+    JOB_CHECKPOINTED = STORE_ASK__COUNT, /* From the checkpointer; op: pages left in the WAL. */
     ANSWER_ROWS,
     ANSWER_DONE,
     ANSWER_CLOSED,
@@ -69,11 +70,10 @@ struct counters {
 };
 
 struct store_sqlite {
-    struct store base;
+    struct store_user user;
     struct loop_client client;
     struct mailbox inbox, outbox, credit, checks;
     struct thread writer, checkpointer;
-    uint32_t inflight; /* The loop's: ops not answered. */
 
     /* The writer's own. */
     struct db *db;
@@ -88,13 +88,7 @@ struct store_sqlite {
 
 static struct store_sqlite *sqlite_of(struct store *s)
 {
-    return CONTAINER_OF(s, struct store_sqlite, base);
-}
-
-static void post(struct mailbox *box, uint32_t type, uint64_t op, void *body, void (*drop)(void *))
-{
-    struct mail m = {.type = type, .op = op, .body = body, .drop = drop};
-    CHECK(mailbox_post(box, &m) == ERR_OK); /* Boxes hold more than can be under way. */
+    return CONTAINER_OF(store_user_of(s), struct store_sqlite, user);
 }
 
 /* ---- The loop's side ---- */
@@ -109,52 +103,18 @@ static void job_free(void *body)
     mem_free(j);
 }
 
-static void ask(struct store *base, enum mail_type type, uint64_t op, uint64_t argument,
+static void ask(struct store_user *u, uint32_t what, uint64_t op, uint64_t argument,
                 const struct store_write *writes, uint32_t writes_count)
 {
-    struct store_sqlite *s = sqlite_of(base);
+    struct store_sqlite *s = CONTAINER_OF(u, struct store_sqlite, user);
     struct job *j = mem_alloc(sizeof *j + writes_count * sizeof *writes);
     *j = (struct job){.op = op, .argument = argument, .writes_count = writes_count};
     for (uint32_t i = 0; i < writes_count; i++) {
         j->writes[i] = writes[i];
         j->bytes += blob_ref(writes[i].key)->len + blob_str(blob_ref(writes[i].value)).len;
     }
-    CHECK(s->inflight++ < STORE_INFLIGHT_MAX);
-    post(&s->inbox, type, op, j, job_free);
+    store_post(&s->inbox, what, op, j, job_free);
 }
-
-static void sqlite_load(struct store *s, uint64_t op)
-{
-    ask(s, JOB_LOAD, op, 0, NULL, 0);
-}
-
-static void sqlite_commit(struct store *s, uint64_t op, uint64_t fence,
-                          const struct store_write *writes, uint32_t writes_count)
-{
-    CHECK(writes_count > 0 && writes_count <= STORE_WRITES_MAX);
-    ask(s, JOB_COMMIT, op, fence, writes, writes_count);
-}
-
-static void sqlite_follow(struct store *s, uint64_t op, uint64_t after)
-{
-    ask(s, JOB_FOLLOW, op, after, NULL, 0);
-}
-
-static void sqlite_compact(struct store *s, uint64_t op, uint64_t before)
-{
-    ask(s, JOB_COMPACT, op, before, NULL, 0);
-}
-
-static void sqlite_close(struct store *s, uint64_t op)
-{
-    ask(s, JOB_CLOSE, op, 0, NULL, 0);
-}
-
-static const struct store_ops sqlite_ops = {.load = sqlite_load,
-                                            .commit = sqlite_commit,
-                                            .follow = sqlite_follow,
-                                            .compact = sqlite_compact,
-                                            .close = sqlite_close};
 
 static void chunk_free(void *body)
 {
@@ -166,29 +126,22 @@ static void chunk_free(void *body)
 
 static void deliver_rows(struct store_sqlite *s, struct chunk *c)
 {
-    for (uint32_t i = 0; i < c->count; i++) {
-        struct store_event row = {.type = STORE_ROW,
-                                  .op = c->op,
-                                  .revision = c->rows[i].revision,
-                                  .key = c->rows[i].key,
-                                  .value = c->rows[i].value,
-                                  .sealed = c->rows[i].sealed};
-        if (c->rows[i].poison != NULL) {
-            row.code = ERR_CORRUPT;
-            row.err = *c->rows[i].poison;
-        }
-        s->base.sink.post(s->base.sink.state, &row);
-    }
+    for (uint32_t i = 0; i < c->count; i++)
+        store_user_row(&s->user,
+                       &(struct store_event){.op = c->op,
+                                             .revision = c->rows[i].revision,
+                                             .key = c->rows[i].key,
+                                             .value = c->rows[i].value,
+                                             .sealed = c->rows[i].sealed},
+                       c->rows[i].poison);
     chunk_free(c);
-    post(&s->credit, CREDIT, 0, NULL, NULL);
+    store_post(&s->credit, CREDIT, 0, NULL, NULL);
 }
 
 static void deliver_done(struct store_sqlite *s, struct answers *a)
 {
-    for (uint32_t i = 0; i < a->count; i++) {
-        s->inflight--;
-        s->base.sink.post(s->base.sink.state, &a->at[i]);
-    }
+    for (uint32_t i = 0; i < a->count; i++)
+        store_user_done(&s->user, &a->at[i]);
     mem_free(a);
 }
 
@@ -196,7 +149,7 @@ static void deliver_done(struct store_sqlite *s, struct answers *a)
 static void deliver_closed(struct store_sqlite *s, uint64_t op)
 {
     struct store_event done = {.type = STORE_DONE, .op = op};
-    struct store_sink sink = s->base.sink;
+    struct store_sink sink = s->user.base.sink;
     thread_join(&s->writer);
     loop_detach(&s->client, &s->outbox);
     loop_leave(&s->client);
@@ -236,7 +189,7 @@ static void answer(struct store_sqlite *s, uint64_t op, enum err_code code, cons
         a->at[0].fence = head->fence;
         a->at[0].oldest = head->compacted;
     }
-    post(&s->outbox, ANSWER_DONE, op, a, mem_free);
+    store_post(&s->outbox, ANSWER_DONE, op, a, mem_free);
 }
 
 /* ---- The writer: commits ---- */
@@ -327,7 +280,7 @@ static void group_answer(struct store_sqlite *s, struct group *g)
     s->counters.writes += g->writes;
     s->counters.bytes += g->bytes;
     s->counters.wal_pages = db_wal_pages(s->db);
-    post(&s->outbox, ANSWER_DONE, 0, a, mem_free);
+    store_post(&s->outbox, ANSWER_DONE, 0, a, mem_free);
 }
 
 /* ---- The writer: checkpoints ---- */
@@ -350,7 +303,7 @@ static void mind_wal(struct store_sqlite *s)
         move_pages(s, false);
     } else if (pages >= s->soft_pages && !s->checkpointing) {
         s->checkpointing = true;
-        post(&s->checks, ASK_CHECKPOINT, 0, NULL, NULL);
+        store_post(&s->checks, ASK_CHECKPOINT, 0, NULL, NULL);
     }
 }
 
@@ -370,7 +323,7 @@ static void checkpointer_run(void *arg)
         struct err e;
         if (db_checkpoint(s->helper, false, &wal, &moved, &e) != ERR_OK)
             moved = 0;
-        post(&s->inbox, JOB_CHECKPOINTED, wal - moved, NULL, NULL);
+        store_post(&s->inbox, JOB_CHECKPOINTED, wal - moved, NULL, NULL);
     }
 }
 
@@ -392,7 +345,7 @@ static enum err_code send_rows(struct store_sqlite *s, uint64_t op, uint64_t aft
         }
         c->count = count;
         after = c->rows[count - 1].revision;
-        post(&s->outbox, ANSWER_ROWS, op, c, chunk_free);
+        store_post(&s->outbox, ANSWER_ROWS, op, c, chunk_free);
         for (ahead++;
              ahead == CHUNKS_AHEAD && mailbox_wait(&s->credit, (struct span){-1}, &credit);)
             ahead--;
@@ -517,7 +470,7 @@ static void writer_run(void *arg)
     db_close(s->helper);
     move_pages(s, true);
     db_close(s->db);
-    post(&s->outbox, ANSWER_CLOSED, s->close_op, NULL, NULL);
+    store_post(&s->outbox, ANSWER_CLOSED, s->close_op, NULL, NULL);
 }
 
 /* ---- Opening ---- */
@@ -537,7 +490,7 @@ enum err_code store_sqlite_open(const struct store_sqlite_options *o, const stru
         return code;
     }
     struct store_sqlite *s = mem_zalloc(1, sizeof *s);
-    s->base = (struct store){.ops = &sqlite_ops, .sink = *sink};
+    store_user_init(&s->user, sink, ask);
     s->db = db;
     s->helper = helper;
     s->soft_pages = o->checkpoint_pages == 0 ? WAL_SOFT_PAGES : o->checkpoint_pages;
@@ -551,7 +504,7 @@ enum err_code store_sqlite_open(const struct store_sqlite_options *o, const stru
     loop_attach(&s->client, 0, &s->outbox);
     thread_start(&s->checkpointer, "store-check", checkpointer_run, s);
     thread_start(&s->writer, "store", writer_run, s);
-    *out = &s->base;
+    *out = &s->user.base;
     return ERR_OK;
 }
 
