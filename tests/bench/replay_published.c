@@ -75,10 +75,21 @@ static uint32_t shape_find(struct world *w, const struct replay_pod *p)
     return w->shapes_count++;
 }
 
+static int descending(double x, double y)
+{
+    return x > y ? -1 : x < y;
+}
+
+/* Equally frequent ones as that work sorts them: the larger first, by CPU, GPU thousandths, GPUs. */
 static int by_share(const void *a, const void *b)
 {
     const struct usual *x = a, *y = b;
-    return x->share > y->share ? -1 : x->share < y->share;
+    int order = descending(x->share, y->share);
+    if (order == 0)
+        order = descending(x->shape->cpu, y->shape->cpu);
+    if (order == 0)
+        order = descending(x->shape->gpu_milli, y->shape->gpu_milli);
+    return order != 0 ? order : descending(x->shape->gpus, y->shape->gpus);
 }
 
 /* FGD may read the trace: shapes without memory, most frequent first, until 95 % of the pods. */
