@@ -11,6 +11,7 @@
 #include "io/fs.h"
 #include <archive.h>
 #include <archive_entry.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -22,7 +23,43 @@
 
 enum { BLOCK = 256 << 10, NAME_BYTES_MAX = 255, DEPTH_MAX = 256, XATTR_MAX = 64 << 10 };
 
+/* What we use of libarchive. */
+#define ARCHIVE_CALLS(X)                                                                           \
+    X(error_string)                                                                                \
+    X(read_data_block)                                                                             \
+    X(read_free)                                                                                   \
+    X(read_new)                                                                                    \
+    X(read_next_header)                                                                            \
+    X(read_open)                                                                                   \
+    X(read_support_filter_gzip)                                                                    \
+    X(read_support_filter_zstd)                                                                    \
+    X(read_support_format_empty)                                                                   \
+    X(read_support_format_tar)                                                                     \
+    X(set_error)                                                                                   \
+    X(entry_filetype)                                                                              \
+    X(entry_gid)                                                                                   \
+    X(entry_hardlink)                                                                              \
+    X(entry_hardlink_utf8)                                                                         \
+    X(entry_mtime)                                                                                 \
+    X(entry_mtime_nsec)                                                                            \
+    X(entry_pathname)                                                                              \
+    X(entry_pathname_utf8)                                                                         \
+    X(entry_perm)                                                                                  \
+    X(entry_size)                                                                                  \
+    X(entry_symlink)                                                                               \
+    X(entry_symlink_utf8)                                                                          \
+    X(entry_uid)                                                                                   \
+    X(entry_xattr_next)                                                                            \
+    X(entry_xattr_reset)
+
+struct archive_calls {
+#define X(name) __typeof__(archive_##name) *name;
+    ARCHIVE_CALLS(X)
+#undef X
+};
+
 struct unpack {
+    struct archive_calls archive;
     int fd, root;
     struct digest *digest;
     const struct unpack_limits *limits;
@@ -168,13 +205,13 @@ static bool may_keep(const char *name)
     return strcmp(name, "security.capability") == 0 || strncmp(name, "user.", 5) == 0;
 }
 
-static void copy_xattrs(int fd, struct archive_entry *entry)
+static void copy_xattrs(const struct unpack *u, int fd, struct archive_entry *entry)
 {
     const char *name;
     const void *value;
     size_t size;
-    archive_entry_xattr_reset(entry);
-    while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK)
+    u->archive.entry_xattr_reset(entry);
+    while (u->archive.entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK)
         if (name != NULL && may_keep(name) && size <= XATTR_MAX)
             (void)!fsetxattr(fd, name, value, size, 0); /* A file system without them: as docker. */
 }
@@ -184,12 +221,12 @@ static enum err_code dress(struct unpack *u, struct str path, int fd, struct arc
 {
     struct timespec times[2] = {
         {.tv_nsec = UTIME_OMIT},
-        {.tv_sec = archive_entry_mtime(entry), .tv_nsec = archive_entry_mtime_nsec(entry)}};
-    if (fchown(fd, (uid_t)archive_entry_uid(entry), (gid_t)archive_entry_gid(entry)) != 0)
+        {.tv_sec = u->archive.entry_mtime(entry), .tv_nsec = u->archive.entry_mtime_nsec(entry)}};
+    if (fchown(fd, (uid_t)u->archive.entry_uid(entry), (gid_t)u->archive.entry_gid(entry)) != 0)
         return failed(u, path, "give away");
-    if (fchmod(fd, archive_entry_perm(entry)) != 0)
+    if (fchmod(fd, u->archive.entry_perm(entry)) != 0)
         return failed(u, path, "set the mode of");
-    copy_xattrs(fd, entry);
+    copy_xattrs(u, fd, entry);
     futimens(fd, times);
     return ERR_OK;
 }
@@ -223,7 +260,7 @@ static enum err_code copy_data(struct unpack *u, struct str path, int fd, struct
     la_int64_t offset;
     int rc;
 
-    while ((rc = archive_read_data_block(a, &bytes, &size, &offset)) == ARCHIVE_OK) {
+    while ((rc = u->archive.read_data_block(a, &bytes, &size, &offset)) == ARCHIVE_OK) {
         u->done.bytes += size;
         if (u->done.bytes > u->limits->bytes)
             return err_set(u->e, ERR_LIMIT, "the layer unpacks to over %llu bytes",
@@ -236,7 +273,7 @@ static enum err_code copy_data(struct unpack *u, struct str path, int fd, struct
         }
     }
     if (rc != ARCHIVE_EOF)
-        return err_set(u->e, ERR_CORRUPT, "the layer: %s", archive_error_string(a));
+        return err_set(u->e, ERR_CORRUPT, "the layer: %s", u->archive.error_string(a));
     return ERR_OK;
 }
 
@@ -244,7 +281,7 @@ static enum err_code unpack_file(struct unpack *u, struct str path, const struct
                                  struct archive *a, struct archive_entry *entry)
 {
     bool hid;
-    la_int64_t size = archive_entry_size(entry);
+    la_int64_t size = u->archive.entry_size(entry);
     if (size < 0 || (uint64_t)size > u->limits->bytes)
         return err_set(u->e, ERR_LIMIT, "the layer holds a file of %lld bytes", (long long)size);
     enum err_code code = clear_place(u, path, at, &hid);
@@ -266,9 +303,9 @@ static enum err_code unpack_symlink(struct unpack *u, struct str path, const str
                                     struct archive_entry *entry)
 {
     bool hid;
-    const char *target = archive_entry_symlink(entry);
+    const char *target = u->archive.entry_symlink(entry);
     if (target == NULL)
-        target = archive_entry_symlink_utf8(entry);
+        target = u->archive.entry_symlink_utf8(entry);
     if (target == NULL || target[0] == '\0')
         return err_set(u->e, ERR_CORRUPT, "the layer has a link to nothing");
     enum err_code code = clear_place(u, path, at, &hid);
@@ -276,8 +313,8 @@ static enum err_code unpack_symlink(struct unpack *u, struct str path, const str
         return code;
     if (symlinkat(target, at->parent, at->name) != 0)
         return failed(u, path, "link");
-    if (fchownat(at->parent, at->name, (uid_t)archive_entry_uid(entry),
-                 (gid_t)archive_entry_gid(entry), AT_SYMLINK_NOFOLLOW) != 0)
+    if (fchownat(at->parent, at->name, (uid_t)u->archive.entry_uid(entry),
+                 (gid_t)u->archive.entry_gid(entry), AT_SYMLINK_NOFOLLOW) != 0)
         return failed(u, path, "give away");
     return ERR_OK;
 }
@@ -307,17 +344,17 @@ static enum err_code unpack_hardlink(struct unpack *u, struct str path, const st
 static enum err_code unpack_kind(struct unpack *u, struct str path, struct place *at,
                                  struct archive *a, struct archive_entry *entry)
 {
-    const char *hard = archive_entry_hardlink(entry);
+    const char *hard = u->archive.entry_hardlink(entry);
     if (hard == NULL)
-        hard = archive_entry_hardlink_utf8(entry);
+        hard = u->archive.entry_hardlink_utf8(entry);
     if (path.len > 0 && strncmp(at->name, ".wh.", 4) == 0)
         return unpack_whiteout(u, path, at);
     if (hard != NULL)
         return path.len == 0 ? refuse(u, path, "the root as a link")
                              : unpack_hardlink(u, path, at, hard);
-    if (path.len == 0 && archive_entry_filetype(entry) != AE_IFDIR)
+    if (path.len == 0 && u->archive.entry_filetype(entry) != AE_IFDIR)
         return refuse(u, path, "the root is not a directory");
-    switch (archive_entry_filetype(entry)) {
+    switch (u->archive.entry_filetype(entry)) {
     case AE_IFDIR:
         return unpack_directory(u, path, at, entry);
     case AE_IFREG:
@@ -333,9 +370,9 @@ static enum err_code unpack_entry(struct unpack *u, struct archive *a, struct ar
 {
     struct str path;
     struct place at = {.parent = -1};
-    const char *raw = archive_entry_pathname(entry);
+    const char *raw = u->archive.entry_pathname(entry);
     if (raw == NULL) /* Not in this locale's letters; bytes are all the same here. */
-        raw = archive_entry_pathname_utf8(entry);
+        raw = u->archive.entry_pathname_utf8(entry);
     if (raw == NULL)
         return err_set(u->e, ERR_CORRUPT, "the layer has an entry without a name");
     if (++u->done.entries > u->limits->entries)
@@ -360,7 +397,7 @@ static la_ssize_t read_block(struct archive *a, void *state, const void **out)
         len = read(u->fd, u->block, sizeof u->block);
     while (len < 0 && errno == EINTR);
     if (len < 0) {
-        archive_set_error(a, errno, "read the layer");
+        u->archive.set_error(a, errno, "read the layer");
         return -1;
     }
     digest_add(u->digest, str_from(u->block, (size_t)len));
@@ -374,22 +411,38 @@ static enum err_code read_entries(struct unpack *u, struct archive *a)
     const void *rest;
     int rc;
 
-    archive_read_support_format_tar(a);
-    archive_read_support_format_empty(a);
-    archive_read_support_filter_gzip(a);
-    archive_read_support_filter_zstd(a);
-    if (archive_read_open(a, u, NULL, read_block, NULL) != ARCHIVE_OK)
-        return err_set(u->e, ERR_CORRUPT, "the layer: %s", archive_error_string(a));
-    while ((rc = archive_read_next_header(a, &entry)) == ARCHIVE_OK || rc == ARCHIVE_WARN) {
+    u->archive.read_support_format_tar(a);
+    u->archive.read_support_format_empty(a);
+    u->archive.read_support_filter_gzip(a);
+    u->archive.read_support_filter_zstd(a);
+    if (u->archive.read_open(a, u, NULL, read_block, NULL) != ARCHIVE_OK)
+        return err_set(u->e, ERR_CORRUPT, "the layer: %s", u->archive.error_string(a));
+    while ((rc = u->archive.read_next_header(a, &entry)) == ARCHIVE_OK || rc == ARCHIVE_WARN) {
         enum err_code code = unpack_entry(u, a, entry);
         if (code != ERR_OK)
             return code;
     }
     if (rc != ARCHIVE_EOF)
-        return err_set(u->e, ERR_CORRUPT, "the layer: %s", archive_error_string(a));
+        return err_set(u->e, ERR_CORRUPT, "the layer: %s", u->archive.error_string(a));
     while (read_block(a, u, &rest) >
            0) /* Padding behind the archive's end is named by the digest too. */
         continue;
+    return ERR_OK;
+}
+
+/* It brings ten more libraries and 2.5 MiB with it, and an agent that pulls nothing needs none of it. Once loaded it stays. */
+static enum err_code load_library(struct unpack *u)
+{
+    void *library = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL)
+        return err_set(u->e, ERR_UNAVAILABLE, "layers need libarchive (Debian: libarchive13): %s",
+                       dlerror());
+#define X(name)                                                                                    \
+    *(void **)&u->archive.name = dlsym(library, "archive_" #name);                                 \
+    if (u->archive.name == NULL)                                                                   \
+        return err_set(u->e, ERR_UNAVAILABLE, "libarchive has no archive_" #name);
+    ARCHIVE_CALLS(X)
+#undef X
     return ERR_OK;
 }
 
@@ -399,7 +452,6 @@ enum err_code unpack_layer(int fd, const char *directory, struct str digest,
 {
     char have[DIGEST_TEXT_LEN + 1];
     struct unpack *u = mem_zalloc(1, sizeof *u);
-    struct archive *a = archive_read_new();
     enum err_code code;
 
     u->fd = fd;
@@ -410,8 +462,12 @@ enum err_code unpack_layer(int fd, const char *directory, struct str digest,
     if (u->root < 0)
         code = err_set(e, ERR_UNAVAILABLE, "open %s: %m", directory);
     else
+        code = load_library(u);
+    if (code == ERR_OK) {
+        struct archive *a = u->archive.read_new();
         code = read_entries(u, a);
-    archive_read_free(a);
+        u->archive.read_free(a);
+    }
     fs_close(&u->root);
     digest_end(u->digest, have);
     if (code == ERR_OK && digest.len > 0 && !str_is(digest, have))
