@@ -4,8 +4,6 @@
 #include "base/check.h"
 #include "base/mem.h"
 
-#include <stdatomic.h>
-
 static void put_length(uint8_t out[RECORDER_PREFIX], size_t len)
 {
     for (int i = 0; i < RECORDER_PREFIX; i++)
@@ -50,8 +48,15 @@ bool recorder_turns(const struct recorder *r, size_t len)
     return r->halves[r->now].len + RECORDER_PREFIX + len > r->half_bytes;
 }
 
+void recorder_stop(struct recorder *r)
+{
+    atomic_store(&r->stopped, true);
+}
+
 void recorder_turn(struct recorder *r)
 {
+    if (atomic_load(&r->stopped))
+        return;
     r->halves[!r->now].len = 0;
     atomic_signal_fence(memory_order_seq_cst); /* Never the old bytes behind the new ones. */
     r->now = !r->now;
@@ -59,7 +64,8 @@ void recorder_turn(struct recorder *r)
 
 uint8_t *recorder_begin(struct recorder *r, size_t len)
 {
-    if (len > RECORDER_FRAME_MAX || RECORDER_PREFIX + len > r->half_bytes)
+    if (len > RECORDER_FRAME_MAX || RECORDER_PREFIX + len > r->half_bytes ||
+        atomic_load(&r->stopped))
         return NULL;
     if (recorder_turns(r, len))
         recorder_turn(r);

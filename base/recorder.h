@@ -8,13 +8,15 @@
  * OWNS   The recorder owns the head and both halves; recorder_fini() frees them. A page of them costs memory when it is filled
  *        first, and not before.
  * ASYNC  One thread adds. A signal's handler may take the parts at any moment, on any thread: a half's length moves when the
- *        frame is whole.
+ *        frame is whole. On another thread it stops the recorder first, or the adding one might begin the half that is being
+ *        written; what is added from then on is left out.
  * FAILS  NULL from recorder_begin(): the frame is larger than RECORDER_FRAME_MAX or a half, and is left out.
  */
 #ifndef BASE_RECORDER_H
 #define BASE_RECORDER_H
 
 #include "base/buf.h"
+#include <stdatomic.h>
 
 enum {
     RECORDER_PREFIX = 4,
@@ -33,6 +35,7 @@ struct recorder {
     struct recorder_half halves[2];
     size_t half_bytes;
     uint32_t now; /* The half being filled. */
+    atomic_bool stopped;
 };
 
 /* magic: the file's first bytes. */
@@ -54,6 +57,9 @@ void recorder_turn(struct recorder *r);
 /* Where to write a frame of len bytes, and that it is written. Nothing else in between. */
 uint8_t *recorder_begin(struct recorder *r, size_t len);
 void recorder_end(struct recorder *r, size_t len);
+
+/* For good. Calls nothing. */
+void recorder_stop(struct recorder *r);
 
 /* What to write to a file, in this order. Calls nothing. */
 void recorder_parts(const struct recorder *r, struct str out[RECORDER_PARTS]);

@@ -17,7 +17,7 @@ static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
 /* A signal's handler is given nothing: what it needs lies here. */
 static struct {
-    const struct recorder *recorder;
+    struct recorder *recorder;
     char crash[FS_PATH_MAX], asked[FS_PATH_MAX];
     struct sigaction before[COUNT_OF(faults)];
     char stack[STACK_BYTES]; /* The fault may be that there was no more of the other. */
@@ -51,6 +51,7 @@ static bool write_parts(const char *path)
 
 static void on_fault(int signo)
 {
+    recorder_stop(box.recorder); /* Other threads go on meanwhile. */
     (void)write_parts(box.crash);
     for (size_t i = 0; i < COUNT_OF(faults); i++)
         sigaction(faults[i], &box.before[i], NULL);
@@ -68,7 +69,7 @@ static void catch_faults(void)
         sigaction(faults[i], &action, &box.before[i]);
 }
 
-enum err_code blackbox_open(const char *folder, const struct recorder *recorder, struct err *e)
+enum err_code blackbox_open(const char *folder, struct recorder *recorder, struct err *e)
 {
     char previous[FS_PATH_MAX];
     if (!fs_join(box.crash, folder, "crash") || !fs_join(previous, folder, "crash.previous") ||

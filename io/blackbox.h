@@ -21,8 +21,7 @@
 #define BLACKBOX_ASKED "asked"
 
 /* folder: made if need be. recorder: as long as the program. What the last life left is said in the log. */
-MUST_USE enum err_code blackbox_open(const char *folder, const struct recorder *recorder,
-                                     struct err *e);
+MUST_USE enum err_code blackbox_open(const char *folder, struct recorder *recorder, struct err *e);
 MUST_USE enum err_code blackbox_write(struct err *e);
 
 /* ---- asking ---- */

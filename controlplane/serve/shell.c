@@ -540,7 +540,7 @@ struct metrics *shell_metrics(struct shell *s)
     return s->metrics;
 }
 
-const struct recorder *shell_recorder(const struct shell *s)
+struct recorder *shell_recorder(struct shell *s)
 {
     return s->recording == NULL ? NULL : &s->recording->frames;
 }

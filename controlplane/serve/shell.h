@@ -47,8 +47,8 @@ MUST_USE enum err_code shell_open(struct loop *l, const struct shell_options *o,
 struct mailbox *shell_inbox(struct shell *s);
 struct core *shell_core(struct shell *s);
 struct metrics *shell_metrics(struct shell *s);
-const struct recorder *shell_recorder(const struct shell *s); /* NULL: there is none. */
-bool shell_is_ready(struct shell *s);                         /* Any thread. */
+struct recorder *shell_recorder(struct shell *s); /* NULL: there is none. */
+bool shell_is_ready(struct shell *s);             /* Any thread. */
 
 /* What a front is to the shell: where to post. pending is set while a LETTER_PUBLISHED is on its way. */
 struct shell_front {

@@ -87,6 +87,23 @@ TEST(recorder, what_does_not_fit_is_left_out)
     recorder_fini(&r);
 }
 
+/* Else a half would be begun that a fault's handler is writing, when the fault was another thread's. */
+TEST(recorder, a_stopped_one_stays_as_it_is)
+{
+    struct recorder r;
+    struct str parts[RECORDER_PARTS];
+    recorder_init(&r, STR(""), 64);
+    cr_assert(add(&r, STR("kept")));
+    recorder_stop(&r);
+    for (int i = 0; i < 50; i++)
+        cr_assert_not(add(&r, STR("too late")));
+    recorder_turn(&r);
+    recorder_parts(&r, parts);
+    cr_assert_eq(parts[1].len, 0);
+    cr_assert_eq(parts[2].len, 8);
+    recorder_fini(&r);
+}
+
 TEST(recorder, cut_frames_end_a_file)
 {
     struct str frame, rest = str_from("\3\0\0\0ab", 6);
