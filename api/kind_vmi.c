@@ -8,8 +8,8 @@
 #include "api/honoured.h"
 #include "api/pod.h"
 #include "api/policy.h"
+#include "api/vmi.h"
 #include "base/wire.h"
-#include "proto/kubevirt/v1.pb-c.h"
 
 enum { VCPUS_MAX = 512 }; /* KubeVirt's own cap. */
 
@@ -218,42 +218,6 @@ static void volumes_validate(struct kind_call *c, const Kubevirt__VirtualMachine
     }
 }
 
-/* ------------------------------------------------------------------ interfaces, networks */
-
-static bool has_network(const Kubevirt__VirtualMachineInstanceSpec *s, const char *name)
-{
-    for (size_t i = 0; i < s->n_networks; i++)
-        if (is_text(s->networks[i]->name, name))
-            return true;
-    return false;
-}
-
-static void interfaces_validate(struct kind_call *c, const Kubevirt__VirtualMachineInstanceSpec *s,
-                                const struct field *at)
-{
-    struct field domain = field_name(at, "domain"), devices = field_name(&domain, "devices");
-    struct field list = field_name(&devices, "interfaces"), networks = field_name(at, "networks");
-    const Kubevirt__Devices *d = s->domain->devices;
-    for (size_t i = 0; d != NULL && i < d->n_interfaces; i++) {
-        const Kubevirt__Interface *n = d->interfaces[i];
-        struct field one = field_index(&list, i), f = field_name(&one, "name");
-        if (is_empty(n->name))
-            causes_add(&c->causes, CAUSE_REQUIRED, &f, "%s", "");
-        else if (!has_network(s, n->name))
-            causes_invalid(&c->causes, &f, kind_str(n->name),
-                           "no network in spec.networks has this name");
-        if ((n->bridge != NULL) + (n->masquerade != NULL) > 1)
-            causes_add(&c->causes, CAUSE_FORBIDDEN, &one, "may not specify more than 1 binding");
-    }
-    for (size_t i = 0; i < s->n_networks; i++) {
-        struct field one = field_index(&networks, i), f = field_name(&one, "name");
-        if (is_empty(s->networks[i]->name))
-            causes_add(&c->causes, CAUSE_REQUIRED, &f, "%s", "");
-        if (i > 0)
-            causes_add(&c->causes, CAUSE_FORBIDDEN, &one, "Baton supports one network yet");
-    }
-}
-
 /* ------------------------------------------------------------------ the row */
 
 /* A guest without networks is in the pod network, unless it says that it wants none. */
@@ -323,7 +287,8 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     struct field resources = field_name(&domain, "resources");
     const Kubevirt__Devices *d = v->spec->domain->devices;
     if (!check_count(c, &volumes, v->spec->n_volumes + v->spec->n_networks) ||
-        (d != NULL && !check_count(c, &devices, d->n_disks + d->n_interfaces)))
+        (d != NULL &&
+         !check_count(c, &devices, d->n_disks + d->n_interfaces + d->n_host_devices + d->n_gpus)))
         return;
     struct str raw = kind_bytes(&v->spec->base, c->arena);
     honoured_each(&(struct honoured){.found = refuse, .owner = c}, m, raw, &spec);
@@ -335,7 +300,9 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     policy_validate(c, v->metadata, cpu != NULL && cpu->dedicated_cpu_placement);
     disks_validate(c, v->spec, &spec);
     volumes_validate(c, v->spec, &spec);
-    interfaces_validate(c, v->spec, &spec);
+    vmi_networks_validate(c, v->spec, &spec);
+    vmi_devices_validate(c, v->spec, &spec);
+    vmi_numa_validate(c, v->spec->domain, &domain);
     pod_affinity_validate(c, v->spec->affinity, &affinity);
     pod_spreads_validate(c, v->spec->topology_spread_constraints,
                          v->spec->n_topology_spread_constraints, &spec);

@@ -206,7 +206,7 @@ const char *sched_view_network(const Kubevirt__VirtualMachineInstanceSpec *spec,
     return NULL;
 }
 
-/* In the order in which the guest gets them: nodeagent/core/vm_devices.c goes the same way. */
+/* In the order in which the guest gets them: its order does not matter to the guest. */
 static const char *wanted_at(const Kubevirt__VirtualMachineInstanceSpec *spec, size_t i, bool *over)
 {
     const Kubevirt__Devices *d = spec->domain->devices;

@@ -471,17 +471,21 @@ static uint32_t vcpus_of(const Kubevirt__CPU *c)
     return max_u32(c->cores, 1) * max_u32(c->sockets, 1) * max_u32(c->threads, 1);
 }
 
-/* The guest's memory out of pages instead; all of one NUMA node, for they are one backend of QEMU's. */
+/* The guest's memory out of pages instead: all of one NUMA node, for they are one backend of QEMU's, or, where
+ * the guest sees the host's nodes, an even part of each that has its vCPUs. */
 static void vm_pages(const Kubevirt__DomainSpec *d, struct request *out)
 {
+    bool mapped = d->cpu != NULL && d->cpu->numa != NULL &&
+                  d->cpu->numa->guest_mapping_passthrough != NULL && out->exclusive_cpus > 0;
     if (d->memory == NULL || d->memory->hugepages == NULL)
         return;
     bool large = str_is(str_of(d->memory->hugepages->page_size), "1Gi");
     out->hugepages_1g = large ? (uint32_t)(out->memory_bytes >> 30) : 0;
     out->hugepages_2m = large ? 0 : (uint32_t)(out->memory_bytes >> 21);
     out->memory_bytes = 0;
-    out->numa_policy = NUMA_SINGLE;
-    out->spread_numa = false;
+    if (!mapped)
+        out->numa_policy = NUMA_SINGLE;
+    out->spread_numa = out->numa_policy != NUMA_SINGLE;
 }
 
 /* Unless it declines, or all its interfaces are virtual functions. */

@@ -27,4 +27,7 @@ const struct str *device_functions(struct agent_turn *t, const struct workload *
 /* What people know it by: its PCI address, or its first path. */
 const char *device_id(const Baton__DeviceGrant *g);
 
+/* vm_hardware.c: vCPUs' order, NUMA nodes, devices; vcpus is known by now. */
+void vm_hardware(struct agent_turn *t, const struct workload *w, struct runtime_vm *vm);
+
 #endif /* NODEAGENT_CORE_DEVICES_H */

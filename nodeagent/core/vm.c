@@ -4,6 +4,7 @@
  * crashes has failed; neither is run again. */
 #include "base/mem.h"
 #include "nodeagent/core/agent_priv.h"
+#include "nodeagent/core/devices.h"
 
 #include <stdio.h>
 
@@ -163,7 +164,7 @@ static bool disks(struct agent_turn *t, const struct workload *w, struct runtime
     return true;
 }
 
-/* One network: the pod's, with the Placement's address and MAC. */
+/* The pod network's alone, with the Placement's address and MAC. */
 static void nics(struct agent_turn *t, const struct workload *w, struct runtime_vm *vm)
 {
     const Kubevirt__Devices *d = devices_of(w);
@@ -178,8 +179,9 @@ static void nics(struct agent_turn *t, const struct workload *w, struct runtime_
         for (uint32_t k = 0; k < 6; k++)
             nic->mac[k] = (uint8_t)m[k];
     nic->tap = str_of(w->network);
-    if (d->n_interfaces > 0)
-        nic->model = str_of(d->interfaces[0]->model);
+    for (size_t i = 0; i < d->n_interfaces; i++)
+        if (d->interfaces[i]->sriov == NULL)
+            nic->model = str_of(d->interfaces[i]->model);
     vm->nics = nic;
     vm->nics_count = 1;
 }
@@ -256,6 +258,7 @@ static bool spec(struct agent_turn *t, const struct workload *w, uint32_t n,
     vm->serial_socket = arena_printf(&t->arena, STR_FMT "/run/%s.console",
                                      STR_ARG(t->agent->config.state_dir), w->uid);
     processors(w, out);
+    vm_hardware(t, w, vm);
     nics(t, w, vm);
     return boot(t, w, vm, text, size) && disks(t, w, vm, text, size);
 }

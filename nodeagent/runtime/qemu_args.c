@@ -48,6 +48,8 @@ static struct str disk_bus(const struct runtime_disk *d)
 
 static bool needs_pci(const struct runtime_vm *vm)
 {
+    if (vm->hostdevs_count > 0)
+        return true;
     for (uint32_t i = 0; i < vm->disks_count; i++)
         if (!str_is(disk_bus(&vm->disks[i]), "virtio"))
             return true;
@@ -57,6 +59,16 @@ static bool needs_pci(const struct runtime_vm *vm)
     return false;
 }
 
+/* A PCI address. */
+static bool is_word_but_colons(struct str s)
+{
+    struct str part;
+    bool plain = s.len > 0;
+    while (s.at != NULL && str_split(&s, ':', &part))
+        plain &= part.len > 0 && is_word(part);
+    return plain;
+}
+
 static enum err_code devices_check(const struct runtime_vm *vm, enum qemu_machine machine,
                                    struct err *e)
 {
@@ -64,10 +76,19 @@ static enum err_code devices_check(const struct runtime_vm *vm, enum qemu_machin
     static const char *const models[] = {"virtio", "e1000", "e1000e", "rtl8139"};
     uint32_t most = machine == QEMU_Q35 ? QEMU_PCI_MAX : QEMU_MMIO_MAX, sata = 0;
 
+    uint32_t count = vm->disks_count + vm->nics_count + vm->hostdevs_count + vm->cells_count;
+
     if (vm->disks_count > RUNTIME_DISKS_MAX || vm->nics_count > RUNTIME_NICS_MAX ||
-        vm->disks_count + vm->nics_count > most)
-        return err_set(e, ERR_LIMIT, "%u disks and %u network cards; this machine type takes %u",
-                       vm->disks_count, vm->nics_count, most);
+        vm->hostdevs_count > RUNTIME_HOSTDEVS_MAX || count > most)
+        return err_set(e, ERR_LIMIT,
+                       "%u disks, %u network cards, %u devices of the host in %u NUMA nodes; this "
+                       "machine type takes %u",
+                       vm->disks_count, vm->nics_count, vm->hostdevs_count, vm->cells_count, most);
+    for (uint32_t i = 0; i < vm->hostdevs_count; i++)
+        if (!is_word_but_colons(vm->hostdevs[i].address) ||
+            vm->hostdevs[i].cell >= (int32_t)vm->cells_count)
+            return err_set(e, ERR_INVALID, "device " STR_FMT " of the host is none",
+                           STR_ARG(vm->hostdevs[i].address));
     for (uint32_t i = 0; i < vm->disks_count; i++) {
         struct str bus = disk_bus(&vm->disks[i]);
         sata += str_is(bus, "sata");
@@ -99,6 +120,30 @@ static enum err_code cpus_check(const struct runtime_vm *vm, struct err *e)
     if (told && product != vm->vcpus)
         return err_set(e, ERR_INVALID, "%u sockets, %u cores, %u threads are not %u vCPUs",
                        vm->sockets, vm->cores, vm->threads, vm->vcpus);
+    return ERR_OK;
+}
+
+/* Every vCPU and every byte is in one cell. */
+static enum err_code cells_check(const struct runtime_vm *vm, struct err *e)
+{
+    uint64_t bytes = 0;
+    uint32_t vcpus = 0;
+    for (uint32_t i = 0; i < vm->cells_count; i++) {
+        const struct runtime_cell *c = &vm->cells[i];
+        bytes += c->memory_bytes;
+        if ((c->vcpus_count > 0 && c->vcpu_first != vcpus) || c->memory_bytes % (1 << 20) != 0)
+            return err_set(e, ERR_INVALID, "NUMA node %u of the guest is not whole", i);
+        vcpus += c->vcpus_count;
+    }
+    if (vm->cells_count > RUNTIME_CELLS_MAX)
+        return err_set(e, ERR_LIMIT, "%u NUMA nodes; a guest has %d", vm->cells_count,
+                       RUNTIME_CELLS_MAX);
+    if (vm->cells_count > 0 && (bytes != vm->memory_bytes || vcpus != vm->vcpus))
+        return err_set(e, ERR_INVALID,
+                       "the guest's NUMA nodes have %llu of %llu bytes, %u of %u "
+                       "vCPUs",
+                       (unsigned long long)bytes, (unsigned long long)vm->memory_bytes, vcpus,
+                       vm->vcpus);
     return ERR_OK;
 }
 
@@ -144,6 +189,8 @@ enum err_code qemu_machine_choose(const struct runtime_vm *vm, enum qemu_kernel 
     if (code == ERR_OK)
         code = cpus_check(vm, e);
     if (code == ERR_OK)
+        code = cells_check(vm, e);
+    if (code == ERR_OK)
         code = devices_check(vm, machine, e);
     if (code == ERR_OK)
         *out = machine;
@@ -180,13 +227,13 @@ static void add_machine(struct args *a, const struct qemu_plan *p)
 {
     const struct runtime_vm *vm = &p->spec->vm;
     bool kvm = str_is(vm->accelerator, "kvm");
+    const char *memory = vm->cells_count > 0 ? "" : ",memory-backend=ram";
 
     if (p->machine == QEMU_MICROVM)
-        add_printf(a, "-machine", "microvm,memory-backend=ram");
+        add_printf(a, "-machine", "microvm%s", memory);
     else
-        add_printf(a, "-machine",
-                   STR_FMT ",memory-backend=ram,usb=off,vmport=off,dump-guest-core=off",
-                   STR_ARG(vm->machine.len > 0 ? vm->machine : STR("q35")));
+        add_printf(a, "-machine", STR_FMT "%s,usb=off,vmport=off,dump-guest-core=off",
+                   STR_ARG(vm->machine.len > 0 ? vm->machine : STR("q35")), memory);
     if (kvm)
         add_printf(a, "-accel", "kvm");
     else
@@ -205,27 +252,62 @@ static void add_machine(struct args *a, const struct qemu_plan *p)
 }
 
 /* Anonymous memory: a private mapping of a memfd would hold, and be charged for, every page that the
- * guest writes twice. */
+ * guest writes twice. Huge pages that are not there are missed now, not when the guest comes to them.
+ * where: ",policy=bind,host-nodes=..." or nothing. */
+static void add_backend(struct args *a, const struct runtime_vm *vm, const char *id, uint64_t mib,
+                        const char *where)
+{
+    unsigned long long page = vm->page_bytes, size = mib;
+    if (page > 0)
+        add_printf(
+            a, "-object",
+            "memory-backend-memfd,id=%s,size=%lluM,hugetlb=on,hugetlbsize=%lluM,prealloc=on%s", id,
+            size, page >> 20, where);
+    else
+        add_printf(a, "-object", "memory-backend-ram,id=%s,size=%lluM,prealloc=%s%s", id, size,
+                   vm->prealloc ? "on" : "off", where);
+}
+
+/* Each node of the guest out of memory of its node of the host, with the distances between those. */
+static void add_cells(struct args *a, const struct qemu_plan *p)
+{
+    const struct runtime_vm *vm = &p->spec->vm;
+    for (uint32_t i = 0; i < vm->cells_count; i++) {
+        const struct runtime_cell *c = &vm->cells[i];
+        char where[64] = "", id[16], memory[32] = "", vcpus[48] = "";
+        snprintf(id, sizeof id, "ram%u", i);
+        if (p->numa)
+            snprintf(where, sizeof where, ",policy=bind,host-nodes=%u", c->host_node);
+        if (c->memory_bytes > 0) {
+            add_backend(a, vm, id, c->memory_bytes >> 20, where);
+            snprintf(memory, sizeof memory, ",memdev=%s", id);
+        }
+        if (c->vcpus_count > 0)
+            snprintf(vcpus, sizeof vcpus, ",cpus=%u-%u", c->vcpu_first,
+                     c->vcpu_first + c->vcpus_count - 1);
+        add_printf(a, "-numa", "node,nodeid=%u%s%s", i, vcpus, memory);
+    }
+    for (uint32_t i = 0; i < vm->cells_count; i++)
+        for (uint32_t k = 0; k < vm->cells_count; k++)
+            if (i != k && vm->cells[i].distances[k] > 10)
+                add_printf(a, "-numa", "dist,src=%u,dst=%u,val=%u", i, k,
+                           vm->cells[i].distances[k]);
+}
+
 static void add_memory(struct args *a, const struct qemu_plan *p)
 {
     const struct runtime_cpu *cpu = &p->spec->cpu;
-    char nodes[8 * 24] = "";
+    char where[16 + 8 * 24] = "";
     size_t len = 0;
-    for (uint32_t i = 0; p->numa && i < min_u32(cpu->numa_nodes_count, 8); i++)
-        len +=
-            (size_t)snprintf(nodes + len, sizeof nodes - len, ",host-nodes=%u", cpu->numa_nodes[i]);
-    unsigned long long mib = qemu_memory_mib(&p->spec->vm);
-    unsigned long long page = p->spec->vm.page_bytes;
-    add_printf(a, "-m", "size=%lluM", mib);
-    if (page > 0) { /* Pages that are not there are missed now, not when the guest comes to them. */
-        add_printf(a, "-object",
-                   "memory-backend-memfd,id=ram,size=%lluM,hugetlb=on,hugetlbsize=%lluM,prealloc=on"
-                   "%s%s",
-                   mib, page >> 20, len > 0 ? ",policy=bind" : "", nodes);
+    add_printf(a, "-m", "size=%lluM", (unsigned long long)qemu_memory_mib(&p->spec->vm));
+    if (p->spec->vm.cells_count > 0) {
+        add_cells(a, p);
         return;
     }
-    add_printf(a, "-object", "memory-backend-ram,id=ram,size=%lluM,prealloc=%s%s%s", mib,
-               p->spec->vm.prealloc ? "on" : "off", len > 0 ? ",policy=bind" : "", nodes);
+    for (uint32_t i = 0; p->numa && i < min_u32(cpu->numa_nodes_count, 8); i++)
+        len += (size_t)snprintf(where + len, sizeof where - len, "%s,host-nodes=%u",
+                                i == 0 ? ",policy=bind" : "", cpu->numa_nodes[i]);
+    add_backend(a, &p->spec->vm, "ram", qemu_memory_mib(&p->spec->vm), where);
 }
 
 static void add_boot(struct args *a, const struct qemu_plan *p)
@@ -244,7 +326,7 @@ static void add_boot(struct args *a, const struct qemu_plan *p)
     if (vm->firmware.len > 0)
         add(a, arena_dup(a->arena, vm->firmware));
     else
-        add(a, p->kernel >= 0 ? "qboot.rom" : "bios-256k.bin");
+        add(a, p->kernel >= 0 && vm->hostdevs_count == 0 ? "qboot.rom" : "bios-256k.bin");
     /* A machine that ended stays, standing, until the agent has heard of it: it may be away now. A
      * microvm's guest often cannot but reset in order to end. */
     add_printf(a, "-action", "shutdown=pause,reboot=%s",
@@ -318,6 +400,36 @@ static void add_nic(struct args *a, const struct qemu_plan *p, uint32_t i)
                    : ",romfile="); /* No boot ROM: a network is not a boot disk. */
 }
 
+/* Buses behind an expander: its own, and one for each root port. */
+enum { EXPANDER_BUS_FIRST = 64, EXPANDER_BUSES = RUNTIME_HOSTDEVS_MAX + 1 };
+
+_Static_assert(EXPANDER_BUS_FIRST + RUNTIME_CELLS_MAX * EXPANDER_BUSES <= 256, "a bus has 8 bits");
+
+static bool cell_has_device(const struct runtime_vm *vm, uint32_t cell)
+{
+    for (uint32_t i = 0; i < vm->hostdevs_count; i++)
+        if (vm->hostdevs[i].cell == (int32_t)cell)
+            return true;
+    return false;
+}
+
+static void add_hostdevs(struct args *a, const struct runtime_vm *vm)
+{
+    for (uint32_t i = 0; i < vm->cells_count; i++)
+        if (cell_has_device(vm, i))
+            add_printf(a, "-device", "pxb-pcie,id=pxb%u,bus=pcie.0,bus_nr=%u,numa_node=%u", i,
+                       EXPANDER_BUS_FIRST + EXPANDER_BUSES * i, i);
+    for (uint32_t i = 0; i < vm->hostdevs_count; i++) {
+        const struct runtime_hostdev *d = &vm->hostdevs[i];
+        char bus[16] = "pcie.0";
+        if (d->cell >= 0)
+            snprintf(bus, sizeof bus, "pxb%d", d->cell);
+        add_printf(a, "-device", "pcie-root-port,id=port%u,bus=%s,chassis=%u", i, bus, i + 1);
+        add_printf(a, "-device", "vfio-pci,id=hostdev%u,host=" STR_FMT ",bus=port%u", i,
+                   STR_ARG(d->address), i);
+    }
+}
+
 static bool has_scsi(const struct runtime_vm *vm)
 {
     for (uint32_t i = 0; i < vm->disks_count; i++)
@@ -355,6 +467,7 @@ enum err_code qemu_args_make(struct arena *arena, const struct qemu_plan *p, con
         add_disk(&a, p, i);
     for (uint32_t i = 0; i < p->spec->vm.nics_count; i++)
         add_nic(&a, p, i);
+    add_hostdevs(&a, &p->spec->vm);
     *out_argv = a.at;
     return arena_status(arena, e);
 }

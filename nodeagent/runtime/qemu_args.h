@@ -12,6 +12,10 @@
  * clocks, needs no ACPI) and no device needs PCI. A stock Linux on microvm calibrates its clock
  * against nothing and hangs under load (docs/decisions/0007-qemu-without-libvirt.md has the figures).
  *
+ * Devices of the host are behind a root port each: on the root bus, or on an expander of the guest's NUMA node
+ * that they are near (docs/pcie.txt, docs/pci_expander_bridge.txt). Such a machine boots by SeaBIOS: qboot
+ * finds no bus behind an expander.
+ *
  * Sources: qemu(1), docs/system/i386/microvm.rst, Xen docs/misc/pvh.pandoc for the note.
  */
 #ifndef NODEAGENT_RUNTIME_QEMU_ARGS_H
@@ -22,7 +26,7 @@
 
 enum {
     QEMU_VCPUS_MAX = 255, /* q35 without an interrupt-remapping IOMMU. */
-    QEMU_PCI_MAX = 28,    /* Disks and cards on one q35 without bridges. */
+    QEMU_PCI_MAX = 28,    /* Disks, cards, ports of devices on one q35 without bridges. */
     QEMU_MMIO_MAX = 8,    /* The same on microvm. */
     QEMU_SATA_MAX = 6,
     QEMU_ARGS_MAX = 256,

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -31,6 +32,9 @@
 
 /* 3 to 9: the group's files, which a shell can only name by one digit. */
 enum { GROUP_FD = 3, FIRST_FD = 10, LOG_TAIL = 2048, HELPER_THREADS_MAX = 256 };
+
+/* As libvirt has it: what one device maps beside the guest's memory. */
+#define LOCKED_BESIDE_BYTES (1ull << 30)
 
 static const char UID_LOCKS[] = "/run/baton-uids";
 
@@ -273,6 +277,17 @@ static enum err_code open_disk(struct launch *l, uint32_t i)
     return ERR_OK;
 }
 
+/* VFIO's nodes are root's; this one is the machine's user's until it is given back (host/vfio.h). */
+static enum err_code open_group_node(struct launch *l, const struct runtime_hostdev *d)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/dev/vfio/%u", d->group);
+    if (chown(path, l->m->record.uid, l->gid) != 0)
+        return err_set(l->e, ERR_UNAVAILABLE, "device " STR_FMT ": %s: %m", STR_ARG(d->address),
+                       path);
+    return ERR_OK;
+}
+
 static enum err_code open_devices(struct launch *l)
 {
     const struct runtime_vm *vm = &l->spec->vm;
@@ -285,6 +300,8 @@ static enum err_code open_devices(struct launch *l)
         if (code == ERR_OK)
             l->plan.nics[i] = inherit(l, fd);
     }
+    for (uint32_t i = 0; code == ERR_OK && i < vm->hostdevs_count; i++)
+        code = open_group_node(l, &vm->hostdevs[i]);
     return code;
 }
 
@@ -437,6 +454,17 @@ static enum err_code spawn(struct launch *l, const char *const *argv, int gate, 
     return ERR_OK;
 }
 
+/* VFIO locks all of the guest's memory, and its page tables beside it, on QEMU's account. The shell waits
+ * still; what it becomes inherits. */
+static enum err_code let_lock(struct launch *l)
+{
+    rlim_t bytes = (rlim_t)l->spec->vm.memory_bytes + LOCKED_BESIDE_BYTES;
+    struct rlimit limit = {bytes, bytes};
+    if (prlimit(l->m->record.pid, RLIMIT_MEMLOCK, &limit, NULL) == 0)
+        return ERR_OK;
+    return err_set(l->e, ERR_UNAVAILABLE, "the memory that a device needs locked: %m");
+}
+
 static enum err_code begin(struct launch *l, const char *const *argv)
 {
     char path[FS_PATH_MAX];
@@ -448,6 +476,8 @@ static enum err_code begin(struct launch *l, const char *const *argv)
         return err_set(l->e, ERR_UNAVAILABLE, "%s: %m", path);
     enum err_code code = spawn(l, argv, gate[0], log);
     close(gate[0]);
+    if (code == ERR_OK && l->spec->vm.hostdevs_count > 0)
+        code = let_lock(l);
     if (code == ERR_OK)
         code = machine__save(l->m, l->e);
     if (code == ERR_OK && write(gate[1], "\n", 1) != 1)
@@ -456,6 +486,18 @@ static enum err_code begin(struct launch *l, const char *const *argv)
     if (code == ERR_OK)
         write_pid_file(l->m);
     return code;
+}
+
+static enum err_code order_check(const struct qemu_record *rec, struct err *e)
+{
+    struct cpuset seen = {0};
+    for (uint32_t i = 0; i < rec->order_count; i++)
+        if (rec->order[i] < RUNTIME_CPUS_MAX)
+            cpuset_add(&seen, rec->order[i]);
+    if (rec->order_count > 0 && (!rec->exclusive || !cpuset_eq(&seen, &rec->cpus) ||
+                                 cpuset_count(&seen) != rec->order_count))
+        return err_set(e, ERR_INVALID, "the order of the cpus is not that of those granted");
+    return ERR_OK;
 }
 
 static enum err_code record_of(struct machine *m, const struct runtime_spec *spec, struct err *e)
@@ -479,12 +521,14 @@ static enum err_code record_of(struct machine *m, const struct runtime_spec *spe
     rec->quota_us = spec->cpu.quota_us;
     rec->memory_bytes = spec->memory_max_bytes;
     rec->created = clock_wall();
+    for (uint32_t i = 0; i < spec->vm.order_count && i < RUNTIME_CPUS_MAX; i++)
+        rec->order[rec->order_count++] = (uint16_t)spec->vm.order[i];
     if (cpuset_is_empty(&rec->pool))
         return err_set(e, ERR_INVALID, "no cpus for QEMU's own threads");
     if (rec->exclusive && cpuset_count(&rec->cpus) < rec->vcpus)
         return err_set(e, ERR_INVALID, "%u vCPUs on %u granted cpus", rec->vcpus,
                        cpuset_count(&rec->cpus));
-    return ERR_OK;
+    return order_check(rec, e);
 }
 
 static enum err_code prepare(struct launch *l, const char *const **out_argv)

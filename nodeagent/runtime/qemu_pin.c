@@ -23,6 +23,10 @@ struct cpuset qemu_pin_of_vcpu(const struct qemu_pins *p, uint32_t i)
     struct cpuset one = {0};
     if (!p->exclusive)
         return p->pool;
+    if (i < p->order_count) {
+        cpuset_add(&one, p->order[i]);
+        return one;
+    }
     for (uint32_t cpu = 0; cpu < RUNTIME_CPUS_MAX; cpu++)
         if (cpuset_has(&p->cpus, cpu) && i-- == 0) {
             cpuset_add(&one, cpu);
@@ -35,6 +39,10 @@ struct cpuset qemu_pin_of_helpers(const struct qemu_pins *p)
 {
     struct cpuset rest = p->cpus;
     uint32_t left = p->exclusive ? p->vcpus_count : 0;
+    for (uint32_t i = 0; i < left && i < p->order_count; i++)
+        rest.bits[p->order[i] / 64] &= ~(1ull << p->order[i] % 64);
+    if (p->order_count > 0)
+        left = 0;
     for (uint32_t cpu = 0; cpu < RUNTIME_CPUS_MAX && left > 0; cpu++)
         if (cpuset_has(&rest, cpu)) {
             rest.bits[cpu / 64] &= ~(1ull << cpu % 64);

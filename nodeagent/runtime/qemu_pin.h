@@ -2,7 +2,7 @@
 /*
  * qemu_pin.h -- QEMU's threads on the cpus that were decided.
  *
- * WHAT   vCPU i on the i-th granted cpu and nowhere else, every other thread in the shared pool; or
+ * WHAT   vCPU i on the i-th granted cpu (by number, or in the order given) and nowhere else, every other thread in the shared pool; or
  *        all in the pool, for a machine without cpus of its own. Set, then read back from /proc.
  * WHY    QEMU says which thread is which vCPU, and QEMU may be in a guest's hands: a thread that is
  *        not the process's own is never touched.
@@ -23,6 +23,8 @@ struct qemu_pins {
     uint32_t vcpus_count;
     bool exclusive;
     struct cpuset cpus, pool; /* cpus: as many as vCPUs at least, when exclusive. */
+    const uint16_t *order;    /* cpus, one after another. */
+    uint32_t order_count;     /* 0: by rising number. */
 };
 
 MUST_USE enum err_code qemu_pin_set(const struct qemu_pins *p, struct err *e);

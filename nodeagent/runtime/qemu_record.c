@@ -24,6 +24,10 @@ void qemu_record_print(struct buf *out, const struct qemu_record *r)
     put_u64(out, "exclusive", r->exclusive);
     put_cpus(out, "cpus", &r->cpus);
     put_cpus(out, "pool", &r->pool);
+    buf_add(out, STR("order"));
+    for (uint32_t i = 0; i < r->order_count; i++)
+        buf_printf(out, "%c%u", i == 0 ? ' ' : ',', r->order[i]);
+    buf_add(out, r->order_count == 0 ? STR(" \n") : STR("\n"));
     put_u64(out, "weight_milli", r->weight_milli);
     put_u64(out, "quota_us", r->quota_us);
     put_u64(out, "memory_bytes", r->memory_bytes);
@@ -65,6 +69,24 @@ static bool get_cpus(struct str text, const char *key, struct cpuset *out)
     return value.at != NULL && cpuset_parse(value, out) == ERR_OK;
 }
 
+/* Each of cpus once, or nothing. */
+static bool get_order(struct str text, struct qemu_record *r)
+{
+    struct str list = value_of(text, "order"), part;
+    struct cpuset seen = {0};
+    if (list.at == NULL)
+        return false;
+    while (list.len > 0 && str_split(&list, ',', &part)) {
+        uint64_t cpu;
+        if (str_parse_u64(part, &cpu) != ERR_OK || cpu >= RUNTIME_CPUS_MAX ||
+            !cpuset_has(&r->cpus, (uint32_t)cpu) || cpuset_has(&seen, (uint32_t)cpu))
+            return false;
+        cpuset_add(&seen, (uint32_t)cpu);
+        r->order[r->order_count++] = (uint16_t)cpu;
+    }
+    return r->order_count == 0 || cpuset_eq(&seen, &r->cpus);
+}
+
 static bool get_numbers(struct str text, struct qemu_record *r)
 {
     uint64_t pid, uid, vcpus, exclusive, weight, created, started, ended;
@@ -95,7 +117,7 @@ enum err_code qemu_record_parse(struct str text, struct qemu_record *out, struct
         return err_set(e, ERR_CORRUPT, "a machine's record holds a NUL");
     if (!get_numbers(text, &r) || !get_text(text, "id", r.id, sizeof r.id) || r.id[0] == '\0' ||
         !get_cpus(text, "cpus", &r.cpus) || !get_cpus(text, "pool", &r.pool) ||
-        !get_text(text, "serial_log", r.serial_log, sizeof r.serial_log) ||
+        !get_order(text, &r) || !get_text(text, "serial_log", r.serial_log, sizeof r.serial_log) ||
         !get_text(text, "serial_socket", r.serial_socket, sizeof r.serial_socket))
         return err_set(e, ERR_CORRUPT, "a machine's record does not decode");
     *out = r;

@@ -23,6 +23,8 @@ struct qemu_record {
     uint32_t vcpus;
     bool exclusive;
     struct cpuset cpus, pool;
+    uint16_t order[RUNTIME_CPUS_MAX]; /* cpus, vCPUs' first; order_count 0: by rising number. */
+    uint32_t order_count;
     uint32_t weight_milli;
     uint64_t quota_us, memory_bytes; /* The group's limits. */
     struct wall created, started;    /* started 0: the guest never ran. */

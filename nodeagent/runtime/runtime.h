@@ -29,6 +29,8 @@ enum {
     RUNTIME_DEVICES_MAX = 64,
     RUNTIME_DISKS_MAX = 32,
     RUNTIME_NICS_MAX = 8,
+    RUNTIME_CELLS_MAX = 8,
+    RUNTIME_HOSTDEVS_MAX = 16,
     RUNTIME_INSTANCES_MAX = 2048,
     RUNTIME_EXECS_MAX = 64, /* Commands at once, in all instances; one more is ERR_BUSY. */
 };
@@ -91,8 +93,28 @@ struct runtime_nic {
     struct str model; /* virtio, e1000; empty: virtio. */
 };
 
+/* A NUMA node of the guest that lies on one of the host's. */
+struct runtime_cell {
+    uint32_t host_node;
+    uint32_t vcpu_first, vcpus_count;      /* Which vCPUs it has; 0: memory alone. */
+    uint64_t memory_bytes;                 /* Of the guest's; 0: vCPUs alone. */
+    uint32_t distances[RUNTIME_CELLS_MAX]; /* To each cell, 10 being local; 0: not told. */
+};
+
+struct runtime_hostdev {
+    struct str address; /* PCI; bound to vfio-pci by now. */
+    uint32_t group;     /* Its IOMMU group: /dev/vfio/GROUP. */
+    int32_t cell;       /* The cell it is near; -1: none. */
+};
+
 struct runtime_vm {
-    uint32_t vcpus; /* vCPU i runs on the i-th cpu of cpu.cpus when exclusive. */
+    uint32_t vcpus; /* vCPU i runs on the i-th cpu of cpu.cpus when exclusive, or on order[i]. */
+    const uint32_t *order; /* The granted cpus, vCPUs' first; NULL: by rising number. */
+    uint32_t order_count;
+    const struct runtime_cell *cells; /* None: the guest sees one node. */
+    uint32_t cells_count;
+    const struct runtime_hostdev *hostdevs;
+    uint32_t hostdevs_count;
     uint32_t cores, sockets, threads;
     struct str cpu_model;  /* Empty: the accelerator's best. */
     uint64_t memory_bytes; /* The guest's own. */

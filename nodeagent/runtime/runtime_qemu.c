@@ -139,7 +139,9 @@ struct qemu_pins machine__pins(const struct machine *m)
                               .vcpus_count = m->record.vcpus,
                               .exclusive = m->record.exclusive,
                               .cpus = m->record.cpus,
-                              .pool = m->record.pool};
+                              .pool = m->record.pool,
+                              .order = m->record.order,
+                              .order_count = m->record.order_count};
 }
 
 /* ---- its end ---- */

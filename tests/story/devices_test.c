@@ -171,3 +171,65 @@ TEST(devices, a_count_beside_devices_means_nothing)
     cr_expect_str_eq(rows_of(s, "pods.all"), "4 0000:41:00.0@0 0000:81:00.0@1");
     sim_free(s);
 }
+
+static void machine(struct sim *s, const char *name, const char *cpu, const char *devices,
+                    const char *networks)
+{
+    char json[1536];
+    snprintf(json, sizeof json,
+             "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{"
+             "\"terminationGracePeriodSeconds\":2,\"domain\":{\"cpu\":{%s},\"memory\":{\"guest\":"
+             "\"64Mi\",\"hugepages\":{\"pageSize\":\"2Mi\"}},\"devices\":{%s},\"firmware\":{"
+             "\"kernelBoot\":{\"container\":{\"image\":\"k\",\"kernelPath\":\"/vmlinuz\"}}}}%s}}",
+             name, cpu, devices, networks);
+    sim_create(s, "VirtualMachineInstance", json);
+    sim_run(s, SPAN_S(1));
+}
+
+#define DEDICATED(cores) "\"cores\":" #cores ",\"dedicatedCpuPlacement\":true"
+#define MAPPED ",\"numa\":{\"guestMappingPassthrough\":{}}"
+
+/* GPU, virtual function and cores of one socket; what a device node is, no machine gets. */
+TEST(devices, a_machine_with_a_gpu_and_a_virtual_function)
+{
+    struct sim *s = two_socket_cluster();
+    machine(s, "guest", DEDICATED(3),
+            "\"gpus\":[{\"name\":\"g\",\"deviceName\":\"nvidia.com/A100\"}],\"interfaces\":[{"
+            "\"name\":\"fast\",\"sriov\":{}}]",
+            ",\"networks\":[{\"name\":\"fast\",\"multus\":{\"networkName\":\"intel.com/vf\"}}]");
+    cr_expect_str_eq(rows_of(s, "virtualmachineinstances.guest"),
+                     "4,5,6 0000:81:00.0@1 0000:c1:02.0@1");
+    cr_expect_str_eq(field(s, "Placement", "virtualmachineinstances.guest", "spec.devices.0.vfio"),
+                     "true");
+    cr_expect_str_eq(
+        field(s, "Placement", "virtualmachineinstances.guest", "spec.devices.0.companions.0"),
+        "0000:81:00.1");
+    cr_expect_str_eq(field(s, "Placement", "virtualmachineinstances.guest", "spec.addresses.0.ip"),
+                     "", "it is not in the pod network");
+    cr_expect_str_eq(field(s, "VirtualMachineInstance", "guest", "status.phase"), "Running");
+    machine(s, "fuse", DEDICATED(1),
+            "\"hostDevices\":[{\"name\":\"f\",\"deviceName\":\"linux.org/fuse\"}]", "");
+    cr_expect_str_eq(rows_of(s, "virtualmachineinstances.fuse"), "");
+    sim_free(s);
+}
+
+/* Six cores are more than a socket has: the guest gets three and half of its memory of each. One that fits
+ * into a socket is given one. */
+TEST(devices, a_guest_that_sees_the_hosts_numa_nodes)
+{
+    struct sim *s = two_socket_cluster();
+    machine(s, "wide", DEDICATED(6) MAPPED, "", "");
+    cr_expect_str_eq(rows_of(s, "virtualmachineinstances.wide"), "1,2,3,4,5,6");
+    for (uint32_t i = 0; i < 2; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "spec.hugepages.%u.pages", i);
+        cr_expect_str_eq(field(s, "Placement", "virtualmachineinstances.wide", path), "16");
+    }
+    sim_delete(s, "VirtualMachineInstance", "wide", 1);
+    sim_run(s, SPAN_S(5));
+    machine(s, "narrow", DEDICATED(3) MAPPED, "", "");
+    cr_expect_str_eq(rows_of(s, "virtualmachineinstances.narrow"), "4,5,6");
+    cr_expect_str_eq(
+        field(s, "Placement", "virtualmachineinstances.narrow", "spec.hugepages.0.pages"), "32");
+    sim_free(s);
+}

@@ -6,6 +6,8 @@
 #include "proto/k8s/core_v1.pb-c.h"
 #include "tests/testlib/test.h"
 
+#include <stdio.h>
+
 enum { NOW_S = 1800000000 };
 
 struct world {
@@ -363,7 +365,6 @@ TEST(kinds, policies_that_contradict_each_other)
     cr_assert_not(prepare(&w, KIND_CREATE, m, NULL));
     cr_assert_str_eq(
         causes_of(&w),
-        "spec.domain.cpu.numa: Forbidden: Baton does not support this yet\n"
         "spec.domain.cpu.isolateEmulatorThread: Invalid value: \"true\": needs "
         "dedicatedCpuPlacement\n"
         "spec.domain.memory.guest: Invalid value: \"65Mi\": the guest's memory must be a multiple "
@@ -373,7 +374,40 @@ TEST(kinds, policies_that_contradict_each_other)
         "metadata.annotations[baton.dev/numa-policy]: Unsupported value: \"some\": supported "
         "values: \"none\", \"best-effort\", \"restricted\", \"single-numa-node\"\n"
         "metadata.annotations[baton.dev/align-caches]: Invalid value: \"true\": is about cores of "
-        "its own, and this workload shares the pool\n");
+        "its own, and this workload shares the pool\n"
+        "spec.domain.cpu.numa.guestMappingPassthrough: Forbidden: needs dedicatedCpuPlacement\n");
+    arena_free(&w.a);
+}
+
+TEST(kinds, devices_of_a_machine)
+{
+    struct world w;
+    world_init(&w, "kubevirt.io", "virtualmachineinstances");
+    static const char machine[] =
+        "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"networks\":[{\"name\":\"default\",\"pod\":{}},"
+        "{\"name\":\"fast\",\"multus\":{\"networkName\":\"%s\"}}],\"domain\":{\"memory\":{"
+        "\"guest\":"
+        "\"64Mi\"},\"devices\":{\"interfaces\":[{\"name\":\"default\",%s},{\"name\":\"fast\",%s}],"
+        "\"hostDevices\":[{\"name\":\"a\",\"deviceName\":\"%s\"}],\"gpus\":[{\"name\":\"%s\","
+        "\"deviceName\":\"nvidia.com/A100\"}]}}}}";
+    char json[1024];
+    snprintf(json, sizeof json, machine, "intel.com/vf", "\"masquerade\":{}", "\"sriov\":{}",
+             "a.b/c", "g");
+    cr_assert(prepare(&w, KIND_CREATE, parse(&w, json), NULL), "%s", causes_of(&w));
+    snprintf(json, sizeof json, machine, "fast-net", "\"sriov\":{}", "\"bridge\":{}", "", "a");
+    cr_assert_not(prepare(&w, KIND_CREATE, parse(&w, json), NULL));
+    cr_assert_str_eq(
+        causes_of(&w),
+        "spec.domain.devices.interfaces[0].sriov: Forbidden: its network is not a multus network\n"
+        "spec.domain.devices.interfaces[1].name: Invalid value: \"fast\": a multus network wants "
+        "an "
+        "interface with sriov\n"
+        "spec.networks[1].multus.networkName: Invalid value: \"fast-net\": must be the resource "
+        "that "
+        "its virtual functions are given away as: vendor.com/name\n"
+        "spec.domain.devices.hostDevices[0].deviceName: Required value: the resource it is given "
+        "away as: vendor.com/name\n"
+        "spec.domain.devices.gpus[0].name: Duplicate value: \"a\"\n");
     arena_free(&w.a);
 }
 

@@ -130,6 +130,72 @@ TEST(qemu_args, memory_is_bound_where_there_are_several_nodes)
                             "prealloc=on,policy=bind,host-nodes=1,host-nodes=3 ");
 }
 
+/* Two nodes of the host, as such in the guest; a device beside the second, one nobody knows where. */
+TEST(qemu_args, the_guests_nodes_and_devices)
+{
+    static const struct runtime_cell cells[] = {
+        {.host_node = 0, .vcpus_count = 1, .memory_bytes = 160 << 20, .distances = {10, 21}},
+        {.host_node = 4,
+         .vcpu_first = 1,
+         .vcpus_count = 1,
+         .memory_bytes = 96 << 20,
+         .distances = {21, 10}}};
+    static const struct runtime_hostdev devices[] = {
+        {.address = STR("0000:81:00.0"), .group = 20, .cell = 1},
+        {.address = STR("0000:90:00.0"), .group = 9, .cell = -1}};
+    struct runtime_spec spec = spec_of("kvm");
+    struct qemu_plan p = plan_of(&spec);
+    struct err e = {0};
+    enum qemu_machine machine;
+    spec.vm.cells = cells, spec.vm.cells_count = 2;
+    spec.vm.hostdevs = devices, spec.vm.hostdevs_count = 2;
+    spec.vm.page_bytes = 2 << 20;
+    p.numa = true;
+    cr_assert_eq(qemu_machine_choose(&spec.vm, QEMU_KERNEL_PVH, &machine, &e), ERR_OK, "%s",
+                 e.text);
+    cr_assert_eq(machine, QEMU_Q35);
+    const char *line = line_of(&p);
+    assert_has(line, "-machine q35,usb=off,");
+    assert_has(line,
+               "-m size=256M "
+               "-object memory-backend-memfd,id=ram0,size=160M,hugetlb=on,hugetlbsize=2M,"
+               "prealloc=on,policy=bind,host-nodes=0 -numa node,nodeid=0,cpus=0-0,memdev=ram0 "
+               "-object memory-backend-memfd,id=ram1,size=96M,hugetlb=on,hugetlbsize=2M,"
+               "prealloc=on,policy=bind,host-nodes=4 -numa node,nodeid=1,cpus=1-1,memdev=ram1 "
+               "-numa dist,src=0,dst=1,val=21 -numa dist,src=1,dst=0,val=21 ");
+    assert_has(line, "-bios bios-256k.bin ");
+    assert_has(line, "-device pxb-pcie,id=pxb1,bus=pcie.0,bus_nr=81,numa_node=1 "
+                     "-device pcie-root-port,id=port0,bus=pxb1,chassis=1 "
+                     "-device vfio-pci,id=hostdev0,host=0000:81:00.0,bus=port0 "
+                     "-device pcie-root-port,id=port1,bus=pcie.0,chassis=2 "
+                     "-device vfio-pci,id=hostdev1,host=0000:90:00.0,bus=port1");
+}
+
+TEST(qemu_args, nodes_and_devices_that_are_none)
+{
+    struct runtime_cell cells[] = {{.vcpus_count = 2, .memory_bytes = 128 << 20},
+                                   {.memory_bytes = 128 << 20}};
+    struct runtime_hostdev device = {.address = STR("0000:81:00.0"), .cell = 0};
+    struct runtime_spec spec = spec_of("tcg");
+    struct err e = {0};
+    enum qemu_machine machine;
+    spec.vm.cells = cells, spec.vm.cells_count = 2;
+    spec.vm.hostdevs = &device, spec.vm.hostdevs_count = 1;
+    cr_assert_eq(qemu_machine_choose(&spec.vm, QEMU_KERNEL_OTHER, &machine, &e), ERR_OK, "%s",
+                 e.text);
+    spec.vm.machine = STR("microvm");
+    cr_assert_eq(qemu_machine_choose(&spec.vm, QEMU_KERNEL_PVH, &machine, &e), ERR_INVALID);
+    spec.vm.machine = STR("q35");
+    device.address = STR("0000:81:00.0,x-igd=1");
+    cr_assert_eq(qemu_machine_choose(&spec.vm, QEMU_KERNEL_OTHER, &machine, &e), ERR_INVALID);
+    device.address = STR("0000:81:00.0"), device.cell = 2;
+    cr_assert_eq(qemu_machine_choose(&spec.vm, QEMU_KERNEL_OTHER, &machine, &e), ERR_INVALID);
+    device.cell = -1, cells[1].memory_bytes -= 1 << 20;
+    cr_assert_eq(qemu_machine_choose(&spec.vm, QEMU_KERNEL_OTHER, &machine, &e), ERR_INVALID);
+    cells[1].memory_bytes += 1 << 20, cells[0].vcpus_count = 1;
+    cr_assert_eq(qemu_machine_choose(&spec.vm, QEMU_KERNEL_OTHER, &machine, &e), ERR_INVALID);
+}
+
 /* The pages are taken before the guest begins: a node without them is told of at create. */
 TEST(qemu_args, huge_pages)
 {
