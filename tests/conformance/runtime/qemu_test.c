@@ -8,7 +8,7 @@
 #include "nodeagent/host/cgroup.h"
 #include "nodeagent/host/cpuset.h"
 #include "nodeagent/runtime/runtime_qemu.h"
-#include "tests/conformance/runtime/suite.h"
+#include "tests/conformance/runtime/qemu_rig.h"
 #include "tests/testlib/test.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -22,170 +22,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct own { /* Each test is a process of its own. */
-    struct loop *loop, *dead_loop;
-    struct runtime *dead_runtime;
-    struct cgroup_tree *cgroups;
-    struct cpuset all;
-    char directory[64], state[128], path[4096], log[4096], console[4096], parent[64];
-} own;
-
-static void open_runtime(struct rig *r)
-{
-    struct runtime_qemu_options options = {.state = str_of(own.state), .cgroups = own.cgroups};
-    struct err e;
-    own.loop = loop_new();
-    enum err_code code =
-        runtime_qemu_open(own.loop, &options, (struct runtime_sink){rig_post, r}, &r->runtime, &e);
-    cr_assert_eq(code, ERR_OK, "%s", e.text);
-}
-
-/* A test that fails ends at once; what it started must not live on. A child waits for the test's end,
- * which closes the pipe, and then removes whatever is left. */
-static void clean_up_after_me(void)
-{
-    int ends[2];
-    char byte;
-    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-    if (fork() != 0) {
-        close(ends[0]); /* The other end stays open for as long as we live. */
-        return;
-    }
-    close(ends[1]);
-    (void)!read(ends[0], &byte, 1);
-    for (int i = 0; i < 200 && cgroup_purge(own.cgroups, NULL) == ERR_BUSY; i++)
-        poll(NULL, 0, 10);
-    (void)!fs_remove_tree(own.directory, NULL);
-    _exit(0);
-}
-
-static bool qemu_open(struct rig *r)
-{
-    struct cgroup_layout layout;
-    struct err e;
-    if (geteuid() != 0 || access("/usr/bin/qemu-system-x86_64", X_OK) != 0) {
-        fputs("skipped: needs root and qemu-system-x86\n", stderr);
-        return false;
-    }
-    signal(SIGPIPE, SIG_IGN);
-    own = (struct own){.directory = "/tmp/baton-qemu-XXXXXX"};
-    cr_assert(mkdtemp(own.directory) != NULL);
-    snprintf(own.state, sizeof own.state, "%s/state", own.directory);
-    snprintf(own.parent, sizeof own.parent, "baton-confq-%d", (int)getpid());
-    cr_assert_eq(cgroup_layout_read(&layout, &e), ERR_OK, "%s", e.text);
-    rig_sweep(&layout);
-    cr_assert_eq(cgroup_open(&layout, str_of(own.parent), &own.cgroups, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(cgroup_pool_get(own.cgroups, &own.all, &e), ERR_OK);
-    clean_up_after_me();
-    open_runtime(r);
-    return true;
-}
-
-/* An agent's death closes its sockets; ours goes on living, so they are closed for it. */
-static void hang_up(void)
-{
-    for (int fd = 3; fd < 1024; fd++) {
-        struct sockaddr_un peer;
-        socklen_t size = sizeof peer;
-        if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 && peer.sun_family == AF_UNIX &&
-            strstr(peer.sun_path, "qmp.sock") != NULL)
-            shutdown(fd, SHUT_RDWR);
-    }
-}
-
-static void qemu_reopen(struct rig *r)
-{
-    own.dead_runtime = r->runtime;
-    own.dead_loop = own.loop;
-    hang_up();
-    open_runtime(r);
-}
-
-static void qemu_pass(struct rig *r, uint32_t ms)
-{
-    struct instant end = instant_add(clock_now(), SPAN_MS(ms));
-    uint32_t before = r->events_count;
-    while (clock_now().ns < end.ns && r->events_count == before)
-        loop_step(own.loop, SPAN_MS(ms));
-}
-
-static void qemu_fill(struct rig *r, struct runtime_spec *spec, const char *id, enum rig_deed deed)
-{
-    static const char *const deeds[] = {"rounds=0 hold", "rounds=0", "rounds=20"};
-    (void)r;
-    snprintf(own.path, sizeof own.path, "%s/%s", own.state, id);
-    snprintf(own.log, sizeof own.log, "%s/logs/%s.log", own.directory, id);
-    snprintf(own.console, sizeof own.console, "%s/%s.console", own.directory, id);
-    *spec = (struct runtime_spec){.id = str_of(id),
-                                  .directory = str_of(own.path),
-                                  .cpu = {.cpus = own.all, .pool = own.all, .weight_milli = 2000},
-                                  .memory_max_bytes = 256 << 20,
-                                  .kind = RUNTIME_VM,
-                                  .vm = {.vcpus = 1,
-                                         .memory_bytes = 32 << 20,
-                                         .kernel = STR(PVH),
-                                         .kernel_args = str_of(deeds[deed]),
-                                         .machine = STR("q35"),
-                                         .accelerator = STR("tcg"),
-                                         .serial_log = str_of(own.log),
-                                         .serial_socket = str_of(own.console)}};
-}
-
-static void qemu_close(struct rig *r)
-{
-    struct err e;
-    (void)r;
-    loop_free(own.loop);
-    cr_assert_eq(cgroup_purge(own.cgroups, &e), ERR_OK, "left behind: %s", e.text);
-    cgroup_close(own.cgroups);
-    cr_assert(rmdir(own.state) == 0 || errno == ENOENT, "an instance's directory is left");
-    cr_assert_eq(fs_remove_tree(own.directory, &e), ERR_OK, "%s", e.text);
-}
-
-static const struct rig_kind qemu_rig = {
-    .open = qemu_open,
-    .reopen = qemu_reopen,
-    .pass = qemu_pass,
-    .fill = qemu_fill,
-    .close = qemu_close,
-    .machine = true,
-};
-
 CONFORMANCE(qemu)
 
 /* --- what only machines have --- */
 
-static const struct runtime_event *run(struct rig *r, const struct runtime_spec *spec)
-{
-    char id[RUNTIME_ID_MAX];
-    snprintf(id, sizeof id, STR_FMT, STR_ARG(spec->id));
-    rig_ok(&qemu_rig, r, rig_create(r, spec));
-    uint64_t op = rig_call(r, r->runtime->ops->start, id);
-    rig_ok(&qemu_rig, r, op);
-    return rig_wait(&qemu_rig, r, RUNTIME_DONE, op);
-}
-
-static void destroy(struct rig *r, const char *id)
-{
-    rig_ok(&qemu_rig, r, rig_call(r, r->runtime->ops->destroy, id));
-}
-
-static const char *text_of(const char *path)
-{
-    static char text[64 << 10];
-    FILE *file = fopen(path, "rb");
-    size_t len = file == NULL ? 0 : fread(text, 1, sizeof text - 1, file);
-    if (file != NULL)
-        fclose(file);
-    text[len] = '\0';
-    return text;
-}
-
 static void wait_for_line(struct rig *r, const char *path, const char *line)
 {
-    for (int i = 0; i < 500 && strstr(text_of(path), line) == NULL; i++)
+    for (int i = 0; i < 500 && strstr(qemu_text_of(path), line) == NULL; i++)
         qemu_pass(r, 10);
-    cr_assert(strstr(text_of(path), line) != NULL, "%s: %s", path, text_of(path));
+    cr_assert(strstr(qemu_text_of(path), line) != NULL, "%s: %s", path, qemu_text_of(path));
 }
 
 TEST(qemu, a_unikernel_runs_on_microvm_and_on_q35)
@@ -200,42 +45,16 @@ TEST(qemu, a_unikernel_runs_on_microvm_and_on_q35)
         snprintf(id, sizeof id, "m%zu.guest.0", i);
         qemu_fill(&r, &spec, id, RIG_EXITS_3);
         spec.vm.machine = str_of(machines[i]);
-        run(&r, &spec);
+        qemu_run(&r, &spec);
         const struct runtime_event *end = rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0);
         cr_assert_eq(end->exit_code, 0);
         cr_assert_gt(end->finished.ns, end->started.ns);
-        cr_assert(strstr(text_of(own.log), "baton-guest: ok rounds=0") != NULL, "%s",
-                  text_of(own.log));
-        destroy(&r, id);
+        cr_assert(strstr(qemu_text_of(own.log), "baton-guest: ok rounds=0") != NULL, "%s",
+                  qemu_text_of(own.log));
+        qemu_destroy(&r, id);
         r.events_count = 0;
     }
     rig_close(&qemu_rig, &r);
-}
-
-/* The cpus of the thread whose name begins so. */
-static struct cpuset cpus_of(int32_t pid, const char *name, bool *out_found)
-{
-    struct cpuset cpus = {0};
-    *out_found = false;
-    for (int32_t thread = pid; thread < pid + 64; thread++) {
-        char path[64], want[64];
-        snprintf(path, sizeof path, "/proc/%d/task/%d/status", pid, thread);
-        snprintf(want, sizeof want, "Name:\t%s", name);
-        const char *status = text_of(path);
-        if (strncmp(status, want, strlen(want)) != 0)
-            continue;
-        *out_found = true;
-        cr_assert_eq(cpuset_of_status(str_of(status), &cpus), ERR_OK);
-    }
-    return cpus;
-}
-
-static void assert_on(int32_t pid, const char *name, const struct cpuset *want)
-{
-    bool found;
-    struct cpuset have = cpus_of(pid, name, &found);
-    cr_assert(found, "no thread %s", name);
-    cr_assert(cpuset_eq(&have, want), "thread %s is elsewhere", name);
 }
 
 /* On two cpus: the vCPU has the last one alone, QEMU's own threads the others. */
@@ -264,16 +83,16 @@ TEST(qemu, threads_are_where_they_were_put)
         const struct runtime_event *started = rig_wait(&qemu_rig, &r, RUNTIME_DONE, op);
         int32_t pid = started->pid;
         cr_assert(cpuset_eq(&started->cpus, &mine));
-        assert_on(pid, "CPU 0/TCG", &mine);
-        assert_on(pid, "qemu-system-x86", &pool);
+        qemu_assert_on(pid, "CPU 0/TCG", &mine);
+        qemu_assert_on(pid, "qemu-system-x86", &pool);
 
         /* The other way round, as if the pool had moved. */
         struct runtime_cpu moved = {.exclusive = true, .cpus = mine, .pool = own.all};
         r.runtime->ops->set_cpus(r.runtime, ++r.last_op, STR("x.guest.0"), &moved);
         rig_ok(&qemu_rig, &r, r.last_op);
-        assert_on(pid, "CPU 0/TCG", &mine);
-        assert_on(pid, "qemu-system-x86", &own.all);
-        destroy(&r, "x.guest.0");
+        qemu_assert_on(pid, "CPU 0/TCG", &mine);
+        qemu_assert_on(pid, "qemu-system-x86", &own.all);
+        qemu_destroy(&r, "x.guest.0");
     }
     rig_close(&qemu_rig, &r);
 }
@@ -293,9 +112,9 @@ TEST(qemu, an_isolated_emulator)
         uint64_t op = rig_call(&r, r.runtime->ops->start, "i.guest.0");
         rig_ok(&qemu_rig, &r, op);
         int32_t pid = rig_wait(&qemu_rig, &r, RUNTIME_DONE, op)->pid;
-        assert_on(pid, "CPU 0/TCG", &vcpu);
-        assert_on(pid, "qemu-system-x86", &emulator);
-        destroy(&r, "i.guest.0");
+        qemu_assert_on(pid, "CPU 0/TCG", &vcpu);
+        qemu_assert_on(pid, "qemu-system-x86", &emulator);
+        qemu_destroy(&r, "i.guest.0");
     }
     rig_close(&qemu_rig, &r);
 }
@@ -305,7 +124,7 @@ static uint64_t pages_of(const char *name)
     char path[128];
     uint64_t count = 0;
     snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-2048kB/%s", name);
-    cr_assert_eq(str_parse_u64(str_trim(str_of(text_of(path))), &count), ERR_OK);
+    cr_assert_eq(str_parse_u64(str_trim(str_of(qemu_text_of(path))), &count), ERR_OK);
     return count;
 }
 
@@ -339,90 +158,10 @@ TEST(qemu, memory_of_huge_pages)
         spec.vm.memory_bytes = 1ull << 40;
         uint64_t op = rig_create(&r, &spec);
         cr_assert_neq(rig_wait(&qemu_rig, &r, RUNTIME_DONE, op)->code, ERR_OK);
-        destroy(&r, "h.guest.0");
+        qemu_destroy(&r, "h.guest.0");
         cr_assert_eq(pages_of("free_hugepages"), free_before);
     }
     set_pages(before);
-    rig_close(&qemu_rig, &r);
-}
-
-/* What QMP answers to a question, asked beside the agent as after its death: QEMU takes one client. */
-static const char *ask(const char *id, const char *question)
-{
-    static char text[64 << 10];
-    char lines[256];
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    size_t len = 0;
-    int count = snprintf(lines, sizeof lines,
-                         "{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"%s\"}\n", question);
-    hang_up();
-    snprintf(at.sun_path, sizeof at.sun_path, "%s/%s/qmp.sock", own.state, id);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_eq(connect(fd, (struct sockaddr *)&at, sizeof at), 0, "%s: %m", at.sun_path);
-    cr_assert_eq(write(fd, lines, (size_t)count), count);
-    for (int seen = 0; seen < 3 && len + 1 < sizeof text;) { /* The greeting and two answers. */
-        ssize_t got = read(fd, text + len, sizeof text - 1 - len);
-        cr_assert_gt(got, 0);
-        for (ssize_t i = 0; i < got; i++)
-            seen += text[len + (size_t)i] == '\n';
-        len += (size_t)got;
-    }
-    text[len] = '\0';
-    close(fd);
-    return text;
-}
-
-/* Two NUMA nodes in the guest, out of the one this machine has: as QEMU itself tells. vCPU 0 is on the last
- * cpu, because the order says so. */
-TEST(qemu, the_guests_numa_nodes)
-{
-    static const struct runtime_cell cells[] = {
-        {.vcpus_count = 1, .memory_bytes = 20 << 20, .distances = {10, 21}},
-        {.vcpu_first = 1, .vcpus_count = 1, .memory_bytes = 12 << 20, .distances = {21, 10}}};
-    static const uint32_t order[] = {1, 0};
-    struct rig r = {0};
-    struct runtime_spec spec;
-    struct cpuset two = {.bits = {3}}, last = {.bits = {2}};
-    if (!qemu_open(&r))
-        return;
-    if ((own.all.bits[0] & 3) == 3) {
-        qemu_fill(&r, &spec, "c.guest.0", RIG_RUNS);
-        spec.cpu = (struct runtime_cpu){.exclusive = true, .cpus = two, .pool = own.all};
-        spec.vm.vcpus = 2;
-        spec.vm.cells = cells, spec.vm.cells_count = 2;
-        spec.vm.order = order, spec.vm.order_count = 2;
-        assert_on(run(&r, &spec)->pid, "CPU 0/TCG", &last);
-        const char *told = ask("c.guest.0", "query-memdev");
-        cr_expect_not_null(strstr(told, "\"size\": 20971520"), "%s", told);
-        cr_expect_not_null(strstr(told, "\"id\": \"ram1\""), "%s", told);
-        told = ask("c.guest.0", "query-hotpluggable-cpus");
-        cr_expect_not_null(strstr(told, "\"core-id\": 1, \"thread-id\": 0, \"node-id\": 1"), "%s",
-                           told);
-        cr_expect_not_null(strstr(told, "\"core-id\": 0, \"thread-id\": 0, \"node-id\": 0"), "%s",
-                           told);
-        qemu_reopen(&r);
-        r.runtime->ops->list(r.runtime, ++r.last_op);
-        rig_ok(&qemu_rig, &r, r.last_op);
-        assert_on(rig_wait(&qemu_rig, &r, RUNTIME_FOUND, 0)->pid, "CPU 0/TCG", &last);
-        destroy(&r, "c.guest.0");
-    }
-    rig_close(&qemu_rig, &r);
-}
-
-/* No machine of these tests has VFIO: the group that is not there is named, and nothing is left. */
-TEST(qemu, a_device_without_its_group)
-{
-    static const struct runtime_hostdev device = {STR("0000:81:00.0"), 20, -1};
-    struct rig r = {0};
-    struct runtime_spec spec;
-    if (access("/dev/vfio/20", F_OK) == 0 || !qemu_open(&r))
-        return;
-    qemu_fill(&r, &spec, "d.guest.0", RIG_RUNS);
-    spec.vm.hostdevs = &device, spec.vm.hostdevs_count = 1;
-    uint64_t op = rig_create(&r, &spec);
-    const struct runtime_event *ev = rig_wait(&qemu_rig, &r, RUNTIME_DONE, op);
-    cr_assert_eq(ev->code, ERR_UNAVAILABLE);
-    cr_assert_str_eq(ev->text, "device 0000:81:00.0: /dev/vfio/20: No such file or directory");
     rig_close(&qemu_rig, &r);
 }
 
@@ -447,7 +186,7 @@ static unsigned long field_of(int32_t pid, const char *name)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/status", pid);
-    const char *at = strstr(text_of(path), name);
+    const char *at = strstr(qemu_text_of(path), name);
     cr_assert_not_null(at, "no %s", name);
     return strtoul(at + strlen(name), NULL, 10);
 }
@@ -459,17 +198,17 @@ TEST(qemu, each_has_a_user_of_its_own_and_a_sandbox)
     if (!qemu_open(&r))
         return;
     qemu_fill(&r, &spec, "a.guest.0", RIG_RUNS);
-    int32_t a = run(&r, &spec)->pid;
+    int32_t a = qemu_run(&r, &spec)->pid;
     qemu_fill(&r, &spec, "b.guest.0", RIG_RUNS);
-    int32_t b = run(&r, &spec)->pid;
+    int32_t b = qemu_run(&r, &spec)->pid;
     cr_assert_geq(field_of(a, "\nUid:\t"), QEMU_UID_FIRST);
     cr_assert_lt(field_of(a, "\nUid:\t"), QEMU_UID_FIRST + QEMU_UID_COUNT);
     cr_assert_neq(field_of(a, "\nUid:\t"), field_of(b, "\nUid:\t"));
     cr_assert_eq(field_of(a, "\nGid:\t"), field_of(a, "\nUid:\t"));
     cr_assert_eq(field_of(a, "\nSeccomp:\t"), 2);
     cr_assert_eq(field_of(a, "\nCapEff:\t"), 0);
-    destroy(&r, "a.guest.0");
-    destroy(&r, "b.guest.0");
+    qemu_destroy(&r, "a.guest.0");
+    qemu_destroy(&r, "b.guest.0");
     rig_close(&qemu_rig, &r);
 }
 
@@ -511,7 +250,7 @@ TEST(qemu, a_killed_qemu_is_told_of_at_once)
         char id[32];
         snprintf(id, sizeof id, "k%d.guest.0", attached);
         qemu_fill(&r, &spec, id, RIG_RUNS);
-        int32_t pid = run(&r, &spec)->pid;
+        int32_t pid = qemu_run(&r, &spec)->pid;
         r.events_count = 0;
         if (attached) {
             qemu_reopen(&r);
@@ -524,7 +263,7 @@ TEST(qemu, a_killed_qemu_is_told_of_at_once)
         cr_assert_eq(end->signal, SIGKILL);
         /* Generous for a machine that runs other tests; docs/benchmarks.md has the figure. */
         cr_assert_lt(instant_sub(clock_now(), killed).ns, SPAN_MS(1000).ns);
-        destroy(&r, id);
+        qemu_destroy(&r, id);
         r.events_count = 0;
     }
     rig_close(&qemu_rig, &r);
@@ -538,11 +277,11 @@ TEST(qemu, a_qemu_that_hangs_is_killed)
     if (!qemu_open(&r))
         return;
     qemu_fill(&r, &spec, "h.guest.0", RIG_RUNS);
-    int32_t pid = run(&r, &spec)->pid;
+    int32_t pid = qemu_run(&r, &spec)->pid;
     cr_assert_eq(kill(pid, SIGSTOP), 0);
     rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->kill, "h.guest.0"));
     cr_assert_eq(rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0)->signal, SIGKILL);
-    destroy(&r, "h.guest.0");
+    qemu_destroy(&r, "h.guest.0");
     rig_close(&qemu_rig, &r);
 }
 
@@ -553,7 +292,7 @@ TEST(qemu, an_attached_machine_still_has_its_power_button)
     if (!qemu_open(&r))
         return;
     qemu_fill(&r, &spec, "p.guest.0", RIG_RUNS);
-    run(&r, &spec);
+    qemu_run(&r, &spec);
     wait_for_line(&r, own.log, "baton-guest: ok");
     qemu_reopen(&r);
     r.events_count = 0;
@@ -564,7 +303,7 @@ TEST(qemu, an_attached_machine_still_has_its_power_button)
     const struct runtime_event *end = rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0);
     cr_assert_eq(end->exit_code, 0);
     cr_assert_eq(end->signal, 0);
-    destroy(&r, "p.guest.0");
+    qemu_destroy(&r, "p.guest.0");
     rig_close(&qemu_rig, &r);
 }
 
@@ -595,7 +334,7 @@ TEST(qemu, made_and_dead_before_it_was_started)
     r.runtime->ops->list(r.runtime, ++r.last_op);
     rig_ok(&qemu_rig, &r, r.last_op);
     cr_assert_eq(rig_wait(&qemu_rig, &r, RUNTIME_FOUND, r.last_op)->state, RUNTIME_CREATED);
-    destroy(&r, "m.guest.0");
+    qemu_destroy(&r, "m.guest.0");
     cr_assert_eq(rig_count(&r, RUNTIME_EXITED, "m.guest.0"), 0);
     rig_close(&qemu_rig, &r);
 }
@@ -603,8 +342,8 @@ TEST(qemu, made_and_dead_before_it_was_started)
 /* An agent in a process of its own: starts a machine, says its pid, and waits to be killed. */
 static void play_agent(struct rig *r, const struct runtime_spec *spec, int tell)
 {
-    open_runtime(r);
-    int32_t pid = run(r, spec)->pid;
+    qemu_open_runtime(r);
+    int32_t pid = qemu_run(r, spec)->pid;
     if (write(tell, &pid, sizeof pid) != sizeof pid)
         _exit(1);
     for (;;)
@@ -635,7 +374,7 @@ TEST(qemu, a_machine_outlives_an_agent_that_is_killed)
     cr_assert_eq(found->pid, pid);
     rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->stop, "z.guest.0"));
     cr_assert_eq(rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0)->exit_code, 0);
-    destroy(&r, "z.guest.0");
+    qemu_destroy(&r, "z.guest.0");
     close(ends[0]);
     close(ends[1]);
     rig_close(&qemu_rig, &r);
@@ -670,8 +409,8 @@ TEST(qemu, the_console_is_a_socket_and_the_log_has_it_too)
     cr_assert_str_eq(said, "baton-guest: ok rounds=0\n");
     close(fd);
     rig_wait(&qemu_rig, &r, RUNTIME_EXITED, 0);
-    cr_assert_str_eq(text_of(own.log), "baton-guest: ok rounds=0\n");
-    destroy(&r, "c.guest.0");
+    cr_assert_str_eq(qemu_text_of(own.log), "baton-guest: ok rounds=0\n");
+    qemu_destroy(&r, "c.guest.0");
     cr_assert_not(fs_exists(own.console));
     cr_assert(fs_exists(own.log), "the log is the workload's");
     rig_close(&qemu_rig, &r);
@@ -731,11 +470,11 @@ TEST(qemu, disks_of_every_source)
     };
     qemu_fill(&r, &spec, "d.guest.0", RIG_RUNS);
     spec.vm.disks = disks, spec.vm.disks_count = COUNT_OF(disks);
-    run(&r, &spec);
+    qemu_run(&r, &spec);
     snprintf(path, sizeof path, "%s/work/disk-1.raw", own.path);
     cr_assert_eq(stat(path, &st), 0);
     cr_assert_eq(st.st_size, 5 << 20);
-    destroy(&r, "d.guest.0");
+    qemu_destroy(&r, "d.guest.0");
     rig_close(&qemu_rig, &r);
 }
 
@@ -755,7 +494,7 @@ TEST(qemu, leaves_nothing_behind)
             rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->start, id));
         if (round % 4 == 2)
             rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->kill, id));
-        destroy(&r, id);
+        qemu_destroy(&r, id);
         cr_assert_eq(rig_count(&r, RUNTIME_EXITED, id), round % 4 != 3);
         r.events_count = 0;
     }
