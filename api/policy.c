@@ -22,12 +22,47 @@ static const struct {
     [CHOICE] = {"baton.dev/choice", choices, false},
 };
 
-static const char *value_of(const Meta__ObjectMeta *m, uint32_t row)
+/* Amounts of what the cores stand on. */
+static const struct {
+    const char *key;
+    uint32_t most;
+} amounts[] = {{"baton.dev/cache-ways", 32}, {"baton.dev/memory-bandwidth", 100}};
+
+static const char *annotation(const Meta__ObjectMeta *m, const char *key)
 {
     for (size_t i = 0; m != NULL && i < m->n_annotations; i++)
-        if (is_text(m->annotations[i]->key, rows[row].key))
+        if (is_text(m->annotations[i]->key, key))
             return kind_str(m->annotations[i]->value).at;
     return NULL;
+}
+
+static const char *value_of(const Meta__ObjectMeta *m, uint32_t row)
+{
+    return annotation(m, rows[row].key);
+}
+
+static uint32_t amount_of(const Meta__ObjectMeta *m, uint32_t row)
+{
+    uint64_t value;
+    const char *text = annotation(m, amounts[row].key);
+    bool is_one = text != NULL && str_parse_u64(str_of(text), &value) == ERR_OK;
+    return is_one && value <= amounts[row].most ? (uint32_t)value : 0;
+}
+
+static void amounts_validate(struct kind_call *c, const Meta__ObjectMeta *m, bool is_exclusive,
+                             const struct field *list)
+{
+    for (uint32_t i = 0; i < COUNT_OF(amounts); i++) {
+        struct field at = field_key(list, str_of(amounts[i].key));
+        const char *value = annotation(m, amounts[i].key);
+        if (value != NULL && amount_of(m, i) == 0)
+            causes_invalid(&c->causes, &at, kind_str(value),
+                           i == 0 ? "must be a number from 1 to 32"
+                                  : "must be a number of percent from 1 to 100");
+        else if (value != NULL && !is_exclusive)
+            causes_invalid(&c->causes, &at, kind_str(value),
+                           "is about cores of its own, and this workload shares the pool");
+    }
 }
 
 static uint32_t index_of(const Meta__ObjectMeta *m, uint32_t row)
@@ -45,7 +80,9 @@ struct policy policy_read(const Meta__ObjectMeta *m)
                            .cores = (enum policy_cores)index_of(m, CORES),
                            .align_caches = index_of(m, ALIGN) != 0,
                            .spread_numa = index_of(m, SPREAD_NUMA) != 0,
-                           .spread = index_of(m, CHOICE) != 0};
+                           .spread = index_of(m, CHOICE) != 0,
+                           .cache_ways = amount_of(m, 0),
+                           .bandwidth_percent = amount_of(m, 1)};
 }
 
 void policy_validate(struct kind_call *c, const Meta__ObjectMeta *m, bool is_exclusive)
@@ -65,4 +102,5 @@ void policy_validate(struct kind_call *c, const Meta__ObjectMeta *m, bool is_exc
             causes_invalid(&c->causes, &at, kind_str(value),
                            "excludes baton.dev/numa-policy: single-numa-node");
     }
+    amounts_validate(c, m, is_exclusive, &list);
 }

@@ -9,6 +9,8 @@
  *          baton.dev/align-caches: "true"   fewest last-level caches, or nowhere
  *          baton.dev/spread-numa: "true"    even over NUMA nodes where one is not enough
  *          baton.dev/choice: pack (default), spread
+ *          baton.dev/cache-ways: 1 to 32    of each last-level cache that gives it a core, nobody else's
+ *          baton.dev/memory-bandwidth: 1 to 100   percent of each such domain's
  * WHY    Pod and VirtualMachineInstance have no field for these, and the one scheduler knows them.
  * FAILS  policy_validate(): a cause at metadata.annotations[KEY] for what is unknown or contradicts itself.
  */
@@ -29,6 +31,7 @@ struct policy {
     enum policy_numa numa;
     enum policy_cores cores;
     bool align_caches, spread_numa, spread;
+    uint32_t cache_ways, bandwidth_percent; /* 0: not asked for. */
 };
 
 /* What is not understood counts as absent: stored objects may be older than a rule. */

@@ -71,6 +71,8 @@ static void put_caches(struct arena *a, const struct discover *d, Baton__NodeHar
 {
     out->cache_domains = MESSAGES(a, d->caches_count, Baton__CacheDomain);
     out->n_cache_domains = d->caches_count;
+    out->has_cache_groups = d->cache_groups > 0;
+    out->cache_groups = d->cache_groups;
     for (uint32_t i = 0; i < d->caches_count; i++) {
         Baton__CacheDomain *c = out->cache_domains[i];
         baton__cache_domain__init(c);
@@ -79,6 +81,12 @@ static void put_caches(struct arena *a, const struct discover *d, Baton__NodeHar
         c->level = d->caches[i].level;
         c->size_bytes = d->caches[i].size_bytes;
         c->socket = d->caches[i].socket;
+        c->has_ways = d->caches[i].ways > 0;
+        c->ways = d->caches[i].ways;
+        c->has_bandwidth_step_percent = d->caches[i].bandwidth_step > 0;
+        c->bandwidth_step_percent = d->caches[i].bandwidth_step;
+        c->has_resctrl_id = d->caches[i].resctrl_id > 0;
+        c->resctrl_id = d->caches[i].resctrl_id;
     }
 }
 

@@ -125,6 +125,9 @@ void hostjob_volumes(struct hostjob *j)
             j->code = volume_files(v, &j->err);
     }
     bind_functions(j);
+    if (j->code == ERR_OK && j->caches_count > 0)
+        j->code =
+            resctrl_make(j->sysfs, str_of(j->group), j->caches, j->caches_count, &j->cpus, &j->err);
 }
 
 /* ---- the end ---- */
@@ -188,6 +191,8 @@ void hostjob_clean(struct hostjob *j)
         j->code = fs_remove_tree(j->logs, &j->err);
     if (j->code == ERR_OK && j->net != NULL)
         j->code = clean_network(j);
+    if (j->code == ERR_OK)
+        j->code = resctrl_remove(j->sysfs, str_of(j->group), &j->err);
     if (j->code == ERR_OK && fs_join(path, j->state, "devices"))
         j->code = vfio_release(&(struct vfio){j->sysfs, path}, str_of(j->uid), &j->err);
     if (j->code == ERR_NOT_FOUND)

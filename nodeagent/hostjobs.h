@@ -12,6 +12,7 @@
 #include "nodeagent/core/agent.h"
 #include "nodeagent/host/image.h"
 #include "nodeagent/host/net.h"
+#include "nodeagent/host/resctrl.h"
 #include "nodeagent/host/sysfs.h"
 #include "nodeagent/host/worker.h"
 
@@ -37,6 +38,10 @@ struct hostjob {
     uint32_t volumes_count;
     const struct str *functions; /* For vfio-pci. */
     uint32_t functions_count;
+    const struct resctrl_grant *caches;
+    uint32_t caches_count;
+    struct cpuset cpus;
+    char group[256]; /* In resctrl. */
     const struct sysfs *sysfs;
     /* FX_CLEAN */
     const char *logs; /* Directory to remove too; NULL: none. */

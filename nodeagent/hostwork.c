@@ -379,6 +379,16 @@ static void copy_volumes(struct hostjob *j, const struct agent_effect *fx)
         functions[i] = arena_str(&j->arena, fx->volumes.vfio[i]);
     j->functions = functions;
     j->functions_count = fx->volumes.vfio_count;
+    struct resctrl_grant *caches =
+        arena_zalloc(&j->arena, fx->volumes.caches_count + 1, sizeof *caches);
+    for (uint32_t i = 0; caches != NULL && i < fx->volumes.caches_count; i++)
+        caches[i] =
+            (struct resctrl_grant){fx->volumes.caches[i].domain, fx->volumes.caches[i].ways_mask,
+                                   fx->volumes.caches[i].bandwidth_percent};
+    j->caches = caches;
+    j->caches_count = fx->volumes.caches_count;
+    if (j->caches_count > 0)
+        j->cpus = *fx->volumes.cpus;
 }
 
 void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
@@ -397,6 +407,7 @@ void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
     j->type = fx->type;
     j->state = h->o.state;
     j->sysfs = sysfs_real();
+    snprintf(j->group, sizeof j->group, "baton-%s." STR_FMT, h->o.cluster, STR_ARG(fx->uid));
     j->net = h->net;
     snprintf(j->uid, sizeof j->uid, STR_FMT, STR_ARG(fx->uid));
     if (fx->type == FX_NETWORK) {

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "io/fs.h"
+#include "nodeagent/host/resctrl.h"
 #include "nodeagent/host/vfio.h"
 
 #include <stdio.h>
@@ -214,6 +215,22 @@ static bool visit_function(void *arg, const char *address, struct str owner)
     return true;
 }
 
+static bool visit_cache(void *arg, const char *group)
+{
+    struct inventory *v = arg;
+    struct str name = str_of(group);
+    inventory__add(v, (struct host_thing){.kind = HOST_CACHE,
+                                          .uid = str_slice(name, strlen(v->group) + 1, name.len),
+                                          .name = name});
+    return true;
+}
+
+static enum err_code read_caches(struct inventory *v, struct err *e)
+{
+    struct str prefix = arena_printf(&v->arena, "%s.", v->group);
+    return resctrl_list(sysfs_real(), prefix, visit_cache, v, e);
+}
+
 static enum err_code read_functions(struct inventory *v, struct err *e)
 {
     char path[FS_PATH_MAX];
@@ -282,6 +299,8 @@ enum err_code inventory_read(const char *state, struct inventory *out, struct er
         code = read_folders(v, e);
     if (code == ERR_OK)
         code = read_functions(v, e);
+    if (code == ERR_OK)
+        code = read_caches(v, e);
     if (code == ERR_OK)
         code = inventory__links(v, e);
     if (code == ERR_OK)

@@ -16,6 +16,7 @@
 #include "nodeagent/doctor.h"
 #include "nodeagent/fake.h"
 #include "nodeagent/hardware.h"
+#include "nodeagent/host/resctrl.h"
 #include "nodeagent/options.h"
 #include "nodeagent/runtime/runtime_oci.h"
 #include "nodeagent/runtime/runtime_qemu.h"
@@ -139,6 +140,20 @@ static enum err_code find_devices(struct program *p, struct err *e)
     if (p->devices.notes_lost > 0)
         log_event(LOG_WARN, "device.left", "more=%u", p->devices.notes_lost);
     return code == ERR_OK ? ERR_OK : err_wrap(e, "--devices %s", p->options.devices);
+}
+
+/* A machine that is not here has only what its tree of files says. */
+static void find_caches(struct program *p)
+{
+    char sys[FS_PATH_MAX], resctrl[FS_PATH_MAX];
+    struct sysfs s = *sysfs_real();
+    if (p->options.device_root != NULL && fs_join(sys, p->options.device_root, "sys") &&
+        fs_join(resctrl, sys, "fs/resctrl")) {
+        s.sys = sys;
+        s.resctrl = resctrl;
+    }
+    if (!p->options.fake || p->options.device_root != NULL)
+        resctrl_describe(&s, &p->machine);
 }
 
 static void describe(struct program *p)
@@ -320,6 +335,7 @@ static enum err_code start(struct program *p, struct err *e)
     if (!p->options.fake)
         sweep_at_start(p->options.state);
     measure(p);
+    find_caches(p);
     describe(p);
     p->loop = loop_new();
     p->signals.event = on_signal;

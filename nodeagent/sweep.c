@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "io/clock.h"
 #include "io/fs.h"
+#include "nodeagent/host/resctrl.h"
 #include "nodeagent/host/vfio.h"
 #include "io/proc.h"
 
@@ -92,6 +93,8 @@ enum err_code sweep_remove(struct inventory *v, const struct host_thing *t, stru
         return delete_element(t->name, e);
     case HOST_DEVICE:
         return release_device(v, t->uid, e);
+    case HOST_CACHE:
+        return resctrl_remove(sysfs_real(), t->name, e);
     case HOST_INSTANCE:
     case HOST_SOCKET:
     case HOST_WORKLOAD:

@@ -46,6 +46,7 @@ static void assign(const struct parts *p, const struct shape_mask *mask, struct 
 static void assign_cores(const struct parts *p, uint32_t set, struct fit *out);
 static void assign_memory(const struct parts *p, uint32_t set, struct fit *out);
 static void assign_devices(const struct parts *p, uint32_t set, struct fit *out);
+static void assign_ways(const struct parts *p, struct fit *out);
 
 static enum explain_reason refuse(struct fit *out, enum explain_reason reason, uint32_t name,
                                   uint64_t wanted, uint64_t free)
@@ -90,6 +91,8 @@ static void assign(const struct parts *p, const struct shape_mask *mask, struct 
     out->devices_count = 0;
     if (p->r->devices_count > 0)
         assign_devices(p, mask->set, out);
+    if (p->r->cache_ways > 0)
+        assign_ways(p, out);
     out->numa = mask->count;
     out->sockets = mask->sockets;
     out->address = FIT_ADDRESS_ANY;
@@ -658,5 +661,31 @@ static void assign_devices(const struct parts *p, uint32_t set, struct fit *out)
             uint32_t units = want->units == 0 ? p->node->devices[d].units : want->units;
             out->devices[out->devices_count++] = (struct fit_device){(uint16_t)d, (uint16_t)units};
         }
+    }
+}
+
+/* A mask of ways is one stretch (Intel SDM 3B, 17.19.4.1): the tightest is taken, so that long ones stay. */
+uint32_t fit__ways(const struct node_llc *llc, uint32_t want)
+{
+    uint32_t best = TOPOLOGY_WAYS_MAX, best_len = TOPOLOGY_WAYS_MAX + 1, from = 0;
+    for (uint32_t i = 0; i <= llc->ways_total; i++) {
+        bool held = i == llc->ways_total || llc->ways_held >> i & 1;
+        if (held && i - from >= want && i - from < best_len) {
+            best = from;
+            best_len = i - from;
+        }
+        from = held ? i + 1 : from;
+    }
+    return best;
+}
+
+static void assign_ways(const struct parts *p, struct fit *out)
+{
+    const struct shape *s = p->node->shape;
+    for (uint32_t i = 0; i < s->llcs_count; i++) {
+        struct node_llc llc = p->node->llcs[i];
+        llc.ways_held = p->empty ? 0 : llc.ways_held;
+        if (fit__llc_gives(s, i, out->cores))
+            out->way_first[i] = (uint8_t)fit__ways(&llc, p->r->cache_ways);
     }
 }

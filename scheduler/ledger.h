@@ -107,7 +107,7 @@ struct placement_device {
 };
 
 struct placement_cache {
-    uint32_t llc, ways, bandwidth_mbps;
+    uint32_t llc, way_first, ways, bandwidth_mbps; /* Ways way_first to way_first + ways - 1. */
 };
 
 enum { PLACEMENT_DEVICES_MAX = REQUEST_DEVICE_COUNT_MAX };

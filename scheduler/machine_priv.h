@@ -66,7 +66,9 @@ struct node_numa {
 };
 
 struct node_llc {
-    uint32_t ways_free, bandwidth_free;
+    uint32_t ways_free; /* Side by side: the longest stretch. */
+    uint32_t ways_held; /* Bit n: way n. */
+    uint32_t ways_total, bandwidth_free;
 };
 
 struct node_device {

@@ -194,7 +194,9 @@ static void node_fill_rows(struct ledger *l, struct node *n, const struct topolo
         n->llcs = mem_zalloc(s->llcs_count, sizeof *n->llcs);
         l->nodes_memory += s->llcs_count * sizeof *n->llcs;
         for (uint32_t i = 0; i < s->llcs_count; i++)
-            n->llcs[i] = (struct node_llc){s->llc_ways[i], s->llc_bandwidth[i]};
+            n->llcs[i] = (struct node_llc){.ways_free = s->llc_ways[i],
+                                           .ways_total = s->llc_ways[i],
+                                           .bandwidth_free = s->llc_bandwidth[i]};
     }
     node_fill_devices(l, n, t);
     n->address_first = t->address_first;
@@ -444,7 +446,7 @@ void node__rehash(struct node *n)
         sum += hash__mix(hash__mix(64 + i, n->numa[i].memory_free), huge);
     }
     for (uint32_t i = 0; n->llcs != NULL && i < s->llcs_count; i++)
-        sum += hash__mix(hash__mix(128 + i, n->llcs[i].ways_free), n->llcs[i].bandwidth_free);
+        sum += hash__mix(hash__mix(128 + i, n->llcs[i].ways_held), n->llcs[i].bandwidth_free);
     for (uint32_t i = 0; i < n->devices_count; i++)
         sum += hash__mix(1024 + i, n->devices[i].used);
     for (uint32_t i = 0; i < n->scalars_count; i++)

@@ -38,6 +38,24 @@ static uint32_t core_of_cpu(const struct shape *s, uint32_t cpu)
     return s->cores_count;
 }
 
+/* Those that are stored for the domain, and nobody's. */
+static bool check_ways(const struct node_llc *llc, const struct request *r,
+                       const struct placement *rows, uint32_t index, struct fit *out)
+{
+    if (r->cache_ways == 0)
+        return true;
+    for (uint32_t i = 0; i < rows->caches_count && i < TOPOLOGY_LLCS_MAX; i++) {
+        const struct placement_cache *c = &rows->caches[i];
+        if (c->llc != index)
+            continue;
+        out->way_first[index] = (uint8_t)c->way_first;
+        return c->ways == r->cache_ways && c->ways <= llc->ways_total &&
+               c->way_first <= llc->ways_total - c->ways &&
+               (rows__ways(c->way_first, c->ways) & llc->ways_held) == 0;
+    }
+    return false;
+}
+
 static enum err_code check_cores(const struct node *n, const struct request *r,
                                  const struct placement *rows, struct fit *out, struct err *e)
 {
@@ -70,7 +88,8 @@ static enum err_code check_cores(const struct node *n, const struct request *r,
         return err_set(e, ERR_CONFLICT, "cache rows are stored, the node has none");
     for (uint32_t i = 0; i < rows->cores_count && n->llcs != NULL; i++) {
         const struct node_llc *llc = &n->llcs[s->core_llc[rows->cores[i]]];
-        if (r->cache_ways > llc->ways_free || r->bandwidth_mbps > llc->bandwidth_free)
+        if (r->bandwidth_mbps > llc->bandwidth_free ||
+            !check_ways(llc, r, rows, s->core_llc[rows->cores[i]], out))
             return err_set(e, ERR_CONFLICT, "cache ways or bandwidth of domain %u are short",
                            s->core_llc[rows->cores[i]]);
     }

@@ -7,6 +7,7 @@
  *   memory   bytes, then 2 MiB pages in the low and 1 GiB pages in the high half, for every NUMA node
  *            of memory_mask; left out when there is one node only, which then gives all
  *   devices  index in the low and units in the high half of 32 bits, two to a word
+ *   ways     a byte for each cache domain that gives a core, eight to a word: the first way
  * Four words stay inside the hold; more are allocated.
  */
 #include "scheduler/search_priv.h"
@@ -16,7 +17,10 @@ static uint32_t pack(const struct node *n, const struct request *r, const struct
 static void apply(struct node *n, const struct request *r, const struct fit *f, bool take);
 static uint32_t take_address(struct node *n, uint32_t wanted);
 
-enum { PACKED_MAX = CORE_WORDS + 2 * TOPOLOGY_NUMA_MAX + PLACEMENT_DEVICES_MAX / 2 + 1 };
+enum {
+    PACKED_MAX =
+        CORE_WORDS + 2 * TOPOLOGY_NUMA_MAX + PLACEMENT_DEVICES_MAX / 2 + 1 + TOPOLOGY_LLCS_MAX / 8
+};
 
 static uint64_t *hold_words(const struct hold *h)
 {
@@ -91,6 +95,13 @@ static uint32_t pack(const struct node *n, const struct request *r, const struct
         else
             out[count - 1] |= one << 32;
     }
+    for (uint32_t i = 0, k = 0; r->cache_ways > 0 && i < n->shape->llcs_count; i++) {
+        if (!fit__llc_gives(n->shape, i, f->cores))
+            continue;
+        if (k % 8 == 0)
+            out[count++] = 0;
+        out[count - 1] |= (uint64_t)f->way_first[i] << k++ % 8 * 8;
+    }
     return count;
 }
 
@@ -119,21 +130,39 @@ void rows__unpack(const struct node *n, const struct hold *h, const struct reque
         uint32_t one = (uint32_t)(words[i / 2] >> i % 2 * 32);
         out->devices[i] = (struct fit_device){(uint16_t)one, (uint16_t)(one >> 16)};
     }
+    words += (h->devices_count + 1) / 2;
+    for (uint32_t i = 0, k = 0; r->cache_ways > 0 && i < n->shape->llcs_count; i++)
+        if (fit__llc_gives(n->shape, i, out->cores)) {
+            out->way_first[i] = (uint8_t)(words[k / 8] >> k % 8 * 8);
+            k++;
+        }
 }
 
 /* ---- the node's free rows ---- */
+
+static uint32_t longest_stretch(const struct node_llc *llc)
+{
+    uint32_t best = 0, from = 0;
+    for (uint32_t i = 0; i <= llc->ways_total; i++)
+        if (i == llc->ways_total || llc->ways_held >> i & 1) {
+            best = max_u32(best, i - from);
+            from = i + 1;
+        }
+    return best;
+}
 
 /* Ways and bandwidth of the cache domains that give a core. */
 static void apply_caches(struct node *n, const struct request *r, const struct fit *f, bool take)
 {
     const struct shape *s = n->shape;
     for (uint32_t i = 0; i < s->llcs_count; i++) {
-        uint64_t any = 0;
-        for (uint32_t w = s->llc_first_word[i]; w <= s->llc_last_word[i]; w++)
-            any |= f->cores[w] & s->llc_cores[i][w];
-        if (any == 0)
+        struct node_llc *llc = &n->llcs[i];
+        if (!fit__llc_gives(s, i, f->cores))
             continue;
-        n->llcs[i].ways_free += take ? -r->cache_ways : r->cache_ways;
+        uint32_t mask = r->cache_ways == 0 ? 0 : rows__ways(f->way_first[i], r->cache_ways);
+        CHECK((llc->ways_held & mask) == (take ? 0 : mask));
+        llc->ways_held ^= mask;
+        llc->ways_free = longest_stretch(llc);
         n->llcs[i].bandwidth_free += take ? -r->bandwidth_mbps : r->bandwidth_mbps;
     }
 }
@@ -294,8 +323,8 @@ static void print_cores(const struct node *n, const struct request *r, const str
         }
     for (uint32_t i = 0; i < s->llcs_count && cache_rows; i++)
         if (llcs[i / 64] >> i % 64 & 1)
-            out->caches[out->caches_count++] =
-                (struct placement_cache){i, r->cache_ways, r->bandwidth_mbps};
+            out->caches[out->caches_count++] = (struct placement_cache){
+                i, r->cache_ways > 0 ? f->way_first[i] : 0, r->cache_ways, r->bandwidth_mbps};
 }
 
 void rows__print(const struct ledger *l, const struct hold *h, struct placement *out)

@@ -25,6 +25,7 @@ struct fit {
     uint64_t cores[CORE_WORDS];
     struct placement_memory memory[TOPOLOGY_NUMA_MAX];
     struct fit_device devices[PLACEMENT_DEVICES_MAX];
+    uint8_t way_first[TOPOLOGY_LLCS_MAX]; /* With cache_ways: of each domain that gives a core. */
     uint32_t address; /* Index into the node's pool; FIT_ADDRESS_ANY: the next free one. */
 };
 #define FIT_ADDRESS_ANY UINT32_MAX
@@ -56,6 +57,18 @@ static inline bool fit__numa_serves(const struct node *n, const struct request *
  * that one NUMA node has room for all of it. */
 void fit__one(const struct node *n, const struct request *r, struct fit *out);
 
+/* The tightest stretch of ways free ways that want fit into, the lowest of those; TOPOLOGY_WAYS_MAX: none does. */
+uint32_t fit__ways(const struct node_llc *llc, uint32_t want);
+
+/* Does the domain give one of these cores? */
+static inline bool fit__llc_gives(const struct shape *s, uint32_t llc, const uint64_t *cores)
+{
+    uint64_t any = 0;
+    for (uint32_t w = s->llc_first_word[llc]; w <= s->llc_last_word[llc]; w++)
+        any |= cores[w] & s->llc_cores[llc][w];
+    return any != 0;
+}
+
 /* ---- rows.c: taking and giving rows ---- */
 void rows__take(struct ledger *l, struct node *n, struct hold *h, const struct request *r,
                 const struct fit *f);
@@ -66,6 +79,10 @@ void rows__print(const struct ledger *l, const struct hold *h, struct placement 
 void rows__print_fit(const struct ledger *l, const struct hold *h, const struct fit *f,
                      struct placement *out); /* f: its rows. */
 void rows__drop(struct ledger *l, struct hold *h);
+static inline uint32_t rows__ways(uint32_t first, uint32_t count)
+{
+    return (uint32_t)(((1ull << count) - 1) << first);
+}
 bool rows__port_taken(const struct node *n, const struct request_port *p);
 
 /* ---- preempt.c: a hold taken off its node for a question, and put back with the very same rows ---- */

@@ -66,6 +66,9 @@ static enum err_code check_numa(const struct topology *t, struct err *e)
     for (uint32_t i = 0; i < t->llcs_count; i++)
         if (t->llcs[i].numa >= t->numa_count)
             return err_set(e, ERR_INVALID, "cache domain %u is in no NUMA node", i);
+        else if (t->llcs[i].ways > TOPOLOGY_WAYS_MAX)
+            return err_set(e, ERR_LIMIT, "cache domain %u has %u ways, at most %d are supported", i,
+                           t->llcs[i].ways, TOPOLOGY_WAYS_MAX);
     return ERR_OK;
 }
 

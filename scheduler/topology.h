@@ -24,6 +24,7 @@ enum {
     TOPOLOGY_SOCKETS_MAX = 8,
     TOPOLOGY_NUMA_MAX = 8, /* The Topology Manager's own limit; the in-node search tries subsets. */
     TOPOLOGY_LLCS_MAX = 128,
+    TOPOLOGY_WAYS_MAX = 32,
     TOPOLOGY_CORES_MAX = 512,
     TOPOLOGY_CORE_THREADS_MAX = 8,
     TOPOLOGY_THREADS_MAX = 1024,
@@ -48,8 +49,11 @@ struct topology_numa {
 
 struct topology_llc {
     uint32_t numa; /* Index of the NUMA node it belongs to. */
-    uint32_t ways; /* Ways that may be given out (Intel CAT, AMD QoS); 0: no partitioning. */
-    uint32_t bandwidth_mbps; /* Megabytes per second that may be reserved; 0: no control. */
+    uint32_t
+        ways; /* Ways that may be given out (Intel CAT, AMD QoS); 0: no partitioning. A grant is
+                    * ways side by side, as Intel's masks must be. */
+    uint32_t
+        bandwidth_mbps; /* That may be reserved, in whatever unit requests have; 0: no control. */
 };
 
 /* A core's index in the array is its name in this library and in Placements. */

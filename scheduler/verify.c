@@ -66,7 +66,10 @@ static enum err_code count_cores(const struct node *n, const struct request *r, 
         bool any = false;
         for (uint32_t w = 0; w < s->words; w++)
             any |= (f->cores[w] & s->llc_cores[i][w]) != 0;
-        x->ways[i] += any ? r->cache_ways : 0;
+        uint32_t mask = any && r->cache_ways > 0 ? rows__ways(f->way_first[i], r->cache_ways) : 0;
+        if ((x->ways[i] & mask) != 0)
+            return err_set(e, ERR_CORRUPT, "cache domain %u: a way is held twice", i);
+        x->ways[i] |= mask;
         x->bandwidth[i] += any ? r->bandwidth_mbps : 0;
     }
     for (uint32_t c = 0; c < s->cores_count; c++) {
@@ -137,7 +140,7 @@ static enum err_code compare_cores(const struct node *n, const struct recount *x
             return err_set(e, ERR_CORRUPT, "NUMA node %u: %u cores free, %u believed", i, free[i],
                            n->cores_free[i]);
     for (uint32_t i = 0; i < s->llcs_count && n->llcs != NULL; i++)
-        if (x->ways[i] + n->llcs[i].ways_free != s->llc_ways[i] ||
+        if (x->ways[i] != n->llcs[i].ways_held || n->llcs[i].ways_total != s->llc_ways[i] ||
             x->bandwidth[i] + n->llcs[i].bandwidth_free != s->llc_bandwidth[i])
             return err_set(e, ERR_CORRUPT, "cache domain %u: sums differ", i);
     return ERR_OK;

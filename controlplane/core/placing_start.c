@@ -19,6 +19,7 @@ static void restored_request(struct core *c, struct str key, const Baton__Placem
         placing__translate(c, &w, NULL) == ERR_OK)
         *out = w.request;
     sched_devices_restored(ledger_names(c->cluster->ledger), spec, out);
+    sched_caches_restored(ledger_names(c->cluster->ledger), &c->turn, spec, out);
     out->memory_bytes = spec->memory_bytes;
     out->overhead_bytes = spec->overhead_bytes;
     out->shared_milli = spec->shared_millis;

@@ -396,6 +396,8 @@ static void policies(const Meta__ObjectMeta *meta, struct request *out)
     out->one_thread_per_core = exclusive && p.cores == POLICY_CORES_ONE_THREAD;
     out->align_llc = exclusive && p.align_caches;
     out->spread_numa = exclusive && p.spread_numa && p.numa != POLICY_NUMA_SINGLE;
+    out->cache_ways = exclusive ? p.cache_ways : 0;
+    out->bandwidth_mbps = exclusive ? p.bandwidth_percent : 0; /* In percent: see sched_rows.c. */
 }
 
 /* Which of two victims is the younger: by creation, for a start may be told late. */
@@ -425,6 +427,8 @@ enum err_code sched_view_pod(struct names *n, struct arena *a, const struct sche
         code = pages(spec, out);
     if (code == ERR_OK)
         code = scalars(n, a, classes, spec, out, e);
+    if (code == ERR_OK)
+        code = sched_caches_want(n, a, out, e);
     if (code == ERR_OK)
         code = ports(a, spec, out, e);
     if (code == ERR_OK)
@@ -535,6 +539,8 @@ enum err_code sched_view_machine(struct names *n, struct arena *a,
         code = wants_vmm(n, a, out, e);
     if (code == ERR_OK)
         code = sched_devices_machine(n, a, spec, out, e);
+    if (code == ERR_OK)
+        code = sched_caches_want(n, a, out, e);
     if (code == ERR_OK)
         code = labels(n, a, spec->n_node_selector, vm_selector_at, spec->node_selector,
                       &out->node_selector, &out->node_selector_count, e);

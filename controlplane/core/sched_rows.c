@@ -80,8 +80,11 @@ MUST_USE static enum err_code cores(struct arena *a, const Baton__NodeHardwareSp
         hw->n_cache_domains > TOPOLOGY_LLCS_MAX)
         return err_set(e, ERR_LIMIT, "more than %d cores or %d caches", TOPOLOGY_CORES_MAX,
                        TOPOLOGY_LLCS_MAX);
-    for (size_t i = 0; i < hw->n_cache_domains; i++)
+    for (size_t i = 0; i < hw->n_cache_domains; i++) {
+        uint32_t step = hw->cache_domains[i]->bandwidth_step_percent;
         llcs[i].ways = hw->cache_domains[i]->ways;
+        llcs[i].bandwidth_mbps = step > 0 && step < 100 ? 100 - step : 0; /* In percent here. */
+    }
     for (size_t i = hw->n_cores; i-- > 0;) {
         const Baton__Core *c = hw->cores[i];
         if (c->id >= hw->n_cores || c->cache_domain >= hw->n_cache_domains)
@@ -222,6 +225,8 @@ enum err_code sched_view_topology(struct names *n, struct arena *a,
     addresses(hw, out);
     if (code == ERR_OK && node != NULL && node->metadata != NULL)
         code = kubernetes_facts(n, a, classes, node, out, e);
+    if (code == ERR_OK)
+        code = sched_caches_topology(n, a, hw, out, e);
     return code;
 }
 
@@ -351,6 +356,8 @@ enum err_code sched_view_rows(struct names *n, struct arena *a, const struct pla
         code = address_row(a, rows, hw, out, e);
     if (code == ERR_OK)
         code = sched_devices_rows(n, a, rows, r, hw, out, e);
+    if (code == ERR_OK)
+        code = sched_caches_rows(a, rows, out, e);
     return code;
 }
 
@@ -436,5 +443,7 @@ enum err_code sched_view_stored(struct names *n, const Baton__PlacementSpec *spe
     }
     if (code == ERR_OK)
         code = sched_devices_stored(n, spec, out, e);
+    if (code == ERR_OK)
+        code = sched_caches_stored(spec, out, e);
     return code;
 }

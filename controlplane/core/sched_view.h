@@ -117,6 +117,20 @@ MUST_USE enum err_code sched_devices_stored(struct names *n, const Baton__Placem
                                             struct placement *out, struct err *e);
 void sched_devices_restored(struct names *n, const Baton__PlacementSpec *spec, struct request *out);
 
+/* ---- caches; sched_caches.c ---- */
+
+MUST_USE enum err_code sched_caches_topology(struct names *n, struct arena *a,
+                                             const Baton__NodeHardwareSpec *hw,
+                                             struct topology *out, struct err *e);
+MUST_USE enum err_code sched_caches_want(struct names *n, struct arena *a, struct request *out,
+                                         struct err *e);
+MUST_USE enum err_code sched_caches_rows(struct arena *a, const struct placement *rows,
+                                         Baton__PlacementSpec *out, struct err *e);
+MUST_USE enum err_code sched_caches_stored(const Baton__PlacementSpec *spec, struct placement *out,
+                                           struct err *e);
+void sched_caches_restored(struct names *n, struct arena *a, const Baton__PlacementSpec *spec,
+                           struct request *out);
+
 /* "10.128.3.0/24" into its first address as a number and its length. */
 MUST_USE enum err_code sched_view_subnet(struct str text, uint32_t *out_first,
                                          uint32_t *out_prefix);

@@ -19,7 +19,8 @@ enum agent_effect_type {
     FX_FORGET,  /* Durably: record uid is no more. Succeeds when it was not there. */
     FX_IMAGE,   /* Have image.reference, and a root of it at image.root. */
     FX_NETWORK, /* Have the network as told; what is there already is left alone. */
-    FX_VOLUMES, /* Have the directories and files as told, and the PCI functions bound to vfio-pci. */
+    FX_VOLUMES, /* Have the directories and files as told, the PCI functions bound to vfio-pci, the caches'
+                   ways and bandwidth given to the cpus. */
     FX_CLEAN, /* Remove network, roots, volumes, give devices back; with logs, also those. Level-triggered. network: as FX_NETWORK
                  * was told, for who has forgotten; without addresses there is none. */
     FX_CREATE, /* The calls of runtime.h, to the runtime of kind. */
@@ -88,6 +89,10 @@ struct agent_volume {
     struct str host_type; /* HostPathVolumeSource.type */
 };
 
+struct agent_cache { /* Of one cache domain, by its number in resctrl. */
+    uint32_t domain, ways_mask, bandwidth_percent;
+};
+
 struct agent_header {
     struct str name, value;
 };
@@ -131,6 +136,9 @@ struct agent_effect {
             uint32_t count;
             const struct str *vfio; /* PCI addresses. */
             uint32_t vfio_count;
+            const struct agent_cache *caches;
+            uint32_t caches_count;
+            const struct cpuset *cpus; /* Those the caches' rows are for. */
         } volumes;
         struct {
             const struct agent_peer *at;

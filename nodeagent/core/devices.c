@@ -81,6 +81,24 @@ const struct str *device_functions(struct agent_turn *t, const struct workload *
     return at;
 }
 
+const struct agent_cache *device_caches(struct agent_turn *t, const struct workload *w,
+                                        uint32_t *out_count)
+{
+    const Baton__PlacementSpec *p = w->placement->spec;
+    const Baton__NodeHardwareSpec *hw = t->agent->hardware;
+    struct agent_cache *at = arena_zalloc(&t->arena, p->n_caches + 1, sizeof *at);
+    CHECK(at != NULL);
+    *out_count = 0;
+    for (size_t i = 0; i < p->n_caches; i++) {
+        const Baton__CacheGrant *g = p->caches[i];
+        if (hw == NULL || g->cache_domain >= hw->n_cache_domains)
+            continue; /* Hardware that is not here any more; the ledger has marked the node. */
+        at[(*out_count)++] = (struct agent_cache){hw->cache_domains[g->cache_domain]->resctrl_id,
+                                                  (uint32_t)g->ways_mask, g->bandwidth_percent};
+    }
+    return at;
+}
+
 static bool has_path(const struct str *at, uint32_t count, struct str path)
 {
     for (uint32_t i = 0; i < count; i++)

@@ -24,6 +24,9 @@ bool pod_device_variable(struct agent_turn *t, const struct workload *w, const C
 /* PCI addresses for vfio-pci, of a pod or a machine. */
 const struct str *device_functions(struct agent_turn *t, const struct workload *w,
                                    uint32_t *out_count);
+/* What it has of caches; domains by their numbers in resctrl. */
+const struct agent_cache *device_caches(struct agent_turn *t, const struct workload *w,
+                                        uint32_t *out_count);
 /* What people know it by: its PCI address, or its first path. */
 const char *device_id(const Baton__DeviceGrant *g);
 

@@ -30,6 +30,7 @@ enum { HOST_THINGS_MAX = 65536 };
     X(LINK,      "link")      /* a veth or tap on the cluster's bridge               */ \
     X(NFT,       "nft")       /* an element of one of the cluster's sets or maps     */ \
     X(DEVICE,    "device")    /* a PCI function that was bound for a workload        */ \
+    X(CACHE,     "cache")     /* a group below resctrl, with ways or bandwidth       */ \
     X(INSTANCE,  "instance")  /* STATE/run/ID: a runtime's state                     */ \
     X(SOCKET,    "socket")    /* STATE/run/ID.console                                */ \
     X(WORKLOAD,  "workload")  /* STATE/pods/UID: upper layers, volumes               */ \

@@ -141,6 +141,8 @@ static void volumes(struct agent *a, struct agent_turn *t, struct workload *w)
     fx->volumes.at = v.at;
     fx->volumes.count = v.count;
     fx->volumes.vfio = device_functions(t, w, &fx->volumes.vfio_count);
+    fx->volumes.caches = device_caches(t, w, &fx->volumes.caches_count);
+    fx->volumes.cpus = &w->exclusive;
 }
 
 /* Exclusive rows first leave the pool; the first instance is made when nobody else is on them. */

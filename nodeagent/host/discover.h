@@ -47,6 +47,7 @@ struct discover_numa {
 struct discover_cache {
     uint32_t level, socket;
     uint64_t size_bytes;
+    uint32_t ways, bandwidth_step, resctrl_id; /* By resctrl.h; 0: none. */
 };
 
 struct discover_core {
@@ -66,7 +67,8 @@ struct discover {
     struct discover_core cores[DISCOVER_CORES_MAX];
     struct discover_thread threads[RUNTIME_CPUS_MAX];
     uint32_t sockets_count, numas_count, caches_count, cores_count, threads_count;
-    struct cpuset cpus; /* Of all threads. */
+    struct cpuset cpus;    /* Of all threads. */
+    uint32_t cache_groups; /* resctrl.groups */
     char architecture[DISCOVER_TEXT_MAX], kernel[DISCOVER_TEXT_MAX], os_image[DISCOVER_TEXT_MAX];
     char hostname[DISCOVER_TEXT_MAX], machine_id[DISCOVER_TEXT_MAX], boot_id[DISCOVER_TEXT_MAX];
     char system_uuid[DISCOVER_TEXT_MAX];

@@ -20,35 +20,72 @@
 #define THREAD(cpu, numa)                                                                          \
     "{\"cpu\":" #cpu ",\"core\":" #cpu ",\"numaNode\":" #numa ",\"cacheDomain\":" #numa "}"
 
-static const char two_sockets
-    [] = "{\"sockets\":[{\"id\":0},{\"id\":1}],\"numaNodes\":["
-         "{\"id\":0,\"memoryBytes\":8589934592,\"hugepages\":[{\"pageBytes\":2097152,\"pages\":"
-         "1024}]},"
-         "{\"id\":1,\"socket\":1,\"memoryBytes\":8589934592,"
-         "\"hugepages\":[{\"pageBytes\":2097152,\"pages\":1024}]}],"
-         "\"cacheDomains\":[{\"id\":0},{\"id\":1,\"socket\":1}],\"cores\":[" CORE(0, 0) "," CORE(1, 0) "," CORE(2, 0) "," CORE(3, 0) "," CORE(4, 1) "," CORE(
-             5,
-             1) "," CORE(6,
-                         1) "," CORE(7,
-                                     1) "],\"threads\":[" THREAD(0,
-                                                                 0) "," THREAD(1,
-                                                                               0) "," THREAD(2,
-                                                                                             0) "," THREAD(3,
-                                                                                                           0) "," THREAD(4,
-                                                                                                                         1) "," THREAD(5, 1) "," THREAD(6, 1) "," THREAD(7, 1) "],\"sharedCores\":1,"
-                                                                                                                                                                               "\"accelerator\":{\"name\":\"kvm\"},\"vmmOverhead\":{\"vmBytes\":41943040},\"devices\":[" GPU(0,
-                                                                                                                                                                                                                                                                             "0000:41:00.0", 0, 41) "," GPU(1,
-                                                                                                                                                                                                                                                                                                            "0000:81:00.0",
-                                                                                                                                                                                                                                                                                                            1, 81) ","
-                                                                                                                                                                                                                                                                                                                   "{\"id\":2,\"class\":\"nic\",\"pciAddress\":\"0000:c1:00.0\",\"numaNode\":1,"
-                                                                                                                                                                                                                                                                                                                   "\"virtualFunctionsMax\":64,\"virtualFunctions\":[\"0000:c1:02.0\",\"0000:c1:02.1\","
-                                                                                                                                                                                                                                                                                                                   "\"0000:c1:02.2\",\"0000:c1:02.3\"]}," VF(3,
-                                                                                                                                                                                                                                                                                                                                                             0, 70) "," VF(4, 1, 71) "," VF(5,
-                                                                                                                                                                                                                                                                                                                                                                                            2,
-                                                                                                                                                                                                                                                                                                                                                                                            72) "," VF(6,
-                                                                                                                                                                                                                                                                                                                                                                                                       3,
-                                                                                                                                                                                                                                                                                                                                                                                                       73) ",{\"id\":7,\"class\":\"char\",\"resource\":\"linux.org/fuse\",\"paths\":"
-                                                                                                                                                                                                                                                                                                                                                                                                           "[\"/dev/fuse\"],\"shares\":3}]}";
+static const char two_sockets[] =
+    "{\"sockets\":[{\"id\":0},{\"id\":1}],\"numaNodes\":["
+    "{\"id\":0,\"memoryBytes\":8589934592,\"hugepages\":[{\"pageBytes\":2097152,\"pages\":"
+    "1024}]},"
+    "{\"id\":1,\"socket\":1,\"memoryBytes\":8589934592,"
+    "\"hugepages\":[{\"pageBytes\":2097152,\"pages\":1024}]}],"
+    "\"cacheDomains\":[{\"id\":0,\"ways\":9,\"bandwidthStepPercent\":10,\"resctrlId\":0},{\"id\":1,"
+    "\"socket\":1,\"ways\":9,\"bandwidthStepPercent\":10,\"resctrlId\":1}],\"cacheGroups\":3,"
+    "\"cores\":[" CORE(0, 0) "," CORE(1, 0) "," CORE(2, 0) "," CORE(3, 0) "," CORE(4, 1) "," CORE(5, 1) "," CORE(6, 1) "," CORE(7, 1) "],\"threads\":[" THREAD(0, 0) "," THREAD(1, 0) "," THREAD(
+        2,
+        0) "," THREAD(3,
+                      0) "," THREAD(4,
+                                    1) "," THREAD(5,
+                                                  1) "," THREAD(6,
+                                                                1) "," THREAD(7,
+                                                                              1) "],"
+                                                                                 "\"sharedCores\":"
+                                                                                 "1,"
+                                                                                 "\"accelerator\":{"
+                                                                                 "\"name\":\"kvm\"}"
+                                                                                 ",\"vmmOverhead\":"
+                                                                                 "{\"vmBytes\":"
+                                                                                 "41943040},"
+                                                                                 "\"devices\":"
+                                                                                 "[" GPU(0, "0000:41:00.0", 0, 41) "," GPU(
+                                                                                     1,
+                                                                                     "0000:81:00.0",
+                                                                                     1,
+                                                                                     81) ","
+                                                                                         "{\"id\":"
+                                                                                         "2,"
+                                                                                         "\"class\""
+                                                                                         ":\"nic\","
+                                                                                         "\"pciAddr"
+                                                                                         "ess\":"
+                                                                                         "\"0000:"
+                                                                                         "c1:00."
+                                                                                         "0\","
+                                                                                         "\"numaNod"
+                                                                                         "e\":1,"
+                                                                                         "\"virtual"
+                                                                                         "Functions"
+                                                                                         "Max\":64,"
+                                                                                         "\"virtual"
+                                                                                         "Functions"
+                                                                                         "\":["
+                                                                                         "\"0000:"
+                                                                                         "c1:02."
+                                                                                         "0\","
+                                                                                         "\"0000:"
+                                                                                         "c1:02."
+                                                                                         "1\","
+                                                                                         "\"0000:"
+                                                                                         "c1:02."
+                                                                                         "2\","
+                                                                                         "\"0000:"
+                                                                                         "c1:02."
+                                                                                         "3\"]}"
+                                                                                         "," VF(3, 0, 70) "," VF(
+                                                                                             4, 1,
+                                                                                             71) "," VF(5,
+                                                                                                        2,
+                                                                                                        72) "," VF(6,
+                                                                                                                   3,
+                                                                                                                   73) ",{\"id\":7,\"class\":\"char\",\"resource\":\"linux.org/fuse\",\"paths\":"
+                                                                                                                       "[\"/dev/fuse\"],\"shares\":3}]}";
 
 static struct sim *two_socket_cluster(void)
 {
@@ -231,5 +268,50 @@ TEST(devices, a_guest_that_sees_the_hosts_numa_nodes)
     cr_expect_str_eq(rows_of(s, "virtualmachineinstances.narrow"), "4,5,6");
     cr_expect_str_eq(
         field(s, "Placement", "virtualmachineinstances.narrow", "spec.hugepages.0.pages"), "32");
+    sim_free(s);
+}
+
+static const char *masks_of(struct sim *s, const char *placement)
+{
+    static char text[128];
+    char path[48];
+    int len = 0;
+    text[0] = '\0';
+    for (uint32_t i = 0; i < 2; i++) {
+        static const char *const fields[] = {"cacheDomain", "waysMask", "bandwidthPercent"};
+        for (uint32_t k = 0; k < 3; k++) {
+            snprintf(path, sizeof path, "spec.caches.%u.%s", i, fields[k]);
+            struct str value = sim_field(s, "Placement", placement, path);
+            if (value.len > 0)
+                len += snprintf(text + len, sizeof text - (size_t)len, "%s" STR_FMT,
+                                k > 0   ? ":"
+                                : i > 0 ? " "
+                                        : "",
+                                STR_ARG(value));
+        }
+    }
+    return text;
+}
+
+/* Ways side by side of the cache that its cores are at, nobody else's; a stretch that is too short serves
+ * nobody, and at last the CPU's classes of service run out. */
+TEST(devices, ways_of_a_cache_and_bandwidth)
+{
+    static const char five[] =
+        "\"baton.dev/cache-ways\":\"5\",\"baton.dev/memory-bandwidth\":\"30\"";
+    static const char three[] = "\"baton.dev/cache-ways\":\"3\"";
+    struct sim *s = two_socket_cluster();
+    pod(s, "a", five, "1", "\"linux.org/fuse\":\"1\"");
+    cr_expect_str_eq(masks_of(s, "pods.a"), "1:31:30");
+    pod(s, "b", three, "1", "\"linux.org/fuse\":\"0\"");
+    cr_expect_str_eq(masks_of(s, "pods.b"), "0:7");
+    pod(s, "c", five, "1", "\"linux.org/fuse\":\"0\"");
+    cr_expect_str_eq(masks_of(s, "pods.c"), "0:248:30");
+    pod(s, "d", three, "1", "\"linux.org/fuse\":\"0\"");
+    cr_expect_str_eq(field(s, "Pod", "d", "status.message"),
+                     "0 of 1 nodes fit: baton.dev/cache-groups: 1 wanted, 0 free");
+    sim_delete(s, "Pod", "a", 1);
+    sim_run(s, SPAN_S(5));
+    cr_expect_str_eq(masks_of(s, "pods.d"), "1:7");
     sim_free(s);
 }

@@ -232,6 +232,15 @@ struct kernel *kernel_new(void)
     node(k, "0000:42:00.0/nvme/nvme0/nvme0n1/nvme0n1p1", "nvme0n1p1", "partition");
     node(k, "0000:41:00.0/drm/card0", "dri/card0", "drm_minor");
     network_card(k);
+    kernel_file(k, "sys/fs/resctrl/schemata", "    MB:0=100;1=100\n    L3:0=7ff;1=7ff\n");
+    kernel_file(k, "sys/fs/resctrl/cpus_list", "0-63\n");
+    kernel_file(k, "sys/fs/resctrl/info/L3/cbm_mask", "7ff\n");
+    kernel_file(k, "sys/fs/resctrl/info/L3/min_cbm_bits", "1\n");
+    kernel_file(k, "sys/fs/resctrl/info/L3/shareable_bits", "600\n");
+    kernel_file(k, "sys/fs/resctrl/info/L3/num_closids", "4\n");
+    kernel_file(k, "sys/fs/resctrl/info/MB/bandwidth_gran", "10\n");
+    kernel_file(k, "sys/fs/resctrl/info/MB/min_bandwidth", "10\n");
+    kernel_file(k, "sys/fs/resctrl/info/MB/num_closids", "8\n");
     /* A character device that any user's test can have, where USB's tree would be. */
     kernel_link(k, "dev/ttyUSB0", "/dev/null");
     kernel_file(k, "dev/ttyUSB1", "no device");
