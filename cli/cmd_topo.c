@@ -162,6 +162,42 @@ static void mark_reserved(const struct json *hardware, struct topo *t)
     }
 }
 
+static bool grants(const struct json *placement, struct str id)
+{
+    for (const struct json *d = first_of(placement, "spec.devices"); d != NULL; d = d->next) {
+        const struct json *path = first_of(d, "paths");
+        if (str_eq(json_text(json_find(d, STR("pciAddress"))), id) || str_eq(json_text(path), id))
+            return true;
+    }
+    return false;
+}
+
+/* A line for each device that is given away: what, where, and who has it. */
+static void put_devices(struct cli *c, const struct json *hardware, const struct json *placements,
+                        struct str node, struct buf *out)
+{
+    for (const struct json *d = first_of(hardware, "spec.devices"); d != NULL; d = d->next) {
+        struct str resource = json_text(json_find(d, STR("resource")));
+        struct str id = json_text(json_find(d, STR("pciAddress")));
+        const struct json *numa = json_find(d, STR("numaNode"));
+        if (resource.len == 0)
+            continue;
+        if (id.len == 0)
+            id = json_text(first_of(d, "paths"));
+        buf_printf(out, "device " STR_FMT " " STR_FMT, STR_ARG(resource), STR_ARG(id));
+        if (numa != NULL)
+            buf_printf(out, ", NUMA node " STR_FMT, STR_ARG(numa->text));
+        for (const struct json *p = first_of(placements, "items"); p != NULL; p = p->next) {
+            if (!str_eq(json_text(json_path(p, "spec.node")), node) || !grants(p, id) ||
+                !str_is(json_text(json_path(p, "status.phase")), "Held"))
+                continue;
+            struct str who = holder_name(c, p);
+            buf_printf(out, ", " STR_FMT, STR_ARG(who));
+        }
+        buf_add_char(out, '\n');
+    }
+}
+
 static int draw(struct cli *c, const struct json *hardware, const struct json *placements)
 {
     struct buf out;
@@ -176,6 +212,7 @@ static int draw(struct cli *c, const struct json *hardware, const struct json *p
     read_holders(c, placements, t.node, &t);
     buf_init(&out, DRAWING_MAX);
     topo_draw(&t, &out);
+    put_devices(c, hardware, placements, t.node, &out);
     print_text(buf_str(&out));
     buf_free(&out);
     return CLI_OK;

@@ -36,6 +36,42 @@ static void list_line(struct cli *c, const char *what, const struct json *list, 
     buf_free(&text);
 }
 
+/* "nvidia.com/A100 0000:81:00.0 (NUMA node 1)", a device each; then "cache 1: ways 0x1f, 30 % bandwidth". */
+static void device_lines(struct cli *c, const struct json *p)
+{
+    const struct json *devices = json_path(p, "spec.devices"),
+                      *caches = json_path(p, "spec.caches");
+    for (const struct json *d = devices == NULL ? NULL : devices->first; d != NULL; d = d->next) {
+        struct str id = json_text(json_find(d, STR("pciAddress")));
+        const struct json *numa = json_find(d, STR("numaNode"));
+        if (id.len == 0)
+            id = json_text(json_path(d, "paths") == NULL ? NULL : json_path(d, "paths")->first);
+        struct str where =
+            numa == NULL ? STR("")
+                         : arena_printf(&c->arena, " (NUMA node " STR_FMT ")", STR_ARG(numa->text));
+        line("device", arena_printf(&c->arena, STR_FMT " " STR_FMT STR_FMT,
+                                    STR_ARG(json_text(json_find(d, STR("name")))), STR_ARG(id),
+                                    STR_ARG(where)));
+    }
+    for (const struct json *k = caches == NULL ? NULL : caches->first; k != NULL; k = k->next) {
+        const struct json *domain = json_find(k, STR("cacheDomain"));
+        const struct json *mask = json_find(k, STR("waysMask"));
+        const struct json *percent = json_find(k, STR("bandwidthPercent"));
+        uint64_t ways = 0;
+        if (mask != NULL && str_parse_u64(mask->text, &ways) != ERR_OK)
+            ways = 0;
+        struct str text =
+            arena_printf(&c->arena, STR_FMT ":", STR_ARG(domain == NULL ? STR("0") : domain->text));
+        if (ways != 0)
+            text = arena_printf(&c->arena, STR_FMT " ways 0x%llx", STR_ARG(text),
+                                (unsigned long long)ways);
+        if (percent != NULL)
+            text = arena_printf(&c->arena, STR_FMT " " STR_FMT " %% of its bandwidth",
+                                STR_ARG(text), STR_ARG(percent->text));
+        line("cache", text);
+    }
+}
+
 static void show_placement(struct cli *c, const struct json *p)
 {
     const struct json *shared = json_path(p, "spec.sharedMillis");
@@ -44,6 +80,7 @@ static void show_placement(struct cli *c, const struct json *p)
     if (shared != NULL)
         line("pool",
              arena_printf(&c->arena, STR_FMT "m of the shared pool", STR_ARG(shared->text)));
+    device_lines(c, p);
     list_line(c, "addresses", json_path(p, "spec.addresses"), "ip");
     line("because", json_text(json_path(p, "spec.decision.reason")));
     for (const struct json *s = json_path(p, "spec.decision.scores") == NULL
