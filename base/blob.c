@@ -38,7 +38,7 @@ void blob_unref(struct blob *b)
 {
     if (b == NULL)
         return;
-    uint_fast32_t before = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
+    uint_least32_t before = atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel);
     CHECK(before > 0);
     if (before == 1)
         mem_free(b);

@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 
 struct blob {
-    atomic_uint_fast32_t refs;
+    atomic_uint_least32_t refs;
     uint32_t len;
     char at[]; /* Followed by one NUL, so that text blobs print. */
 };

@@ -6,6 +6,10 @@
  *
  * A child covers the keys from its low up to the low of the child behind it; the first child's low
  * is never looked at, everything smaller belongs to it.
+ *
+ * Looking for a key waits for memory, and keys lie elsewhere, each on a line of its own. So a node has of each key
+ * the four bytes that matter most: its head, which stands behind what all keys of the node begin with. Heads decide
+ * nearly always; only where they are alike, the keys themselves are looked at.
  */
 #include "base/cowtree.h"
 
@@ -19,11 +23,14 @@ enum {
 };
 
 struct cow_node {
-    atomic_uint_fast32_t refs;
+    atomic_uint_least32_t refs;
     uint32_t level; /* 0: a leaf. */
     uint32_t count;
-    uint64_t total;   /* Entries below. */
-    struct blob *low; /* NULL: the smallest of all. */
+    uint32_t skip;           /* So many bytes all keys in it have in common; fewer may be said. */
+    uint64_t total;          /* Entries below. */
+    struct blob *low;        /* NULL: the smallest of all. */
+    struct blob *like;       /* Those bytes. A leaf has none: any of its keys tells. */
+    uint32_t head[NODE_MAX]; /* Of each slot's key what follows them, as a number. */
     union {
         struct cow_entry *entry[NODE_MAX];
         struct cow_node *child[NODE_MAX];
@@ -34,7 +41,13 @@ static struct cow_node *node_new(uint32_t level);
 static struct cow_node *node_own(struct cow_node **at);
 static void node_split_child(struct cow_node *parent, uint32_t at, struct str key);
 static void node_shrink_child(struct cow_node *parent, uint32_t at);
-static uint32_t leaf_find(const struct cow_node *leaf, struct str key, bool *out_equal);
+static void slot_make_room(struct cow_node *node, uint32_t at);
+static void slot_made(struct cow_node *node, uint32_t at);
+static void slot_close(struct cow_node *node, uint32_t at);
+static void heads_make(struct cow_node *node);
+static uint32_t head_of(struct str key, uint32_t skip);
+static void node_fetch(const struct cow_node *node);
+static uint32_t slot_find(const struct cow_node *node, struct str key, bool *out_equal);
 static uint32_t child_find(const struct cow_node *node, struct str key);
 
 void cowtree_init(struct cowtree *t)
@@ -76,16 +89,16 @@ struct cow_entry *cowtree_put(struct cowtree *t, struct cow_entry *e)
     }
 
     bool equal;
-    uint32_t at = leaf_find(node, key, &equal);
+    uint32_t at = slot_find(node, key, &equal);
     CHECK(equal == !is_new);
     if (equal) {
         struct cow_entry *before = node->entry[at];
         node->entry[at] = e;
         return before;
     }
-    memmove(&node->entry[at + 1], &node->entry[at], (node->count - at) * sizeof node->entry[0]);
+    slot_make_room(node, at);
     node->entry[at] = e;
-    node->count++;
+    slot_made(node, at);
     node->total++;
     return NULL;
 }
@@ -106,12 +119,11 @@ struct cow_entry *cowtree_remove(struct cowtree *t, struct str key)
     }
 
     bool equal;
-    uint32_t i = leaf_find(node, key, &equal);
+    uint32_t i = slot_find(node, key, &equal);
     CHECK(equal);
     struct cow_entry *gone = node->entry[i];
-    node->count--;
+    slot_close(node, i);
     node->total--;
-    memmove(&node->entry[i], &node->entry[i + 1], (node->count - i) * sizeof node->entry[0]);
 
     while (depth-- > 0)
         node_shrink_child(path[depth], at[depth]);
@@ -133,11 +145,15 @@ struct cow_entry *cow_find(const struct cow_node *root, struct str key)
 {
     if (root == NULL)
         return NULL;
-    while (root->level > 0)
+    while (root->level > 0) {
         root = root->child[child_find(root, key)];
-    bool equal;
-    uint32_t at = leaf_find(root, key, &equal);
-    return equal ? root->entry[at] : NULL;
+        node_fetch(root);
+    }
+    uint32_t head = head_of(key, root->skip);
+    for (uint32_t i = 0; i < root->count; i++)
+        if (root->head[i] == head && str_eq(cow_entry_key(root->entry[i]), key))
+            return root->entry[i];
+    return NULL;
 }
 
 uint64_t cow_count(const struct cow_node *root)
@@ -157,7 +173,7 @@ uint64_t cow_rank(const struct cow_node *root, struct str key)
         root = root->child[at];
     }
     bool equal;
-    return rank + leaf_find(root, key, &equal);
+    return rank + slot_find(root, key, &equal);
 }
 
 void cow_seek(struct cow_cursor *c, const struct cow_node *root, struct str from)
@@ -173,7 +189,7 @@ void cow_seek(struct cow_cursor *c, const struct cow_node *root, struct str from
     }
     bool equal;
     c->path[c->depth].node = root;
-    c->path[c->depth].at = leaf_find(root, from, &equal);
+    c->path[c->depth].at = slot_find(root, from, &equal);
     c->depth++;
 }
 
@@ -237,39 +253,127 @@ uint32_t cow_next_run(struct cow_cursor *c, uint32_t max, struct cow_entry *cons
     return count;
 }
 
-/* First slot whose key is not less. */
-static uint32_t leaf_find(const struct cow_node *leaf, struct str key, bool *out_equal)
+/* ---- slots and their heads ---- */
+
+/* The first child's key is not looked at. */
+static uint32_t slot_first(const struct cow_node *node)
 {
-    uint32_t low = 0, high = leaf->count;
-    *out_equal = false;
-    while (low < high) {
-        uint32_t mid = (low + high) / 2;
-        int order = str_cmp(cow_entry_key(leaf->entry[mid]), key);
-        if (order == 0) {
-            *out_equal = true;
-            return mid;
-        }
-        if (order < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
+    return node->level > 0;
 }
 
-/* The last child whose low is not greater; the first one without a look at its low. */
+static struct str slot_key(const struct cow_node *node, uint32_t at)
+{
+    return node->level > 0 ? blob_str(node->child[at]->low) : cow_entry_key(node->entry[at]);
+}
+
+/* All of a node at once, not line after line. */
+static void node_fetch(const struct cow_node *node)
+{
+    enum { LINE = 64 };
+    for (size_t at = 0; at < sizeof *node; at += LINE)
+        __builtin_prefetch((const char *)node + at);
+}
+
+/* Ordered as the keys are, where they differ in it; a key that ends there has zeros. */
+static uint32_t head_of(struct str key, uint32_t skip)
+{
+    unsigned char b[4] = {0};
+    if (key.len > skip)
+        memcpy(b, key.at + skip, key.len - skip < sizeof b ? key.len - skip : sizeof b);
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static uint32_t common(struct str a, struct str b)
+{
+    uint32_t len = 0;
+    while (len < a.len && len < b.len && a.at[len] == b.at[len])
+        len++;
+    return len;
+}
+
+/* What the first and the last have in common, all between them have, too. */
+static uint32_t skip_of(const struct cow_node *node)
+{
+    return common(slot_key(node, slot_first(node)), slot_key(node, node->count - 1));
+}
+
+static void heads_make(struct cow_node *node)
+{
+    if (node->count <= slot_first(node))
+        return;
+    node->skip = skip_of(node);
+    if (node->level > 0) {
+        blob_unref(node->like);
+        node->like = blob_new(str_slice(slot_key(node, node->count - 1), 0, node->skip));
+    }
+    for (uint32_t i = slot_first(node); i < node->count; i++)
+        node->head[i] = head_of(slot_key(node, i), node->skip);
+}
+
+static void slot_make_room(struct cow_node *node, uint32_t at)
+{
+    uint32_t behind = node->count++ - at;
+    memmove(&node->entry[at + 1], &node->entry[at], behind * sizeof node->entry[0]);
+    memmove(&node->head[at + 1], &node->head[at], behind * sizeof node->head[0]);
+}
+
+/* The slot has its key now. Alone it may have nothing in common with those that were here before. */
+static void slot_made(struct cow_node *node, uint32_t at)
+{
+    uint32_t first = slot_first(node), last = node->count - 1;
+    bool at_end = at == first || at == last;
+    if (first == last || (at_end && skip_of(node) != node->skip))
+        heads_make(node);
+    else
+        node->head[at] = head_of(slot_key(node, at), node->skip);
+}
+
+static void slot_close(struct cow_node *node, uint32_t at)
+{
+    uint32_t behind = --node->count - at;
+    memmove(&node->entry[at], &node->entry[at + 1], behind * sizeof node->entry[0]);
+    memmove(&node->head[at], &node->head[at + 1], behind * sizeof node->head[0]);
+}
+
+/* What all keys of the node begin with. */
+static struct str begins(const struct cow_node *node)
+{
+    struct str all = node->level > 0 ? blob_str(node->like) : cow_entry_key(node->entry[0]);
+    return str_slice(all, 0, node->skip);
+}
+
+/* The first slot whose key is not less. A key that does not begin as all here do is before or behind all of them. */
+static uint32_t slot_find(const struct cow_node *node, struct str key, bool *out_equal)
+{
+    uint32_t first = slot_first(node), at = first, alike = 0, head = head_of(key, node->skip);
+    *out_equal = false;
+    if (node->count <= first)
+        return first;
+    int order = str_cmp(begins(node), str_slice(key, 0, node->skip));
+    if (order != 0)
+        return order < 0 ? node->count : first;
+    for (uint32_t i = first; i < node->count; i++) {
+        at += node->head[i] < head;
+        alike += node->head[i] == head;
+    }
+    for (; alike > 0; at++, alike--) {
+        order = str_cmp(slot_key(node, at), key);
+        *out_equal = order == 0;
+        if (order >= 0)
+            break;
+    }
+    return at;
+}
+
+/* The last child whose low is not greater. */
 static uint32_t child_find(const struct cow_node *node, struct str key)
 {
-    uint32_t low = 1, high = node->count;
-    while (low < high) {
-        uint32_t mid = (low + high) / 2;
-        if (str_cmp(blob_str(node->child[mid]->low), key) <= 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low - 1;
+    bool equal;
+    uint32_t at = slot_find(node, key, &equal);
+    return equal ? at : at - 1;
 }
+
+/* ---- nodes ---- */
 
 static struct cow_node *node_new(uint32_t level)
 {
@@ -291,8 +395,11 @@ static struct cow_node *node_own(struct cow_node **at)
     atomic_init(&node->refs, 1);
     node->level = old->level;
     node->count = old->count;
+    node->skip = old->skip;
     node->total = old->total;
     node->low = blob_ref(old->low);
+    node->like = blob_ref(old->like);
+    memcpy(node->head, old->head, sizeof node->head);
     memcpy(node->entry, old->entry, old->count * sizeof old->entry[0]);
     /* The counts lie on as many cache lines: ask for all of them before waiting for the first. */
     for (uint32_t i = 0; i < node->count; i++)
@@ -310,9 +417,7 @@ static struct cow_node *node_own(struct cow_node **at)
 /* The shortest text that is greater than left and not greater than right. */
 static struct blob *separator(struct str left, struct str right)
 {
-    size_t len = 0;
-    while (len < left.len && len < right.len && left.at[len] == right.at[len])
-        len++;
+    uint32_t len = common(left, right);
     CHECK(len < right.len);
     return blob_new(str_slice(right, 0, len + 1));
 }
@@ -324,7 +429,7 @@ static void node_split_child(struct cow_node *parent, uint32_t at, struct str ke
     struct cow_node *left = node_own(&parent->child[at]);
     struct cow_node *right = node_new(left->level);
     bool equal;
-    uint32_t pos = left->level == 0 ? leaf_find(left, key, &equal) : child_find(left, key) + 1;
+    uint32_t pos = left->level == 0 ? slot_find(left, key, &equal) : child_find(left, key) + 1;
     uint32_t keep = pos == NODE_MAX ? NODE_MAX - 1 : NODE_MAX / 2;
 
     right->count = left->count - keep;
@@ -340,19 +445,18 @@ static void node_split_child(struct cow_node *parent, uint32_t at, struct str ke
             right->total += right->child[i]->total;
     }
     left->total -= right->total;
+    heads_make(left);
+    heads_make(right);
 
-    memmove(&parent->child[at + 2], &parent->child[at + 1],
-            (parent->count - at - 1) * sizeof parent->child[0]);
+    slot_make_room(parent, at + 1);
     parent->child[at + 1] = right;
-    parent->count++;
+    slot_made(parent, at + 1);
 }
 
 static void node_drop_child(struct cow_node *parent, uint32_t at)
 {
     cow_snapshot_unref(parent->child[at]);
-    parent->count--;
-    memmove(&parent->child[at], &parent->child[at + 1],
-            (parent->count - at) * sizeof parent->child[0]);
+    slot_close(parent, at);
 }
 
 /* The first child moved becomes one whose low counts: it takes over where its old parent began. */
@@ -371,6 +475,7 @@ static void node_merge(struct cow_node *parent, uint32_t at)
     left->count += right->count;
     left->total += right->total;
     right->count = 0;
+    heads_make(left);
     node_drop_child(parent, at + 1);
 }
 
@@ -405,6 +510,7 @@ void cow_snapshot_unref(struct cow_node *root)
         else
             cow_snapshot_unref(root->child[i]);
     blob_unref(root->low);
+    blob_unref(root->like);
     mem_free(root);
 }
 

@@ -9,7 +9,7 @@
  *        the caller's reference. A snapshot is counted; cow_snapshot_ref/unref work on any thread.
  *        find and cursors borrow: what they give lives as long as the tree or snapshot is held.
  * SAFE   One thread writes. A snapshot is never written again: any number of threads may read it.
- * COST   log16 n for every operation; 8 bytes and some slack per entry beside the entry itself.
+ * COST   log16 n for every operation, a few cache lines a level; 12 bytes and some slack per entry beside the entry itself.
  */
 #ifndef BASE_COWTREE_H
 #define BASE_COWTREE_H
@@ -19,7 +19,7 @@
 
 /* What the tree holds: a key, a number of the owner's (a revision) and shared bytes. Immutable. */
 struct cow_entry {
-    atomic_uint_fast32_t refs;
+    atomic_uint_least32_t refs;
     uint32_t key_len;
     uint64_t stamp;
     struct blob *value; /* The entry holds one reference. */

@@ -126,9 +126,17 @@ static bool same_owners(const struct meta *a, const struct meta *b)
     return true;
 }
 
+static bool is_internal(struct core *c, const struct index_key *at)
+{
+    const struct core_rule *rule = core_rule(c, at->group, at->plural);
+    return rule != NULL && rule->internal;
+}
+
 /* Most changes are of status and change nothing here. */
 void collector_changed(struct core *c, const struct core_change *change)
 {
+    if (is_internal(c, &change->at))
+        return; /* It goes with what it belongs to, and nothing belongs to it. */
     const struct meta *now = &change->now, *before = &change->before;
     struct str key = cow_entry_key(change->is.now);
     bool is_new = change->is.before == NULL;
@@ -274,9 +282,6 @@ enum reconcile collector_reconcile(struct core *c, struct str key)
     struct cow_entry *e = core_find(c, key);
     if (e == NULL || !index_key_parse(key, &at) ||
         meta_read(blob_str(e->value), &m, NULL) != ERR_OK)
-        return RECONCILE_DONE;
-    const struct core_rule *rule = core_rule(c, at.group, at.plural);
-    if (rule != NULL && rule->internal)
         return RECONCILE_DONE;
     if (!m.is_deleting)
         return m.owners_count > 0 ? collect(c, key, &m, at.namespace) : RECONCILE_DONE;

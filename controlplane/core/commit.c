@@ -262,8 +262,9 @@ static void settle_ok(struct core *c, struct stage *s)
     w->head = s->at[s->count - 1].now->stamp;
     w->moved = true;
     release_keys(c, s);
+    stage_answer(s, WRITE_OK,
+                 (struct str){NULL, 0}); /* First: the client waits, others hear of it. */
     stage_settle(s, true);
-    stage_answer(s, WRITE_OK, (struct str){NULL, 0});
     stage_free(s);
 }
 

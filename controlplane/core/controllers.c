@@ -79,7 +79,11 @@ static const struct core_rule core_rules[] = {
      .remove = placing_remove},
     {.group = "policy", .plural = "poddisruptionbudgets", .create = budgets_create},
     {.group = "baton.dev", .plural = "plans", .create = plan_create},
-    {.group = "baton.dev", .plural = "placements", .remove = placing_keep, .topic = placing_topic},
+    {.group = "baton.dev",
+     .plural = "placements",
+     .internal = true,
+     .remove = placing_keep,
+     .topic = placing_topic},
 };
 
 const struct core_above controllers_above = {

@@ -266,33 +266,73 @@ uint64_t placing_topic(struct core *c, const struct cow_entry *e)
 
 /* ---- waiting ---- */
 
-void placing_changed(struct core *c, const struct core_change *change)
+/* It has its place, whose own part it was to tell the agent (placing__landed()), and nothing that the agent is told
+ * of it has changed: nearly all changes of workloads, and all of them at a start. */
+static bool is_settled(struct core *c, const struct core_change *change)
 {
-    bool placement =
-        str_is(change->at.group, "baton.dev") && str_is(change->at.plural, "placements");
-    bool group =
-        str_is(change->at.group, "scheduling.x-k8s.io") && str_is(change->at.plural, "podgroups");
-    if (placing__is_kind(&change->at))
-        gang__index(c, change);
-    if (placement || group || placing__is_kind(&change->at))
-        core_mark(c, CONTROL_PLACING, cow_entry_key(change->is.now));
+    const struct meta *now = &change->now, *before = &change->before;
+    const struct held *h =
+        change->is.deleted
+            ? NULL
+            : cluster_held(c, cluster_placement_key(c, cow_entry_key(change->is.now)));
+    return h != NULL && h->nomination == NULL && str_is(now->uid, h->workload_uid) &&
+           (change->is.before == NULL ||
+            (now->generation == before->generation && now->is_deleting == before->is_deleting &&
+             now->grace_s == before->grace_s));
 }
 
-/* A Placement as it durably is: its revision is the start's fencing token. */
-static void placement_seen(struct core *c, struct str key)
+void placing_changed(struct core *c, const struct core_change *change)
+{
+    struct str key = cow_entry_key(change->is.now);
+    if (placing__is_kind(&change->at)) {
+        gang__index(c, change);
+        if (!is_settled(c, change))
+            core_mark(c, CONTROL_PLACING, key);
+    } else if (str_is(change->at.plural, "placements") && str_is(change->at.group, "baton.dev")) {
+        if (change->is.deleted || cluster_held(c, key) == NULL)
+            core_mark(c, CONTROL_PLACING, key);
+    } else if (str_is(change->at.plural, "podgroups") &&
+               str_is(change->at.group, "scheduling.x-k8s.io")) {
+        core_mark(c, CONTROL_PLACING, key);
+    }
+}
+
+/* The workload of a Placement of which nothing is held, because it does not decode: the Placement's name tells. */
+static struct str workload_named(struct core *c, struct str key)
+{
+    struct index_key at;
+    struct str plural;
+    if (!index_key_parse(key, &at) || !str_split(&at.name, '.', &plural))
+        return (struct str){NULL, 0};
+    const char *group = str_is(plural, "pods") ? "" : "kubevirt.io";
+    return core_key(c, group, arena_dup(&c->turn, plural), at.namespace, at.name);
+}
+
+/* What cannot be believed goes with its workload, which nobody will start; see also placing__lost(). */
+static enum reconcile unbelievable(struct core *c, struct str key)
+{
+    struct str workload = workload_named(c, key);
+    bool is_needed = workload.at != NULL && core_find(c, workload) != NULL;
+    return is_needed || core_delete(c, key, (struct str){NULL, 0}, -1, "Background")
+               ? RECONCILE_DONE
+               : RECONCILE_LATER;
+}
+
+/* A Placement that is gone, or of which nothing is held. */
+static enum reconcile placement_seen(struct core *c, struct str key)
 {
     struct cow_entry *e = core_find(c, key);
     struct held *h = cluster_held(c, key);
+    if (h == NULL && e != NULL)
+        return unbelievable(c, key);
     if (h != NULL && e == NULL && h->revision != 0) {
         struct str workload = arena_str(&c->turn, str_of(h->workload_key));
         agents_tell_removed(c, h);
         placing__unhold(c, h);
         placing__wake(c, workload); /* Somebody of that name may wait for its end. */
         core_mark(c, CONTROL_PLACING, workload);
-    } else if (h != NULL && e != NULL && h->revision == 0) {
-        h->revision = e->stamp;
-        agents_tell(c, h);
     }
+    return RECONCILE_DONE;
 }
 
 /* Leaving, or it ran somewhere once: nothing is run a second time by itself. */
@@ -369,6 +409,19 @@ static enum reconcile settles(struct core *c, struct str key)
     return RECONCILE_DONE;
 }
 
+/* Its Placement is durable, whose revision is the start's fencing token. */
+void placing__landed(struct core *c, struct held *h)
+{
+    struct cow_entry *e = core_find(c, str_of(h->key));
+    struct str workload = str_of(h->workload_key);
+    h->revision = e == NULL ? 0 : e->stamp;
+    settles(c, workload);
+    if (cluster_has_room(c))
+        agents_tell(c, h);
+    else
+        core_mark(c, CONTROL_PLACING, workload);
+}
+
 static enum reconcile workload(struct core *c, struct str key, const struct index_key *at)
 {
     struct candidate w;
@@ -377,14 +430,18 @@ static enum reconcile workload(struct core *c, struct str key, const struct inde
     struct held *h = cluster_held(c, cluster_placement_key(c, key));
     bool mine = h != NULL && e != NULL && meta_read(blob_str(e->value), &m, NULL) == ERR_OK &&
                 str_is(m.uid, h->workload_uid);
+    if (!cluster_has_room(c))
+        return RECONCILE_LATER;
     if (h != NULL && h->revision != 0)
         agents_tell(c, h);
     if (mine) {
         settles(c, key);
         return preempt__evict(c, h, &m);
     }
-    if (core_is_busy(c, key) || !cluster_has_room(c))
+    if (core_is_busy(c, key))
         return RECONCILE_LATER;
+    if (e == NULL && h == NULL)
+        core_mark(c, CONTROL_PLACING, cluster_placement_key(c, key));
     if (e == NULL || !placing__open(c, &w, key, at, blob_str(e->value)) ||
         !placing__have_status(c, &w))
         return settles(c, key);
@@ -415,9 +472,8 @@ enum reconcile placing_reconcile(struct core *c, struct str key)
         return RECONCILE_DONE;
     if (placing__is_kind(&at))
         return workload(c, key, &at);
-    if (str_is(at.plural, "podgroups"))
-        gang__changed(c, &at);
-    else
-        placement_seen(c, key);
+    if (str_is(at.plural, "placements"))
+        return placement_seen(c, key);
+    gang__changed(c, &at);
     return RECONCILE_DONE;
 }

@@ -48,6 +48,8 @@ bool placing__may_wait(
 /* In words for people, and as what could help. code, e: what the search said. */
 void placing__explain(struct core *c, struct candidate *w, enum err_code code, const struct err *e);
 int32_t placing__priority(struct core *c, const struct candidate *w);
+/* The Placement is durable: its agent is told, and nobody waits or leaves for its workload any more. */
+void placing__landed(struct core *c, struct held *h);
 
 /* placing_record.c */
 bool placing__have_status(struct core *c, struct candidate *w);

@@ -231,6 +231,7 @@ static void settled(struct core *c, uint64_t hold, bool durable)
         c->counts.durable++;
         tell_placed(c, h);
         placing__stands(c);
+        placing__landed(c, h);
         return;
     }
     core_mark(c, CONTROL_PLACING, arena_str(&c->turn, str_of(h->workload_key)));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pod-create [PODS]: the processor time of a pod's create, stage by stage, in one thread: what a connection thread does
+ * pod-create [PODS [NODES]]: the processor time of a pod's create, stage by stage, in one thread: what a connection thread does
  * with its body, what the core does until it is durable and its agent is told, what the answer takes. The store is
  * durable at once; there is no TLS and no client. Made for a profiler: each stage is one function.
  */
@@ -14,13 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NODES = 200, BATCH = 64, BODY_MAX = 1 << 20, ARENA_MAX = 64 << 20 };
+enum { BATCH = 64, BODY_MAX = 1 << 20, ARENA_MAX = 64 << 20 };
 
 struct bench {
     struct core *core;
     const struct kind *kind;
     uint64_t commits[CORE_COMMITS_MAX * 2], replies, sends;
     uint32_t commits_count;
+    uint64_t nodes;
     struct instant now;
     struct blob *objects[BATCH], *answers[BATCH];
     uint32_t answers_count;
@@ -110,14 +111,14 @@ static void start(struct bench *b)
 {
     b->now.ns = 1000000;
     b->kind = kind_find(STR(""), STR("pods"));
-    b->core = core_new(&(struct core_config){.seed = 1});
+    b->core = core_new(&(struct core_config){.seed = 1, .ca_bundle = STR("bundle")});
     struct core_event ev = event(b, EV_STARTED);
     core_step(b->core, &ev);
     for (uint32_t i = 0; i < 20; i++)
         turn(b);
-    for (uint64_t i = 1; i <= NODES; i++)
+    for (uint64_t i = 1; i <= b->nodes; i++)
         node_join(b, i);
-    for (uint32_t i = 0; i < 200; i++)
+    for (uint64_t i = 0; i < 200 + b->nodes / 8; i++)
         turn(b);
     CHECK(core_is_ready(b->core));
 }
@@ -185,11 +186,12 @@ __attribute__((noinline)) static size_t stage_answer(struct bench *b, struct blo
 
 int main(int argc, char **argv)
 {
-    static struct bench b;
+    static struct bench b = {.nodes = 200};
     uint64_t pods = 40000;
     int64_t decode = 0, core = 0, reply = 0;
     size_t bytes = 0;
     CHECK(argc < 2 || str_parse_u64(str_of(argv[1]), &pods) == ERR_OK);
+    CHECK(argc < 3 || str_parse_u64(str_of(argv[2]), &b.nodes) == ERR_OK);
     pods = pods / BATCH * BATCH;
     start(&b);
     for (uint64_t i = 0; i < pods; i += BATCH) {

@@ -111,6 +111,32 @@ TEST(poison, a_placement_of_a_version_nobody_knows)
     placement_rots(of_another_version);
 }
 
+static bool is_stored;
+
+static struct blob *look(struct str value)
+{
+    is_stored = value.at != NULL;
+    return is_stored ? blob_new(value) : NULL;
+}
+
+/* Of a pod that has ended nothing is lost by it. It says nothing to anybody any more, and goes with the pod. */
+TEST(poison, a_placement_of_a_pod_that_has_ended)
+{
+    struct sim *s = story_new(1, 4);
+    story_pod(s, "once", "1", "Never", "[\"exit-after\",\"100\",\"0\"]");
+    sim_run(s, SPAN_S(20));
+    cr_assert_str_eq(phase_of(s, "once"), "Succeeded");
+    rot(s, "Placement", "pods.once", broken_spec);
+    cr_assert_str_eq(phase_of(s, "once"), "Succeeded");
+    rot(s, "Placement", "pods.once", look);
+    cr_assert(is_stored);
+    sim_delete(s, "Pod", "once", -1);
+    sim_run(s, SPAN_S(5));
+    rot(s, "Placement", "pods.once", look);
+    cr_assert_not(is_stored);
+    sim_free(s);
+}
+
 /* Both go on, the node says so, nobody else gets rows that are in doubt; the end of one of them ends it. */
 TEST(poison, two_placements_with_the_same_core)
 {

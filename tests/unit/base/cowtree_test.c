@@ -102,6 +102,66 @@ TEST(cowtree, agrees_with_a_sorted_array)
     cowtree_fini(&t);
 }
 
+/* Keys that begin alike, contain each other, hold zeros and the highest byte: what heads cannot tell apart. */
+enum { NASTY = 400, NASTY_LEN = 14 };
+
+static struct str nasty_key(struct rng *r, char out[NASTY_LEN])
+{
+    static const char bytes[] = {'\0', 'a', 'a', 'a', 'b', (char)0xff};
+    size_t len = (size_t)rng_below(r, NASTY_LEN + 1);
+    for (size_t i = 0; i < len; i++)
+        out[i] = i < 6 && rng_below(r, 8) > 0 ? 'a' : bytes[rng_below(r, sizeof bytes)];
+    return str_from(out, len);
+}
+
+struct nasty {
+    struct cow_entry *at[NASTY]; /* Borrowed from the tree. */
+    uint32_t count;
+};
+
+static void nasty_compare(const struct cow_node *root, const struct nasty *m, struct str key)
+{
+    const struct cow_entry *found = NULL;
+    uint64_t below = 0;
+    for (uint32_t i = 0; i < m->count; i++) {
+        int order = str_cmp(cow_entry_key(m->at[i]), key);
+        below += order < 0;
+        found = order == 0 ? m->at[i] : found;
+    }
+    cr_assert_eq(cow_find(root, key), found);
+    cr_assert_eq(cow_rank(root, key), below);
+}
+
+TEST(cowtree, keys_that_begin_alike_are_told_apart)
+{
+    struct rng r;
+    struct cowtree t;
+    struct nasty m = {.count = 0};
+    char text[NASTY_LEN];
+    rng_seed(&r, 7);
+    cowtree_init(&t);
+    for (uint32_t step = 0; step < 30000; step++) {
+        struct str key = nasty_key(&r, text);
+        bool growing = step / 3000 % 2 == 0;
+        nasty_compare(t.root, &m, key);
+        if (m.count < NASTY && rng_below(&r, 10) < (growing ? 8 : 3)) {
+            struct cow_entry *e = cow_entry_new(key, step, NULL);
+            struct cow_entry *before = cowtree_put(&t, e);
+            for (uint32_t i = 0; before != NULL && i < m.count; i++)
+                m.at[i] = m.at[i] == before ? e : m.at[i];
+            if (before == NULL)
+                m.at[m.count++] = e;
+            cow_entry_unref(before);
+        } else if (m.count > 0) {
+            uint32_t i = (uint32_t)rng_below(&r, m.count);
+            cr_assert_eq(cowtree_remove(&t, cow_entry_key(m.at[i])), m.at[i]);
+            cow_entry_unref(m.at[i]);
+            m.at[i] = m.at[--m.count];
+        }
+    }
+    cowtree_fini(&t);
+}
+
 TEST(cowtree, keys_in_order_fill_their_nodes)
 {
     struct cowtree t;
