@@ -55,47 +55,66 @@ struct str typed_pack(struct arena *a, const void *message)
     return bytes;
 }
 
+static bool put_fields(struct str message, const struct typed_field *fields, uint32_t count,
+                       struct buf *out);
+
+static uint32_t number_of(const struct typed_field *f)
+{
+    return f->holder != 0 ? f->holder : f->number;
+}
+
+/* was: what stands there now. */
+static bool put_field(const struct typed_field *f, struct str was, struct buf *out)
+{
+    if (f->holder == 0) {
+        wire_put_bytes(out, f->number, f->bytes);
+        return true;
+    }
+    struct typed_field inner = {.number = f->number, .bytes = f->bytes};
+    size_t begin = wire_begin(out, f->holder);
+    bool ok = put_fields(was, &inner, 1, out);
+    wire_end(out, begin);
+    return ok;
+}
+
 /* Fields are stored by rising number. False: the message does not decode. */
-static bool put_field(struct str message, uint32_t number, struct str bytes, struct buf *out)
+static bool put_fields(struct str message, const struct typed_field *fields, uint32_t count,
+                       struct buf *out)
 {
     struct wire_reader r = wire_read(message);
     struct wire_field f;
-    bool is_put = false;
+    uint32_t next = 0;
+    bool ok = true;
 
-    for (const uint8_t *begin = r.at; wire_next(&r, &f); begin = r.at) {
-        if (!is_put && f.number >= number) {
-            wire_put_bytes(out, number, bytes);
-            is_put = true;
-        }
-        if (f.number != number)
+    for (const uint8_t *begin = r.at; ok && wire_next(&r, &f); begin = r.at) {
+        while (ok && next < count && number_of(&fields[next]) < f.number)
+            ok = put_field(&fields[next++], STR(""), out);
+        if (next < count && number_of(&fields[next]) == f.number)
+            ok = ok && put_field(&fields[next++], f.bytes, out);
+        else if (next == 0 || number_of(&fields[next - 1]) != f.number)
             buf_add(out, str_from(begin, (size_t)(r.at - begin)));
     }
-    if (!is_put)
-        wire_put_bytes(out, number, bytes);
-    return !r.broken;
+    while (ok && next < count)
+        ok = put_field(&fields[next++], STR(""), out);
+    return ok && !r.broken;
 }
 
-struct str typed_put(struct arena *a, struct str envelope, uint32_t holder, uint32_t number,
-                     struct str bytes)
+struct str typed_put(struct arena *a, struct str envelope, const struct typed_field *fields,
+                     uint32_t fields_count)
 {
     struct transcode_envelope open;
-    struct buf inner, raw, whole;
+    struct buf raw, whole;
     struct str put = {NULL, 0};
 
     if (transcode_open(envelope, &open, NULL) != ERR_OK)
         return put;
-    buf_init(&inner, TYPED_BYTES_MAX);
     buf_init(&raw, TYPED_BYTES_MAX);
     buf_init(&whole, TYPED_BYTES_MAX);
-    bool ok = holder == 0 ? put_field(open.raw, number, bytes, &raw)
-                          : put_field(wire_find_bytes(open.raw, holder), number, bytes, &inner) &&
-                                put_field(open.raw, holder, buf_str(&inner), &raw);
+    bool ok = put_fields(open.raw, fields, fields_count, &raw);
     open.raw = buf_str(&raw);
     transcode_wrap(&open, &whole);
-    if (ok && buf_status(&inner, NULL) == ERR_OK && buf_status(&raw, NULL) == ERR_OK &&
-        buf_status(&whole, NULL) == ERR_OK)
+    if (ok && buf_status(&raw, NULL) == ERR_OK && buf_status(&whole, NULL) == ERR_OK)
         put = arena_str(a, buf_str(&whole));
-    buf_free(&inner);
     buf_free(&raw);
     buf_free(&whole);
     return put;

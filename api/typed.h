@@ -24,10 +24,16 @@ struct str typed_wrap(struct arena *a, const char *api_version, const char *kind
 /* Its canonical bytes, without an envelope: one message within an object. */
 struct str typed_pack(struct arena *a, const void *message);
 
-/* The envelope with one field of its object changed, which is found by the field's number, or by the number of the message that
- * holds it and its own within that (holder 0: the object itself). bytes: a text, or typed_pack() of a message. The rest is
- * copied as it is: cheaper by far than to encode all of it again. */
-struct str typed_put(struct arena *a, struct str envelope, uint32_t holder, uint32_t number,
-                     struct str bytes);
+/* One field, found by its number, or by the number of the message that holds it and its own within that (holder 0: the
+ * object itself). bytes: a text, or typed_pack() of a message. */
+struct typed_field {
+    uint32_t holder, number;
+    struct str bytes;
+};
+
+/* The envelope with some fields of its object changed; the rest is copied as it is: cheaper by far than to encode all of it
+ * again. They stand by rising number of what is changed in the object itself, each once. */
+struct str typed_put(struct arena *a, struct str envelope, const struct typed_field *fields,
+                     uint32_t fields_count);
 
 #endif /* API_TYPED_H */

@@ -65,6 +65,21 @@ void arena_free(struct arena *a)
     arena_init(a, a->limit);
 }
 
+void arena_part(struct arena *part, const struct arena *whole)
+{
+    *part = (struct arena){.held = whole->held, .limit = whole->limit, .overflow = whole->overflow};
+}
+
+void arena_adopt(struct arena *whole, struct arena *part)
+{
+    struct arena_chunk **end = &part->last;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = whole->last;
+    *whole = *part;
+    *part = (struct arena){.limit = part->limit};
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
     if (size > SIZE_MAX - ALIGN)

@@ -26,6 +26,11 @@ struct arena {
 void arena_init(struct arena *a, size_t limit);
 void arena_free(struct arena *a); /* Empty and usable again. */
 
+/* A part of an arena: an arena under what is left of the limit, that ends with arena_free(), or with arena_adopt(): then
+ * what it holds ends with the whole. Nothing is taken from the whole meanwhile. */
+void arena_part(struct arena *part, const struct arena *whole);
+void arena_adopt(struct arena *whole, struct arena *part);
+
 /* The calling thread is about to end: its pool goes. */
 void arena_pool_free(void);
 

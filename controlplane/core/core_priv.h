@@ -21,7 +21,9 @@
  *        after a reload too; it only marks keys. core_flush() then calls X_reconcile() for the marked
  *        keys, some a turn, with nothing else in between: it looks at what is and stages what lacks.
  *        A write that failed marks the key of the reconcile that staged it again, later.
- * TIME   core_mark_at() is the only timer. Memory in c->turn ends with the turn.
+ * TIME   core_mark_at() is the only timer.
+ * MEMORY c->turn ends with the turn; within one write or one reconcile it is a part (core_part_begin()), which ends
+ *        with it unless there are effects that may point into it. So the next one finds the same memory, still cached.
  */
 #ifndef CONTROLPLANE_CORE_CORE_PRIV_H
 #define CONTROLPLANE_CORE_CORE_PRIV_H
@@ -213,6 +215,16 @@ MUST_USE bool core_replace(struct core *c, struct str key, struct str object,
 
 void core_mark(struct core *c, enum core_control control, struct str key);
 void core_mark_at(struct core *c, enum core_control control, struct str key, struct instant at);
+
+/* ---- Memory ---- */
+
+struct core_part {
+    struct arena turn;
+    uint32_t effects_count;
+};
+
+void core_part_begin(struct core *c, struct core_part *p);
+void core_part_end(struct core *c, struct core_part *p);
 
 /* ---- Effects ---- */
 

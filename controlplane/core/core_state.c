@@ -53,6 +53,24 @@ const struct core_rule *core_rule(struct core *c, struct str group, struct str p
     return NULL;
 }
 
+/* ---- Memory ---- */
+
+void core_part_begin(struct core *c, struct core_part *p)
+{
+    *p = (struct core_part){c->turn, c->effects_count};
+    arena_part(&c->turn, &p->turn);
+}
+
+void core_part_end(struct core *c, struct core_part *p)
+{
+    struct arena part = c->turn;
+    c->turn = p->turn;
+    if (c->effects_count > p->effects_count)
+        arena_adopt(&c->turn, &part);
+    else
+        arena_free(&part);
+}
+
 /* ---- Effects ---- */
 
 void core_emit(struct core *c, const struct core_effect *fx)

@@ -164,10 +164,13 @@ void marks_run(struct core *c)
     }
     for (uint32_t i = 0; i < RUN_MAX && m->first != NULL && commit_has_room(c); i++) {
         struct mark *mark = take_first(m);
+        struct core_part part;
+        core_part_begin(c, &part);
         c->reconciling = mark->key;
         c->reconciling_control = mark->control;
         enum reconcile result = c->above->reconcile(c, mark->control, mark->key);
         c->reconciling = (struct str){NULL, 0};
+        core_part_end(c, &part);
         if (result == RECONCILE_LATER)
             core_mark_at(c, mark->control, mark->key, instant_add(c->now, SPAN_MS(LATER_MS)));
         mem_free(mark);

@@ -185,14 +185,13 @@ static struct str say(struct core *c, const struct candidate *w, struct str obje
     enum { POD_SPEC = 2, POD_SPEC_NODE_NAME = 10, POD_STATUS = 3 };
     if (w->machine != NULL)
         return placing__close(c, w);
-    struct str status = typed_pack(&c->turn, w->pod->status),
-               node = str_of(w->pod->spec->node_name);
-    if (status.at == NULL)
-        return status;
-    struct str said = typed_put(&c->turn, object, 0, POD_STATUS, status);
-    return node.len == 0 || said.at == NULL
-               ? said
-               : typed_put(&c->turn, said, POD_SPEC, POD_SPEC_NODE_NAME, node);
+    const struct typed_field said[] = {
+        {POD_SPEC, POD_SPEC_NODE_NAME, str_of(w->pod->spec->node_name)},
+        {0, POD_STATUS, typed_pack(&c->turn, w->pod->status)}};
+    uint32_t first = said[0].bytes.len == 0;
+    if (said[1].bytes.at == NULL)
+        return said[1].bytes;
+    return typed_put(&c->turn, object, &said[first], COUNT_OF(said) - first);
 }
 
 void placing_create(struct core *c, struct stage *s, struct draft *d)

@@ -157,8 +157,9 @@ void writes_free(struct core *c)
 
 /* ---- Deciding ---- */
 
-static void perform(struct core *c, const struct write_request *request, struct stage *s)
+static void decide(const struct write_request *request, struct stage *s)
 {
+    struct core *c = s->core;
     struct draft d = {.request = request, .key = request->key};
     if (!index_key_parse(request->key, &d.at)) {
         stage_refuse(s, WRITE_INVALID, "%.*s is no key", STR_ARG(request->key));
@@ -177,7 +178,15 @@ static void perform(struct core *c, const struct write_request *request, struct 
         else
             remove_object(s, &d);
     }
+}
+
+static void perform(struct core *c, const struct write_request *request, struct stage *s)
+{
+    struct core_part part;
+    core_part_begin(c, &part);
+    decide(request, s);
     stage_end(s);
+    core_part_end(c, &part);
 }
 
 static bool read_meta(struct stage *s, struct str object, struct meta *out)

@@ -105,6 +105,26 @@ TEST(buf, numbers)
     blob_unref(blob);
 }
 
+TEST(arena, a_part_ends_alone_or_with_the_whole)
+{
+    struct arena whole, part;
+    arena_init(&whole, 128 << 10);
+    char *first = arena_dup(&whole, STR("first"));
+    arena_part(&part, &whole);
+    cr_assert_not_null(arena_alloc(&part, 60 << 10));
+    arena_free(&part);
+    arena_part(&part, &whole); /* What has ended counts no more. */
+    cr_assert_not_null(arena_alloc(&part, 60 << 10));
+    char *second = arena_dup(&part, STR("second"));
+    arena_adopt(&whole, &part);
+    cr_assert_null(arena_alloc(&whole, 60 << 10)); /* What was kept does. */
+    cr_assert_str_eq(first, "first");
+    cr_assert_str_eq(second, "second");
+    arena_free(&whole);
+    cr_assert_not_null(arena_alloc(&whole, 100 << 10));
+    arena_free(&whole);
+}
+
 TEST(arena, caps_what_a_request_may_take)
 {
     struct arena a;
