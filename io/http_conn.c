@@ -15,6 +15,7 @@ void conn__open(struct http_server *s, struct tcp *tcp, struct instant now)
     struct slot_id id;
 
     s->stats.accepted++;
+    door__make_room(s);
     if (s->draining || !slots_take(&s->conn_slots, &id)) {
         s->stats.refused++;
         tcp_close(tcp);
@@ -25,13 +26,14 @@ void conn__open(struct http_server *s, struct tcp *tcp, struct instant now)
     c->id = id;
     c->tcp = tcp;
     c->state = s->options.tls == NULL ? CONN_H1 : CONN_HANDSHAKE;
-    c->tls = s->options.tls == NULL ? NULL : tls_new_server(s->options.tls);
     c->refusing = s->conn_slots.taken > s->limits.connections;
     c->opened = c->active = c->wrote = now;
     s->stats.refused += c->refusing;
     buf_init(&c->in, s->limits.head_bytes + PIPELINE_MAX + TCP_READ_MAX);
     tcp_peer(tcp, c->address);
     s->conns[id.slot] = c;
+    if (c->state == CONN_HANDSHAKE)
+        door__enter(c, now);
     tcp_adopt(tcp, &s->client, slot_pack(id));
     server__expect(s, instant_add(now, s->shortest));
 }
@@ -60,6 +62,7 @@ void conn__close(struct conn *c)
         return;
     c->dead = true;
     undirty(c);
+    door__leave(c);
     tcp_close(c->tcp);
     h2_free(c->h2);
     tls_free(c->tls);
@@ -159,21 +162,34 @@ static bool conn_tls(struct conn *c, struct str bytes, struct instant now)
     return true;
 }
 
-static void conn_read(struct conn *c, struct str bytes, struct instant now)
+static void conn_cipher(struct conn *c, struct str bytes, struct instant now)
 {
-    c->server->stats.bytes_in += bytes.len;
-    if (c->state == CONN_LINGER || c->closing)
-        return;
-    if (c->tls == NULL) {
-        conn_plain(c, bytes, now);
-        return;
-    }
     if (!conn_tls(c, bytes, now)) {
         c->closing = true; /* The alert still goes out. */
         conn__dirty(c);
     } else if (tls_is_ended(c->tls) && c->streams_count == 0) {
         c->closing = true;
     }
+}
+
+void conn__shake(struct conn *c, struct str bytes, struct instant now)
+{
+    if (c->tls == NULL) /* Until here it cost its peer more than us. */
+        c->tls = tls_new_server(c->server->options.tls);
+    conn_cipher(c, bytes, now);
+}
+
+static void conn_read(struct conn *c, struct str bytes, struct instant now)
+{
+    c->server->stats.bytes_in += bytes.len;
+    if (c->state == CONN_LINGER || c->closing)
+        return;
+    if (c->state == CONN_HANDSHAKE)
+        door__read(c, bytes, now);
+    else if (c->tls == NULL)
+        conn_plain(c, bytes, now);
+    else
+        conn_cipher(c, bytes, now);
 }
 
 void conn__event(struct conn *c, const struct io_event *ev)
@@ -269,6 +285,7 @@ static void conn_linger(struct conn *c, struct instant now)
 
     c->state = CONN_LINGER;
     c->linger_until = instant_add(now, SPAN_S(LINGER_S));
+    door__admit(c, now); /* A handshake that failed, too, waits as a stranger. */
     if (c->tls != NULL) {
         tls_shutdown(c->tls);
         size_t len = tls_drain(c->tls, s->plain, sizeof s->plain);
@@ -310,8 +327,10 @@ struct instant conn__deadline(const struct conn *c)
     const struct http_server_limits *l = &c->server->limits;
     struct instant at = {0};
 
+    if (c->state == CONN_HANDSHAKE && c->line == LINE_WAITS)
+        return at; /* It is our turn to wait for: the line moves. */
     if (c->state == CONN_HANDSHAKE)
-        return instant_add(c->opened, l->handshake);
+        return instant_add(c->begun.ns == 0 ? c->opened : c->begun, l->handshake);
     if (c->state == CONN_LINGER)
         return c->linger_until;
     if (tcp_pending(c->tcp) > 0)

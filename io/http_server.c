@@ -20,8 +20,10 @@ static const uint64_t LISTENER_OP = UINT64_MAX;
 struct http_server_limits http_server_limits_default(void)
 {
     return (struct http_server_limits){
-        .connections = 4096,
+        .connections = 8192,
         .connections_refuse = 64,
+        .strangers = 1024,
+        .handshakes = 128,
         .requests = 16384,
         .streams = 250,
         .head_bytes = 64 << 10,
@@ -118,6 +120,11 @@ static void deliver(struct http_server *s)
 void server__expect(struct http_server *s, struct instant at)
 {
     s->check_at = instant_earlier(s->check_at, at);
+    server__wake(s, at);
+}
+
+void server__wake(struct http_server *s, struct instant at)
+{
     loop_set_deadline(&s->client, instant_earlier(s->client.deadline, at));
 }
 
@@ -156,7 +163,8 @@ static void server_event(struct loop_client *self, const struct io_event *ev)
     struct http_server *s = CONTAINER_OF(self, struct http_server, client);
 
     if (ev->type == IO_DEADLINE) {
-        if (instant_due(s->check_at, ev->now)) /* Otherwise it is only to go on sending. */
+        if (instant_due(s->check_at,
+                        ev->now)) /* Otherwise it is only to go on with a turn's work. */
             check_times(s, ev->now);
         server__expect(s, s->check_at);
     } else if (ev->type == IO_TCP_ACCEPTED) {
@@ -192,10 +200,11 @@ static void server_turn(struct loop_client *self, struct instant now)
 
     if (s->options.turn != NULL)
         s->options.turn(s->options.owner, now);
+    door__turn(s, now);
     deliver(s);
     flush_dirty(s, now);
     if (s->dirty != NULL) /* The rest after the others have had their turn. */
-        loop_set_deadline(&s->client, now);
+        server__wake(s, now);
     if (s->draining && !s->drained_told && s->conn_slots.taken == 0) {
         s->drained_told = true;
         s->options.event(s->options.owner, &(struct http_event){.type = HTTP_DRAINED, .now = now});
@@ -291,5 +300,8 @@ struct http_server_stats http_server_stats(const struct http_server *s)
     stats.connections = s->conn_slots.taken;
     stats.requests = s->stream_slots.taken;
     stats.body_bytes = s->body_bytes;
+    stats.strangers = s->lines[LINE_STRANGERS].count;
+    stats.handshakes = s->lines[LINE_ASKED].count + s->lines[LINE_ANSWERED].count;
+    stats.handshakes_waiting = s->lines[LINE_WAITS].count;
     return stats;
 }

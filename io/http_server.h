@@ -16,6 +16,9 @@
  *        413 body, 414/431 head, 429 with Retry-After over a budget, 503 with Retry-After over the
  *        connections, 505 version; GOAWAY ENHANCE_YOUR_CALM for floods of PING, SETTINGS, resets.
  *
+ * A connection that shows no certificate of ours can be taken away again: when strangers are too many, or the
+ * connections, the oldest stranger is closed. Handshakes take turns, so that each ends soon after it began.
+ *
  * A slow reader costs a position, not a queue: give chunks while http_server_room() is not 0, then
  * remember where you are and go on at HTTP_WRITABLE. One whose bytes do not move for stall is reset.
  */
@@ -31,15 +34,17 @@
 struct http_server; /* Opaque: one per connection thread. */
 
 struct http_server_limits {
-    uint32_t connections;        /* Of this server; over it a peer is told 503 and closed. 4096 */
+    uint32_t connections;        /* Of this server; over it a peer is told 503 and closed. 8192 */
     uint32_t connections_refuse; /* Further ones that are told so; over them: closed at once. 64 */
-    uint32_t requests;           /* In work or streaming in this server; over it: 429. 16384 */
-    uint32_t streams;            /* At once on one HTTP/2 connection. 250 */
-    uint32_t head_bytes;         /* Request line and headers. 64 KiB */
-    uint32_t body_bytes;         /* 3 MiB, as Kubernetes; over it: 413. */
-    uint32_t connection_bytes;   /* Request bodies held for one connection. 8 MiB; over it: 429. */
-    uint64_t server_bytes;       /* For all connections of this server. 256 MiB; over it: 429. */
-    uint32_t reply_bytes;        /* High-water mark of one reply's unsent chunks. 256 KiB */
+    uint32_t strangers;  /* Without a certificate of ours; over it the oldest is closed. 1024 */
+    uint32_t handshakes; /* In work at once; the others wait, the oldest is next. 128 */
+    uint32_t requests;   /* In work or streaming in this server; over it: 429. 16384 */
+    uint32_t streams;    /* At once on one HTTP/2 connection. 250 */
+    uint32_t head_bytes; /* Request line and headers. 64 KiB */
+    uint32_t body_bytes; /* 3 MiB, as Kubernetes; over it: 413. */
+    uint32_t connection_bytes; /* Request bodies held for one connection. 8 MiB; over it: 429. */
+    uint64_t server_bytes;     /* For all connections of this server. 256 MiB; over it: 429. */
+    uint32_t reply_bytes;      /* High-water mark of one reply's unsent chunks. 256 KiB */
     struct span handshake, head, body; /* To finish each: 10 s, 10 s, 60 s. */
     struct span idle;                  /* A connection without a request: 180 s. */
     struct span stall;                 /* Reply bytes wait and none moves: 60 s. */
@@ -133,8 +138,8 @@ void http_server_abort(struct http_server *s, struct slot_id id);
 void http_server_consume(struct http_server *s, struct slot_id id, size_t len);
 
 struct http_server_stats {
-    uint32_t connections, requests; /* Now. */
-    uint64_t accepted, refused, handshakes_failed, resumed;
+    uint32_t connections, requests, strangers, handshakes, handshakes_waiting; /* Now. */
+    uint64_t accepted, refused, displaced, handshakes_failed, resumed;
     uint64_t requests_total[2]; /* By enum http_proto. */
     uint64_t limited;           /* 413, 429, 431, 503 and resets for a limit. */
     uint64_t bytes_in, bytes_out, body_bytes;

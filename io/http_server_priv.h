@@ -2,9 +2,9 @@
 /*
  * http_server_priv.h -- the parts of the server: connections and the requests on them.
  *
- * WHAT   http_server.c: listener, limits, time, delivery of events. http_conn.c: bytes between socket,
- *        TLS and protocol. http_stream.c: requests coming in. http_server_h1.c, http_server_h2.c: a
- *        protocol each. http_reply.c: replies going out.
+ * WHAT   http_server.c: listener, limits, time, delivery of events. http_door.c: whose handshake is next.
+ *        http_conn.c: bytes between socket, TLS and protocol. http_stream.c: requests coming in.
+ *        http_server_h1.c, http_server_h2.c: a protocol each. http_reply.c: replies going out.
  * WHY    Two protocols meet in struct stream: a request, and a queue of reply bytes they pull from.
  *
  * A stream is seen by the owner from its HTTP_REQUEST until its reply is given (then its id is dead, while
@@ -27,6 +27,7 @@ enum {
     GATHER = 128 << 10,    /* Encrypted bytes for one write, */
     CIPHER_MAX = 1 << 20,  /* with the records under way when there were enough, and handshakes. */
     FLUSH_MAX = 256 << 10, /* Bytes of one connection in one go: others get their turn. */
+    HELLO_MAX = 32 << 10,  /* Of a handshake, kept until its turn comes. */
     PIPELINE_MAX = 64 << 10, /* Of further requests, while one is answered (HTTP/1.1). */
     LINGER_S = 5,            /* To read what the peer still sends after a refusal. */
     TICK_MS = 500,           /* How late a time limit may be noticed. */
@@ -65,15 +66,31 @@ struct stream {
 
 enum conn_state { CONN_HANDSHAKE, CONN_H1, CONN_H2, CONN_LINGER };
 
+/* Where a connection stands at the door (http_door.c). */
+enum conn_line_name {
+    LINE_NONE, /* Inside, under a name. */
+    LINE_SILENT,
+    LINE_WAITS,
+    LINE_ANSWERED,
+    LINE_ASKED,
+    LINE_STRANGERS,
+    LINE__COUNT
+};
+
+struct conn_line {
+    struct conn *first, *last; /* Oldest first. */
+    uint32_t count;
+};
+
 struct conn {
     struct http_server *server;
     struct slot_id id;
     struct conn *dirty_next;
     enum conn_state state;
     struct tcp *tcp;
-    struct tls *tls; /* NULL: plain, in tests. */
+    struct tls *tls; /* NULL: plain, in tests; or its handshake's turn has not come. */
     struct h2 *h2;
-    struct buf in;      /* HTTP/1.1: what was not parsed yet. */
+    struct buf in; /* HTTP/1.1: what was not parsed yet. Before: what the handshake will read. */
     size_t in_searched; /* Of it, without finding a head's end. */
     struct h1_reader reader;
     struct stream *streams; /* Newest first. */
@@ -81,7 +98,11 @@ struct conn {
     size_t body_bytes; /* Held for its requests. */
     struct http_peer *peer;
     char address[TCP_ADDRESS_MAX];
+    enum conn_line_name line;
+    struct conn *line_next, *line_previous;
+    struct instant line_since;
     struct instant opened;
+    struct instant begun;      /* Its handshake; {0}: its turn has not come. */
     struct instant active;     /* When a request last began or ended. */
     struct instant head_began; /* HTTP/1.1: when the head that is being read began; 0: none is. */
     struct instant wrote;      /* When the kernel last had taken everything. */
@@ -100,6 +121,7 @@ struct http_server {
     struct slots conn_slots, stream_slots;
     struct conn **conns;
     struct stream **requests;
+    struct conn_line lines[LINE__COUNT];
     struct conn *dirty, **dirty_last; /* In the order they became so. */
     struct stream *ready, **ready_last;
     uint64_t body_bytes;
@@ -120,11 +142,29 @@ struct http_server {
 /* A limit may be reached at that instant: look again then. */
 void server__expect(struct http_server *s, struct instant at);
 
+/* A turn at that instant. */
+void server__wake(struct http_server *s, struct instant at);
+
 /* The stream has something to tell its owner; told in this turn. */
 void server__ready(struct stream *st);
 struct str server__date(struct http_server *s);
 
+/* ---- http_door.c ---- */
+
+/* Before one more connection: somebody without a name leaves, if it would be one too many. */
+void door__make_room(struct http_server *s);
+void door__enter(struct conn *c, struct instant now);
+void door__read(struct conn *c, struct str bytes, struct instant now);
+void door__turn(struct http_server *s, struct instant now);
+void door__leave(struct conn *c);
+
+/* Its handshake is over, for good or bad, or slow: without a name it is a stranger, and the oldest of too many leaves. */
+void door__admit(struct conn *c, struct instant now);
+
 /* ---- http_conn.c ---- */
+
+/* The next bytes of a handshake; c is marked closing when it failed. */
+void conn__shake(struct conn *c, struct str bytes, struct instant now);
 
 void conn__open(struct http_server *s, struct tcp *tcp, struct instant now);
 void conn__close(struct conn *c); /* Streams the owner knows become HTTP_CANCELLED. */

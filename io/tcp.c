@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum {
-    BACKLOG = 1024,
+    BACKLOG = 4096,          /* The kernel cuts it to net.core.somaxconn. */
     KEEPALIVE_S = 60,        /* Then every 75 s: finds peers that vanished without a word. */
     USER_TIMEOUT_MS = 90000, /* What was sent and is not acknowledged this long ends it. */
 };

@@ -26,7 +26,7 @@ struct tcp_listen_options {
     const char *address; /* IPv4 or IPv6 literal; "::" serves both. */
     uint16_t port;       /* 0: the kernel chooses, see tcp_listener_port(). */
     const char *path;    /* A Unix socket instead; replaces a stale one; made with mode 0600. */
-    int backlog;         /* 0: 1024 */
+    int backlog;         /* 0: 4096 */
     bool shared;         /* SO_REUSEPORT: several threads listen, the kernel spreads. */
 };
 

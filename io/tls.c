@@ -34,6 +34,7 @@ struct tls {
     struct buf waits; /* For tls_drain(). */
     struct buf *lent; /* Where ciphertext goes instead. */
     struct tls_config *config;
+    SSL_SESSION *offered; /* Client: until the server says something. */
     bool open, ended;
     char host[PKI_NAME_LEN_MAX + 1];
     int verify_error; /* Server: the first one of the client's chain. */
@@ -300,7 +301,7 @@ struct tls *tls_new_client(const struct tls_config *c, const char *host)
     pthread_mutex_lock(&t->config->mutex);
     if (t->config->session != NULL && strcmp(t->config->session_host, host) == 0) {
         SSL_set_session(t->ssl, t->config->session);
-        SSL_SESSION_free(t->config->session); /* A TLS 1.3 ticket is good for one use. */
+        t->offered = t->config->session; /* A TLS 1.3 ticket is good for one use. */
         t->config->session = NULL;
     }
     pthread_mutex_unlock(&t->config->mutex);
@@ -309,10 +310,27 @@ struct tls *tls_new_client(const struct tls_config *c, const char *host)
     return t;
 }
 
+/* Nobody heard the hello, or nobody had time for it: the next connection offers the same session. */
+static void offer_again(struct tls *t)
+{
+    struct tls_config *c = t->config;
+
+    pthread_mutex_lock(&c->mutex);
+    if (c->session == NULL) {
+        c->session = t->offered;
+        memcpy(c->session_host, t->host, sizeof c->session_host);
+        t->offered = NULL;
+    }
+    pthread_mutex_unlock(&c->mutex);
+    SSL_SESSION_free(t->offered);
+}
+
 void tls_free(struct tls *t)
 {
     if (t == NULL)
         return;
+    if (t->offered != NULL)
+        offer_again(t);
     if (t->open) /* Freed without a word, OpenSSL would take the session for broken and not resume it. */
         SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(t->ssl);
@@ -349,6 +367,10 @@ enum err_code tls_feed(struct tls *t, struct str bytes, struct err *e)
     ERR_clear_error();
     if (bytes.len > 0)
         CHECK(BIO_write(t->in, bytes.at, (int)bytes.len) == (int)bytes.len);
+    if (bytes.len > 0 && t->offered != NULL) {
+        SSL_SESSION_free(t->offered);
+        t->offered = NULL;
+    }
     if (t->open)
         return ERR_OK;
     int rc = SSL_do_handshake(t->ssl);

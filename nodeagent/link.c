@@ -4,7 +4,8 @@
 #include "base/mem.h"
 #include "io/grpc.h"
 
-enum { OP_SESSION = 1, OP_STREAMS = 2, KEEPALIVE_S = 10 };
+/* CONNECT_S: the server answers in order; giving up costs the place in its line, and a resumed session. */
+enum { OP_SESSION = 1, OP_STREAMS = 2, KEEPALIVE_S = 10, CONNECT_S = 30 };
 
 struct call {
     struct slot_id id;
@@ -217,6 +218,7 @@ void link_open(struct link *l)
                                                              .port = l->o.port,
                                                              .tls = l->tls,
                                                              .requests_max = LINK_STREAMS_MAX + 1,
+                                                             .connect = SPAN_S(CONNECT_S),
                                                              .keepalive = SPAN_S(KEEPALIVE_S),
                                                              .event = on_http,
                                                              .owner = l});

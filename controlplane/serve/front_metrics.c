@@ -41,6 +41,12 @@ static const struct metric connections = {
 static const struct metric accepted = {.name = "baton_http_connections_accepted_total",
                                        .help = "Connections accepted; by what became of them.",
                                        .kind = METRIC_COUNTER};
+static const struct metric handshakes = {.name = "baton_http_handshakes",
+                                         .help = "TLS handshakes in work, and waiting for that.",
+                                         .kind = METRIC_GAUGE};
+static const struct metric strangers = {.name = "baton_http_strangers",
+                                        .help = "Connections that showed no certificate of ours.",
+                                        .kind = METRIC_GAUGE};
 static const struct metric limited = {.name = "baton_http_limited_total",
                                       .help = "Requests and connections refused for a limit.",
                                       .kind = METRIC_COUNTER};
@@ -154,6 +160,10 @@ void front_gauges(struct front *f)
     metrics_set(m, &accepted, STR("outcome=\"refused\""), (int64_t)s.refused);
     metrics_set(m, &accepted, STR("outcome=\"handshake_failed\""), (int64_t)s.handshakes_failed);
     metrics_set(m, &accepted, STR("outcome=\"resumed\""), (int64_t)s.resumed);
+    metrics_set(m, &accepted, STR("outcome=\"displaced\""), (int64_t)s.displaced);
+    metrics_set(m, &handshakes, STR("state=\"working\""), s.handshakes);
+    metrics_set(m, &handshakes, STR("state=\"waiting\""), s.handshakes_waiting);
+    metrics_set(m, &strangers, STR(""), s.strangers);
     metrics_set(m, &limited, STR(""), (int64_t)s.limited);
     metrics_set(m, &bytes, STR("direction=\"in\""), (int64_t)s.bytes_in);
     metrics_set(m, &bytes, STR("direction=\"out\""), (int64_t)s.bytes_out);

@@ -25,6 +25,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum {
+    FILES_OWN = 256, /* Descriptors that are not connections: store, logs, loops, mailboxes. */
+    CONNECTIONS_MIN = 64,
+};
+
 struct batond {
     struct options options;
     struct loop *loop;
@@ -56,15 +61,35 @@ static void start_log(enum log_level level)
     signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL. */
 }
 
-/* A connection is a descriptor: take as many as the system lets us. */
-static void take_descriptors(void)
+/* A connection is a descriptor: take as many as the system lets us. An operator's word that cannot be kept is
+ * refused; our own default bends. */
+static enum err_code take_descriptors(struct options *o, struct err *e)
 {
-    struct rlimit limit;
+    struct http_server_limits *l = &o->limits;
+    struct rlimit files;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return err_set(e, ERR_UNAVAILABLE, "RLIMIT_NOFILE: %m");
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+        return err_set(e, ERR_UNAVAILABLE, "RLIMIT_NOFILE: %m");
+    uint64_t room = files.rlim_max <= FILES_OWN ? 0 : files.rlim_max - FILES_OWN;
+    uint64_t each = room / o->io_threads; /* Of a thread. */
+    if (each >= (uint64_t)l->connections + l->connections_refuse)
+        return ERR_OK;
+    if (o->connections_said || each < CONNECTIONS_MIN + l->connections_refuse)
+        return err_set(e, ERR_LIMIT,
+                       "%u connections on each of %u threads want %llu descriptors, the hard limit "
+                       "is %llu: raise it (ulimit -n, LimitNOFILE=) or lower --limit connections",
+                       l->connections, o->io_threads,
+                       (unsigned long long)o->io_threads *
+                               (l->connections + l->connections_refuse) +
+                           FILES_OWN,
+                       (unsigned long long)files.rlim_max);
+    l->connections = (uint32_t)each - l->connections_refuse;
+    log_event(LOG_WARN, "batond.descriptors", "hard_limit=%llu connections_per_thread=%u",
+              (unsigned long long)files.rlim_max, l->connections);
+    return ERR_OK;
 }
 
 static const char *in_state(const struct batond *b, const char *name, char out[FS_PATH_MAX])
@@ -260,7 +285,8 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     start_log(b.options.log_level);
-    take_descriptors();
+    if (take_descriptors(&b.options, &e) != ERR_OK)
+        return fail(&e);
     snprintf(b.api_url, sizeof b.api_url, "https://%s:%u",
              b.options.names_count > 0 ? b.options.names[0] : "127.0.0.1", b.options.port);
     b.loop = loop_new();

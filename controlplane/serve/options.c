@@ -34,9 +34,11 @@ const char options_help[] =
     "renew "
     "at two\n"
     "                         thirds of it\n"
-    "  --limit NAME=VALUE     of one connection thread; may be repeated. connections, requests, "
-    "streams (of a\n"
-    "                         connection), connection-bytes, server-bytes (of requests' bodies),\n"
+    "  --limit NAME=VALUE     of one connection thread; may be repeated. connections, strangers "
+    "(without a\n"
+    "                         certificate), handshakes (at once), requests, streams (of a "
+    "connection),\n"
+    "                         connection-bytes, server-bytes (of requests' bodies),\n"
     "                         handshake-s, head-s, body-s, idle-s, stall-s\n"
     "  --flight-kib N         memory for the core's last events, written at a crash or when asked "
     "(4096;\n"
@@ -92,6 +94,8 @@ static enum err_code parse_limit(const char *text, struct http_server_limits *l,
         struct span *span;
     } rows[] = {
         {.name = "connections", .count = &l->connections},
+        {.name = "strangers", .count = &l->strangers},
+        {.name = "handshakes", .count = &l->handshakes},
         {.name = "requests", .count = &l->requests},
         {.name = "streams", .count = &l->streams},
         {.name = "connection-bytes", .count = &l->connection_bytes},
@@ -188,6 +192,7 @@ enum err_code options_parse(int argc, char **argv, struct options *out, struct e
                         .flight_bytes = RECORDING_BYTES_DEFAULT,
                         .log_level = LOG_INFO};
 
+    o.limits.connections = 0;
     for (int i = 1; i < argc; i += 2) {
         if (is(argv[i], "--help") || is(argv[i], "-h")) {
             o.wants_help = true;
@@ -210,6 +215,9 @@ enum err_code options_parse(int argc, char **argv, struct options *out, struct e
                        NODE_CERTIFICATE_S_MIN);
     if (o.io_threads == 0)
         o.io_threads = threads_by_cpus();
+    o.connections_said = o.limits.connections != 0;
+    if (!o.connections_said)
+        o.limits.connections = http_server_limits_default().connections;
     *out = o;
     return ERR_OK;
 }

@@ -30,6 +30,7 @@ struct options {
     struct span certificate_life;               /* --node-certificate S */
     struct http_server_limits limits;           /* --limit NAME=VALUE, may be repeated. */
     size_t flight_bytes;                        /* --flight-kib N; 0: nothing is recorded. */
+    bool connections_said;                      /* Their limit is the operator's, not ours. */
     enum log_level log_level;                   /* --log error|warn|info|debug */
     bool wants_help, wants_version;
 };
