@@ -35,12 +35,14 @@ struct node_state {
     uint64_t described;         /* Revision of the Node whose labels and taints the ledger has. */
     struct instant lease_until; /* NotReady from here on. */
     bool ready;
+    bool look;       /* More than its lease may have changed. */
     bool forgotten;  /* Its Node was deleted while it was out of reach: what it held is nobody's. */
     char subnet[32]; /* Its part of the pod network. */
     char peer_subnet[32], peer_address[48]; /* As other nodes were told; empty: they were not. */
     bool is_absurd;          /* The description contradicts itself: it is not in the ledger. */
     char marked[192];        /* The description contradicts what is held; empty: it does not. */
     char contradiction[192]; /* A Placement whose rows cannot be its own, and why. */
+    char claim[64];          /* The subnet its agent says it has, and was not given. */
     char stranger[CLUSTER_UID_MAX]; /* Reported by the agent, and nobody placed it. */
     uint32_t unrestored;            /* Placements without their rows in the ledger. */
     struct held *first;             /* Its placements. */
@@ -134,8 +136,7 @@ void placing_restore(struct core *c, struct node_state *n);
 /* nodes.c */
 void nodes_opened(struct core *c, struct node_state *n);
 void nodes_heard(struct core *c, struct node_state *n);
-void nodes_look(struct core *c,
-                const struct node_state *n); /* Something its Node tells has changed. */
+void nodes_look(struct core *c, struct node_state *n); /* Something its Node tells has changed. */
 void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec);
 struct span nodes_lease(void);
 struct span nodes_renew(void);

@@ -9,8 +9,9 @@
 #include "base/mem.h"
 
 enum {
-    RUN_MAX = 256, /* Reconciles a turn: clients' writes come between. */
-    LATER_MS = 10, /* RECONCILE_LATER: by then what was in flight is durable. */
+    RUN_MAX = 256,       /* Reconciles a turn: clients' writes come between. */
+    LATER_MS = 10,       /* RECONCILE_LATER: by then what was in flight is durable. */
+    LATER_EACH_US = 100, /* More for each that waits so: a disk that hangs costs no processor. */
     MARKS_MAX = 1 << 24,
     HEAP_NONE = -1,
 };
@@ -20,6 +21,7 @@ struct mark {
     struct str key;
     struct instant at;
     int64_t heap_at; /* Place in the heap; HEAP_NONE: in the list. */
+    bool later;      /* In the heap after RECONCILE_LATER. */
     enum core_control control;
     char text[];
 };
@@ -28,7 +30,7 @@ struct core_marks {
     struct map by_key[CONTROL__COUNT];
     struct mark *first, *last;
     struct mark **heap;
-    uint32_t heap_count, heap_size;
+    uint32_t heap_count, heap_size, later_count;
 };
 
 struct core_marks *marks_new(void)
@@ -85,6 +87,8 @@ static void heap_remove(struct core_marks *m, struct mark *mark)
     uint32_t at = (uint32_t)mark->heap_at;
     struct mark *moved = m->heap[--m->heap_count];
     mark->heap_at = HEAP_NONE;
+    m->later_count -= mark->later;
+    mark->later = false;
     if (moved == mark)
         return;
     heap_set(m, at, moved);
@@ -128,18 +132,37 @@ void core_mark(struct core *c, enum core_control control, struct str key)
     list_add(m, mark);
 }
 
-void core_mark_at(struct core *c, enum core_control control, struct str key, struct instant at)
+/* In the heap, if that brings it forward; NULL: it stands where it stood. */
+static struct mark *mark_at(struct core_marks *m, enum core_control control, struct str key,
+                            struct instant at)
 {
-    struct core_marks *m = c->marks;
     struct mark *mark = map_find(&m->by_key[control], key);
     if (mark != NULL && (mark->heap_at == HEAP_NONE || mark->at.ns <= at.ns))
-        return;
+        return NULL;
     if (mark == NULL)
         mark = mark_new(m, control, key);
     else
         heap_remove(m, mark);
     mark->at = at;
     heap_add(m, mark);
+    return mark;
+}
+
+void core_mark_at(struct core *c, enum core_control control, struct str key, struct instant at)
+{
+    mark_at(c->marks, control, key, at);
+}
+
+static void mark_later(struct core *c, const struct mark *busy)
+{
+    struct core_marks *m = c->marks;
+    int64_t ns = SPAN_MS(LATER_MS).ns + (int64_t)m->later_count * LATER_EACH_US * 1000;
+    struct mark *mark =
+        mark_at(m, busy->control, busy->key, instant_add(c->now, (struct span){ns}));
+    if (mark != NULL) {
+        mark->later = true;
+        m->later_count++;
+    }
 }
 
 /* ---- Running ---- */
@@ -172,7 +195,7 @@ void marks_run(struct core *c)
         c->reconciling = (struct str){NULL, 0};
         core_part_end(c, &part);
         if (result == RECONCILE_LATER)
-            core_mark_at(c, mark->control, mark->key, instant_add(c->now, SPAN_MS(LATER_MS)));
+            mark_later(c, mark);
         mem_free(mark);
     }
 }

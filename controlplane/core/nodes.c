@@ -33,8 +33,9 @@ static struct str hardware_key(struct core *c, const struct node_state *n)
     return core_key(c, "baton.dev", "nodehardware", STR(""), str_of(n->name));
 }
 
-void nodes_look(struct core *c, const struct node_state *n)
+void nodes_look(struct core *c, struct node_state *n)
 {
+    n->look = true;
     core_mark(c, CONTROL_NODES, node_key(c, n));
 }
 
@@ -54,17 +55,17 @@ void nodes_opened(struct core *c, struct node_state *n)
     nodes_heard(c, n);
 }
 
-/* The subnet is the cluster's to give; a node that was told one on its command line keeps it. */
+/* The subnet is the cluster's to give: an agent that claims another would get its neighbours' packets. */
 void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec)
 {
     Baton__NodeHardwareSpec whole = *spec;
     Baton__PodNetwork network = BATON__POD_NETWORK__INIT;
     if (whole.pod_network != NULL)
         network = *whole.pod_network;
-    if (network.subnet == NULL || network.subnet[0] == '\0')
-        network.subnet = n->subnet;
-    else
-        cluster_set_subnet(c, n, str_of(network.subnet));
+    struct str claim = str_of(network.subnet);
+    bool is_given = claim.len == 0 || str_is(claim, n->subnet);
+    snprintf(n->claim, sizeof n->claim, "%s", is_given ? "" : network.subnet);
+    network.subnet = n->subnet;
     whole.pod_network = &network;
     struct str bytes = objects_pack(&c->turn, &whole.base);
     if (bytes.at == NULL)
@@ -325,6 +326,7 @@ static void fill(struct core *c, const struct node_state *n, const Baton__NodeHa
     if (node->status == NULL)
         node->status = message(c, sizeof *node->status, &core__node_status__descriptor);
     Core__NodeStatus *st = node->status;
+    char claim[sizeof n->claim + sizeof n->subnet + 64] = "";
     const char *hostname = hw->hostname != NULL && hw->hostname[0] != '\0' ? hw->hostname : n->name;
     if (hw->system != NULL) {
         label(c, node->metadata, "kubernetes.io/arch", hw->system->architecture);
@@ -349,6 +351,10 @@ static void fill(struct core *c, const struct node_state *n, const Baton__NodeHa
     trouble(c, st, "baton.dev/LedgerConflict",
             n->is_absurd ? "HardwareContradictsItself" : "StoredRowsContradict",
             n->marked[0] != '\0' ? n->marked : n->contradiction);
+    if (n->claim[0] != '\0')
+        snprintf(claim, sizeof claim, "its agent says %s; the cluster gave it %s", n->claim,
+                 n->subnet[0] == '\0' ? "none" : n->subnet);
+    trouble(c, st, "baton.dev/SubnetClaimed", "NotItsOwn", claim);
     trouble(c, st, "baton.dev/UnknownWorkload", "NobodyPlacedIt", n->stranger);
 }
 
@@ -500,6 +506,9 @@ enum reconcile nodes_reconcile(struct core *c, struct str key)
     bool alive = !instant_due(n->lease_until, c->now);
     if (alive && n->lease_until.ns != 0)
         core_mark_at(c, CONTROL_NODES, key, n->lease_until);
+    if (alive && n->ready && !n->look)
+        return RECONCILE_DONE; /* The end of a lease that was renewed meanwhile. */
+    n->look = false;
     struct cow_entry *e = core_find(c, node);
     if (n->reported != NULL) {
         cluster_set_hardware(n, n->reported);

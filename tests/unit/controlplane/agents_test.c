@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Agents' sessions: whose message is whose, and which subnet a node is told. */
+/* Agents' sessions: whose message is whose, and which subnet a node has. */
 #include "api/typed.h"
 #include "proto/k8s/core_v1.pb-c.h"
 #include "tests/testlib/test.h"
@@ -59,33 +59,6 @@ TEST(agents, a_message_is_its_sessions_nodes_and_nobody_elses_after_the_end)
     world_free(w);
 }
 
-TEST(agents, a_subnet_is_given_once_and_not_where_a_node_brought_its_own)
-{
-    char subnet[32] = "";
-    struct world *w = world_new();
-    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
-    Agent__Hardware hw = AGENT__HARDWARE__INIT;
-    Baton__NodeHardwareSpec spec = BATON__NODE_HARDWARE_SPEC__INIT;
-    Baton__PodNetwork network = BATON__POD_NETWORK__INIT;
-    session_hello(w, 11, "a");
-    told(w, 11, subnet);
-    cr_assert_str_eq(subnet, "10.128.0.0/24");
-    network.subnet =
-        (char *)"10.128.1.0/23"; /* Parts 0 and 1: its first address is rounded down. */
-    spec.pod_network = &network;
-    hw.spec = &spec;
-    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
-    m.hardware = &hw;
-    session_says(w, 11, &m);
-    session_hello(w, 12, "b");
-    told(w, 12, subnet);
-    cr_assert_str_eq(subnet, "10.128.2.0/24");
-    session_hello(w, 13, "b"); /* Another session of the same node. */
-    told(w, 13, subnet);
-    cr_assert_str_eq(subnet, "10.128.2.0/24");
-    world_free(w);
-}
-
 /* ---- what nobody placed ---- */
 
 static void session_reports(struct world *w, uint64_t session, const char *uid, bool gone)
@@ -101,9 +74,10 @@ static void session_reports(struct world *w, uint64_t session, const char *uid, 
     session_says(w, session, &m);
 }
 
-/* One core of one NUMA node; the core says that it is in numa. */
-static void session_has(struct world *w, uint64_t session, uint32_t numa)
+/* One core of one NUMA node; the core says that it is in numa. subnet: what the agent says is its part; NULL: nothing. */
+static void session_claims(struct world *w, uint64_t session, uint32_t numa, const char *subnet)
 {
+    Baton__PodNetwork network = BATON__POD_NETWORK__INIT;
     Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
     Agent__Hardware hw = AGENT__HARDWARE__INIT;
     Baton__NodeHardwareSpec spec = BATON__NODE_HARDWARE_SPEC__INIT;
@@ -121,10 +95,17 @@ static void session_has(struct world *w, uint64_t session, uint32_t numa)
     spec.cache_domains = caches;
     spec.cores = cores;
     spec.threads = threads;
+    network.subnet = (char *)subnet;
+    spec.pod_network = subnet == NULL ? NULL : &network;
     hw.spec = &spec;
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
     m.hardware = &hw;
     session_says(w, session, &m);
+}
+
+static void session_has(struct world *w, uint64_t session, uint32_t numa)
+{
+    session_claims(w, session, numa, NULL);
 }
 
 /* "True uid-1"; "" when it is not there. */
@@ -162,6 +143,11 @@ static void work(struct world *w)
             world_pass(w, instant_sub(next, w->now));
         world_turn(w);
     }
+}
+
+static void work_once(struct world *w)
+{
+    core_flush(w->core, w->now, w->wall);
 }
 
 static void create_pod(struct world *w, const char *name)
@@ -233,22 +219,49 @@ TEST(agents, a_workload_that_nobody_placed_marks_its_node)
     world_free(w);
 }
 
+/* An agent that claims its neighbour's addresses, or all, would be sent their packets by every other node. */
+TEST(agents, a_subnet_is_given_once_and_cannot_be_claimed)
+{
+    static const char *const claims[] = {"10.128.1.0/24", "10.128.0.0/9", "0.0.0.0/1", "nonsense"};
+    char subnet[32] = "", text[128], wanted[128];
+    struct world *w = world_new();
+    session_hello(w, 11, "a");
+    told(w, 11, subnet);
+    cr_assert_str_eq(subnet, "10.128.0.0/24");
+    session_hello(w, 12, "b");
+    told(w, 12, subnet);
+    cr_assert_str_eq(subnet, "10.128.1.0/24");
+    for (size_t i = 0; i < COUNT_OF(claims); i++) {
+        world_pass(w, SPAN_S(2));
+        session_claims(w, 11, 0, claims[i]);
+        work(w);
+        snprintf(wanted, sizeof wanted, "True its agent says %s; the cluster gave it 10.128.0.0/24",
+                 claims[i]);
+        cr_assert_str_eq(condition_of(w, "baton.dev/SubnetClaimed", text), wanted);
+    }
+    session_claims(w, 11, 0, "10.128.0.0/24");
+    work(w);
+    cr_assert_str_eq(condition_of(w, "baton.dev/SubnetClaimed", text), "False ");
+    session_hello(w, 13, "c"); /* What was claimed is still to be given. */
+    told(w, 13, subnet);
+    cr_assert_str_eq(subnet, "10.128.2.0/24");
+    session_hello(w, 14, "b"); /* Another session of the same node. */
+    told(w, 14, subnet);
+    cr_assert_str_eq(subnet, "10.128.1.0/24");
+    world_free(w);
+}
+
 /* All 1,024 parts of the default network are somebody else's. */
 TEST(agents, a_node_without_a_subnet_says_so_and_takes_nothing_that_wants_an_address)
 {
-    char text[128];
+    char text[128], name[16];
     struct world *w = world_new();
-    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
-    Agent__Hardware hw = AGENT__HARDWARE__INIT;
-    Baton__NodeHardwareSpec spec = BATON__NODE_HARDWARE_SPEC__INIT;
-    Baton__PodNetwork network = BATON__POD_NETWORK__INIT;
-    session_hello(w, 12, "greedy");
-    network.subnet = (char *)"10.128.0.0/14";
-    spec.pod_network = &network;
-    hw.spec = &spec;
-    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
-    m.hardware = &hw;
-    session_says(w, 12, &m);
+    for (uint32_t i = 0; i < 1024; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        session_hello(w, 100 + i, name);
+        session_event(w, EV_AGENT_CLOSED, 100 + i, name, STR(""));
+        work_once(w);
+    }
     session_hello(w, 11, "a");
     session_has(w, 11, 0);
     work(w);
