@@ -153,8 +153,10 @@ static bool conn_tls(struct conn *c, struct str bytes, struct instant now)
     if (c->state == CONN_HANDSHAKE && tls_is_open(c->tls))
         conn_opened(c);
     do {
-        if (tls_read(c->tls, s->plain, sizeof s->plain, &len, &e) != ERR_OK)
+        if (tls_read(c->tls, s->plain, sizeof s->plain, &len, &e) != ERR_OK) {
+            s->stats.limited += e.code == ERR_LIMIT;
             return false;
+        }
         if (len > 0)
             conn_plain(c, str_from(s->plain, len), now);
     } while (len > 0 && !c->closing);

@@ -12,8 +12,13 @@
 
 enum {
     CHAIN_MAX = 4,
-    SESSION_LIFE_S = 4 * 3600, /* A certificate's own end is checked at each request. */
-    OUT_MAX = 4 << 20,         /* Nobody writes as much without looking at what waits. */
+    SESSION_LIFE_S = 4 * 3600,   /* A certificate's own end is checked at each request. */
+    CLIENT_DEPTH_MAX = 2,        /* Of a client's chain: ours are signed by the CA itself. */
+    CLIENT_CHAIN_MAX = 16 << 10, /* Bytes of it. */
+    REKEYS_MAX =
+        100, /* KeyUpdates of a peer without 16 MiB between; none are needed before that. */
+    REKEY_BYTES = 16 << 20,
+    OUT_MAX = 4 << 20, /* Nobody writes as much without looking at what waits. */
 };
 
 struct tls_config {
@@ -36,6 +41,9 @@ struct tls {
     struct tls_config *config;
     SSL_SESSION *offered; /* Client: until the server says something. */
     bool open, ended;
+    uint32_t
+        rekeys; /* Handshake messages behind the handshake, lately: KeyUpdate, renegotiation. */
+    uint64_t read_bytes; /* Plaintext since these were last forgiven. */
     char host[PKI_NAME_LEN_MAX + 1];
     int verify_error; /* Server: the first one of the client's chain. */
 };
@@ -169,6 +177,19 @@ static int note_client(int ok, X509_STORE_CTX *store)
     return 1;
 }
 
+/* RFC 8446 4.6.3 lets a peer ask for new keys as often as it likes; each costs us some derivations. */
+static void count_rekeys(int is_write, int version, int type, const void *bytes, size_t len,
+                         SSL *ssl, void *arg)
+{
+    struct tls *t = SSL_get_app_data(ssl);
+    (void)version;
+    (void)bytes;
+    (void)len;
+    (void)arg;
+    if (is_write == 0 && type == SSL3_RT_HANDSHAKE && t != NULL && t->open)
+        t->rekeys++;
+}
+
 enum err_code tls_server_config(const struct tls_server_options *o, struct tls_config **out,
                                 struct err *e)
 {
@@ -183,6 +204,9 @@ enum err_code tls_server_config(const struct tls_server_options *o, struct tls_c
         return code;
     }
     SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, note_client);
+    SSL_CTX_set_verify_depth(c->ctx, CLIENT_DEPTH_MAX);
+    SSL_CTX_set_max_cert_list(c->ctx, CLIENT_CHAIN_MAX);
+    SSL_CTX_set_msg_callback(c->ctx, count_rekeys);
     SSL_CTX_set_alpn_select_cb(c->ctx, alpn_select, NULL);
     SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF); /* Tickets: no state of ours. */
     SSL_CTX_set_session_id_context(c->ctx, context, sizeof context - 1);
@@ -389,8 +413,13 @@ enum err_code tls_read(struct tls *t, char *out, size_t size, size_t *out_len, s
         return ERR_OK;
     ERR_clear_error();
     int rc = SSL_read_ex(t->ssl, out, size, &got);
+    if (t->rekeys > REKEYS_MAX)
+        return err_set(e, ERR_LIMIT, "TLS: more than %d new keys were asked for", REKEYS_MAX);
     if (rc != 1)
         return tls_failed(t, rc, e);
+    t->read_bytes += got;
+    if (t->read_bytes > REKEY_BYTES)
+        t->rekeys = t->read_bytes = 0;
     *out_len = got;
     return ERR_OK;
 }

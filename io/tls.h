@@ -8,7 +8,8 @@
  * OWNS   A config is shared by connections and threads and outlives them; struct tls is freed by
  *        tls_free().
  * FAILS  ERR_DENIED: the handshake failed or the peer is not who it should be. ERR_CORRUPT: not TLS.
- *        After either only tls_drain() (the alert) and tls_free() make sense.
+ *        ERR_LIMIT: the peer asked for new keys again and again.
+ *        After any of them only tls_drain() (the alert) and tls_free() make sense.
  *
  * TLS 1.2 and 1.3 (RFC 8446), ALPN "h2" and "http/1.1". A server asks for a client certificate and goes
  * on without one; one that does not verify does not fail the handshake but is reported, so that the API

@@ -211,6 +211,7 @@ static void front_times(struct front *f, struct instant now)
     for (const struct rest_request *r = f->requests; r != NULL; r = r->next)
         front_expect(f, r->wake_at);
     relays_times(f->relays, now);
+    sessions_times(f->sessions, now);
 }
 
 /* ---- the loop's side ---- */

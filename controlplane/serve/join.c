@@ -103,28 +103,28 @@ static bool check(struct join *j, enum grpc_status *out_status, const char **out
     *out_why = "the node's name is not a lower case DNS name of at most 200 letters";
     if (!node_key_print(j->node, key, &len))
         return false;
-    *out_why = "the certificate request is not good";
-    if (pki_request_check(j->csr, j->fingerprint, &e) != ERR_OK)
-        return false;
-
     struct index_snapshot objects = index_snapshot(shared->index);
     struct str bound = node_key_find(&objects, j->node, &j->arena);
-    bool ours = bound.len > 0 && str_is(bound, j->fingerprint);
-    bool other = bound.len > 0 && !ours;
-    j->renews = ours && j->request.len == 0 && str_eq(j->renewing, j->node);
+    bool renewing = j->request.len == 0 && str_eq(j->renewing, j->node);
     enum err_code code = ERR_OK;
-    if (!j->renews)
+    if (!renewing)
         code =
             token_check(&objects, shared->seal, j->request, clock_wall(), &j->arena, &j->token, &e);
     index_snapshot_free(&objects);
     *out_status = GRPC_PERMISSION_DENIED;
     *out_why = "the token is not known, used up or expired";
-    if (code != ERR_OK || (!j->renews && !j->token.join))
+    if (code != ERR_OK || (!renewing && !j->token.join) || (renewing && bound.len == 0))
         return false;
+    /* Only now: a signature costs a thousand times as much as a token that is guessed. */
+    *out_status = GRPC_INVALID_ARGUMENT;
+    *out_why = "the certificate request is not good";
+    if (pki_request_check(j->csr, j->fingerprint, &e) != ERR_OK)
+        return false;
+    j->renews = renewing && str_is(bound, j->fingerprint);
     *out_status = GRPC_ALREADY_EXISTS;
     *out_why =
         "the node's name belongs to another key; an administrator can free it: baton node forget";
-    return !other;
+    return bound.len == 0 || str_is(bound, j->fingerprint);
 }
 
 /* ---- what is answered ---- */

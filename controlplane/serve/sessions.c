@@ -16,7 +16,7 @@
 
 #include <stdio.h>
 
-enum { CONSOLE_ARENA_MAX = 64 << 10 };
+enum { CONSOLE_ARENA_MAX = 64 << 10, PACE_MS = 50 };
 
 static const char path_join[] = "/baton.agent.v1.Agent/Join";
 static const char path_session[] = "/baton.agent.v1.Agent/Session";
@@ -38,6 +38,10 @@ struct session {
     struct pieces queue; /* What the stream has no room for yet. */
     char node[PKI_NAME_LEN_MAX + 1];
     bool lost; /* The core had no room for a message: the session must end. */
+    /* CALL_SESSION: what its agent may still say at once. Below 0 its window stays shut until that is made up for. */
+    int64_t budget;
+    struct instant filled; /* The budget, last. */
+    size_t owed;           /* Bytes taken for which the window was not opened. */
     struct session *next, *previous;
 };
 
@@ -46,6 +50,7 @@ struct sessions {
     struct slots slots;
     struct session **at;
     struct session *first;
+    uint32_t owing; /* Sessions whose agents said too much. */
 };
 
 struct sessions *sessions_new(struct front *f)
@@ -101,6 +106,7 @@ static void session_free(struct session *x)
         s->at[x->id.slot] = NULL;
         slots_give(&s->slots, x->id);
     }
+    s->owing -= x->owed > 0;
     join_free(x->join);
     relay_close(x->console);
     grpc_reader_free(&x->reader);
@@ -221,6 +227,8 @@ static void begin_call(struct sessions *s, const struct http_request *q, enum ca
     }
     struct session *x = session_open(s, q, type);
     x->id = id;
+    x->budget = SESSION_BURST;
+    x->filled = loop_now(f->loop);
     s->at[id.slot] = x;
     memcpy(x->node, node.at,
            node.len); /* At most PKI_NAME_LEN_MAX: the certificate's reader saw to it. */
@@ -348,6 +356,7 @@ static bool session_message(struct session *x, struct str bytes)
 {
     if (stream_refused(x, bytes))
         return true;
+    x->budget -= SESSION_MESSAGE_COST;
     x->lost = x->lost || !front_post(x->all->front, LETTER_AGENT_MESSAGE, 0,
                                      letter_agent(name_of(x), str_of(x->node), bytes));
     return !x->lost;
@@ -395,6 +404,51 @@ static bool message_came(void *arg, struct str bytes)
     return false;
 }
 
+/* ---- one that says too much ---- */
+
+static void refill(struct session *x, struct instant now)
+{
+    int64_t ms = instant_sub(now, x->filled).ns / SPAN_MS(1).ns;
+
+    x->budget += ms * SESSION_RATE / 1000;
+    x->budget = x->budget < SESSION_BURST ? x->budget : SESSION_BURST;
+    x->filled = instant_add(x->filled, SPAN_MS(ms));
+}
+
+static void session_took(struct session *x, size_t len)
+{
+    struct sessions *s = x->all;
+    struct instant now = loop_now(s->front->loop);
+
+    refill(x, now);
+    x->budget -= (int64_t)len;
+    if (x->budget >= 0) {
+        http_server_consume(s->front->server, x->http, len);
+        return;
+    }
+    s->owing += x->owed == 0;
+    x->owed += len;
+    front_expect(s->front, instant_add(now, SPAN_MS(PACE_MS)));
+}
+
+void sessions_times(struct sessions *s, struct instant now)
+{
+    if (s->owing == 0)
+        return;
+    for (struct session *x = s->first; x != NULL; x = x->next) {
+        if (x->owed == 0)
+            continue;
+        refill(x, now);
+        if (x->budget < 0)
+            continue;
+        http_server_consume(s->front->server, x->http, x->owed);
+        x->owed = 0;
+        s->owing--;
+    }
+    if (s->owing > 0)
+        front_expect(s->front, instant_add(now, SPAN_MS(PACE_MS)));
+}
+
 void sessions_body(struct sessions *s, void *tag, struct str bytes, bool end)
 {
     struct session *x = tag;
@@ -402,7 +456,9 @@ void sessions_body(struct sessions *s, void *tag, struct str bytes, bool end)
 
     if (x == NULL)
         return;
-    if (x->type != CALL_STREAM) /* A stream's window opens as its relay passes bytes on. */
+    if (x->type == CALL_SESSION)
+        session_took(x, bytes.len);
+    else if (x->type != CALL_STREAM) /* A stream's window opens as its relay passes bytes on. */
         http_server_consume(s->front->server, x->http, bytes.len);
     enum err_code code = grpc_reader_feed(&x->reader, bytes, message_came, x, &e);
     if (x->type == CALL_JOIN) {

@@ -21,6 +21,9 @@ enum {
     SESSIONS_MAX = 8192,           /* On one thread. */
     SESSION_MESSAGE_MAX = 8 << 20, /* One message. */
     SESSION_QUEUE_MAX = 64 << 20,  /* Waiting for an agent that does not read. */
+    SESSION_MESSAGE_COST = 512,    /* Of a message beside its bytes, for the next two. */
+    SESSION_BURST = 8 << 20,       /* That much an agent may say at once, */
+    SESSION_RATE = 1 << 20,        /* and that much a second; more waits in its own window. */
 };
 
 struct sessions *sessions_new(struct front *f);
@@ -31,6 +34,7 @@ void sessions_request(struct sessions *s, const struct http_request *q);
 void sessions_body(struct sessions *s, void *tag, struct str bytes, bool end);
 void sessions_writable(struct sessions *s, void *tag);
 void sessions_cancelled(struct sessions *s, void *tag);
+void sessions_times(struct sessions *s, struct instant now);
 
 /* From the core, and from relays. Names that are gone are ignored. */
 void sessions_send(struct sessions *s, uint64_t name, struct str bytes);
