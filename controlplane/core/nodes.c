@@ -490,6 +490,13 @@ static void write(struct core *c, struct node_state *n, const Baton__NodeHardwar
         placing_room(c);
 }
 
+/* Nothing but its lease needs to be looked at. */
+static bool is_in_order(const struct node_state *n)
+{
+    return n->ready && !n->look && n->unrestored == 0 && n->contradiction[0] == '\0' &&
+           n->marked[0] == '\0';
+}
+
 enum reconcile nodes_reconcile(struct core *c, struct str key)
 {
     struct index_key at;
@@ -506,7 +513,7 @@ enum reconcile nodes_reconcile(struct core *c, struct str key)
     bool alive = !instant_due(n->lease_until, c->now);
     if (alive && n->lease_until.ns != 0)
         core_mark_at(c, CONTROL_NODES, key, n->lease_until);
-    if (alive && n->ready && !n->look)
+    if (alive && is_in_order(n))
         return RECONCILE_DONE; /* The end of a lease that was renewed meanwhile. */
     n->look = false;
     struct cow_entry *e = core_find(c, node);

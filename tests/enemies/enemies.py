@@ -1,495 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hostile clients: each function is one, says what it saw, and fails by an exception."""
-import json
-import os
+"""Runs the enemies one after the other beside an honest client, whose latency it asserts: enemies.py PORT PID PKI [CASE...]"""
 import resource
-import select
-import socket
-import ssl
-import struct
-import subprocess
-import sys
-import tempfile
-import time
+import traceback
 
-PORT, PID, PKI = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+import agent_enemies
+import http_enemies
+import tls_enemies
+from peer import *  # pylint: disable=wildcard-import,unused-wildcard-import
+
 BOUND_MIB = 192  # Of growth, over all cases together; a sanitizer's shadow included.
+P99_MS = 1000  # Of a request meanwhile, with sanitizers on a machine that does other things, too.
+NEWCOMER_MS = 5000  # Of a connection and its first request.
 
 
-def rss_mib():
-    with open(f"/proc/{PID}/status") as f:
-        return next(int(line.split()[1]) / 1024 for line in f if line.startswith("VmRSS"))
+class Honest:
+    """The client that asks all the time (probe.py), a process of its own."""
+
+    def __init__(self):
+        here = os.path.dirname(os.path.abspath(__file__))
+        self.child = subprocess.Popen([sys.executable, here + "/probe.py", str(PORT), PKI], stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, text=True)
+        self.child.stdout.readline()
+
+    def lap(self):
+        """How it was served since the last lap."""
+        self.child.stdin.write("lap\n")
+        self.child.stdin.flush()
+        return json.loads(self.child.stdout.readline())
+
+    def end(self):
+        self.child.stdin.close()
+        self.child.wait()
 
 
-def context(alpn, cert=True, pki=None):
-    c = ssl.create_default_context(cafile=PKI + "/ca.crt")
-    c.set_alpn_protocols([alpn])
-    if cert:
-        c.load_cert_chain((pki or PKI) + "/admin.crt", (pki or PKI) + "/admin.key")
-    return c
-
-
-def plain():
-    s = socket.create_connection(("127.0.0.1", PORT), timeout=20)
-    return s
-
-
-def h1(cert=True, pki=None):
-    return context("http/1.1", cert, pki).wrap_socket(plain(), server_hostname="127.0.0.1")
-
-
-def ask(path, method="GET", body=None, headers="", pki=None):
-    """One request over HTTP/1.1: status and body."""
-    s = h1(pki=pki)
-    data = b"" if body is None else body
-    s.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(data)}\r\n"
-              f"{headers}\r\n".encode() + data)
-    got = read_all(s)
-    return int(got.split(b" ", 2)[1]), got.split(b"\r\n\r\n", 1)[-1]
-
-
-def read_all(s):
-    got = b""
-    try:
-        while True:
-            piece = s.recv(65536)
-            if not piece:
-                return got
-            got += piece
-    except (ssl.SSLError, ConnectionError):
-        return got
-
-
-def is_closed_within(s, seconds):
-    s.settimeout(seconds)
-    try:
-        while s.recv(65536):
-            pass
-        return True
-    except (ssl.SSLError, ConnectionError) as e:
-        return not isinstance(e, (socket.timeout, TimeoutError))
-    except (socket.timeout, TimeoutError):
-        return False
-
-
-# ---- HTTP/2 by hand (RFC 9113) ----
-
-DATA, HEADERS, PRIORITY, RST, SETTINGS, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
-GET_VERSION = bytes([0x82, 0x87, 0x04, 8]) + b"/version" + bytes([0x41, 1]) + b"x"
-
-
-def literal(name, value):
-    return bytes([0x00, len(name)]) + name + bytes([len(value)]) + value
-
-
-def head(method, path):
-    return literal(b":method", method) + literal(b":path", path) + bytes([0x87]) + literal(b":authority", b"x")
-
-
-def frame(kind, flags, stream, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
-
-
-class H2:
-    def __init__(self, window=None, cert=True):
-        self.s = context("h2", cert).wrap_socket(plain(), server_hostname="127.0.0.1")
-        settings = b"" if window is None else struct.pack(">HI", 4, window)
-        self.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings))
-        self.buffer = b""
-
-    def send(self, data):
-        self.s.sendall(data)
-
-    def frames(self, seconds):
-        """Frames until the peer closes or time is over."""
-        until = time.time() + seconds
-        while True:
-            while len(self.buffer) >= 9:
-                size = int.from_bytes(self.buffer[:3], "big")
-                if len(self.buffer) < 9 + size:
-                    break
-                kind, flags, stream = self.buffer[3], self.buffer[4], int.from_bytes(self.buffer[5:9], "big")
-                yield kind, flags, stream, self.buffer[9:9 + size]
-                self.buffer = self.buffer[9 + size:]
-            left = until - time.time()
-            if left <= 0:
-                raise TimeoutError("the server neither closed nor said GOAWAY")
-            self.s.settimeout(left)
-            try:
-                piece = self.s.recv(65536)
-            except (ssl.SSLError, ConnectionError) as e:
-                if isinstance(e, (socket.timeout, TimeoutError)):
-                    raise TimeoutError("the server neither closed nor said GOAWAY") from e
-                return
-            if not piece:
-                return
-            self.buffer += piece
-
-    def flood(self, data, seconds=20):
-        """Send for ever; what the server says in the end: "goaway CODE" or "closed"."""
-        try:
-            for _ in range(400):
-                self.send(data)
-                ready, _, _ = select.select([self.s], [], [], 0)
-                if ready and self.s.pending() == 0:
-                    pass
-        except (ssl.SSLError, ConnectionError):
-            pass
-        return self.end(seconds)
-
-    def end(self, seconds):
-        for kind, _, _, payload in self.frames(seconds):
-            if kind == GOAWAY:
-                return f"goaway {int.from_bytes(payload[4:8], 'big')}"
-        return "closed"
-
-
-# ---- the enemies ----
-
-def half_open():
-    """Connects and says nothing."""
-    peers = [plain() for _ in range(50)]
-    assert all(is_closed_within(p, 6) for p in peers)
-    return "closed after the handshake's time"
-
-
-def slow_head():
-    """A byte of a head now and then."""
-    s = h1()
-    s.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\nX-")
+def run(case, honest):
+    honest.lap()
     began = time.time()
-    s.settimeout(8)
-    got = read_all(s)
-    assert got.startswith(b"HTTP/1.1 408 "), got[:80]
-    assert time.time() - began < 6
-    return "408"
-
-
-def slow_body():
-    s = h1()
-    s.sendall(b"POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
-    s.settimeout(10)
-    got = read_all(s)
-    assert got.startswith(b"HTTP/1.1 408 "), got[:80]
-    return "408"
-
-
-def endless_head():
-    s = h1()
-    got = b""
-    try:
-        s.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\n")
-        for i in range(100000):
-            s.sendall(b"X-%d: %s\r\n" % (i, b"a" * 1000))
-    except (ssl.SSLError, ConnectionError):
-        pass
-    got = read_all(s)
-    assert got == b"" or got.startswith(b"HTTP/1.1 431 "), got[:80]
-    return "431, then closed"
-
-
-def endless_body():
-    s = h1()
-    try:
-        s.sendall(b"POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\n"
-                  b"Transfer-Encoding: chunked\r\n\r\n")
-        for _ in range(2000):
-            s.sendall(b"8000\r\n" + b"a" * 0x8000 + b"\r\n")
-    except (ssl.SSLError, ConnectionError):
-        pass
-    got = read_all(s)
-    assert got == b"" or got.startswith(b"HTTP/1.1 413 "), got[:80]
-    return "413, then closed"
-
-
-def many_half_bodies():
-    """Streams that announce bodies and send half: held up to the connection's budget, then 429."""
-    h = H2()
-    next(h.frames(5))
-    h.send(frame(SETTINGS, 1, 0))  # Acknowledged: the server's larger windows hold from here.
-    for i in range(80):
-        h.send(frame(HEADERS, 4, 2 * i + 1, head(b"POST", b"/api/v1/namespaces/default/configmaps")))
-        for _ in range(12):
-            h.send(frame(DATA, 0, 2 * i + 1, b"a" * 16384))
-        time.sleep(0.01)  # Within its flow control: the windows open again as it takes the bytes.
-    began, early, late = time.time(), 0, 0
-    try:
-        for kind, _, _, _ in h.frames(6):
-            early += kind == HEADERS and time.time() - began < 1
-            late += kind == HEADERS and time.time() - began >= 1
-    except TimeoutError:
-        pass
-    h.s.close()
-    assert early >= 30 and early + late == 80, (early, late)
-    return f"{early} of 80 answered at once (429), {late} when their time was over (408)"
-
-
-def rapid_reset():
-    h = H2()
-    sid, sent = 1, 0
-    try:
-        while sid < 60000:
-            data = b""
-            for _ in range(200):
-                data += frame(HEADERS, 5, sid, GET_VERSION) + frame(RST, 0, sid, struct.pack(">I", 8))
-                sid += 2
-                sent += 1
-            h.send(data)
-    except (ssl.SSLError, ConnectionError):
-        pass
-    end = h.end(10)
-    assert end in ("closed", "goaway 11", "goaway 1"), end
-    return f"{end} after at most {sent} resets"
-
-
-def continuation_flood():
-    h = H2()
-    try:
-        h.send(frame(HEADERS, 1, 1, GET_VERSION))
-        for i in range(20000):
-            h.send(frame(CONTINUATION, 0, 1, literal(b"x-%d" % i, b"a" * 100)))
-    except (ssl.SSLError, ConnectionError):
-        pass
-    end = h.end(10)
-    assert end.startswith(("closed", "goaway")), end
-    return end
-
-
-def ping_flood():
-    h = H2()
-    end = h.flood(frame(PING, 0, 0, b"12345678") * 500)
-    assert end in ("closed", "goaway 11"), end
-    return end
-
-
-def settings_flood():
-    h = H2()
-    end = h.flood(frame(SETTINGS, 0, 0) * 500)
-    assert end in ("closed", "goaway 11"), end
-    return end
-
-
-def empty_data_flood():
-    h = H2()
-    h.send(frame(HEADERS, 4, 1, head(b"POST", b"/api/v1/namespaces/default/configmaps")))
-    end = h.flood(frame(DATA, 0, 1) * 500)
-    assert end in ("closed", "goaway 11"), end
-    return end
-
-
-def zero_window():
-    """Asks and never opens its window: the stream is reset after the stall limit."""
-    h = H2(window=0)
-    h.send(frame(HEADERS, 5, 1, head(b"GET", b"/openapi/v3/api/v1")))
-    began = time.time()
-    for kind, _, sid, payload in h.frames(15):
-        if kind == RST and sid == 1:
-            assert 2 < time.time() - began < 9
-            h.s.close()
-            return f"RST_STREAM {int.from_bytes(payload, 'big')} after {time.time() - began:.1f} s"
-    raise AssertionError("closed without a reset")
-
-
-def does_not_read_tcp():
-    """Asks for much, a hundred times, and does not read from its socket."""
-    peers = []
-    for _ in range(5):
-        h = H2(window=0x7fffffff)
-        h.send(frame(WINDOW, 0, 0, struct.pack(">I", 0x7fff0000)))
-        for i in range(100):
-            h.send(frame(HEADERS, 5, 2 * i + 1, head(b"GET", b"/openapi/v3/api/v1")))
-        peers.append(h)
-    time.sleep(7)
-    grown = rss_mib()
-    for h in peers:
-        h.s.close()
-    return f"{grown:.0f} MiB resident meanwhile"
-
-
-def silent_connections():
-    """Ten thousand that say nothing: the house is full, and whoever comes with a name is let in all the same."""
-    peers = []
-    for i in range(10000):
-        s = socket.socket()
-        s.setblocking(False)
-        s.connect_ex(("127.0.0.1", PORT))
-        peers.append(s)
-        if i % 100 == 99:
-            time.sleep(0.01)
-    time.sleep(0.5)
-    began = time.time()
-    assert ask("/readyz")[0] == 200
-    took, grown = time.time() - began, rss_mib()
-    for s in peers:
-        s.close()
-    assert took < 2, took
-    return f"another came in within {took * 1000:.0f} ms; {grown:.0f} MiB resident"
-
-
-def nameless_connections():
-    """Handshakes without a certificate, and then nothing: the oldest of too many is closed."""
-    peers = [h1(cert=False) for _ in range(240)]
-    named = h1()
-    closed = sum(is_closed_within(s, 0.01) for s in peers[:60])
-    alive = sum(not is_closed_within(s, 0.01) for s in peers[-60:])
-    named.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert named.recv(4096).startswith(b"HTTP/1.1 200 ")
-    for s in peers + [named]:
-        s.close()
-    assert closed == 60 and alive >= 55, (closed, alive)  # Spread by the kernel, not evenly.
-    return "the oldest closed, the youngest stay"
-
-
-def named_connections():
-    """More connections with certificates than are served: nobody is sent away for them."""
-    peers, told = [], 0
-    for _ in range(800):
-        try:
-            peers.append(h1())
-        except (ssl.SSLError, ConnectionError, OSError):
-            pass
-    for s in peers[-60:]:
-        try:
-            s.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n")
-            s.settimeout(5)
-            answer = s.recv(4096)
-            told += answer.startswith(b"HTTP/1.1 503 ") and b"etry-after" in answer
-        except (ssl.SSLError, ConnectionError, OSError):
-            pass
-    first = peers[0]
-    first.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert first.recv(4096).startswith(b"HTTP/1.1 200 ")
-    grown = rss_mib()
-    for s in peers:
-        s.close()
-    assert told > 0 and len(peers) < 800, (told, len(peers))
-    time.sleep(1)
-    return f"{len(peers)} stood, {told} of the last 60 told 503; {grown:.0f} MiB resident"
-
-
-def watchers_that_never_read():
-    name = f"enemy-{os.getpid()}"
-    peers = []
-    for _ in range(20):
-        h = H2(window=65535)
-        for i in range(10):
-            h.send(frame(HEADERS, 5, 2 * i + 1,
-                         head(b"GET", b"/api/v1/namespaces/default/configmaps?watch=true")))
-        peers.append(h)
-    big = "x" * 200000
-    slowest = 0.0
-    for i in range(40):
-        began = time.time()
-        status, body = ask("/api/v1/namespaces/default/configmaps", "POST",
-                           json.dumps({"apiVersion": "v1", "kind": "ConfigMap",
-                                       "metadata": {"name": f"{name}-{i}"}, "data": {"a": big}}).encode())
-        assert status == 201, (status, body[:200])
-        slowest = max(slowest, time.time() - began)
-    grown = rss_mib()
-    for h in peers:
-        h.s.close()
-    assert slowest < 2, slowest
-    return f"200 watchers, 8 MB of changes: slowest create {slowest * 1000:.0f} ms, {grown:.0f} MiB resident"
-
-
-def lists_that_nobody_reads():
-    """A hundred lists of 8 MB as JSON, asked for and not read: by closed windows, and by sockets left full."""
-    name = f"long-{os.getpid()}"
-    for i in range(40):
-        status, _ = ask("/api/v1/namespaces/default/configmaps", "POST",
-                        json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"{name}-{i}"},
-                                    "data": {"a": "y" * 200000}}).encode())
-        assert status == 201, status
-    before, peers = rss_mib(), []
-    for k in range(20):
-        h = H2(window=0 if k % 2 else 0x7fffffff)
-        if k % 2 == 0:
-            h.send(frame(WINDOW, 0, 0, struct.pack(">I", 0x7fff0000)))
-        for i in range(5):
-            h.send(frame(HEADERS, 5, 2 * i + 1, head(b"GET", b"/api/v1/namespaces/default/configmaps")))
-        peers.append(h)
-    time.sleep(2)
-    grown = rss_mib() - before
-    for h in peers:
-        h.s.close()
-    assert grown < 128, f"{grown:.0f} MiB for lists of 800 MB"
-    return f"100 lists of 8 MB: {grown:.0f} MiB"
-
-
-def nested_json():
-    deep = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":' + b'{"a":' * 5000 + b"1" + b"}" * 5001
-    status, _ = ask("/api/v1/namespaces/default/configmaps", "POST", deep)
-    assert status in (400, 413, 422), status
-    return str(status)
-
-
-def nested_protobuf():
-    body = b""
-    for _ in range(2000):
-        body = b"\x0a" + varint(len(body)) + body
-    status, _ = ask("/api/v1/namespaces/default/configmaps", "POST", b"k8s\0" + body,
-                    "Content-Type: application/vnd.kubernetes.protobuf\r\n")
-    assert status in (400, 413, 415, 422), status
-    return str(status)
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def strange_text():
-    out = []
-    for text in (b"a\\u0000b", b"\xff\xfe", b"\xed\xa0\x80"):
-        status, _ = ask("/api/v1/namespaces/default/configmaps", "POST",
-                        b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"t"},"data":{"k":"' + text + b'"}}')
-        assert status in (400, 422), (text, status)
-        out.append(str(status))
-    return " ".join(out)
-
-
-def huge_quantity():
-    status, _ = ask("/api/v1/namespaces/default/pods", "POST", json.dumps(
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "q"}, "spec": {"containers": [
-            {"name": "a", "image": "b", "resources": {"requests": {"cpu": "1" * 1000000}}}]}}).encode())
-    assert status in (400, 413, 422), status
-    return str(status)
-
-
-def another_ca():
-    """A certificate for system:masters, signed by a CA of the enemy's own."""
-    with tempfile.TemporaryDirectory() as d:
-        run = lambda *a: subprocess.run(a, check=True, capture_output=True, cwd=d)
-        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
-            "-out", "ca.pem", "-subj", "/CN=baton", "-days", "2")
-        run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "admin.key",
-            "-out", "admin.csr", "-subj", "/O=system:masters/CN=admin")
-        run("openssl", "x509", "-req", "-in", "admin.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-            "-out", "admin.crt", "-days", "2")
-        status, _ = ask("/api/v1/namespaces", pki=d)
-    assert status == 401, status
-    return "401"
-
-
-def noise():
-    """Bytes that are no TLS, and TLS records that are no handshake."""
-    for bytes_ in (b"GET / HTTP/1.1\r\n\r\n", os.urandom(4096), b"\x16\x03\x01\xff\xff" + b"\0" * 70000):
-        s = plain()
-        try:
-            s.sendall(bytes_)
-        except ConnectionError:
-            pass
-        assert is_closed_within(s, 6)
-    return "closed"
-
-
-CASES = [half_open, noise, slow_head, slow_body, endless_head, endless_body, many_half_bodies, rapid_reset,
-         continuation_flood, ping_flood, settings_flood, empty_data_flood, zero_window, does_not_read_tcp,
-         watchers_that_never_read, lists_that_nobody_reads, nested_json, nested_protobuf, strange_text, huge_quantity, another_ca, silent_connections,
-         nameless_connections, named_connections]
+    said = case()
+    took = time.time() - began
+    lap = honest.lap()
+    row = (f"{case.__name__:26} {took:5.1f} s  {lap['p50']:4.0f} {lap['p99']:5.0f} {lap['newcomer']:5.0f}  {said}")
+    assert lap["failed"] == 0, f"{lap['failed']} of the honest client's requests failed: {lap['why']}; {row}"
+    if case not in http_enemies.FULL:
+        assert lap["turned_away"] == 0, f"newcomers were turned away: {lap['why']}; {row}"
+    assert lap["p99"] < P99_MS and lap["newcomer"] < NEWCOMER_MS, f"others wait: {row}"
+    return row
 
 
 def main():
@@ -502,22 +57,21 @@ def main():
             pass
         time.sleep(0.1)
     ask("/openapi/v3/api/v1")
+    honest = Honest()
+    time.sleep(1)
     start, failed = rss_mib(), 0
     wanted = sys.argv[4:]
-    for case in CASES:
+    print("     case                          took  p50   p99 newcomer (ms, of others meanwhile)")
+    for case in http_enemies.CASES + tls_enemies.CASES + agent_enemies.CASES:
         if wanted and case.__name__ not in wanted:
             continue
-        began = time.time()
         try:
-            said = case()
-            probe = time.time()
-            assert ask("/readyz")[0] == 200, "others are not answered any more"
-            probe = time.time() - probe
-            assert probe < 2, f"others wait {probe:.1f} s"
-            print(f"ok   {case.__name__:26} {said} ({time.time() - began:.1f} s, others {probe * 1000:.0f} ms)", flush=True)
+            print("ok   " + run(case, honest), flush=True)
         except Exception as e:  # pylint: disable=broad-except
             failed += 1
+            traceback.print_exc(limit=-3)
             print(f"FAIL {case.__name__:26} {type(e).__name__}: {e}", flush=True)
+    honest.end()
     grown = rss_mib() - start
     print(f"{'ok  ' if grown < BOUND_MIB else 'FAIL'} memory                     grew by {grown:.0f} MiB of {BOUND_MIB}")
     sys.exit(1 if failed or grown >= BOUND_MIB else 0)
