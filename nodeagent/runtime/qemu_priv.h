@@ -57,6 +57,8 @@ struct machine {
     struct proc_watch *watch;
     struct tcp *tcp; /* NULL: no QMP session. */
     struct qmp qmp;
+    struct instant heard_since; /* Of what counts against QEMU_HEARD_MAX. */
+    size_t heard_bytes;
     int32_t threads[QMP_VCPUS_MAX];  /* Of the vCPUs, once told. */
     bool threads_known, was_running; /* was_running: its end will be told as RUNTIME_EXITED. */
     bool panicked, killed;           /* How it came to be dying; record.guest_ended likewise. */

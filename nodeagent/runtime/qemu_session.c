@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const struct span HEARD_SPAN = SPAN_S(10);
+
 /* From the session's end to the process's: of one that is begun, and of one that is looked for. */
 static const struct span LAST_WORDS = SPAN_S(2), ENDING = SPAN_MS(200);
 
@@ -194,10 +196,29 @@ void machine__session_over(struct runtime_qemu *r, struct machine *m)
         m->deadline = instant_add(clock_now(), LAST_WORDS);
 }
 
+/* QEMU says little, and repeats no event more than once a second: one that talks on is its guest's by now. */
+static bool says_too_much(struct runtime_qemu *r, struct machine *m, size_t len)
+{
+    struct instant now = loop_now(r->client.loop);
+
+    if (instant_sub(now, m->heard_since).ns > HEARD_SPAN.ns) {
+        m->heard_since = now;
+        m->heard_bytes = 0;
+    }
+    m->heard_bytes += len;
+    return m->heard_bytes > QEMU_HEARD_MAX;
+}
+
 void machine__hear(struct runtime_qemu *r, struct machine *m, struct str bytes)
 {
+    if (says_too_much(r, m, bytes.len)) {
+        machine__session_over(r, m);
+        return;
+    }
     qmp_feed(&m->qmp, bytes);
     session_drain(r, m);
+    if (m->tcp != NULL && m->qmp.state == QMP_OVER) /* A lie. What comes behind it is not read. */
+        machine__session_over(r, m);
 }
 
 /* A guest may print for ever. The log is moved by copying: QEMU appends to the file it has. */
