@@ -104,7 +104,8 @@ static const struct runtime_event *answer(struct rig *r, uint64_t op)
         for (uint32_t i = 0; i < r->events_count; i++)
             if (r->events[i].type == RUNTIME_DONE && r->events[i].op == op)
                 return &r->events[i];
-        cr_assert_lt(clock_now().ns, limit.ns, "no answer to %lu of %s", (unsigned long)op, (const char *)r->own);
+        cr_assert_lt(clock_now().ns, limit.ns, "no answer to %lu of %s", (unsigned long)op,
+                     (const char *)r->own);
         lab_step();
     }
 }

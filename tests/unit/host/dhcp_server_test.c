@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A real client (busybox's udhcpc) on a real link, in a network namespace of the test's own. */
 #include "base/buf.h"
+#include "io/clock.h"
 #include "io/proc.h"
 #include "nodeagent/host/dhcp_server.h"
 #include "tests/testlib/test.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <net/if.h>
+#include <netpacket/packet.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static bool network_made(void)
@@ -102,6 +111,89 @@ TEST(dhcp_server, a_client_is_served_and_a_stranger_is_not)
 
     dhcp_server_close(server);
     dhcp_server_close(NULL);
+    dhcp_table_fini(&table);
+    loop_free(l);
+}
+
+/* One Ethernet frame: IP and UDP to port 67, with a payload of that size that begins as a request of a made-up client,
+ * or does not. A zero UDP checksum says that there is none (RFC 768). */
+static size_t hostile_frame(uint8_t out[1514], uint32_t number)
+{
+    static const uint8_t head[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0,  0,  0,  0, 9, 8, 0,
+                                   0x45, 0,    0,    0,    0,    1,    0, 0,  64, 17, 0, 0, 0, 0,
+                                   0,    0,    0xff, 0xff, 0xff, 0xff, 0, 68, 0,  67, 0, 0, 0, 0};
+    size_t payload = number % 3 == 0 ? number % 1400 : 300;
+    uint16_t ip = htons((uint16_t)(28 + payload)), udp = htons((uint16_t)(8 + payload));
+    uint32_t sum = 0;
+
+    memset(out, (int)number, 1514);
+    memcpy(out, head, sizeof head);
+    memcpy(out + 16, &ip, 2);
+    memcpy(out + 38, &udp, 2);
+    for (int i = 14; i < 34; i += 2)
+        sum += (uint32_t)out[i] << 8 | out[i + 1];
+    sum = (sum & 0xffff) + (sum >> 16);
+    uint16_t check = htons((uint16_t) ~(sum + (sum >> 16)));
+    memcpy(out + 24, &check, 2);
+    if (number % 3 == 1) { /* BOOTREQUEST of a stranger, the magic cookie, DHCPDISCOVER. */
+        static const uint8_t options[] = {99, 130, 83, 99, 53, 1, 1, 255};
+        memset(out + 42, 0, payload);
+        memcpy(out + 42, (const uint8_t[]){1, 1, 6, 0}, 4);
+        memcpy(out + 42 + 28, &number, sizeof number);
+        memcpy(out + 42 + 236, options, sizeof options);
+    }
+    return 42 + payload;
+}
+
+/* A guest that sends as fast as its link takes it. */
+static pid_t flood(void)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    uint8_t frame[1514];
+    struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("c0")};
+    int fd = socket(AF_PACKET, SOCK_RAW, 0);
+    for (uint32_t i = 0;; i++) {
+        size_t len = hostile_frame(frame, i);
+        (void)!sendto(fd, frame, len, 0, (struct sockaddr *)&to, sizeof to);
+    }
+}
+
+/* What the port of one guest floods must not keep the loop, nor another guest's lease, for long. */
+TEST(dhcp_server, a_guest_that_floods_delays_and_starves_nobody)
+{
+    struct dhcp_table table;
+    struct dhcp_server *server;
+    struct client client;
+    struct err e;
+    struct dhcp_row row = {
+        .mac = {2, 0, 10, 1, 0, 5}, .address = 0x0a010005, .prefix = 16, .hostname = "vm-1"};
+    if (!network_made())
+        return;
+    struct loop *l = loop_new();
+    dhcp_table_init(&table);
+    cr_assert_eq(dhcp_put(&table, &row, &e), ERR_OK);
+    cr_assert_eq(dhcp_server_open(l, "b0", 0x0a010001, &table, &server, &e), ERR_OK, "%s", e.text);
+    pid_t enemy = flood();
+    int64_t longest = 0;
+    for (struct instant end = instant_add(clock_now(), SPAN_S(1)); clock_now().ns < end.ns;) {
+        struct instant before = clock_now();
+        loop_step(l, (struct span){0});
+        int64_t took = instant_sub(clock_now(), before).ns;
+        longest = took > longest ? took : longest;
+    }
+    ask(l, &client);
+    kill(enemy, SIGKILL);
+    waitpid(enemy, NULL, 0);
+    struct dhcp_server_stats stats = dhcp_server_stats(server);
+    cr_assert_gt(stats.malformed, 1000);
+    cr_assert_gt(stats.strangers, 1000);
+    cr_assert_eq(client.status, 0, "the honest guest has no lease");
+    cr_assert_lt(longest, SPAN_MS(250).ns);
+    buf_free(&client.out);
+    dhcp_server_close(server);
     dhcp_table_fini(&table);
     loop_free(l);
 }
