@@ -204,8 +204,10 @@ void cluster_unhold(struct core *c, struct held *h)
 
 void cluster_set_hardware(struct node_state *n, struct blob *hardware)
 {
-    if (n->hardware == hardware)
+    if (n->hardware == hardware || (n->hardware != NULL && hardware != NULL &&
+                                    str_eq(blob_str(n->hardware), blob_str(hardware))))
         return;
+    n->told.hardware = false;
     ProtobufCAllocator allocator = objects_allocator(&n->spec_arena);
     blob_unref(n->hardware);
     arena_free(&n->spec_arena);

@@ -32,7 +32,11 @@ struct node_state {
     struct blob *hardware;   /* As stored; NULL: the node was never here. */
     struct arena spec_arena; /* The same as a struct: every placement looks into it. */
     const Baton__NodeHardwareSpec *spec;
-    uint64_t described;         /* Revision of the Node whose labels and taints the ledger has. */
+    uint64_t described; /* Revision of the Node whose labels and taints the ledger has. */
+    struct {
+        bool hardware, ready;
+        uint64_t revision; /* Of the Node. */
+    } told; /* What of it the ledger has: describing it again would change nothing. */
     struct instant lease_until; /* NotReady from here on. */
     bool ready;
     bool look;       /* More than its lease may have changed. */

@@ -395,6 +395,31 @@ static void describe(struct core *c, struct node_state *n, const Baton__NodeHard
     }
 }
 
+static bool has_no_trouble(const struct node_state *n)
+{
+    return n->unrestored == 0 && n->contradiction[0] == '\0' && n->marked[0] == '\0';
+}
+
+static uint64_t revision_of(const struct cow_entry *e)
+{
+    return e == NULL ? 0 : e->stamp;
+}
+
+/* After a start and at each session every node is looked at, and nearly none has changed: the ledger's tables are the
+ * dearest part of that. */
+static void describe_news(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *hw,
+                          const struct cow_entry *e, const Core__Node *node)
+{
+    bool known = n->index != LEDGER_NODE_NONE && n->told.hardware && n->told.ready == n->ready &&
+                 n->told.revision == revision_of(e) && !n->is_absurd;
+    if (known && has_no_trouble(n))
+        return;
+    describe(c, n, hw, e == NULL ? NULL : node);
+    n->told.hardware = true;
+    n->told.ready = n->ready;
+    n->told.revision = revision_of(e);
+}
+
 static void put_hardware(struct core *c, struct node_state *n, struct stage *s,
                          const Baton__NodeHardwareSpec *spec)
 {
@@ -471,11 +496,11 @@ static void write(struct core *c, struct node_state *n, const Baton__NodeHardwar
 {
     Core__Node *node = node_of(c, e);
     struct str before = typed_wrap(&c->turn, "v1", "Node", &node->base);
-    uint64_t revision = e == NULL ? 0 : e->stamp;
+    uint64_t revision = revision_of(e);
     bool is_other = n->index == LEDGER_NODE_NONE || n->described != revision;
     n->described = revision;
     bool ready = was_ready(node);
-    describe(c, n, hw, e == NULL ? NULL : node);
+    describe_news(c, n, hw, e, node);
     fill(c, n, hw, node);
     struct str after = typed_wrap(&c->turn, "v1", "Node", &node->base);
     if (e == NULL || was_ready(node) != ready)
@@ -493,8 +518,7 @@ static void write(struct core *c, struct node_state *n, const Baton__NodeHardwar
 /* Nothing but its lease needs to be looked at. */
 static bool is_in_order(const struct node_state *n)
 {
-    return n->ready && !n->look && n->unrestored == 0 && n->contradiction[0] == '\0' &&
-           n->marked[0] == '\0';
+    return n->ready && !n->look && has_no_trouble(n);
 }
 
 enum reconcile nodes_reconcile(struct core *c, struct str key)
@@ -565,7 +589,7 @@ static void load(struct core *c, struct cow_entry *e)
     n->ready = was_ready(node);
     n->lease_until = instant_add(c->now, LEASE); /* One whole lease before any is called dead. */
     core_mark_at(c, CONTROL_NODES, node_key(c, n), n->lease_until);
-    describe(c, n, hw->spec, object == NULL ? NULL : node);
+    describe_news(c, n, hw->spec, object, node);
 }
 
 /* Everything that is placed stands on these rows: they come before the Placements. Each with memory of its
