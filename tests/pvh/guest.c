@@ -251,7 +251,8 @@ void guest_main(const struct start_info *info)
     print_number(rounds);
     print("\n");
     while (option(line, "flood", 0) != 0)
-        print("nobody wants to read all of this, and yet it does not end: it is said again and again\n");
+        print("nobody wants to read all of this, and yet it does not end: it is said again and "
+              "again\n");
     if (option(line, "hold", 0) != 0)
         guest_wait();
     power_off();
