@@ -39,6 +39,8 @@ static void prepare_workload(struct kind_call *c, const struct kind *k, Protobuf
     struct kind_call nested;
     kind_call_init(&nested, c->arena, KIND_CREATE, c->wall, c->random + index);
     name_workload(c, object, index);
+    nested.limits = c->limits;
+    nested.limits_count = c->limits_count;
     suppose_priority(&nested, object);
     kind_prepare(k, &nested, object, NULL);
     causes_take(&c->causes, at, &nested.causes);

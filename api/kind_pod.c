@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pod's row. Its rules are in pod_*.c. */
+#include "api/limits.h"
 #include "api/pod.h"
 #include "api/policy.h"
 
@@ -139,8 +140,10 @@ static void pod_prepare(struct kind_call *c, ProtobufCMessage *object, const Pro
     if (old != NULL && c->write != KIND_STATUS)
         keep_all_but(c, pod, (const Core__Pod *)old);
     pod_defaults(c, pod->spec);
-    if (c->write == KIND_CREATE)
+    if (c->write == KIND_CREATE) {
+        pod_limits_fill(c, pod);
         pod_admit(c, pod);
+    }
     if (c->write == KIND_UPDATE)
         pod_tolerations(c, pod->spec);
     if (c->write == KIND_BIND)
@@ -180,6 +183,8 @@ static void pod_validate(struct kind_call *c, const ProtobufCMessage *object,
     policy_validate(c, pod->metadata, is_exclusive(pod->spec));
     if (old != NULL)
         pod_update_validate(c, pod, (const Core__Pod *)old);
+    else if (c->causes.count == 0)
+        pod_limits_check(c, pod);
 }
 
 static const char *const pod_fields[] = {"spec.nodeName",

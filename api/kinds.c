@@ -21,7 +21,7 @@ const struct kind *const kinds[] = {
     &kind_pod_group,
     &kind_plan,
     &kind_resource_quota,
-    &kind_disruption_budget,
+    &kind_disruption_budget, &kind_limit_range,
     NULL,
 };
 
@@ -229,5 +229,5 @@ bool kind_prepare(const struct kind *k, struct kind_call *c, ProtobufCMessage *o
     if (k->validate != NULL)
         k->validate(c, object, old);
     count_generation(k, c, object, old);
-    return c->causes.count == 0;
+    return c->causes.count == 0 && c->denied.len == 0;
 }

@@ -20,7 +20,7 @@
 #include "api/schema.h"
 #include "api/status.h"
 #include "base/time.h"
-#include "proto/k8s/meta_v1.pb-c.h"
+#include "proto/k8s/core_v1.pb-c.h"
 
 /* Which door a write comes through. */
 enum kind_write {
@@ -49,6 +49,9 @@ struct kind_call {
     uint64_t random; /* For names made up here; the shell's. */
     /* What the shell found of the class that the workload names, or of the one that is everybody's. */
     struct kind_priority priority;
+    /* The LimitRanges of the namespaces it is about, by name; the shell's. */
+    const Core__LimitRange *const *limits;
+    size_t limits_count;
     enum kind_write write;
     struct causes causes;
     struct str warnings[KIND_WARNINGS_MAX]; /* "spec.x: ...", for Warning headers. */

@@ -10,7 +10,8 @@
 
 extern const struct kind kind_config_map, kind_event, kind_namespace, kind_node, kind_pod,
     kind_secret, kind_service_account, kind_lease, kind_vmi, kind_node_hardware, kind_placement,
-    kind_priority_class, kind_pod_group, kind_plan, kind_resource_quota, kind_disruption_budget;
+    kind_priority_class, kind_pod_group, kind_plan, kind_resource_quota, kind_disruption_budget,
+    kind_limit_range;
 
 /* ObjectMeta by Kubernetes' rules; old: NULL on create. */
 void meta_validate(const struct kind *k, struct kind_call *c, const Meta__ObjectMeta *m,

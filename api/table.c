@@ -73,6 +73,13 @@ struct str table_age(int64_t seconds, struct wall now, struct arena *a)
     return age_text(a, y, 'y', 0, 0);
 }
 
+struct str table_instant(int64_t seconds, struct arena *a)
+{
+    char text[WALL_TEXT_MAX];
+    size_t len = wall_print((struct wall){seconds * 1000000000}, text);
+    return arena_str(a, str_from(text, len));
+}
+
 static void age_cell(const struct wire_field *w, struct wall now, struct arena *a, struct buf *out)
 {
     struct wall at;

@@ -27,4 +27,7 @@ void table_row_end(struct buf *out);
 /* How long ago, in Kubernetes' short form: 5s, 3m20s, 4d. seconds 0: "<unknown>". */
 struct str table_age(int64_t seconds, struct wall now, struct arena *a);
 
+/* A column of type date: the instant itself, RFC 3339. */
+struct str table_instant(int64_t seconds, struct arena *a);
+
 #endif /* API_TABLE_H */

@@ -93,6 +93,24 @@ static struct str mebibytes(struct cli *c, const struct json *value)
     return arena_printf(&c->arena, "%lldMi", (long long)(bytes >> 20));
 }
 
+/* What it holds of memory: pages of their own size beside the rest, "16Mi+512x2Mi". */
+static struct str memory_of(struct cli *c, const struct json *placement)
+{
+    struct str text = mebibytes(c, json_path(placement, "memoryBytes"));
+    const struct json *list = json_path(placement, "hugepages");
+    bool is_first = str_is(text, "-");
+    for (const struct json *x = list == NULL ? NULL : list->first; x != NULL; x = x->next) {
+        int64_t bytes, count;
+        if (json_i64(json_find(x, STR("pageBytes")), &bytes) != ERR_OK ||
+            json_i64(json_find(x, STR("pages")), &count) != ERR_OK)
+            continue;
+        text = arena_printf(&c->arena, STR_FMT "%s%lldx%s", STR_ARG(is_first ? STR("") : text),
+                            is_first ? "" : "+", (long long)count, bytes >> 30 > 0 ? "1Gi" : "2Mi");
+        is_first = false;
+    }
+    return text;
+}
+
 static struct str or_dash(struct str text)
 {
     return text.len > 0 ? text : STR("-");
@@ -108,7 +126,7 @@ static struct json *row_of(struct cli *c, const struct json *step)
         or_dash(json_text(json_path(p, "node"))),
         numbers(c, json_path(p, "exclusive.cpus")),
         number_or_dash(c, json_path(p, "sharedMillis"), "m"),
-        mebibytes(c, json_path(p, "memoryBytes")),
+        memory_of(c, p),
     };
     struct json *row = json_new(&c->arena, JSON_OBJECT);
     struct json *list = json_new(&c->arena, JSON_ARRAY);

@@ -77,6 +77,7 @@ static const struct core_rule core_rules[] = {
      .plural = "virtualmachineinstances",
      .create = placing_create,
      .remove = placing_remove},
+    {.group = "", .plural = "limitranges", .create = limits_create},
     {.group = "policy", .plural = "poddisruptionbudgets", .create = budgets_create},
     {.group = "baton.dev", .plural = "plans", .create = plan_create},
     {.group = "baton.dev",

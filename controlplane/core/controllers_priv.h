@@ -22,6 +22,9 @@ struct events *events_new(void);
 void events_free(struct events *e);
 void events_create(struct core *c, struct stage *s, struct draft *d);
 
+/* limits.c */
+void limits_create(struct core *c, struct stage *s, struct draft *d);
+
 /* namespaces.c */
 void namespace_create(struct core *c, struct stage *s, struct draft *d);
 void namespace_replace(struct core *c, struct stage *s, struct draft *d);

@@ -7,6 +7,7 @@
  * tried, and only the first PLAN_EXPLAINED_MAX refusals look for victims and are explained node by node.
  */
 #include "controlplane/core/budgets.h"
+#include "controlplane/core/quotas.h"
 #include "controlplane/core/plan_priv.h"
 
 #include <stdio.h>
@@ -65,6 +66,7 @@ void plan_create(struct core *c, struct stage *s, struct draft *d)
         ask_all(&q, p->spec);
     ok = ok && (p->spec->why == NULL || ask_why(&q, s, p->spec->why));
     plan_end(q.plan);
+    quotas_plan_end(c);
     if (!ok)
         return;
     summarise(&q);
@@ -263,6 +265,11 @@ bool plan__copy_name(struct question *q, struct candidate *w, uint32_t copy)
     return w->name.at != NULL;
 }
 
+struct str plan__quota(struct question *q, const struct candidate *w)
+{
+    return quotas_plan(q->c, w->namespace, w->pod, w->machine);
+}
+
 static void ask_new(struct question *q, const Baton__PlanWorkload *from)
 {
     uint32_t count = from->count == 0 ? 1 : from->count;
@@ -272,7 +279,10 @@ static void ask_new(struct question *q, const Baton__PlanWorkload *from)
     for (uint32_t i = 0; i < count; i++) {
         if (count > 1)
             plan__copy_name(q, &w, i);
-        if (ask(q, &w, NULL))
+        struct str why = plan__quota(q, &w);
+        if (why.len > 0)
+            plan__refused(q, &w, NULL, why.at);
+        else if (ask(q, &w, NULL))
             continue;
         q->status->refused += count - i - 1;
         q->status->steps_left_out += count - i - 1;

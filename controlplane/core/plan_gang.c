@@ -127,6 +127,7 @@ void plan__ask_group(struct question *q, const Baton__PlanSpec *spec, size_t fir
     bool is_there = look_up(q, &g.gang);
     g.others = g.gang.count;
     g.gang.count = 0;
+    uint32_t wanted = 0;
     g.gang.at = arena_zalloc(&q->c->turn, REQUEST_GANG_MAX, sizeof *g.gang.at);
     for (size_t i = first; g.gang.at != NULL && i < spec->n_workloads; i++) {
         const Baton__PlanWorkload *from = spec->workloads[i];
@@ -135,17 +136,23 @@ void plan__ask_group(struct question *q, const Baton__PlanSpec *spec, size_t fir
             !str_eq(str_of(meta_of_workload(from)->namespace_), g.gang.namespace))
             continue;
         out_asked[i] = true;
+        wanted += copies;
         struct candidate w;
         if (!plan__open_new(q, from, &w))
             continue;
         for (uint32_t k = 0; k < copies && g.gang.count < REQUEST_GANG_MAX; k++) {
             if (copies > 1)
                 plan__copy_name(q, &w, k);
+            struct str why = plan__quota(q, &w);
+            if (why.len > 0) { /* It would never be a member. */
+                plan__refused(q, &w, NULL, why.at);
+                continue;
+            }
             g.gang.at[g.gang.count++] = w;
         }
     }
     if (!is_there)
-        g.gang.least = g.gang.count;
+        g.gang.least = wanted;
     answer(q, &g);
 }
 

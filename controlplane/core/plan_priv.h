@@ -33,6 +33,9 @@ bool plan__copy_name(struct question *q, struct candidate *w, uint32_t copy);
 /* Ready to be asked for: its priority is found and it stands behind no gate. False: it was answered. */
 bool plan__open_new(struct question *q, const Baton__PlanWorkload *from, struct candidate *out);
 
+/* What the namespace's quotas have against it: its create would be refused. Empty: nothing, and it counts from now on. */
+struct str plan__quota(struct question *q, const struct candidate *w);
+
 /* plan_gang.c */
 struct str plan__group_of(const Baton__PlanWorkload *from); /* Empty: it is by itself. */
 /* All workloads of the plan from that one on that belong to its group; out_asked marks them. */

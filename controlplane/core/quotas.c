@@ -7,22 +7,28 @@
 #include "base/mem.h"
 #include "controlplane/core/cluster.h"
 #include "controlplane/core/controllers_priv.h"
+#include "controlplane/core/quota_scope.h"
 #include "controlplane/core/sched_view.h"
 
 #include <stdio.h>
 
+enum { QUOTA_SCOPES_MAX = 32 };
 enum { SPACES_MAX = 1 << 20, PENDING_MAX = CORE_OPS_MAX, SCRATCH_MAX = 16 << 20 };
 
 struct amount {
     char name[80];
+    uint64_t scope_id; /* quota_scope_id(): of whom it is counted; 0: of all. */
+    const struct quota_scope *scope;
     int64_t used, pending; /* Durable; created and not yet durable. */
+    int64_t planned;       /* Asked for by the Plan that is being answered. */
 };
 
 /* A namespace with at least one quota. */
 struct space {
     bool is_counted;
-    uint32_t count;
+    uint32_t count, scopes_count;
     struct amount at[QUOTA_NAMES_MAX];
+    struct quota_scope *scopes[QUOTA_SCOPES_MAX];
     char namespace[];
 };
 
@@ -33,6 +39,7 @@ struct pending {
     uint32_t count;
     struct {
         char name[80];
+        uint64_t scope_id;
         int64_t amount;
     } at[];
 };
@@ -50,7 +57,7 @@ struct counted {
     Kubevirt__VirtualMachineInstance *machine;
 };
 
-static int64_t amount_of(const struct counted *o, struct str name);
+static int64_t takes(const struct amount *a, const struct counted *o);
 
 struct quotas *quotas_new(void)
 {
@@ -60,18 +67,30 @@ struct quotas *quotas_new(void)
     return q;
 }
 
-static void drop_all(struct map *m)
+static void forget_names(struct space *s)
+{
+    while (s->scopes_count > 0)
+        quota_scope_free(s->scopes[--s->scopes_count]);
+    s->count = 0;
+}
+
+static void drop_spaces(struct map *m)
 {
     const struct map_entry *e;
-    for (uint32_t at = 0; (e = map_next(m, &at)) != NULL;)
+    for (uint32_t at = 0; (e = map_next(m, &at)) != NULL;) {
+        forget_names(e->value);
         mem_free(e->value);
+    }
     map_fini(m);
 }
 
 void quotas_free(struct quotas *q)
 {
-    drop_all(&q->spaces);
-    drop_all(&q->pending);
+    const struct map_entry *e;
+    drop_spaces(&q->spaces);
+    for (uint32_t at = 0; (e = map_next(&q->pending, &at)) != NULL;)
+        mem_free(e->value);
+    map_fini(&q->pending);
     mem_free(q);
 }
 
@@ -119,26 +138,43 @@ static void add_object(struct space *s, const struct index_key *at, struct str o
     arena_init(&a, SCRATCH_MAX);
     open_object(&a, at, object, &o);
     for (uint32_t i = 0; i < s->count; i++)
-        s->at[i].used += sign * amount_of(&o, str_of(s->at[i].name));
+        s->at[i].used += sign * takes(&s->at[i], &o);
     arena_free(&a);
 }
 
-static struct amount *find_amount(struct space *s, struct str name)
+static struct amount *find_amount(struct space *s, struct str name, uint64_t scope_id)
 {
     for (uint32_t i = 0; i < s->count; i++)
-        if (str_is(name, s->at[i].name))
+        if (s->at[i].scope_id == scope_id && str_is(name, s->at[i].name))
             return &s->at[i];
     return NULL;
 }
 
-static void add_names(struct space *s, const Core__ResourceQuota *q)
+/* NULL: of all, or there are too many. */
+static const struct quota_scope *scope_of(struct space *s, const Core__ResourceQuotaSpec *spec,
+                                          uint64_t id)
 {
+    for (uint32_t i = 0; i < s->count; i++)
+        if (s->at[i].scope_id == id)
+            return s->at[i].scope;
+    if (id == 0 || s->scopes_count == QUOTA_SCOPES_MAX)
+        return NULL;
+    s->scopes[s->scopes_count] = quota_scope_new(spec);
+    return s->scopes[s->scopes_count++];
+}
+
+static void add_names(struct core *c, struct space *s, const Core__ResourceQuota *q)
+{
+    uint64_t id = quota_scope_id(&c->turn, q->spec);
+    const struct quota_scope *scope = scope_of(s, q->spec, id);
+    if (id != 0 && scope == NULL)
+        return; /* Unbounded rather than counted wrongly; its status says 0. */
     for (size_t i = 0; i < q->spec->n_hard && s->count < QUOTA_NAMES_MAX; i++) {
         struct str name = str_of(q->spec->hard[i]->key);
-        if (name.len >= sizeof s->at->name || find_amount(s, name) != NULL)
+        if (name.len >= sizeof s->at->name || find_amount(s, name, id) != NULL)
             continue;
         struct amount *to = &s->at[s->count++];
-        *to = (struct amount){0};
+        *to = (struct amount){.scope_id = id, .scope = scope};
         memcpy(to->name, name.at, name.len);
     }
 }
@@ -181,12 +217,12 @@ static void recount(struct core *c, struct space *s)
     const struct map_entry *pe;
     struct index_range r;
     struct cow_entry *e;
-    s->count = 0;
+    forget_names(s);
     core_range(c, &r, quotas_key(c, str_of(s->namespace)));
     while ((e = index_range_next(&r)) != NULL) {
         Core__ResourceQuota *q = open_quota(&c->turn, e);
         if (q != NULL)
-            add_names(s, q);
+            add_names(c, s, q);
     }
     add_range(c, s, "", STR("pods"));
     add_range(c, s, "kubevirt.io", STR("virtualmachineinstances"));
@@ -198,7 +234,7 @@ static void recount(struct core *c, struct space *s)
     for (uint32_t at = 0; (pe = map_next(&c->controls->quotas->pending, &at)) != NULL;) {
         const struct pending *p = pe->value;
         for (uint32_t i = 0; strcmp(p->namespace, s->namespace) == 0 && i < p->count; i++) {
-            struct amount *to = find_amount(s, str_of(p->at[i].name));
+            struct amount *to = find_amount(s, str_of(p->at[i].name), p->at[i].scope_id);
             if (to != NULL)
                 to->pending += p->at[i].amount;
         }
@@ -258,6 +294,17 @@ static int64_t amount_of(const struct counted *o, struct str name)
     return o->machine == NULL ? 0 : sched_view_machine_takes(o->machine->spec, resource, limit);
 }
 
+static bool is_in_scope(const struct amount *a, const struct counted *o)
+{
+    return a->scope == NULL || quota_scope_holds(a->scope, o->pod == NULL ? NULL : o->pod->spec,
+                                                 o->machine == NULL ? NULL : o->machine->spec);
+}
+
+static int64_t takes(const struct amount *a, const struct counted *o)
+{
+    return is_in_scope(a, o) ? amount_of(o, str_of(a->name)) : 0;
+}
+
 /* ---- a create ---- */
 
 static struct str print_amount(struct arena *a, struct str name, int64_t milli)
@@ -303,19 +350,23 @@ static void judge(struct core *c, struct space *s, const Core__ResourceQuota *q,
                   const struct counted *o, struct lists *out)
 {
     struct arena *a = &c->turn;
+    uint64_t id = quota_scope_id(a, q->spec);
     for (size_t i = 0; i < q->spec->n_hard; i++) {
         struct str name = str_of(q->spec->hard[i]->key);
-        const struct amount *is = find_amount(s, name);
-        int64_t hard = objects_milli_of(q->spec->hard[i]->value), wants = amount_of(o, name);
+        const struct amount *is = find_amount(s, name, id);
+        if (is == NULL || !is_in_scope(is, o))
+            continue;
+        int64_t hard = objects_milli_of(q->spec->hard[i]->value), wants = takes(is, o);
+        int64_t used = is->used + is->pending + is->planned;
         struct str missing = o->pod == NULL ? STR("") : unsaid(a, o->pod, name);
         if (missing.len > 0)
             out->unsaid =
                 arena_printf(a, STR_FMT "%s" STR_FMT " for: " STR_FMT, STR_ARG(out->unsaid),
                              out->unsaid.len > 0 ? "; " : "", STR_ARG(name), STR_ARG(missing));
-        if (wants == 0 || is == NULL || is->used + is->pending + wants <= hard)
+        if (wants == 0 || used + wants <= hard)
             continue;
         add_pair(a, &out->requested, name, wants);
-        add_pair(a, &out->used, name, is->used + is->pending);
+        add_pair(a, &out->used, name, used);
         add_pair(a, &out->limited, name, hard);
     }
 }
@@ -326,7 +377,7 @@ static void settled(struct core *c, uint64_t id, bool durable)
     struct space *s = p == NULL ? NULL : space_of(c, str_of(p->namespace));
     (void)durable; /* Then it was counted as what it is now. */
     for (uint32_t i = 0; s != NULL && s->is_counted && i < p->count; i++) {
-        struct amount *at = find_amount(s, str_of(p->at[i].name));
+        struct amount *at = find_amount(s, str_of(p->at[i].name), p->at[i].scope_id);
         if (at != NULL)
             at->pending -= p->at[i].amount;
     }
@@ -342,10 +393,11 @@ static void let_in(struct core *c, struct stage *s, struct space *space, const s
     p->namespace = (char *)&p->at[space->count];
     memcpy(p->namespace, space->namespace, text);
     for (uint32_t i = 0; i < space->count; i++) {
-        int64_t wants = amount_of(o, str_of(space->at[i].name));
+        int64_t wants = takes(&space->at[i], o);
         if (wants == 0)
             continue;
         memcpy(p->at[p->count].name, space->at[i].name, sizeof p->at->name);
+        p->at[p->count].scope_id = space->at[i].scope_id;
         p->at[p->count++].amount = wants;
         space->at[i].pending += wants;
     }
@@ -354,40 +406,79 @@ static void let_in(struct core *c, struct stage *s, struct space *space, const s
         return;
     }
     for (uint32_t i = 0; i < p->count; i++)
-        find_amount(space, str_of(p->at[i].name))->pending -= p->at[i].amount;
+        find_amount(space, str_of(p->at[i].name), p->at[i].scope_id)->pending -= p->at[i].amount;
     mem_free(p);
     stage_refuse(s, WRITE_BUSY, "too much at once");
+}
+
+/* In Kubernetes' words, at the first quota that minds; empty: none does. */
+static struct str objection(struct core *c, struct space *space, const struct counted *o)
+{
+    struct index_range r;
+    struct cow_entry *e;
+    core_range(c, &r, quotas_key(c, str_of(space->namespace)));
+    while ((e = index_range_next(&r)) != NULL) {
+        struct lists l = {STR(""), STR(""), STR(""), STR("")};
+        const Core__ResourceQuota *q = open_quota(&c->turn, e);
+        if (q == NULL)
+            continue;
+        judge(c, space, q, o, &l);
+        if (l.unsaid.len > 0)
+            return arena_printf(&c->turn, "failed quota: %s: must specify " STR_FMT,
+                                q->metadata->name, STR_ARG(l.unsaid));
+        if (l.requested.len > 0)
+            return arena_printf(
+                &c->turn,
+                "exceeded quota: %s, requested: " STR_FMT ", used: " STR_FMT ", limited: " STR_FMT,
+                q->metadata->name, STR_ARG(l.requested), STR_ARG(l.used), STR_ARG(l.limited));
+    }
+    return STR("");
 }
 
 void quotas_admit(struct core *c, struct stage *s, struct draft *d)
 {
     struct space *space = d->at.namespace.len == 0 ? NULL : space_of(c, d->at.namespace);
-    struct index_range r;
     struct counted o;
-    struct cow_entry *e;
     if (space == NULL)
         return;
     if (!space->is_counted)
         recount(c, space);
     open_object(&c->turn, &d->at, d->object, &o);
-    core_range(c, &r, quotas_key(c, d->at.namespace));
-    while ((e = index_range_next(&r)) != NULL && !stage_is_refused(s)) {
-        struct lists l = {STR(""), STR(""), STR(""), STR("")};
-        const Core__ResourceQuota *q = open_quota(&c->turn, e);
-        if (q == NULL)
-            continue;
-        judge(c, space, q, &o, &l);
-        if (l.unsaid.len > 0)
-            stage_refuse(s, WRITE_DENIED, "failed quota: %s: must specify " STR_FMT,
-                         q->metadata->name, STR_ARG(l.unsaid));
-        else if (l.requested.len > 0)
-            stage_refuse(
-                s, WRITE_DENIED,
-                "exceeded quota: %s, requested: " STR_FMT ", used: " STR_FMT ", limited: " STR_FMT,
-                q->metadata->name, STR_ARG(l.requested), STR_ARG(l.used), STR_ARG(l.limited));
-    }
-    if (!stage_is_refused(s))
+    struct str why = objection(c, space, &o);
+    if (why.len > 0)
+        stage_refuse(s, WRITE_DENIED, STR_FMT, STR_ARG(why));
+    else
         let_in(c, s, space, &o);
+}
+
+struct str quotas_plan(struct core *c, struct str namespace, Core__Pod *pod,
+                       Kubevirt__VirtualMachineInstance *machine)
+{
+    struct space *space = space_of(c, namespace);
+    const struct counted o = {
+        .at = {.group = pod != NULL ? STR("") : STR("kubevirt.io"),
+               .plural = pod != NULL ? STR("pods") : STR("virtualmachineinstances"),
+               .namespace = namespace},
+        .pod = pod,
+        .machine = machine};
+    if (space == NULL)
+        return STR("");
+    if (!space->is_counted)
+        recount(c, space);
+    struct str why = objection(c, space, &o);
+    for (uint32_t i = 0; why.len == 0 && i < space->count; i++)
+        space->at[i].planned += takes(&space->at[i], &o);
+    return why;
+}
+
+void quotas_plan_end(struct core *c)
+{
+    const struct map_entry *e;
+    for (uint32_t at = 0; (e = map_next(&c->controls->quotas->spaces, &at)) != NULL;) {
+        struct space *s = e->value;
+        for (uint32_t i = 0; i < s->count; i++)
+            s->at[i].planned = 0;
+    }
 }
 
 /* ---- the controller ---- */
@@ -395,7 +486,7 @@ void quotas_admit(struct core *c, struct stage *s, struct draft *d)
 void quotas_loaded(struct core *c)
 {
     struct map *m = &c->controls->quotas->spaces;
-    drop_all(m);
+    drop_spaces(m);
     map_init(m, SPACES_MAX);
 }
 
@@ -446,6 +537,7 @@ static Core__ResourceQuotaStatus *status_of(struct core *c, struct space *s,
                                             const Core__ResourceQuota *q)
 {
     size_t count = q->spec->n_hard;
+    uint64_t id = quota_scope_id(&c->turn, q->spec);
     Core__ResourceQuotaStatus *st = arena_alloc(&c->turn, sizeof *st);
     if (st == NULL)
         return NULL;
@@ -454,7 +546,7 @@ static Core__ResourceQuotaStatus *status_of(struct core *c, struct space *s,
     st->used = arena_zalloc(&c->turn, count + 1, sizeof *st->used);
     for (size_t i = 0; st->hard != NULL && st->used != NULL && i < count; i++) {
         struct str name = str_of(q->spec->hard[i]->key);
-        const struct amount *is = find_amount(s, name);
+        const struct amount *is = find_amount(s, name, id);
         Resource__Quantity *used = arena_alloc(&c->turn, sizeof *used);
         Core__ResourceQuotaStatus__HardEntry *hard = arena_alloc(&c->turn, sizeof *hard);
         Core__ResourceQuotaStatus__UsedEntry *entry = arena_alloc(&c->turn, sizeof *entry);
@@ -512,6 +604,7 @@ enum reconcile quotas_reconcile(struct core *c, struct str key)
     if (any)
         return done ? RECONCILE_DONE : RECONCILE_LATER;
     map_remove(&c->controls->quotas->spaces, at.namespace);
+    forget_names(s);
     mem_free(s);
     return RECONCILE_DONE;
 }

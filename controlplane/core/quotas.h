@@ -13,6 +13,7 @@
 #define CONTROLPLANE_CORE_QUOTAS_H
 
 #include "controlplane/core/core_priv.h"
+#include "controlplane/core/objects.h"
 
 enum { QUOTA_NAMES_MAX = 128 }; /* Distinct resources in the quotas of one namespace. */
 
@@ -22,5 +23,10 @@ struct quotas *quotas_new(void);
 void quotas_free(struct quotas *q);
 
 void quotas_admit(struct core *c, struct stage *s, struct draft *d);
+
+/* The same for one workload of a Plan, and from then on it counts until the plan's end. Empty: no quota minds. */
+struct str quotas_plan(struct core *c, struct str namespace, Core__Pod *pod,
+                       Kubevirt__VirtualMachineInstance *machine);
+void quotas_plan_end(struct core *c);
 
 #endif /* CONTROLPLANE_CORE_QUOTAS_H */

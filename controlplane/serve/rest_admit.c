@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What other objects say of a new workload: its priority's class, and whether its service account is there.
+ * What other objects say of a new workload: its priority's class, its namespace's LimitRanges, and whether its service account is there.
  * The only looks at other objects before a write. A snapshot is good enough: the class's value is fixed, and
  * the account is a kindness to the client, not a guarantee.
  */
@@ -57,6 +57,36 @@ void admit_priority_class(struct call *c, const ProtobufCMessage *object, struct
                                       .name = kind_str(p->metadata->name),
                                       .preemption_policy = kind_str(p->preemption_policy),
                                       .value = p->value};
+    }
+    index_snapshot_free(&now);
+}
+
+static bool is_about_pods(const struct call *c, const ProtobufCMessage *object)
+{
+    return object->descriptor == &core__pod__descriptor || str_is(c->schema->kind, "Plan");
+}
+
+/* A Plan may ask for pods of every namespace. */
+void admit_limits(struct call *c, const ProtobufCMessage *object, struct kind_call *out)
+{
+    struct arena *a = &c->r->arena;
+    struct index_range range;
+    struct cow_entry *e;
+    if (!is_about_pods(c, object))
+        return;
+    struct str prefix = c->schema->namespaced ? arena_printf(a, "/limitranges/" STR_FMT "/",
+                                                             STR_ARG(c->r->at.namespace))
+                                              : STR("/limitranges/");
+    struct index_snapshot now = index_snapshot(rest_index(c->r));
+    index_range(&range, &now, prefix, STR(""));
+    while ((e = index_range_next(&range)) != NULL) {
+        const Core__LimitRange *l =
+            typed_open(a, &core__limit_range__descriptor, blob_str(e->value));
+        const Core__LimitRange **more = kind_grow(a, out->limits, out->limits_count, 1);
+        if (l == NULL || more == NULL)
+            continue;
+        more[out->limits_count++] = l;
+        out->limits = more;
     }
     index_snapshot_free(&now);
 }

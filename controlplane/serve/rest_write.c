@@ -257,6 +257,8 @@ static bool prepare(struct call *c, ProtobufCMessage *object, const ProtobufCMes
     struct str why;
     if (old == NULL)
         admit_priority_class(c, object, &w->prepared.priority);
+    if (old == NULL)
+        admit_limits(c, object, &w->prepared);
     if (kind_prepare(c->kind, &w->prepared, object, old))
         return old != NULL || admit_account(c, object, &why) ||
                denied(c, kind_meta_get(object), why);

@@ -52,6 +52,7 @@ bool change_find(struct call *c);
 /* rest_admit.c: what other objects say of a new one. */
 void admit_priority_class(struct call *c, const ProtobufCMessage *object,
                           struct kind_priority *out);
+void admit_limits(struct call *c, const ProtobufCMessage *object, struct kind_call *out);
 bool admit_account(struct call *c, const ProtobufCMessage *object, struct str *out_why);
 
 #endif /* CONTROLPLANE_SERVE_REST_WRITE_H */

@@ -124,7 +124,39 @@ check "kubectl describe quota shows what is held" until_true 10 described
 check_says "one pod more is refused in Kubernetes' words" \
     'exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1' \
     sh -c "sed 's/planned/more/' '$work/planned.yaml' | '$kubectl' create -f -"
+check_says "a plan asks the quota, too" 'exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1' \
+    sh -c "sed 's/planned/more/' '$work/planned.yaml' | '$1/baton' plan -"
 check "delete both" k delete pod/planned quota/small --timeout=20s
+check "create a quota with a scope" k create quota poor --hard=pods=0 --scopes=BestEffort
+check_says "who is counted is refused" 'exceeded quota: poor' k run best --image=example/x:latest
+pod planned 2 | k create -f - >/dev/null
+check "and nobody else" k wait pod/planned --for=jsonpath='{.status.phase}'=Running --timeout=20s
+described() { k describe quota poor | grep -q 'BestEffort'; }
+check "kubectl describe quota shows the scope" described
+check_says "scopes that contradict each other are refused" "conflicting scopes" \
+    k create quota odd --hard=pods=1 --scopes=Terminating,NotTerminating
+check "delete both" k delete pod/planned quota/poor --timeout=20s
+# --- limit ranges ------------------------------------------------------------------------------------------------------
+k create -f - >/dev/null <<'Y'
+apiVersion: v1
+kind: LimitRange
+metadata: {name: usual}
+spec:
+  limits:
+  - {type: Container, default: {cpu: 200m, memory: 32Mi}, defaultRequest: {cpu: 100m}, max: {cpu: "2"}}
+  - {type: Pod, max: {memory: 64Mi}}
+Y
+described() { k describe limits usual | tr -s ' ' | grep -q "Container cpu - 2 100m 200m -"; }
+check "kubectl describe limits" described
+check "a pod that says nothing" k run plain --image=example/x:latest
+check_says "gets the namespace's amounts" '{"limits":{"cpu":"200m","memory":"32Mi"},"requests":{"cpu":"100m","memory":"32Mi"}}' \
+    k get pod plain -o 'jsonpath={.spec.containers[0].resources}'
+check_says "one that asks for too much is refused in Kubernetes' words" \
+    'pods "big" is forbidden: [maximum cpu usage per Container is 2, but limit is 3, maximum cpu usage per Container is 2, but request is 3]' \
+    sh -c "sed 's/planned/big/; s/cpu: \"2\"/cpu: \"3\"/' '$work/planned.yaml' | '$kubectl' create -f -"
+check_says "a plan says so, too" 'maximum cpu usage per Container is 2, but limit is 3' \
+    sh -c "sed 's/planned/big/; s/cpu: \"2\"/cpu: \"3\"/' '$work/planned.yaml' | '$1/baton' plan -"
+check "delete both" k delete pod/plain limits/usual --timeout=20s
 
 # --- disruption budgets and drain ------------------------------------------------------------------------------------
 LABELS='{app: db}'

@@ -102,6 +102,99 @@ TEST(quota, amounts_of_pods_and_machines)
     sim_free(s);
 }
 
+static void scoped(struct sim *s, const char *name, const char *spec)
+{
+    char json[512];
+    snprintf(json, sizeof json,
+             "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{%s}}", name,
+             spec);
+    sim_create(s, "ResourceQuota", json);
+    sim_run(s, SPAN_MS(100));
+}
+
+static void pod_of(struct sim *s, const char *name, const char *spec, const char *resources)
+{
+    char json[512];
+    snprintf(
+        json, sizeof json,
+        "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{%s\"containers\":[{"
+        "\"name\":\"a\",\"image\":\"x\",\"resources\":{%s}}]}}",
+        name, spec, resources);
+    sim_create(s, "Pod", json);
+    sim_run(s, SPAN_MS(20));
+}
+
+static void used_of(struct sim *s, const char *quota_name, const char *name, const char *want)
+{
+    char path[64];
+    snprintf(path, sizeof path, "status.used.%s", name);
+    sim_run(s, SPAN_MS(100));
+    struct str have = sim_field(s, "ResourceQuota", quota_name, path);
+    cr_expect(str_is(have, want), "%s %s: " STR_FMT, quota_name, name, STR_ARG(have));
+}
+
+/* A quota with scopes counts whom all of them hold for, and asks nobody else. */
+TEST(quota, scopes)
+{
+    struct sim *s = story_new(1, 8);
+    scoped(s, "poor", "\"hard\":{\"pods\":\"1\"},\"scopes\":[\"BestEffort\"]");
+    scoped(s, "short",
+           "\"hard\":{\"pods\":\"1\",\"requests.cpu\":\"1\"},\"scopes\":["
+           "\"Terminating\",\"NotBestEffort\"]");
+    scoped(s, "important",
+           "\"hard\":{\"pods\":\"1\"},\"scopeSelector\":{\"matchExpressions\":[{\"scopeName\":"
+           "\"PriorityClass\",\"operator\":\"In\",\"values\":[\"high\",\"higher\"]}]}");
+    pod_of(s, "a", "", "");
+    pod_of(s, "b", "", "");
+    cr_expect(
+        was_refused(s, "exceeded quota: poor, requested: pods=1, used: pods=1, limited: pods=1"));
+    used_of(s, "poor", "pods", "1");
+    used_of(s, "short", "pods", "0");
+    pod_of(s, "c", "", "\"requests\":{\"cpu\":\"2\",\"memory\":\"1Mi\"}");
+    cr_expect_not(was_refused(s, "exceeded quota"));
+    pod_of(s, "d", "\"activeDeadlineSeconds\":60,", "\"requests\":{\"cpu\":\"2\"}");
+    cr_expect(was_refused(s, "exceeded quota: short, requested: requests.cpu=2, used: "
+                             "requests.cpu=0, limited: requests.cpu=1"));
+    pod_of(s, "d", "\"activeDeadlineSeconds\":60,", "\"requests\":{\"cpu\":\"1\"}");
+    used_of(s, "short", "requests\\.cpu", "1");
+    used_of(s, "short", "pods", "1");
+    pod_of(s, "e", "\"priorityClassName\":\"higher\",", "\"requests\":{\"cpu\":\"10m\"}");
+    pod_of(s, "f", "\"priorityClassName\":\"low\",", "\"requests\":{\"cpu\":\"10m\"}");
+    cr_expect_not(was_refused(s, "exceeded quota"));
+    pod_of(s, "g", "\"priorityClassName\":\"high\",", "\"requests\":{\"cpu\":\"10m\"}");
+    cr_expect(was_refused(s, "exceeded quota: important"));
+    sim_control_crash(s);
+    sim_run(s, SPAN_S(20));
+    used_of(s, "poor", "pods", "1");
+    used_of(s, "important", "pods", "1");
+    sim_delete(s, "Pod", "e", 0);
+    sim_run(s, SPAN_S(5));
+    used_of(s, "important", "pods", "0");
+    sim_free(s);
+}
+
+/* A plan counts what is there and what it asks for itself, and leaves nothing behind. */
+TEST(quota, a_plan_asks_too)
+{
+    struct sim *s = story_new(1, 8);
+    quota(s, "\"pods\":\"3\"");
+    story_pod(s, "one", "", "Always", "");
+    for (uint32_t i = 0; i < 2; i++) {
+        sim_create(s, "Plan",
+                   "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"workloads\":[{\"count\":3,\"pod\":{"
+                   "\"metadata\":{\"name\":\"new\",\"namespace\":\"default\"},\"spec\":{"
+                   "\"containers\":[{\"name\":\"a\",\"image\":\"x\"}]}}}]}}");
+        cr_expect(str_is(sim_answer(s, "Plan", "status.summary"), "2 of 3 workloads fit"), STR_FMT,
+                  STR_ARG(sim_answer(s, "Plan", "status.summary")));
+        cr_expect(str_is(sim_answer(s, "Plan", "status.steps.2.message"),
+                         "exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3"));
+    }
+    story_pod(s, "two", "", "Always", "");
+    story_pod(s, "three", "", "Always", "");
+    cr_expect_not(was_refused(s, "exceeded"));
+    sim_free(s);
+}
+
 TEST(quota, a_name_that_is_taken_takes_nothing)
 {
     struct sim *s = story_new(1, 4);

@@ -80,7 +80,7 @@ TEST(kinds, every_row_has_its_schema)
                           (*k)->cell_of_bytes != NULL,
                       "%s: who computes %.*s?", (*k)->plural, STR_ARG(s->columns[i].name));
     }
-    cr_assert_eq(schema_kinds_count, 16);
+    cr_assert_eq(schema_kinds_count, 17);
 }
 
 /* What table.c can look up in the bytes. */
@@ -465,6 +465,102 @@ TEST(kinds, a_disruption_budget_says_one_amount)
                       NULL),
               "%s", causes_of(&w));
     arena_free(&w.a);
+}
+
+static const Core__LimitRange *range_of(struct world *w, const char *spec)
+{
+    char text[1024];
+    world_init(w, "", "limitranges");
+    snprintf(text, sizeof text,
+             "{\"metadata\":{\"name\":\"l\",\"namespace\":\"default\"},\"spec\":{\"limits\":[%s]}}",
+             spec);
+    ProtobufCMessage *m = parse(w, text);
+    cr_assert(prepare(w, KIND_CREATE, m, NULL), "%s", causes_of(w));
+    return (const Core__LimitRange *)m;
+}
+
+TEST(kinds, a_limit_range_fills_itself_and_contradicts_nothing)
+{
+    struct world w;
+    const Core__LimitRange *l = range_of(
+        &w, "{\"type\":\"Container\",\"max\":{\"memory\":\"1Gi\"},\"min\":{\"cpu\":\"50m\"},"
+            "\"default\":{\"cpu\":\"500m\"}}");
+    const char *text = json_of(&w, &l->base);
+    cr_expect_not_null(strstr(text, "\"default\":{\"cpu\":\"500m\",\"memory\":\"1Gi\"}"), "%s",
+                       text);
+    cr_expect_not_null(strstr(text, "\"defaultRequest\":{\"cpu\":\"500m\",\"memory\":\"1Gi\"}"),
+                       "%s", text);
+    arena_free(&w.a);
+    world_init(&w, "", "limitranges");
+    cr_assert_not(prepare(
+        &w, KIND_CREATE,
+        parse(&w, "{\"metadata\":{\"name\":\"l\"},\"spec\":{\"limits\":[{\"type\":\"Pod\",\"min\":{"
+                  "\"cpu\":\"2\"},\"max\":{\"cpu\":\"1\"},\"default\":{\"cpu\":\"1\"}},{\"type\":"
+                  "\"Pod\",\"maxLimitRequestRatio\":{\"cpu\":\"500m\"}}]}}"),
+        NULL));
+    cr_assert_str_eq(
+        causes_of(&w),
+        "spec.limits[0].default: Forbidden: may not be specified when `type` is 'Pod'\n"
+        "spec.limits[0].min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1\n"
+        "spec.limits[0].default[cpu]: Invalid value: \"1\": min value 2 is greater than default "
+        "value 1\n"
+        "spec.limits[1].type: Duplicate value: \"Pod\"\n"
+        "spec.limits[1].maxLimitRequestRatio[cpu]: Invalid value: \"500m\": ratio 500m is less "
+        "than "
+        "1\n");
+    arena_free(&w.a);
+}
+
+/* One container after the other, the pod as a whole, and every refusal in one sentence. */
+TEST(kinds, a_pod_is_filled_and_held_against_limit_ranges)
+{
+    struct world limits, w;
+    const Core__LimitRange *l =
+        range_of(&limits, "{\"type\":\"Container\",\"default\":{\"cpu\":\"1\",\"memory\":\"64Mi\"},"
+                          "\"defaultRequest\":{\"cpu\":\"500m\"},\"min\":{\"cpu\":\"100m\"},"
+                          "\"maxLimitRequestRatio\":{\"cpu\":\"4\"}},"
+                          "{\"type\":\"Pod\",\"max\":{\"cpu\":\"3\"}}");
+    static const struct {
+        const char *resources, *want;
+    } pods[] = {
+        {"", NULL},
+        {"\"resources\":{\"limits\":{\"cpu\":\"50m\"}},",
+         "[minimum cpu usage per Container is 100m, but request is 50m, minimum cpu usage per "
+         "Container is 100m, but limit is 50m]"},
+        {"\"resources\":{\"requests\":{\"cpu\":\"300m\"},\"limits\":{\"cpu\":\"2\"}},",
+         "cpu max limit to request ratio per Container is 4, but provided ratio is 6.666666"},
+        {"\"resources\":{\"limits\":{\"cpu\":\"2500m\"}},",
+         "maximum cpu usage per Pod is 3, but limit is 3500m"},
+    };
+    for (size_t i = 0; i < COUNT_OF(pods); i++) {
+        char text[512];
+        world_init(&w, "", "pods");
+        snprintf(
+            text, sizeof text,
+            "{\"metadata\":{\"name\":\"p\",\"namespace\":\"default\"},\"spec\":{\"containers\":[{%s"
+            "\"name\":\"a\",\"image\":\"i\"},{\"name\":\"b\",\"image\":\"i\"}]}}",
+            pods[i].resources);
+        ProtobufCMessage *m = parse(&w, text);
+        kind_call_init(&w.call, &w.a, KIND_CREATE, (struct wall){1}, 1);
+        w.call.limits = &l;
+        w.call.limits_count = 1;
+        bool ok = kind_prepare(w.kind, &w.call, m, NULL);
+        cr_expect_eq(ok, pods[i].want == NULL);
+        if (pods[i].want != NULL) {
+            cr_expect(str_is(w.call.denied, pods[i].want), STR_FMT, STR_ARG(w.call.denied));
+        } else {
+            const char *have = json_of(&w, m);
+            cr_expect_not_null(
+                strstr(have, "\"kubernetes.io/limit-ranger\":\"LimitRanger plugin set: cpu, memory "
+                             "request for container a; cpu, memory limit for container a; cpu, "
+                             "memory request for container b; cpu, memory limit for container b\""),
+                "%s", have);
+            cr_expect_not_null(strstr(have, "\"limits\":{\"cpu\":\"1\",\"memory\":\"64Mi\"}"));
+            cr_expect_not_null(strstr(have, "\"qosClass\":\"Burstable\""));
+        }
+        arena_free(&w.a);
+    }
+    arena_free(&limits.a);
 }
 
 TEST(kinds, a_pod_takes_its_class_as_the_shell_found_it)

@@ -148,6 +148,7 @@ TEST(schema, lists_the_kinds)
         {"", "Secret", "secrets", "v1", true},
         {"", "Event", "events", "v1", true},
         {"", "ResourceQuota", "resourcequotas", "v1", true},
+        {"", "LimitRange", "limitranges", "v1", true},
         {"", "ServiceAccount", "serviceaccounts", "v1", true},
         {"coordination.k8s.io", "Lease", "leases", "coordination.k8s.io/v1", true},
         {"kubevirt.io", "VirtualMachineInstance", "virtualmachineinstances", "kubevirt.io/v1",
