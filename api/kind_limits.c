@@ -4,7 +4,6 @@
 #include "api/limits.h"
 #include "api/table.h"
 
-
 enum { LIMITS_ITEMS_MAX = 64, LIMITS_NAMES_MAX = 64 };
 
 struct limits_list limits_of_item(const Core__LimitRangeItem *i, enum limits_part part)

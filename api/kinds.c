@@ -21,7 +21,8 @@ const struct kind *const kinds[] = {
     &kind_pod_group,
     &kind_plan,
     &kind_resource_quota,
-    &kind_disruption_budget, &kind_limit_range,
+    &kind_disruption_budget,
+    &kind_limit_range,
     NULL,
 };
 

@@ -267,6 +267,53 @@ static enum err_code hold_new(struct ledger *l, struct node *n, const struct req
     return ERR_OK;
 }
 
+/* Its class says what rows are packed in a hold, so all that is about hardware is the former one's. */
+static struct request reworded(const struct request *was, const struct request *r)
+{
+    struct request made = *was;
+    made.namespace_name = r->namespace_name;
+    made.labels = r->labels;
+    made.labels_count = r->labels_count;
+    made.spreads = r->spreads;
+    made.spreads_count = r->spreads_count;
+    made.affinity = r->affinity;
+    made.affinity_count = r->affinity_count;
+    made.anti_affinity = r->anti_affinity;
+    made.anti_affinity_count = r->anti_affinity_count;
+    made.affinity_preferred = r->affinity_preferred;
+    made.affinity_preferred_count = r->affinity_preferred_count;
+    made.anti_affinity_preferred = r->anti_affinity_preferred;
+    made.anti_affinity_preferred_count = r->anti_affinity_preferred_count;
+    made.priority = r->priority;
+    return made;
+}
+
+enum err_code ledger_reword(struct ledger *l, uint64_t hold, const struct request *r, struct err *e)
+{
+    uint32_t index;
+    struct class *c;
+    struct labels *own;
+    struct hold *h = ledger__hold_find(l, hold, &index);
+    if (h == NULL)
+        return err_set(e, ERR_NOT_FOUND, "nothing is held under this name");
+    struct class *was = ledger__class(l, h->class_id);
+    struct labels *had = ledger__labels(l, h->labels_id);
+    struct request made = reworded(&was->r, r);
+    enum err_code rc = request_check(&made, e);
+    if (rc == ERR_OK)
+        rc = ledger__intern(l, &made, &c, &own, e);
+    if (rc != ERR_OK)
+        return rc;
+    terms__held(l, h, -1);
+    h->class_id = c->id;
+    h->labels_id = own->id;
+    terms__held(l, h, 1);
+    labels__unref(l, had);
+    class__unref(l, was);
+    ledger__node_changed(l, h->node, false);
+    return ERR_OK;
+}
+
 void ledger_commit(struct ledger *l, uint64_t hold)
 {
     uint32_t index;

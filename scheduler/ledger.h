@@ -148,6 +148,11 @@ MUST_USE enum err_code ledger_restore(struct ledger *l, const struct request *r,
                                       const struct placement *rows, uint64_t *out_hold,
                                       struct err *e);
 
+/* Its workload stands for something else now: labels, rules, priority. Rows and amounts stay as they are, whatever r says of
+ * them. ERR_NOT_FOUND, or as ledger_place(): then nothing has changed. */
+MUST_USE enum err_code ledger_reword(struct ledger *l, uint64_t hold, const struct request *r,
+                                     struct err *e);
+
 void ledger_commit(struct ledger *l, uint64_t hold);
 void ledger_undo(struct ledger *l, uint64_t hold);    /* The write failed: as if never placed. */
 void ledger_release(struct ledger *l, uint64_t hold); /* The agent reported it gone. */

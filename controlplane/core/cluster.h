@@ -65,6 +65,7 @@ struct held {
     uint64_t sequence;   /* Of it. */
     int64_t happened_ns; /* The latest of the agent's news that was told. */
     bool is_machine, released;
+    bool by_spaces;  /* It selects namespaces by their labels. */
     bool unrestored; /* Its rows contradict another's or the hardware, which may yet be told. */
 
     /* What the agent was told last, so that our own status writes are not sent back to it. */
@@ -85,6 +86,7 @@ struct cluster {
     struct map nodes, by_session;     /* Name, the session's 8 bytes -> node_state. */
     struct map held, by_uid, by_hold; /* Placement's key, its uid, the hold's 8 bytes. */
     struct queue *waiting;            /* Workloads without a Placement. */
+    bool by_spaces;                   /* Some workload once selected namespaces by labels. */
     uint32_t lacking;                 /* Of the held, how many were told with something missing. */
     struct map nominations;         /* placing_preempt.c: key of who comes -> who leaves for it. */
     int32_t priority_least;         /* No hold ever had a lower one; 0 or below. */

@@ -48,6 +48,7 @@
     X(CONTROL_BUDGETS,    budgets)    /* how many may be away at a time       */ \
     X(CONTROL_NODES,      nodes)      /* Nodes of what agents found; leases   */ \
     X(CONTROL_PLACING,    placing)    /* rows for what waits                  */ \
+    X(CONTROL_WORDS,      words)      /* labels that mean something else     */ \
     X(CONTROL_AGENTS,     agents)     /* what agents reported                 */ \
     X(CONTROL_PEERS,      peers)      /* where other nodes' pods are          */ \
     X(CONTROL_EVENTS,     events)     /* what happened, as Event objects      */

@@ -48,7 +48,7 @@ static bool is_foreign(const struct candidate *w)
 
 /* ---- deciding ---- */
 
-enum err_code placing__translate(struct core *c, struct candidate *w, struct err *e)
+static enum err_code translate(struct core *c, struct candidate *w, struct err *e)
 {
     struct names *n = ledger_names(c->cluster->ledger);
     if (w->pod != NULL)
@@ -56,6 +56,24 @@ enum err_code placing__translate(struct core *c, struct candidate *w, struct err
     enum err_code code =
         sched_view_machine(n, &c->turn, w->machine, &c->cluster->overhead, &w->request, e);
     w->request.priority = placing__priority(c, w);
+    return code;
+}
+
+/* The object itself stays as it is: it will be stored again. */
+enum err_code placing__translate(struct core *c, struct candidate *w, struct err *e)
+{
+    Core__Affinity **at = w->pod != NULL ? &w->pod->spec->affinity : &w->machine->spec->affinity;
+    Core__Affinity *said = *at;
+    struct words_affinity meant;
+    w->by_spaces = false;
+    if (said == NULL)
+        return translate(c, w, e);
+    enum err_code code = words__affinity(c, said, &meant, &w->by_spaces, e);
+    if (code != ERR_OK)
+        return code;
+    *at = w->by_spaces ? &meant.all : said;
+    code = translate(c, w, e);
+    *at = said;
     return code;
 }
 

@@ -4,6 +4,7 @@
  *
  *    placing.c          create, delete, and who is looked at when; one decision
  *    placing_record.c   the decision as a Placement, as conditions, as Events
+ *    placing_words.c    what may come to mean something else while it stands: labels
  *    placing_wait.c     the queue of what waits, and which events could help whom
  *    placing_preempt.c  workloads that leave for one of higher priority
  *    placing_gang.c     workloads that start together
@@ -27,6 +28,7 @@ struct candidate {
     char why[512]; /* Not placed: what is short. */
     const char *reason;
     uint64_t needs; /* Not placed: what could help (queue.h). */
+    bool by_spaces; /* An affinity term of it selects namespaces by labels. */
     bool is_short;  /* Not placed, for want of rows or by a rule: others' leaving might help. */
 };
 
@@ -63,6 +65,19 @@ void placing__say_waiting(struct core *c, struct candidate *w);
 void placing__tell_waiting(struct core *c, const struct candidate *w);
 enum reconcile placing__lost(struct core *c,
                              struct candidate *w); /* Its Placement does not decode. */
+
+/* placing_words.c */
+struct words_affinity {
+    Core__Affinity all;
+    Core__PodAffinity near;
+    Core__PodAntiAffinity apart;
+};
+
+/* The same with namespaces by name instead of by selector; in out and the turn's memory. */
+MUST_USE enum err_code words__affinity(struct core *c, const Core__Affinity *from,
+                                       struct words_affinity *out, bool *out_by_spaces,
+                                       struct err *e);
+void words__keep(struct core *c, struct held *h, const struct candidate *w);
 
 /* placing_wait.c */
 

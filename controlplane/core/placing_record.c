@@ -258,6 +258,7 @@ bool placing__stage(struct core *c, struct stage *s, struct candidate *w)
     snprintf(h->uid, sizeof h->uid, "%s", p->metadata->uid);
     snprintf(h->workload_uid, sizeof h->workload_uid, STR_FMT, STR_ARG(w->uid));
     h->is_machine = w->machine != NULL;
+    words__keep(c, h, w);
     h->mentions = w->pod == NULL ? NULL : agents_mentions(w->pod->spec);
     h->mentions_known = true;
     h->reason = objects_keep(str_of(p->spec->decision->reason));

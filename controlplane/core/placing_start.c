@@ -8,7 +8,7 @@
 /* What the rows stand for: the workload's own words, for the rules between workloads; its amounts as they
  * were decided. A workload that is gone, or is another by now, leaves only the amounts. */
 static void restored_request(struct core *c, struct str key, const Baton__PlacementSpec *spec,
-                             struct request *out)
+                             struct request *out, bool *out_by_spaces)
 {
     struct candidate w;
     struct index_key at;
@@ -17,7 +17,7 @@ static void restored_request(struct core *c, struct str key, const Baton__Placem
     if (e != NULL && index_key_parse(key, &at) &&
         placing__open(c, &w, key, &at, blob_str(e->value)) &&
         placing__translate(c, &w, NULL) == ERR_OK)
-        *out = w.request;
+        *out = w.request, *out_by_spaces = w.by_spaces;
     sched_devices_restored(ledger_names(c->cluster->ledger), spec, out);
     sched_caches_restored(ledger_names(c->cluster->ledger), &c->turn, spec, out);
     out->memory_bytes = spec->memory_bytes;
@@ -39,7 +39,8 @@ static void take_rows(struct core *c, struct held *h, const Baton__PlacementSpec
     char why[sizeof n->contradiction];
     if (!h->unrestored || n->spec == NULL || rows == NULL)
         return;
-    restored_request(c, str_of(h->workload_key), spec, &r);
+    restored_request(c, str_of(h->workload_key), spec, &r, &h->by_spaces);
+    k->by_spaces |= h->by_spaces;
     enum err_code code = sched_view_stored(ledger_names(k->ledger), spec, n->spec, rows, &err);
     r.ports = rows->ports;
     r.ports_count = rows->ports_count;

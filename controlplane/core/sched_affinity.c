@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules between workloads: pod affinity, anti-affinity and topology spread, as the ledger counts them.
- * Kubernetes' words (PodAffinityTerm, TopologySpreadConstraint); what needs the labels of namespaces is
- * said to be missing, not dropped. */
+ * Kubernetes' words (PodAffinityTerm, TopologySpreadConstraint). Selectors of namespaces by labels have become names before
+ * (placing_words.c). */
 #include "controlplane/core/sched_view.h"
 
 struct view {
@@ -147,7 +147,7 @@ static enum err_code namespaces(const struct view *v, const Core__PodAffinityTer
         return too_large(v);
     if (s != NULL && s->n_match_labels + s->n_match_expressions > 0)
         return err_set(v->e, ERR_INVALID,
-                       "a namespaceSelector with labels is not supported yet; name the namespaces");
+                       "a namespaceSelector with labels is to be resolved first");
     out->all_namespaces = s != NULL;
     for (size_t i = 0; i < count; i++) {
         struct str name =

@@ -441,6 +441,94 @@ TEST(placing, a_gang_that_goes_keeps_nothing)
     }
 }
 
+static void labelled(struct sim *s, const char *name, const char *app, const char *node,
+                     const char *affinity)
+{
+    char json[1024];
+    snprintf(
+        json, sizeof json,
+        "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\",\"labels\":{\"app\":\"%s\"}},"
+        "\"spec\":{%s%s%s%s\"containers\":[{\"name\":\"a\",\"image\":\"x\"}]}}",
+        name, app, node[0] == '\0' ? "" : "\"nodeSelector\":{\"kubernetes.io/hostname\":\"", node,
+        node[0] == '\0' ? "" : "\"},", affinity);
+    sim_create(s, "Pod", json);
+    sim_run(s, SPAN_MS(100));
+}
+
+static void team(struct sim *s, const char *name)
+{
+    char json[128];
+    snprintf(json, sizeof json, "{\"metadata\":{\"labels\":{\"team\":\"%s\"}}}", name);
+    sim_patch(s, "Namespace", "default", json);
+    sim_run(s, SPAN_S(2));
+}
+
+static bool is_placed(struct sim *s, const char *pod)
+{
+    char name[64];
+    snprintf(name, sizeof name, "pods.%s", pod);
+    return sim_field(s, "Placement", name, "spec.node").len > 0;
+}
+
+#define NEAR(app, team)                                                                            \
+    "\"affinity\":{\"podAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":[{"         \
+    "\"labelSelector\":{\"matchLabels\":{\"app\":\"" app "\"}},\"namespaceSelector\":{"            \
+    "\"matchLabels\":{\"team\":\"" team "\"}},\"topologyKey\":\"kubernetes.io/hostname\"}]}},"
+#define APART(app, team)                                                                           \
+    "\"affinity\":{\"podAntiAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":[{"     \
+    "\"labelSelector\":{\"matchLabels\":{\"app\":\"" app "\"}},\"namespaceSelector\":{"            \
+    "\"matchLabels\":{\"team\":\"" team "\"}},\"topologyKey\":\"kubernetes.io/hostname\"}]}},"
+
+/* Who waits and who stands: both mean what the labels say now, after a restart too. */
+TEST(placing, namespaces_by_their_labels)
+{
+    struct sim *s = story_new(2, 4);
+    labelled(s, "db", "db", "n1", "");
+    labelled(s, "web", "web", "", NEAR("db", "a"));
+    labelled(s, "lonely", "lonely", "n0", APART("noisy", "b"));
+    cr_expect_not(is_placed(s, "web"));
+    cr_expect(is_placed(s, "lonely"));
+    team(s, "a");
+    cr_expect(str_is(sim_field(s, "Placement", "pods.web", "spec.node"), "n1"));
+    labelled(s, "noisy-1", "noisy", "n0", "");
+    cr_expect(is_placed(s, "noisy-1"), "of another team");
+    sim_delete(s, "Pod", "noisy-1", 0);
+    for (uint32_t round = 0; round < 2; round++) {
+        team(s, "b");
+        labelled(s, "noisy-2", "noisy", "n0", "");
+        cr_expect_not(is_placed(s, "noisy-2"), "lonely's term means its namespace now");
+        team(s, "c");
+        sim_run(s, SPAN_S(12));
+        cr_expect(is_placed(s, "noisy-2"));
+        sim_delete(s, "Pod", "noisy-2", 0);
+        sim_run(s, SPAN_S(1));
+        sim_control_crash(s);
+        sim_run(s, SPAN_S(20));
+    }
+    cr_expect(str_is(sim_field(s, "Pod", "web",
+                               "spec.affinity.podAffinity."
+                               "requiredDuringSchedulingIgnoredDuringExecution.0."
+                               "namespaceSelector.matchLabels.team"),
+                     "a"));
+    sim_free(s);
+}
+
+/* A standing workload's own labels. */
+TEST(placing, labels_of_who_stands)
+{
+    struct sim *s = story_new(2, 4);
+    team(s, "a");
+    labelled(s, "db", "db", "n1", "");
+    sim_patch(s, "Pod", "db", "{\"metadata\":{\"labels\":{\"app\":\"old\"}}}");
+    sim_run(s, SPAN_MS(100));
+    labelled(s, "web", "web", "", NEAR("db", "a"));
+    cr_expect_not(is_placed(s, "web"));
+    sim_patch(s, "Pod", "db", "{\"metadata\":{\"labels\":{\"app\":\"db\"}}}");
+    sim_run(s, SPAN_S(12));
+    cr_expect(str_is(sim_field(s, "Placement", "pods.web", "spec.node"), "n1"));
+    sim_free(s);
+}
+
 /* A machine names its class; the class's value decides. */
 TEST(placing, a_machine_of_a_priority_class_preempts)
 {

@@ -171,3 +171,35 @@ TEST(rules, node_affinity_taints_and_preferences)
     place_ok(l, &r, &rows); /* Pinned: only hardware is asked. */
     ledger_free(l);
 }
+
+/* A hold that is worded anew counts by its new words, keeps its rows, and is given back whole. */
+TEST(rules, a_hold_is_reworded)
+{
+    struct ledger *l = zones();
+    uint32_t value;
+    struct request_expression x = app_is(l, &value);
+    struct request_pod_term near = {
+        .selector = {&x, 1}, .all_namespaces = true, .topology_key = name_of(l, "zone")};
+    struct topology_label web = {x.key, value}, other = {x.key, name_of(l, "old")};
+    struct request standing = {.labels = &web, .labels_count = 1, .exclusive_cpus = 2};
+    struct request follows = {.shared_milli = 100, .affinity = &near, .affinity_count = 1};
+    struct placement rows, now;
+    uint64_t hold = place_ok(l, &standing, &rows);
+    ledger_undo(l, place_ok(l, &follows, &now));
+    standing.labels = &other;
+    standing.exclusive_cpus = 7; /* Not what this is about. */
+    cr_assert_eq(ledger_reword(l, hold, &standing, NULL), ERR_OK);
+    verify(l);
+    place_not(l, &follows, "0 of 6 nodes fit: 6 node(s) didn't match pod affinity rules");
+    cr_assert_eq(ledger_hold_rows(l, hold, &now, NULL), ERR_OK);
+    cr_expect_eq(now.cores_count, rows.cores_count);
+    cr_expect_eq(now.cores[0], rows.cores[0]);
+    standing.labels = &web;
+    cr_assert_eq(ledger_reword(l, hold, &standing, NULL), ERR_OK);
+    ledger_undo(l, place_ok(l, &follows, &now));
+    ledger_release(l, hold);
+    verify(l);
+    cr_assert_eq(ledger_reword(l, hold, &standing, NULL), ERR_NOT_FOUND);
+    place_not(l, &follows, "0 of 6 nodes fit: 6 node(s) didn't match pod affinity rules");
+    ledger_free(l);
+}
