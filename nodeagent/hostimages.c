@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-enum { BOX_MOUNT, BOX_PULL, MEMORY_MAX = 64 << 20 };
+enum { BOX_MOUNT, BOX_PULL, MEMORY_MAX = 64 << 20, LIST_MEMORY_MAX = 16 << 20 };
 
 struct job {
     struct worker_job worker;
@@ -38,6 +38,10 @@ struct look {
     struct images_collected got;
     enum err_code code;
     struct err err;
+    struct arena arena; /* Of the list. */
+    struct image_entry *list;
+    uint32_t list_count;
+    bool is_listed;
 };
 
 struct hostimages {
@@ -46,6 +50,7 @@ struct hostimages {
     struct images *images;
     struct worker *mount, *pulls[HOSTIMAGES_PULLS];
     uint32_t pulling;          /* Jobs with a puller. */
+    uint64_t told;             /* Digest of the list as it was told; 0: never. */
     bool look_due, is_looking; /* From look_due on no further pull begins. */
     struct job *waiting;       /* For the look to be over. */
 };
@@ -109,6 +114,9 @@ static void run_look(struct worker_job *w)
     q.bytes = k->wanted;
     if (k->code == ERR_OK && k->wanted > 0)
         k->code = images_collect(k->h->images, &q, &k->got, &k->err);
+    k->list = arena_zalloc(&k->arena, HOSTIMAGES_TOLD_MAX, sizeof *k->list);
+    k->is_listed = k->list != NULL && images_list(k->h->images, &k->arena, HOSTIMAGES_TOLD_MAX,
+                                                  k->list, &k->list_count, NULL) == ERR_OK;
 }
 
 /* ---- on the loop ---- */
@@ -136,9 +144,27 @@ static struct worker *puller(struct hostimages *h, struct str reference)
     return h->pulls[str_hash(host) % HOSTIMAGES_PULLS];
 }
 
+static void look_free(struct look *k)
+{
+    arena_free(&k->arena);
+    mem_free(k);
+}
+
 static void look_drop(struct worker_job *w)
 {
-    mem_free(CONTAINER_OF(w, struct look, worker));
+    look_free(CONTAINER_OF(w, struct look, worker));
+}
+
+/* To whoever wants to know, when they are others than before. */
+static void tell(struct hostimages *h, const struct look *k)
+{
+    uint64_t digest = 1;
+    for (uint32_t i = 0; i < k->list_count; i++)
+        digest = (digest ^ str_hash(k->list[i].name) ^ k->list[i].size_bytes) * 0x9e3779b97f4a7c15u;
+    if (!k->is_listed || digest == h->told || h->o.listed == NULL)
+        return;
+    h->told = digest;
+    h->o.listed(h->o.owner, k->list, k->list_count);
 }
 
 /* As soon as no pull is under way: what it brought would be taken for rubbish until it is mounted. The job
@@ -149,6 +175,7 @@ static void look_soon(struct hostimages *h)
         return;
     struct look *k = mem_zalloc(1, sizeof *k);
     k->h = h;
+    arena_init(&k->arena, LIST_MEMORY_MAX);
     k->worker = (struct worker_job){.run = run_look, .drop = look_drop};
     h->look_due = false;
     h->is_looking = true;
@@ -175,7 +202,8 @@ static void look_done(struct hostimages *h, struct look *k)
         log_event(k->got.bytes < k->wanted ? LOG_WARN : LOG_INFO, "images.collected",
                   "images=%u bytes=%llu wanted=%llu", k->got.images,
                   (unsigned long long)k->got.bytes, (unsigned long long)k->wanted);
-    mem_free(k);
+    tell(h, k);
+    look_free(k);
     h->is_looking = false;
     loop_set_deadline(&h->client, instant_add(loop_now(h->o.loop), SPAN_S(HOSTIMAGES_LOOK_S)));
     struct job *waiting = h->waiting;
@@ -270,7 +298,7 @@ enum err_code hostimages_new(const struct hostimages_options *o, struct hostimag
     h->images = images;
     h->client.event = on_event;
     loop_join(o->loop, &h->client);
-    loop_set_deadline(&h->client, instant_add(loop_now(o->loop), SPAN_S(HOSTIMAGES_LOOK_S)));
+    loop_set_deadline(&h->client, instant_add(loop_now(o->loop), SPAN_S(HOSTIMAGES_FIRST_S)));
     h->mount = worker_start(&h->client, BOX_MOUNT, "images");
     for (uint32_t i = 0; i < HOSTIMAGES_PULLS; i++)
         h->pulls[i] = worker_start(&h->client, BOX_PULL + i, "pull");

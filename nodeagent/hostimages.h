@@ -21,7 +21,13 @@
 #include "nodeagent/core/agent.h"
 #include "nodeagent/host/image.h"
 
-enum { HOSTIMAGES_PULLS = 4, HOSTIMAGES_LOOK_S = 300 };
+/* The first look tells what is here; by then what runs is attached to again. TOLD_MAX: Kubernetes' nodeStatusMaxImages. */
+enum {
+    HOSTIMAGES_PULLS = 4,
+    HOSTIMAGES_LOOK_S = 300,
+    HOSTIMAGES_FIRST_S = 5,
+    HOSTIMAGES_TOLD_MAX = 50
+};
 
 struct hostimages;
 
@@ -36,6 +42,8 @@ struct hostimages_options {
     struct images_options store;
     struct hostimages_keep keep;
     void (*done)(void *owner, uint64_t op, const struct agent_host_done *done);
+    /* The images that are here, the largest first, whenever they are others. May be NULL. */
+    void (*listed)(void *owner, const struct image_entry *list, uint32_t count);
     void *owner;
 };
 

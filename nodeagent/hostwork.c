@@ -438,6 +438,7 @@ static enum err_code open_images(struct hostwork *h, struct err *e)
                                    .store = h->o.images,
                                    .keep = h->o.keep,
                                    .done = h->o.done,
+                                   .listed = h->o.listed,
                                    .owner = h->o.owner};
     o.store.directory = str_of(directory);
     return hostimages_new(&o, &h->images, e);

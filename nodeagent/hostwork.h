@@ -29,6 +29,7 @@ struct hostwork_options {
     struct images_options images; /* directory is ours to say. */
     struct hostimages_keep keep;
     void (*done)(void *owner, uint64_t op, const struct agent_host_done *done);
+    void (*listed)(void *owner, const struct image_entry *list, uint32_t count); /* hostimages.h */
     void *owner;
 };
 

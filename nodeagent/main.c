@@ -247,6 +247,7 @@ static enum err_code open_core(struct program *p, struct err *e)
                                                          p->options.image_low_percent,
                                                          SPAN_S((int64_t)p->options.image_age_s)},
                                                 .done = shell_on_hostwork,
+                                                .listed = shell_on_images,
                                                 .owner = p->shell},
                      &p->hostwork, e);
     shell_set_hostwork(p->shell, p->hostwork);

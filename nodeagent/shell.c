@@ -247,6 +247,35 @@ void shell_on_hostwork(void *owner, uint64_t op, const struct agent_host_done *d
     step(s, &(struct agent_event){.type = EV_HOST_DONE, .op = op, .host = done});
 }
 
+void shell_on_images(void *owner, const struct image_entry *list, uint32_t count)
+{
+    struct arena a;
+    Agent__Images m = AGENT__IMAGES__INIT;
+    arena_init(&a, 1 << 20);
+    m.images = arena_zalloc(&a, count + 1, sizeof *m.images);
+    for (uint32_t i = 0; m.images != NULL && i < count; i++) {
+        Agent__Image *one = arena_alloc(&a, sizeof *one);
+        char **names = arena_zalloc(&a, 1, sizeof *names);
+        if (one == NULL || names == NULL)
+            break;
+        agent__image__init(one);
+        names[0] = arena_dup(&a, list[i].name);
+        one->names = names;
+        one->n_names = names[0] != NULL;
+        one->has_size_bytes = true;
+        one->size_bytes = list[i].size_bytes;
+        m.images[m.n_images++] = one;
+    }
+    size_t len = agent__images__get_packed_size(&m);
+    uint8_t *bytes = arena_alloc(&a, len + 1);
+    if (bytes != NULL) {
+        agent__images__pack(&m, bytes);
+        step(owner,
+             &(struct agent_event){.type = EV_IMAGES, .bytes = str_from((char *)bytes, len)});
+    }
+    arena_free(&a);
+}
+
 void shell_on_renewal(void *owner, uint64_t op, const struct agent_host_done *done)
 {
     step(owner, &(struct agent_event){.type = EV_HOST_DONE, .op = op, .host = done});

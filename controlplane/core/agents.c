@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "controlplane/core/cluster.h"
 #include "controlplane/core/events.h"
+#include "controlplane/core/images.h"
 
 #include <stdio.h>
 
@@ -201,6 +202,10 @@ static void dispatch(struct core *c, struct node_state *n, const Agent__AgentMes
     case AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE:
         if (m->hardware->spec != NULL)
             nodes_hardware(c, n, m->hardware->spec);
+        break;
+    case AGENT__AGENT_MESSAGE__MESSAGE_IMAGES:
+        images_told(c, n, m->images);
+        nodes_look(c, n);
         break;
     case AGENT__AGENT_MESSAGE__MESSAGE_LEASE_RENEW:
         renew(c, n, m->lease_renew);

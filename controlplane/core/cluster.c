@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/core/cluster.h"
+#include "controlplane/core/images.h"
 #include "controlplane/core/queue.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -18,6 +19,7 @@ struct cluster *cluster_new(const struct core_config *config)
     map_init(&k->by_uid, HELD_MAX);
     map_init(&k->by_hold, HELD_MAX);
     k->waiting = queue_new();
+    k->images = images_new();
     CHECK(network_parse(config->pod_network, config->node_prefix, &k->network, NULL) == ERR_OK);
     return k;
 }
@@ -41,6 +43,7 @@ void cluster_free(struct cluster *k)
     for (uint32_t at = 0; (e = map_next(&k->nodes, &at)) != NULL;) {
         struct node_state *n = e->value;
         blob_unref(n->reported);
+        mem_free(n->images);
         cluster_set_hardware(n, NULL);
         mem_free(n);
     }
@@ -50,6 +53,7 @@ void cluster_free(struct cluster *k)
     map_fini(&k->by_uid);
     map_fini(&k->by_hold);
     queue_free(k->waiting);
+    images_free(k->images);
     blob_unref(k->peers_whole);
     blob_unref(k->peers_retired);
     ledger_free(k->ledger);

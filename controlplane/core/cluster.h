@@ -20,6 +20,8 @@
 enum { CLUSTER_NAME_MAX = 254, CLUSTER_UID_MAX = 64, CLUSTER_NODES_MAX = 50000 };
 
 struct held;
+struct image;
+struct images;
 struct nomination;
 struct queue;
 
@@ -49,7 +51,9 @@ struct node_state {
     char claim[64];          /* The subnet its agent says it has, and was not given. */
     char stranger[CLUSTER_UID_MAX]; /* Reported by the agent, and nobody placed it. */
     uint32_t unrestored;            /* Placements without their rows in the ledger. */
-    struct held *first;             /* Its placements. */
+    struct image **images;          /* images.c: what its agent told of. */
+    uint32_t images_count;
+    struct held *first; /* Its placements. */
 };
 
 struct held {
@@ -85,6 +89,7 @@ struct cluster {
     struct ledger *ledger;
     struct map nodes, by_session;     /* Name, the session's 8 bytes -> node_state. */
     struct map held, by_uid, by_hold; /* Placement's key, its uid, the hold's 8 bytes. */
+    struct images *images;            /* images.c: which nodes have them. */
     struct queue *waiting;            /* Workloads without a Placement. */
     bool by_spaces;                   /* Some workload once selected namespaces by labels. */
     uint32_t lacking;                 /* Of the held, how many were told with something missing. */

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "controlplane/core/cluster.h"
 #include "controlplane/core/events.h"
+#include "controlplane/core/images.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -339,6 +340,8 @@ static void fill(struct core *c, const struct node_state *n, const Baton__NodeHa
     st->capacity = amounts(c, hw, st, false, &st->n_capacity);
     addresses(c, hw, hostname, st);
     st->node_info = system_info(c, hw->system);
+    if (n->images != NULL)
+        images_fill(c, n, st); /* Until its agent has told, they are what they were. */
     const char *unknown = n->ready ? "False" : "Unknown";
     const char *silent = n->ready ? NULL : "NodeStatusUnknown";
     condition(c, st, "MemoryPressure", unknown, silent, NULL);
@@ -379,6 +382,7 @@ static void describe(struct core *c, struct node_state *n, const Baton__NodeHard
         code = ledger_node_put(k->ledger, &t, &index, &e);
     if (index != LEDGER_NODE_NONE)
         n->index = index;
+    images_describe(c, n);
     if (code != ERR_OK)
         snprintf(n->marked, sizeof n->marked, "%s", e.text);
     else
@@ -456,6 +460,7 @@ static enum reconcile forget(struct core *c, struct node_state *n)
         ledger_node_remove(c->cluster->ledger, n->index);
     n->index = LEDGER_NODE_NONE;
     n->forgotten = true;
+    images_forget(c, n);
     cluster_set_hardware(n, NULL);
     for (struct held *h = n->first; h != NULL; h = h->next)
         core_mark(c, CONTROL_AGENTS, str_of(h->key));

@@ -6,6 +6,7 @@
  */
 #include "base/check.h"
 #include "controlplane/core/budgets.h"
+#include "controlplane/core/images.h"
 #include "controlplane/core/placing_priv.h"
 #include "proto/k8s/scheduling_v1.pb-c.h"
 
@@ -51,8 +52,12 @@ static bool is_foreign(const struct candidate *w)
 static enum err_code translate(struct core *c, struct candidate *w, struct err *e)
 {
     struct names *n = ledger_names(c->cluster->ledger);
-    if (w->pod != NULL)
-        return sched_view_pod(n, &c->turn, &c->cluster->classes, w->pod, &w->request, e);
+    if (w->pod != NULL) {
+        enum err_code done =
+            sched_view_pod(n, &c->turn, &c->cluster->classes, w->pod, &w->request, e);
+        images_wanted(c, w->pod->spec, &w->request);
+        return done;
+    }
     enum err_code code =
         sched_view_machine(n, &c->turn, w->machine, &c->cluster->overhead, &w->request, e);
     w->request.priority = placing__priority(c, w);

@@ -118,6 +118,7 @@ static void dispatch(struct agent *a, struct agent_turn *t, const struct agent_e
     case EV_SESSION_OPENED:
     case EV_SESSION_MESSAGE:
     case EV_SESSION_CLOSED:
+    case EV_IMAGES:
         session_step(a, t, ev);
         break;
     case EV_HOST_DONE:
@@ -282,6 +283,7 @@ void agent_free(struct agent *a)
         if (a->workloads[i] != NULL)
             agent_give(a, a->workloads[i]);
     slots_fini(&a->slots);
+    blob_unref(a->images);
     peers_forget(a);
     map_fini(&a->peers);
     arena_free(&a->turn.arena);

@@ -44,7 +44,8 @@ enum agent_event_type {
     EV_HOST_DONE, /* host: FX_SAVE, FX_FORGET, FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN, FX_POOL,
                      FX_RENEW. */
     EV_RUNTIME,   /* runtime: what a runtime told; kind says which one. */
-    EV_DEADLINE   /* agent_deadline() was reached. */
+    EV_DEADLINE,  /* agent_deadline() was reached. */
+    EV_IMAGES     /* bytes: a baton.agent.v1 Images, what is on the node now. */
 };
 
 /* What an image says about the process to run; meaningful after FX_IMAGE. */
@@ -76,7 +77,7 @@ struct agent_event {
     struct wall wall;
     uint64_t op; /* The effect this answers; 0 if unasked for. */
     union {
-        struct str bytes; /* EV_SAVED, EV_SESSION_MESSAGE. */
+        struct str bytes; /* EV_SAVED, EV_SESSION_MESSAGE, EV_IMAGES. */
         const struct agent_host_done *host;
         struct {
             enum runtime_kind kind;

@@ -59,6 +59,7 @@ struct session {
     uint64_t renewals, revision;
     struct instant lease_until; /* The right to run exclusive-run workloads; later: fencing. */
     bool resyncing;
+    struct instant images_told_at, images_at; /* images_at 0: there is nothing new to tell. */
 };
 
 /* The node's certificate, as certificate.c sees it. */
@@ -88,6 +89,7 @@ struct agent {
     uint64_t pool_op;         /* 0: none. */
     struct instant pool_retry_at;
     char pool_text[200]; /* Why it could not be moved; empty: it could. */
+    struct blob *images; /* The last EV_IMAGES; NULL: none. */
     struct map peers;    /* peers.c: other nodes by name. */
     uint64_t peers_digest;
     bool up;                   /* Records and lists are in. */
@@ -216,7 +218,7 @@ struct instant session_deadline(const struct agent *a);
 /* stream.c */
 void stream_open(struct agent *a, struct agent_turn *t, const Agent__OpenStream *open);
 
-/* pod_env.c, pod_volumes.c: what a container sees. False: text says what is missing. */
+/* pod_env.c, pod_volumes.c, pod_pull.c (fills auths): what a container sees. False: text says what is missing. */
 struct workload_volumes {
     struct agent_volume *at;
     uint32_t count;
@@ -235,7 +237,6 @@ static inline const char *pod_ref_name(const Core__LocalObjectReference *r)
     return r == NULL || r->name == NULL ? "" : r->name;
 }
 
-/* pod_pull.c: fills auths. */
 void pod_pull_secrets(struct agent_turn *t, const struct workload *w, struct agent_fx_image *out);
 
 /* A ConfigMap or Secret that came with the Assign; NULL: it does not exist. */

@@ -5,7 +5,7 @@
 /* Images before they are made small: of every workload there may be, and the agent itself. */
 enum { AGENT_IMAGES_MAX = 64 << 20 };
 
-const char *const flight_event_names[EV_DEADLINE + 1] = {
+const char *const flight_event_names[EV_IMAGES + 1] = {
     [EV_SAVED] = "SAVED",
     [EV_STARTED] = "STARTED",
     [EV_SESSION_OPENED] = "SESSION_OPENED",
@@ -14,6 +14,7 @@ const char *const flight_event_names[EV_DEADLINE + 1] = {
     [EV_HOST_DONE] = "HOST_DONE",
     [EV_RUNTIME] = "RUNTIME",
     [EV_DEADLINE] = "DEADLINE",
+    [EV_IMAGES] = "IMAGES",
 };
 
 /* ---- frames ---- */

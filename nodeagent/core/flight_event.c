@@ -198,6 +198,11 @@ static bool runtime_of(const Flight__Runtime *from, struct arena *a, struct agen
     return cpus_of(&from->cpus, &r->cpus);
 }
 
+static bool has_bytes(uint32_t type)
+{
+    return type == EV_SAVED || type == EV_SESSION_MESSAGE || type == EV_IMAGES;
+}
+
 void flight__event_from(struct arena *a, const struct agent_event *from, Flight__Event *out)
 {
     Flight__Event e = FLIGHT__EVENT__INIT;
@@ -206,7 +211,7 @@ void flight__event_from(struct arena *a, const struct agent_event *from, Flight_
     e.now_ns = from->now.ns;
     e.wall_ns = from->wall.ns;
     e.op = from->op;
-    if (from->type == EV_SAVED || from->type == EV_SESSION_MESSAGE) {
+    if (has_bytes(from->type)) {
         struct str bytes = flight__without_secrets(a, from->type, from->bytes);
         e.has_bytes = true;
         e.bytes = (ProtobufCBinaryData){bytes.len, (uint8_t *)(uintptr_t)bytes.at};
@@ -224,13 +229,13 @@ bool flight_event_of(const Flight__Event *from, struct arena *a, struct agent_ev
                                 .now = {from->now_ns},
                                 .wall = {from->wall_ns},
                                 .op = from->op};
-    if (from->type > EV_DEADLINE)
+    if (from->type > EV_IMAGES)
         return false;
     if (from->type == EV_HOST_DONE)
         return host_of(from->host, a, out);
     if (from->type == EV_RUNTIME)
         return runtime_of(from->runtime, a, out);
-    if (from->type == EV_SAVED || from->type == EV_SESSION_MESSAGE)
+    if (has_bytes(from->type))
         out->bytes = str_from((const char *)from->bytes.data, from->bytes.len);
     return true;
 }

@@ -233,6 +233,9 @@ bool flight__snapshot_from(struct arena *arena, const struct agent *a, Flight__S
     out->free_next = image(arena, s->free_next, s->count * sizeof *s->free_next);
     out->free_first = s->free_first;
     out->taken = s->taken;
+    out->has_images = a->images != NULL;
+    if (a->images != NULL)
+        out->images = (ProtobufCBinaryData){a->images->len, (uint8_t *)(uintptr_t)a->images->at};
     out->peers = peers_snapshot(arena, a, &out->n_peers);
     return workloads_from(arena, a, out) && out->peers != NULL && !arena->overflow;
 }
@@ -358,6 +361,8 @@ struct agent *flight_agent_of(const struct agent_config *config, const Flight__S
         return NULL;
     struct agent *a = agent_new(config);
     bool good = agent_of(a, from) && slots_of(a, from);
+    if (good && from->has_images)
+        a->images = blob_new(str_from((const char *)from->images.data, from->images.len));
     if (good)
         peers_restore(a, from->peers, from->n_peers);
     else

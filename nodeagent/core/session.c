@@ -9,6 +9,7 @@ static const struct span LONG_ENOUGH =
     SPAN_S(30); /* A session that held: the next dial is at once. */
 static const struct span GREETING_MAX = SPAN_S(20); /* No HelloReply for so long: dial again. */
 static const struct span RENEW_DEFAULT = SPAN_S(3), RENEW_MIN = SPAN_MS(100);
+static const struct span IMAGES_MIN = SPAN_S(10); /* Between two lists of images. */
 
 enum { PROTOCOL_MIN = 1, PROTOCOL_MAX = 1 };
 
@@ -93,6 +94,34 @@ static void renew(struct agent *a, struct agent_turn *t)
     a->session.renew_at = instant_add(t->now, a->session.renew_in);
 }
 
+/* A burst of pulls is told at once and then once more. */
+static void tell_images(struct agent *a, struct agent_turn *t)
+{
+    struct session *s = &a->session;
+    s->images_at = (struct instant){0};
+    if (a->images == NULL || s->state != SESSION_UP)
+        return;
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    ProtobufCAllocator allocator = workload_allocator(&t->arena);
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_IMAGES;
+    m.images = agent__images__unpack(&allocator, a->images->len, (const uint8_t *)a->images->at);
+    s->images_told_at = t->now;
+    if (m.images != NULL)
+        session_send(t, &m);
+}
+
+static void have_images(struct agent *a, struct agent_turn *t, struct str bytes)
+{
+    struct session *s = &a->session;
+    blob_unref(a->images);
+    a->images = blob_new(bytes);
+    struct instant next = instant_add(s->images_told_at, IMAGES_MIN);
+    if (s->images_told_at.ns == 0 || instant_due(next, t->now))
+        tell_images(a, t);
+    else
+        s->images_at = next;
+}
+
 static void greeted(struct agent *a, struct agent_turn *t, const Agent__HelloReply *reply)
 {
     struct session *s = &a->session;
@@ -113,6 +142,7 @@ static void greeted(struct agent *a, struct agent_turn *t, const Agent__HelloRep
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
     m.hardware = &h;
     session_send(t, &m);
+    tell_images(a, t);
     renew(a, t);
 
     Agent__StatusEnd end = AGENT__STATUS_END__INIT;
@@ -194,7 +224,9 @@ static void message(struct agent *a, struct agent_turn *t, const Agent__ServerMe
 void session_step(struct agent *a, struct agent_turn *t, const struct agent_event *ev)
 {
     struct session *s = &a->session;
-    if (ev->type == EV_SESSION_OPENED && s->state == SESSION_OPENING) {
+    if (ev->type == EV_IMAGES) {
+        have_images(a, t, ev->bytes);
+    } else if (ev->type == EV_SESSION_OPENED && s->state == SESSION_OPENING) {
         move(a, SESSION_GREETING);
         s->renew_at = instant_add(t->now, GREETING_MAX);
         hello(a, t);
@@ -224,9 +256,12 @@ void session_tick(struct agent *a, struct agent_turn *t)
     } else if (s->state == SESSION_UP && instant_due(s->renew_at, t->now)) {
         renew(a, t);
     }
+    if (s->images_at.ns != 0 && instant_due(s->images_at, t->now))
+        tell_images(a, t);
 }
 
 struct instant session_deadline(const struct agent *a)
 {
-    return instant_earlier(a->session.retry_at, a->session.renew_at);
+    return instant_earlier(instant_earlier(a->session.retry_at, a->session.renew_at),
+                           a->session.images_at);
 }

@@ -115,6 +115,17 @@ struct image_user {
 MUST_USE enum err_code image_user_find(const char *rootfs, struct str user, struct image_user *out,
                                        struct err *e);
 
+/* An image that was fetched from a registry or an archive; layouts that an operator put here are not told of. */
+struct image_entry {
+    struct str name; /* The full one. */
+    uint64_t size_bytes;
+};
+
+/* The largest first, and by name among equals, at most max. Those that do not read are left out, and so is what was fetched
+ * before names were kept. */
+MUST_USE enum err_code images_list(struct images *s, struct arena *a, uint32_t max,
+                                   struct image_entry *out, uint32_t *out_count, struct err *e);
+
 /* How many bytes should go: when the store's file system is high_percent full or more, down to low_percent.
  * 0: none; always so with 100. Kubernetes: KubeletConfiguration.imageGCHighThresholdPercent, ...Low... */
 MUST_USE enum err_code images_surplus(const struct images *s, uint32_t high_percent,

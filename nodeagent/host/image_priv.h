@@ -38,6 +38,9 @@ MUST_USE enum err_code image__read(const struct image_place *p, struct arena *a,
 MUST_USE enum err_code image__pull(struct images *s, const struct image_place *p, struct str auth,
                                    struct arena *a, struct err *e);
 
+/* What an image is called, beside its index: its folder is a digest of that. */
+MUST_USE enum err_code image__write_name(const char *layout, struct str name, struct err *e);
+
 /* A path in folder that nobody else has; left over after a crash, images_open() removes it. */
 void image__temporary(struct images *s, const char *folder, char out[FS_PATH_MAX]);
 

@@ -220,6 +220,8 @@ enum err_code image__pull(struct images *s, const struct image_place *p, struct 
     if (code == ERR_OK)
         code = watch(s, argv, temporary, secret, e);
     if (code == ERR_OK)
+        code = image__write_name(temporary, p->full, e);
+    if (code == ERR_OK)
         code = fs_remove_tree(p->layout, e);
     if (code == ERR_OK && rename(temporary, p->layout) != 0)
         code = err_set(e, ERR_UNAVAILABLE, "rename %s: %m", temporary);

@@ -89,6 +89,8 @@ pod tag "$plain/good/busybox/busybox:latest"
 check "an image by its tag runs" running tag
 image_id() { cluster_baton get pod "$1" -o json | grep -q "\"imageID\": *\".*@$digest\""; }
 check "imageID names the registry's digest" until_true 5 image_id tag
+node_has() { cluster_curl GET /api/v1/nodes | tr -d ' \n' | grep -q "\"images\":.*\"$1\".*\"sizeBytes\":[1-9]"; }
+check "the node's status tells of it" until_true 40 node_has "$plain/good/busybox/busybox:latest"
 pod digest "$plain/good/box/busybox@$digest"
 check "an image by its digest runs" running digest
 pod both "$plain/good/both/busybox:latest@$digest"

@@ -105,6 +105,12 @@ TEST(image, an_archive_comes_by_skopeo)
         image_ensure(shelf.store, name, IMAGE_IF_NOT_PRESENT, STR(""), &shelf.arena, &image, &e),
         ERR_OK, "%s", e.text);
     cr_assert_eq(image_find(shelf.store, name, &shelf.arena, &image, &e), ERR_OK, "%s", e.text);
+    struct image_entry list[2];
+    uint32_t count = 0;
+    cr_assert_eq(images_list(shelf.store, &shelf.arena, 2, list, &count, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(count, 1, "a layout is not told of");
+    cr_assert(str_eq(list[0].name, name));
+    cr_assert_eq(list[0].size_bytes, image.size_bytes);
     cr_assert_eq(mkdir(shelf.root, 0755), 0);
     mount_and_look(&image);
     close_shelf();
