@@ -119,8 +119,8 @@ check "it runs" k wait pod/planned --for=jsonpath='{.status.phase}'=Running --ti
 check_says "what a drain would do" "0 of 1 workloads fit" baton plan --drain one
 check_says "a node that is not there" "spec.drain: Not found" baton plan --drain none
 check "create a quota" k create quota small --hard=pods=1,requests.cpu=4
-described() { k describe quota small | grep -q 'pods *1 *1'; }
-check "kubectl describe quota shows what is held" until_true 10 described
+quota_described() { k describe quota small | grep -q 'pods *1 *1'; }
+check "kubectl describe quota shows what is held" until_true 10 quota_described
 check_says "one pod more is refused in Kubernetes' words" \
     'exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1' \
     sh -c "sed 's/planned/more/' '$work/planned.yaml' | '$kubectl' create -f -"
@@ -131,8 +131,8 @@ check "create a quota with a scope" k create quota poor --hard=pods=0 --scopes=B
 check_says "who is counted is refused" 'exceeded quota: poor' k run best --image=example/x:latest
 pod planned 2 | k create -f - >/dev/null
 check "and nobody else" k wait pod/planned --for=jsonpath='{.status.phase}'=Running --timeout=20s
-described() { k describe quota poor | grep -q 'BestEffort'; }
-check "kubectl describe quota shows the scope" described
+scope_described() { k describe quota poor | grep -q 'BestEffort'; }
+check "kubectl describe quota shows the scope" scope_described
 check_says "scopes that contradict each other are refused" "conflicting scopes" \
     k create quota odd --hard=pods=1 --scopes=Terminating,NotTerminating
 check "delete both" k delete pod/planned quota/poor --timeout=20s
@@ -146,8 +146,8 @@ spec:
   - {type: Container, default: {cpu: 200m, memory: 32Mi}, defaultRequest: {cpu: 100m}, max: {cpu: "2"}}
   - {type: Pod, max: {memory: 64Mi}}
 Y
-described() { k describe limits usual | tr -s ' ' | grep -q "Container cpu - 2 100m 200m -"; }
-check "kubectl describe limits" described
+limits_described() { k describe limits usual | tr -s ' ' | grep -q "Container cpu - 2 100m 200m -"; }
+check "kubectl describe limits" limits_described
 check "a pod that says nothing" k run plain --image=example/x:latest
 check_says "gets the namespace's amounts" '{"limits":{"cpu":"200m","memory":"32Mi"},"requests":{"cpu":"100m","memory":"32Mi"}}' \
     k get pod plain -o 'jsonpath={.spec.containers[0].resources}'
