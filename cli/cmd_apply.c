@@ -52,35 +52,31 @@ static enum err_code apply_one(struct cli *c, struct json *object, struct err *e
 
 static int run(struct cli *c, int argc, char **argv)
 {
-    const char *path = NULL, *value;
-    struct json **documents;
+    struct manifest m = {0};
+    const char *path;
     struct err e;
-    uint32_t count;
 
     for (int at = 1; at < argc;) {
-        if ((value = cmd_option(argc, argv, &at, "filename", 'f')) == NULL)
+        if ((path = cmd_option(argc, argv, &at, "filename", 'f')) == NULL)
             return cmd_usage(&cmd_apply, "%s is not an option", argv[at]);
-        path = value;
+        if (manifest_read(c, path, &m, &e) != ERR_OK)
+            return cli_fail(&e);
     }
-    if (path == NULL || path[0] == '\0')
+    if (m.count == 0)
         return cmd_usage(&cmd_apply, "-f FILE is missing");
-    if (manifest_read(c, path, &documents, &count, &e) != ERR_OK)
-        return cli_fail(&e);
-    if (count == 0)
-        return cmd_usage(&cmd_apply, "%s holds no object", path);
     int status = CLI_OK;
-    for (uint32_t i = 0; i < count; i++)
-        if (apply_one(c, documents[i], &e) != ERR_OK)
+    for (uint32_t i = 0; i < m.count; i++)
+        if (apply_one(c, m.documents[i], &e) != ERR_OK)
             status = cli_fail(&e); /* The others may still be good. */
     return status;
 }
 
 const struct cmd cmd_apply = {
     .name = "apply",
-    .args = "-f FILE",
+    .args = "-f FILE...",
     .summary = "Create or update what a manifest says",
     .help =
-        "  -f FILE   YAML or JSON, several documents; - reads standard input\n\n"
+        "  -f FILE   YAML or JSON, several documents; - reads standard input; may be said again\n\n"
         "What exists is merged with the manifest (a strategic merge patch). kubectl apply keeps a\n"
         "three-way history and so can also remove; this does not.\n",
     .run = run,

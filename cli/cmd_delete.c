@@ -96,21 +96,15 @@ static int delete_named(struct cli *c, struct order *o, char **names, uint32_t c
     return status;
 }
 
-static int delete_manifest(struct cli *c, struct order *o, const char *path)
+/* The other way round: what stands first in a manifest is what the rest needs. */
+static int delete_manifest(struct cli *c, struct order *o, const struct manifest *m)
 {
     int status = CLI_OK;
     struct manifest_target t;
-    struct json **documents;
-    uint32_t count;
     struct err e;
 
-    if (manifest_read(c, path, &documents, &count, &e) != ERR_OK)
-        return cli_fail(&e);
-    if (count == 0)
-        return cmd_usage(&cmd_delete, "%s holds no object", path);
-    /* The other way round: what stands first in a manifest is what the rest needs. */
-    for (uint32_t i = count; i-- > 0;) {
-        enum err_code code = manifest_find(c, documents[i], &t, &e);
+    for (uint32_t i = m->count; i-- > 0;) {
+        enum err_code code = manifest_find(c, m->documents[i], &t, &e);
         if (code == ERR_OK)
             code = ask_one(c, o, &t.resource, t.namespace, t.name, &e);
         if (code != ERR_OK)
@@ -122,7 +116,8 @@ static int delete_manifest(struct cli *c, struct order *o, const char *path)
 static int run(struct cli *c, int argc, char **argv)
 {
     struct order o = {.grace = "", .timeout_s = 300};
-    const char *file = NULL, *value;
+    struct manifest m = {0};
+    const char *value;
     char **names = arena_zalloc(&c->arena, DELETE_MAX, sizeof *names);
     uint32_t count = 0;
     uint64_t grace_s;
@@ -133,7 +128,8 @@ static int run(struct cli *c, int argc, char **argv)
         return cli_fail(&e);
     for (int at = 1; at < argc;) {
         if ((value = cmd_option(argc, argv, &at, "filename", 'f')) != NULL) {
-            file = value;
+            if (manifest_read(c, value, &m, &e) != ERR_OK)
+                return cli_fail(&e);
         } else if ((value = cmd_option(argc, argv, &at, "grace", 0)) != NULL) {
             if (!cmd_seconds(value, &grace_s) || grace_s > GRACE_MAX_S)
                 return cmd_usage(&cmd_delete, "--grace %s is not a span of time up to 7d", value);
@@ -150,16 +146,16 @@ static int run(struct cli *c, int argc, char **argv)
             names[count++] = argv[at++];
         }
     }
-    if ((file == NULL) == (count == 0))
+    if ((m.count == 0) == (count == 0))
         return cmd_usage(&cmd_delete, "say what, by KIND/NAME or by -f FILE");
-    int status = file != NULL ? delete_manifest(c, &o, file) : delete_named(c, &o, names, count);
-    int waited = status == CLI_USAGE ? CLI_OK : wait_for_all(c, &o);
+    int status = m.count > 0 ? delete_manifest(c, &o, &m) : delete_named(c, &o, names, count);
+    int waited = wait_for_all(c, &o);
     return status != CLI_OK ? status : waited;
 }
 
 const struct cmd cmd_delete = {
     .name = "delete",
-    .args = "KIND/NAME... | -f FILE",
+    .args = "KIND/NAME... | -f FILE...",
     .summary = "Delete objects, and wait until they are gone",
     .help = "  -f FILE        what a manifest names, last document first; - reads standard input\n"
             "  --grace 30s    what a workload gets to end in, instead of its own; 0 kills it\n"

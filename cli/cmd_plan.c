@@ -46,16 +46,12 @@ static void add_workload(struct cli *c, struct json *list, struct json *object)
     json_append(list, one);
 }
 
-static enum err_code add_manifest(struct cli *c, const char *path, struct json *spec, struct err *e)
+static void add_manifest(struct cli *c, const struct manifest *m, struct json *spec)
 {
-    struct json **documents, *list = json_new(&c->arena, JSON_ARRAY);
-    uint32_t count;
-    enum err_code code = manifest_read(c, path, &documents, &count, e);
-    for (uint32_t i = 0; code == ERR_OK && i < count; i++)
-        add_workload(c, list, documents[i]);
-    if (code == ERR_OK)
-        json_set(&c->arena, spec, STR("workloads"), list);
-    return code;
+    struct json *list = json_new(&c->arena, JSON_ARRAY);
+    for (uint32_t i = 0; i < m->count; i++)
+        add_workload(c, list, m->documents[i]);
+    json_set(&c->arena, spec, STR("workloads"), list);
 }
 
 /* ---- the answer ---- */
@@ -199,38 +195,39 @@ static int run(struct cli *c, int argc, char **argv)
 {
     struct json *spec = json_new(&c->arena, JSON_OBJECT);
     const struct json *plan;
-    const char *file = NULL, *drain = NULL, *dead = NULL, *value;
+    const char *value, *file;
+    struct manifest m = {0};
     struct err e;
 
     for (int at = 1; at < argc;) {
-        if ((value = cmd_option(argc, argv, &at, "drain", 0)) != NULL)
-            drain = value;
-        else if ((value = cmd_option(argc, argv, &at, "dead", 0)) != NULL)
-            dead = value;
-        else if ((value = cmd_option(argc, argv, &at, "filename", 'f')) != NULL)
-            file = value;
-        else if ((argv[at][0] == '-' && argv[at][1] != '\0') || file != NULL)
+        if ((value = cmd_option(argc, argv, &at, "drain", 0)) != NULL) {
+            set_text(c, spec, "drain", str_of(value));
+            continue;
+        }
+        if ((value = cmd_option(argc, argv, &at, "dead", 0)) != NULL) {
+            set_text(c, spec, "dead", str_of(value));
+            continue;
+        }
+        file = cmd_option(argc, argv, &at, "filename", 'f');
+        if (file == NULL && argv[at][0] == '-' && argv[at][1] != '\0')
             return cmd_usage(&cmd_plan, "%s is not an option", argv[at]);
-        else
-            file = argv[at++];
+        if (manifest_read(c, file != NULL ? file : argv[at++], &m, &e) != ERR_OK)
+            return cli_fail(&e);
     }
-    if (file == NULL && drain == NULL && dead == NULL)
+    if (spec->count == 0 && m.count == 0)
         return cmd_usage(&cmd_plan, "say what would come, or which node would go");
     if (cli_client(c, &e) == NULL)
         return cli_fail(&e);
-    if (drain != NULL)
-        set_text(c, spec, "drain", str_of(drain));
-    if (dead != NULL)
-        set_text(c, spec, "dead", str_of(dead));
-    if ((file != NULL && add_manifest(c, file, spec, &e) != ERR_OK) ||
-        plan_ask(c, spec, &plan, &e) != ERR_OK)
+    if (m.count > 0)
+        add_manifest(c, &m, spec); /* Into the namespace that the client knows. */
+    if (plan_ask(c, spec, &plan, &e) != ERR_OK)
         return cli_fail(&e);
     return show(c, plan);
 }
 
 const struct cmd cmd_plan = {
     .name = "plan",
-    .args = "[FILE] [--drain NODE] [--dead NODE]",
+    .args = "[FILE...] [--drain NODE] [--dead NODE]",
     .summary = "Say what would go where, whom it would drive away, and what would not fit",
     .help =
         "  FILE           a manifest with pods and virtual machines; - reads standard input\n"

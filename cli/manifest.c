@@ -24,22 +24,29 @@ static enum err_code read_text(struct cli *c, const char *path, struct str *out,
     return code;
 }
 
-enum err_code manifest_read(struct cli *c, const char *path, struct json ***out,
-                            uint32_t *out_count, struct err *e)
+enum err_code manifest_read(struct cli *c, const char *path, struct manifest *m, struct err *e)
 {
-    struct json **documents = arena_zalloc(&c->arena, YAML_DOCUMENTS_MAX, sizeof *documents);
+    struct json **read = arena_zalloc(&c->arena, YAML_DOCUMENTS_MAX, sizeof(struct json *));
     struct str text;
-    if (documents == NULL)
-        return arena_status(&c->arena, e);
-    enum err_code code = read_text(c, path, &text, e);
+    uint32_t count = 0;
+
+    if (m->documents == NULL)
+        m->documents = arena_zalloc(&c->arena, YAML_DOCUMENTS_MAX, sizeof(struct json *));
+    enum err_code code = arena_status(&c->arena, e);
+    if (code == ERR_OK)
+        code = read_text(c, path, &text, e);
     if (code != ERR_OK)
         return code;
-    code = yaml_parse(&c->arena, text, documents, out_count, e);
-    if (code == ERR_OK)
-        *out = documents;
-    else
-        err_wrap(e, "%s", path);
-    return code;
+    code = yaml_parse(&c->arena, text, read, &count, e);
+    if (code == ERR_OK && count == 0)
+        code = err_set(e, ERR_INVALID, "it holds no object");
+    if (code == ERR_OK && count > YAML_DOCUMENTS_MAX - m->count)
+        code = err_set(e, ERR_LIMIT, "more than %d objects in all", YAML_DOCUMENTS_MAX);
+    if (code != ERR_OK)
+        return err_wrap(e, "%s", path);
+    memcpy(m->documents + m->count, read, count * sizeof(struct json *));
+    m->count += count;
+    return ERR_OK;
 }
 
 enum err_code manifest_find(struct cli *c, const struct json *object, struct manifest_target *out,

@@ -4,7 +4,8 @@
  *
  * WHAT   YAML or JSON, several documents; "-" is standard input.
  * OWNS   Everything lives in the command's arena.
- * FAILS  ERR_INVALID with file and line; ERR_NOT_FOUND, ERR_DENIED: the file; ERR_LIMIT: over 64 MiB.
+ * FAILS  ERR_INVALID with file and line; ERR_NOT_FOUND, ERR_DENIED: the file; ERR_LIMIT: over 64 MiB,
+ *        or too many documents. ERR_INVALID, too: a file without an object.
  */
 #ifndef CLI_MANIFEST_H
 #define CLI_MANIFEST_H
@@ -13,8 +14,14 @@
 
 enum { MANIFEST_MAX = 64 << 20 };
 
-MUST_USE enum err_code manifest_read(struct cli *c, const char *path, struct json ***out,
-                                     uint32_t *out_count, struct err *e);
+struct manifest {
+    struct json **documents; /* NULL: none yet. */
+    uint32_t count;          /* Up to YAML_DOCUMENTS_MAX, of all files together. */
+};
+
+/* Behind what *m holds already; a zeroed one is empty. */
+MUST_USE enum err_code manifest_read(struct cli *c, const char *path, struct manifest *m,
+                                     struct err *e);
 
 struct manifest_target {
     struct resource resource;

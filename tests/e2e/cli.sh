@@ -48,7 +48,7 @@ says 2 "is not a span of time" wait node --for condition=Ready --timeout 1x
 says 2 "from 60s to 7d" token create --ttl 30s
 says 2 "a command stands behind --" run oci:x:latest sleep
 says 2 "there is no command frob" help frob
-says 2 "by KIND/NAME or by -f FILE" delete pod/a -f x
+says 2 "by KIND/NAME or by -f FILE" delete --no-wait
 says 2 "--grace soon is not a span of time" delete pod/a --grace soon
 says 2 "standard input is not a terminal" console x
 
@@ -102,7 +102,16 @@ says 0 "pods/$long deleted" delete "pod/$long" --grace 0
 says 1 "not found" get "pod/$long"
 two() { printf '{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"two"}}\n---\n{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"in","namespace":"two"}}\n'; }
 two >"$work/two.yaml"
+for one in p1 p2; do printf '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"%s"},"spec":{"containers":[{"name":"c","image":"x:1"}]}}' "$one" >"$work/$one.yaml"; done
 says 0 "namespaces/two created" apply -f "$work/two.yaml"
+printf '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"three","namespace":"two"}}' >"$work/three.json"
+says 0 "configmaps/in unchanged" apply -f "$work/two.yaml" -f "$work/three.json"
+says 0 "configmaps/three deleted" delete -f "$work/three.json"
+: >"$work/empty.yaml"
+says 1 "empty.yaml: it holds no object" apply -f "$work/two.yaml" -f "$work/empty.yaml"
+says 0 "pod/default/p1" plan "$work/p1.yaml" "$work/p2.yaml"
+says 0 "pod/default/p2" plan -f "$work/p1.yaml" -f "$work/p2.yaml"
+says 2 "by KIND/NAME or by -f FILE" delete pod/a -f "$work/two.yaml"
 says 0 "namespaces/two deleted" delete -f "$work/two.yaml"
 says 1 'configmaps "in" not found' delete -f "$work/two.yaml"
 says 0 "pod/stays" run --name stays -d oci:x:latest -- sleep
