@@ -15,9 +15,12 @@ enum { BOX_MOUNT, BOX_PULL, MEMORY_MAX = 64 << 20, LIST_MEMORY_MAX = 16 << 20 };
 
 struct job {
     struct worker_job worker;
-    struct job *next; /* While it waits for a look to be over; then op is its own. */
+    struct job *next;          /* While it waits for a look to be over. */
+    struct job *older, *newer; /* All there are. */
+    struct hostimages *home;
     uint64_t op;
-    struct arena arena; /* Copies in, results out; freed with the job. */
+    _Atomic bool given_up; /* Set on the loop, read on the workers. */
+    struct arena arena;    /* Copies in, results out; freed with the job. */
     struct images *images;
     struct str reference, root; /* root: ends with a NUL. */
     struct str *auths;          /* Wiped with the job. */
@@ -53,6 +56,7 @@ struct hostimages {
     uint64_t told;             /* Digest of the list as it was told; 0: never. */
     bool look_due, is_looking; /* From look_due on no further pull begins. */
     struct job *waiting;       /* For the look to be over. */
+    struct job *newest;
 };
 
 /* ---- on the workers ---- */
@@ -85,8 +89,8 @@ static void run_mount(struct worker_job *w)
     j->waits = j->code == ERR_OK && !here;
     if (j->code != ERR_OK || j->waits)
         return;
-    j->code =
-        image_ensure(j->images, j->reference, IMAGE_NEVER, STR(""), &j->arena, &j->config, &j->err);
+    struct image_want want = {.name = j->reference, .policy = IMAGE_NEVER};
+    j->code = image_ensure(j->images, &want, &j->arena, &j->config, &j->err);
     if (j->code == ERR_OK)
         mount_root(j);
 }
@@ -95,11 +99,12 @@ static void run_pull(struct worker_job *w)
 {
     struct job *j = CONTAINER_OF(w, struct job, worker);
     uint32_t tries = max_u32(j->auths_count, 1);
+    struct image_want want = {.name = j->reference, .policy = j->policy, .given_up = &j->given_up};
     j->code = ERR_DENIED; /* As long as nobody's credentials will do. */
-    for (uint32_t i = 0; i < tries && j->code == ERR_DENIED; i++)
-        j->code = image_ensure(j->images, j->reference, j->policy,
-                               j->auths_count == 0 ? STR("") : j->auths[i], &j->arena, &j->config,
-                               &j->err);
+    for (uint32_t i = 0; i < tries && j->code == ERR_DENIED; i++) {
+        want.auth = j->auths_count == 0 ? STR("") : j->auths[i];
+        j->code = image_ensure(j->images, &want, &j->arena, &j->config, &j->err);
+    }
     j->policy = IMAGE_NEVER; /* Always has been done now. */
 }
 
@@ -124,17 +129,20 @@ static void run_look(struct worker_job *w)
 static void job_drop(struct worker_job *w)
 {
     struct job *j = CONTAINER_OF(w, struct job, worker);
+    *(j->newer != NULL ? &j->newer->older : &j->home->newest) = j->older;
+    if (j->older != NULL)
+        j->older->newer = j->newer;
     for (uint32_t i = 0; i < j->auths_count; i++)
         seal_wipe((void *)(uintptr_t)j->auths[i].at, j->auths[i].len);
     arena_free(&j->arena);
     mem_free(j);
 }
 
-static void submit(struct worker *to, uint64_t op, struct job *j, void (*run)(struct worker_job *w))
+static void submit(struct worker *to, struct job *j, void (*run)(struct worker_job *w))
 {
     j->worker = (struct worker_job){.run = run, .drop = job_drop};
     /* The queue holds more jobs than the node may have workloads: our own bug. */
-    CHECK(worker_run(to, op, &j->worker) == ERR_OK);
+    CHECK(worker_run(to, j->op, &j->worker) == ERR_OK);
 }
 
 /* One registry, one worker: the part of the name before the first slash. */
@@ -182,16 +190,15 @@ static void look_soon(struct hostimages *h)
     CHECK(worker_run(h->mount, 0, &k->worker) == ERR_OK); /* As submit(). */
 }
 
-static void begin_pull(struct hostimages *h, uint64_t op, struct job *j)
+static void begin_pull(struct hostimages *h, struct job *j)
 {
     if (h->look_due || h->is_looking) {
-        j->op = op;
         j->next = h->waiting;
         h->waiting = j;
         return;
     }
     h->pulling++;
-    submit(puller(h, j->reference), op, j, run_pull);
+    submit(puller(h, j->reference), j, run_pull);
 }
 
 static void look_done(struct hostimages *h, struct look *k)
@@ -210,7 +217,7 @@ static void look_done(struct hostimages *h, struct look *k)
     h->waiting = NULL;
     for (struct job *j; (j = waiting) != NULL;) {
         waiting = j->next;
-        begin_pull(h, j->op, j);
+        begin_pull(h, j);
     }
 }
 
@@ -252,11 +259,13 @@ static void on_event(struct loop_client *self, const struct io_event *ev)
     bool pulled = ev->op >= BOX_PULL;
     h->pulling -= pulled;
     h->look_due |= pulled; /* Also one that failed: perhaps for want of room. */
+    if (j->given_up && j->code == ERR_OK && (pulled || j->waits))
+        j->code = err_set(&j->err, ERR_UNAVAILABLE, "nobody wants it any more");
     if (pulled && j->code == ERR_OK) {
-        submit(h->mount, ev->mail.op, j, run_mount);
-    } else if (j->waits) {
+        submit(h->mount, j, run_mount);
+    } else if (j->waits && j->code == ERR_OK) {
         j->waits = false;
-        begin_pull(h, ev->mail.op, j);
+        begin_pull(h, j);
     } else {
         answer(h, ev->mail.op, j);
         job_drop(&j->worker);
@@ -269,6 +278,11 @@ void hostimages_do(struct hostimages *h, const struct agent_effect *fx)
     struct job *j = mem_zalloc(1, sizeof *j);
 
     arena_init(&j->arena, MEMORY_MAX);
+    j->op = fx->op;
+    j->home = h;
+    if ((j->older = h->newest) != NULL)
+        j->older->newer = j;
+    h->newest = j;
     j->images = h->images;
     j->reference = arena_str(&j->arena, fx->image.reference);
     j->root = arena_str(&j->arena, fx->image.root);
@@ -281,7 +295,14 @@ void hostimages_do(struct hostimages *h, const struct agent_effect *fx)
         j->auths_count += j->auths[i].at != NULL;
     }
     j->code = arena_status(&j->arena, &j->err);
-    submit(h->mount, fx->op, j, run_mount);
+    submit(h->mount, j, run_mount);
+}
+
+void hostimages_give_up(struct hostimages *h, uint64_t op)
+{
+    for (struct job *j = h->newest; j != NULL; j = j->older)
+        if (j->op == op)
+            j->given_up = true;
 }
 
 /* ---- life ---- */

@@ -52,4 +52,8 @@ MUST_USE enum err_code hostimages_new(const struct hostimages_options *o, struct
 void hostimages_free(struct hostimages *h); /* Waits for what is being done. */
 void hostimages_do(struct hostimages *h, const struct agent_effect *fx); /* FX_IMAGE */
 
+/* FX_GIVE_UP: a pull under way ends within a second, one that has not begun never begins; what needs no
+ * registry is finished. Its done() comes all the same. An op that is over is nobody's. */
+void hostimages_give_up(struct hostimages *h, uint64_t op);
+
 #endif /* NODEAGENT_HOSTIMAGES_H */

@@ -397,6 +397,10 @@ void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
         hostimages_do(h->images, fx);
         return;
     }
+    if (fx->type == FX_GIVE_UP) {
+        hostimages_give_up(h->images, fx->op);
+        return;
+    }
     if (fx->type == FX_PEERS) {
         take_peers(h, fx);
         return;

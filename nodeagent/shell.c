@@ -194,6 +194,7 @@ static void perform(struct shell *s, const struct agent_effect *fx)
     case FX_CLEAN:
         perform_host(s, fx);
         break;
+    case FX_GIVE_UP:
     case FX_PEERS:
         if (s->hostwork != NULL)
             hostwork_do(s->hostwork, fx);

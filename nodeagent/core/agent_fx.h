@@ -14,10 +14,11 @@
 enum agent_effect_type {
     FX_CONNECT,    /* Open the session. No op: EV_SESSION_OPENED or _CLOSED answers. */
     FX_DISCONNECT, /* Close it; text says why. */
-    FX_SEND,    /* bytes: one baton.agent.v1 message to go up. Dropped when there is no session. */
-    FX_SAVE,    /* Durably: record uid holds bytes. */
-    FX_FORGET,  /* Durably: record uid is no more. Succeeds when it was not there. */
-    FX_IMAGE,   /* Have image.reference, and a root of it at image.root. */
+    FX_SEND,   /* bytes: one baton.agent.v1 message to go up. Dropped when there is no session. */
+    FX_SAVE,   /* Durably: record uid holds bytes. */
+    FX_FORGET, /* Durably: record uid is no more. Succeeds when it was not there. */
+    FX_IMAGE,  /* Have image.reference, and a root of it at image.root. */
+    FX_GIVE_UP, /* The image asked for as op is not wanted any more. That op answers all the same, soon. */
     FX_NETWORK, /* Have the network as told; what is there already is left alone. */
     FX_VOLUMES, /* Have the directories and files as told, the PCI functions bound to vfio-pci, the caches'
                    ways and bandwidth given to the cpus. */

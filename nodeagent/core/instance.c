@@ -497,6 +497,8 @@ void instance_stop(struct agent *a, struct agent_turn *t, struct workload *w, ui
     if (i->state == INSTANCE_WAITING || i->state == INSTANCE_BACKOFF) {
         i->retry_at = (struct instant){0};
         move(t, w, i, INSTANCE_ENDED);
+    } else if (i->state == INSTANCE_IMAGE) { /* A registry may take half an hour. */
+        agent_do(t, FX_GIVE_UP)->op = i->op;
     } else if (i->state == INSTANCE_RUNNING) {
         instance_stop_because(a, t, w, n, grace, NULL);
     } else if (i->state == INSTANCE_PRESTOP && grace.ns <= 0) {

@@ -140,25 +140,24 @@ void image__used(const char *layout)
     (void)!utimensat(AT_FDCWD, layout, NULL, 0); /* At worst it counts as older than it is. */
 }
 
-enum err_code image_ensure(struct images *s, struct str name, enum image_policy policy,
-                           struct str auth, struct arena *a, struct image_config *out,
-                           struct err *e)
+enum err_code image_ensure(struct images *s, const struct image_want *want, struct arena *a,
+                           struct image_config *out, struct err *e)
 {
     struct image_place p;
     struct image_config c;
-    enum err_code code = image__place(s, name, a, &p, e);
+    enum err_code code = image__place(s, want->name, a, &p, e);
     if (code != ERR_OK)
         return code;
     bool local = p.transport == IMAGE_LAYOUT;
-    if (policy == IMAGE_ALWAYS && !local)
-        code = image__pull(s, &p, auth, a, e);
+    if (want->policy == IMAGE_ALWAYS && !local)
+        code = image__pull(s, &p, want, a, e);
     if (code == ERR_OK)
         code = image__read(&p, a, &c, e);
-    if (code == ERR_NOT_FOUND && policy == IMAGE_IF_NOT_PRESENT && !local) {
-        code = image__pull(s, &p, auth, a, e);
+    if (code == ERR_NOT_FOUND && want->policy == IMAGE_IF_NOT_PRESENT && !local) {
+        code = image__pull(s, &p, want, a, e);
         if (code == ERR_OK)
             code = image__read(&p, a, &c, e);
-    } else if (code == ERR_NOT_FOUND && policy == IMAGE_NEVER)
+    } else if (code == ERR_NOT_FOUND && want->policy == IMAGE_NEVER)
         err_set(e, ERR_NOT_FOUND, "the image is not on this node and may not be pulled");
     for (uint32_t i = 0; code == ERR_OK && i < c.layers_count; i++)
         code = ensure_layer(s, &p, c.layers[i], e);

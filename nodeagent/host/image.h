@@ -16,7 +16,8 @@
  * FAILS  ERR_NOT_FOUND (policy Never and not here; the registry does not know it), ERR_INVALID (the
  *        name), ERR_CORRUPT (digest differs, not an image), ERR_LIMIT (bombs, too many layers),
  *        ERR_DENIED (a path outside the import directory, a registry's refusal), ERR_UNAVAILABLE (the
- *        registry cannot be reached, sends nothing for limits.stall, or takes longer than limits.pull).
+ *        registry cannot be reached, sends nothing for limits.stall, or takes longer than limits.pull;
+ *        nobody wants it any more).
  *
  * Names: "[HOST/]PATH[:TAG][@sha256:...]" from a registry (docker.io/library is added like docker
  * does); "oci:NAME[:TAG]", "oci-archive:NAME", "docker-archive:NAME" from DIR/import, never from
@@ -81,11 +82,19 @@ MUST_USE enum err_code images_open(const struct images_options *opt, struct imag
                                    struct err *e);
 void images_close(struct images *s);
 
-/* The whole way to "ready to mount": name, pull by policy, verify, unpack what is new. auth: what a file in
- * the format of containers-auth.json(5) holds, or empty. It reaches skopeo through memory, never a disk. */
-MUST_USE enum err_code image_ensure(struct images *s, struct str name, enum image_policy policy,
-                                    struct str auth, struct arena *a, struct image_config *out,
-                                    struct err *e);
+struct image_want {
+    struct str name;
+    enum image_policy policy;
+    struct str
+        auth; /* What a file in the format of containers-auth.json(5) holds, or empty. It reaches
+                      * skopeo through memory, never a disk. */
+    const _Atomic bool
+        *given_up; /* Another thread sets it: a pull ends at the next look. NULL: never. */
+};
+
+/* The whole way to "ready to mount": name, pull by policy, verify, unpack what is new. */
+MUST_USE enum err_code image_ensure(struct images *s, const struct image_want *want,
+                                    struct arena *a, struct image_config *out, struct err *e);
 
 /* Would image_ensure() do without the network? The caller lets others go first otherwise. */
 MUST_USE enum err_code image_is_here(struct images *s, struct str name, enum image_policy policy,

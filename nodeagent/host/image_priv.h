@@ -35,8 +35,8 @@ MUST_USE enum err_code image__read(const struct image_place *p, struct arena *a,
                                    struct image_config *out, struct err *e);
 
 /* From where the place says into its layout; the whole of it or nothing. */
-MUST_USE enum err_code image__pull(struct images *s, const struct image_place *p, struct str auth,
-                                   struct arena *a, struct err *e);
+MUST_USE enum err_code image__pull(struct images *s, const struct image_place *p,
+                                   const struct image_want *want, struct arena *a, struct err *e);
 
 /* What an image is called, beside its index: its folder is a digest of that. */
 MUST_USE enum err_code image__write_name(const char *layout, struct str name, struct err *e);

@@ -84,6 +84,7 @@ static enum err_code set_reason(struct str said, struct err *e)
 struct pull {
     struct loop_client client;
     const struct images *images;
+    const _Atomic bool *given_up;
     struct proc *proc;
     const char *writes; /* What grows while something comes. */
     uint64_t bytes;
@@ -112,7 +113,9 @@ static void pull_look(struct pull *p, struct instant now)
     if (bytes != p->bytes)
         p->grown_at = now;
     p->bytes = bytes;
-    if (instant_sub(now, p->grown_at).ns > p->images->limits.stall.ns)
+    if (p->given_up != NULL && *p->given_up)
+        p->over = "nobody wants it any more";
+    else if (instant_sub(now, p->grown_at).ns > p->images->limits.stall.ns)
         p->over = "the registry sends nothing";
     else if (instant_sub(now, p->begun).ns > p->images->limits.pull.ns)
         p->over = "it took longer than a pull may";
@@ -133,10 +136,11 @@ static void pull_event(struct loop_client *self, const struct io_event *ev)
 
 /* auth: behind the child's descriptor AUTH_FD; -1: none. */
 static enum err_code watch(const struct images *s, const char *const *argv, const char *writes,
-                           int auth, struct err *e)
+                           int auth, const _Atomic bool *given_up, struct err *e)
 {
     struct loop *l = loop_new();
-    struct pull p = {.client = {.event = pull_event}, .images = s, .writes = writes};
+    struct pull p = {
+        .client = {.event = pull_event}, .images = s, .given_up = given_up, .writes = writes};
 
     p.begun = p.grown_at = loop_now(l);
     loop_join(l, &p.client);
@@ -175,8 +179,8 @@ static int memory_file(struct str bytes, struct err *e)
     return -1;
 }
 
-enum err_code image__pull(struct images *s, const struct image_place *p, struct str auth,
-                          struct arena *a, struct err *e)
+enum err_code image__pull(struct images *s, const struct image_place *p,
+                          const struct image_want *want, struct arena *a, struct err *e)
 {
     char temporary[FS_PATH_MAX];
     const char *argv[ARGUMENTS_MAX];
@@ -204,7 +208,7 @@ enum err_code image__pull(struct images *s, const struct image_place *p, struct 
     argv[n++] = p->blobs;
     if (p->transport == IMAGE_REGISTRY && is_insecure(s, p->source))
         argv[n++] = "--src-tls-verify=false";
-    if (auth.len > 0 && p->transport == IMAGE_REGISTRY) {
+    if (want->auth.len > 0 && p->transport == IMAGE_REGISTRY) {
         argv[n++] = "--src-authfile";
         argv[n++] = AUTH_PATH;
     }
@@ -214,11 +218,11 @@ enum err_code image__pull(struct images *s, const struct image_place *p, struct 
     if (arena_status(a, e) != ERR_OK)
         return ERR_LIMIT;
     CLEANUP(fs_close) int secret = -1;
-    if (auth.len > 0 && (secret = memory_file(auth, e)) < 0)
+    if (want->auth.len > 0 && (secret = memory_file(want->auth, e)) < 0)
         return ERR_UNAVAILABLE;
     enum err_code code = fs_mkdir(temporary, 0700, e);
     if (code == ERR_OK)
-        code = watch(s, argv, temporary, secret, e);
+        code = watch(s, argv, temporary, secret, want->given_up, e);
     if (code == ERR_OK)
         code = image__write_name(temporary, p->full, e);
     if (code == ERR_OK)

@@ -62,10 +62,10 @@ fails() { waits_for "$1" "ErrImagePull|ImagePullBackOff" "$2"; }
 asked() { grep -c "$1" "$work/$2.log"; }
 
 "$here/../../deploy/samples/make-busybox" "$work/layouts" >/dev/null || exit 1
-# Two more, because a layer that is here is not fetched again.
+# Three more, because a layer that is here is not fetched again.
 # shellcheck source=deploy/samples/layout.sh
 . "$here/../../deploy/samples/layout.sh"
-for one in second third; do
+for one in second third fourth; do
     mkdir -p "$work/root" && printf '%s\n' "$one" >"$work/root/file"
     layout_write "$work/layouts/$one" latest "$work/root" '{"Cmd":["/bin/sh"]}'
 done
@@ -134,6 +134,14 @@ fails tls "certificate"
 nothing_half() { ! find "$work/state/agent/images" -name 'tmp-*' | grep .; }
 for one in hang stuck mismatch liar wrong; do check "$one goes" gone "$one"; done
 check "nothing half pulled is left" until_true 10 nothing_half
+# A layer that would take weeks, and a second pull behind it.
+pod drips "$plain/drip/x/fourth:latest"
+pod behind "$plain/good/behind/busybox:latest"
+dripping() { ! nothing_half; }
+check "a layer comes by the byte" until_true 10 dripping
+check "its pod is deleted, and goes" gone drips
+check "what waited for the same registry runs" running behind
+check "nothing of it is left" until_true 10 nothing_half
 
 # --- who may pull ------------------------------------------------------------------------------------------------------
 secret() {

@@ -289,6 +289,26 @@ static void answer(struct sim_node *n, uint64_t op, struct span in, bool fails, 
                                                      .text = fails ? text : ""};
 }
 
+static void image(struct sim_node *n, const struct agent_effect *fx)
+{
+    struct sim *s = n->sim;
+    answer(n, fx->op, sim_fault(s, SIM_IMAGE_SLOW) ? SPAN_S(20) : SPAN_MS(20),
+           sim_fault(s, SIM_IMAGE_FAILS), "registry: connection refused");
+    n->answers[n->answers_count - 1].image = true;
+}
+
+/* A slow registry is waited for no longer; what was nearly here comes. */
+static void give_up(struct sim_node *n, uint64_t op)
+{
+    struct instant soon = instant_add(n->sim->now, SPAN_MS(250));
+    for (uint32_t i = 0; i < n->answers_count; i++)
+        if (n->answers[i].op == op && n->answers[i].at.ns > soon.ns) {
+            n->answers[i].at = soon;
+            n->answers[i].code = ERR_UNAVAILABLE;
+            n->answers[i].text = "nobody wants it any more";
+        }
+}
+
 static void forget(struct sim_node *n, struct str uid)
 {
     struct record *r = map_remove(&n->disk, uid);
@@ -359,10 +379,9 @@ static void pool(struct sim_node *n, const struct agent_effect *fx)
 static void perform(struct sim_node *n, const struct agent_effect *fx)
 {
     struct sim *s = n->sim;
-    if (sim_fault(s, SIM_AGENT_CRASHES)) {
-        n->crashed = true; /* This effect and what follows it never happened. */
-        return;
-    }
+    n->crashed = sim_fault(s, SIM_AGENT_CRASHES);
+    if (n->crashed)
+        return; /* This effect and what follows it never happened. */
     struct runtime *r = n->runtimes[fx->kind];
     runtime_fake_now(r, s->now, s->wall);
     switch (fx->type) {
@@ -381,9 +400,10 @@ static void perform(struct sim_node *n, const struct agent_effect *fx)
         (fx->type == FX_SAVE ? save : forget_durably)(n, fx);
         break;
     case FX_IMAGE:
-        answer(n, fx->op, sim_fault(s, SIM_IMAGE_SLOW) ? SPAN_S(20) : SPAN_MS(20),
-               sim_fault(s, SIM_IMAGE_FAILS), "registry: connection refused");
-        n->answers[n->answers_count - 1].image = true;
+        image(n, fx);
+        break;
+    case FX_GIVE_UP:
+        give_up(n, fx->op);
         break;
     case FX_NETWORK:
         answer(n, fx->op, SPAN_MS(2), sim_fault(s, SIM_NETWORK_FAILS), "netlink: no space");

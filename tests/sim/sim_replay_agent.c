@@ -10,13 +10,17 @@
 enum { ARENA_MAX = 64 << 20 };
 
 static const char *const effect_names[FX_STREAM + 1] = {
-    [FX_CONNECT] = "CONNECT", [FX_DISCONNECT] = "DISCONNECT", [FX_SEND] = "SEND",
-    [FX_SAVE] = "SAVE",       [FX_FORGET] = "FORGET",         [FX_IMAGE] = "IMAGE",
-    [FX_NETWORK] = "NETWORK", [FX_VOLUMES] = "VOLUMES",       [FX_CLEAN] = "CLEAN",
-    [FX_CREATE] = "CREATE",   [FX_START] = "START",           [FX_STOP] = "STOP",
-    [FX_KILL] = "KILL",       [FX_DESTROY] = "DESTROY",       [FX_SET_CPUS] = "SET_CPUS",
-    [FX_EXEC] = "EXEC",       [FX_CHECK] = "CHECK",           [FX_POOL] = "POOL",
-    [FX_LIST] = "LIST",       [FX_RENEW] = "RENEW",           [FX_TELL] = "TELL",
+    [FX_CONNECT] = "CONNECT", [FX_DISCONNECT] = "DISCONNECT",
+    [FX_SEND] = "SEND",       [FX_SAVE] = "SAVE",
+    [FX_FORGET] = "FORGET",   [FX_IMAGE] = "IMAGE",
+    [FX_GIVE_UP] = "GIVE_UP", [FX_NETWORK] = "NETWORK",
+    [FX_VOLUMES] = "VOLUMES", [FX_CLEAN] = "CLEAN",
+    [FX_CREATE] = "CREATE",   [FX_START] = "START",
+    [FX_STOP] = "STOP",       [FX_KILL] = "KILL",
+    [FX_DESTROY] = "DESTROY", [FX_SET_CPUS] = "SET_CPUS",
+    [FX_EXEC] = "EXEC",       [FX_CHECK] = "CHECK",
+    [FX_POOL] = "POOL",       [FX_LIST] = "LIST",
+    [FX_RENEW] = "RENEW",     [FX_TELL] = "TELL",
     [FX_PEERS] = "PEERS",     [FX_STREAM] = "STREAM",
 };
 

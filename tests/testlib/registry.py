@@ -10,6 +10,7 @@ request to LOG. HOW says how it behaves:
   liar/...      the manifest's digest is right, a layer's bytes are not
   hang/...      accepts a request and never answers
   stuck/...     sends half of a layer and then nothing
+  drip/...      sends a layer a byte a second
   locked/...    401
   private/...   401, but for those who say "baton" and "wolpertinger" (RFC 7617). Clients say so only to a registry that
                 asks at /v2/, as this one does with REGISTRY_ASKS set
@@ -23,6 +24,7 @@ import socketserver
 import ssl
 import sys
 import threading
+import time
 
 layouts, port_file, log_path = sys.argv[1:4]
 log = open(log_path, "a", buffering=1)
@@ -55,7 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *unused):
         pass
 
-    def answer(self, status, body=b"", kind="application/json", digest=None, half=False):
+    def answer(self, status, body=b"", kind="application/json", digest=None, half=False, drip=False):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -66,10 +68,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
+        if drip:
+            return self.drip(body)
         self.wfile.write(body[: len(body) // 2] if half else body)
         if half:
             self.wfile.flush()
             for_ever.wait()
+
+    def drip(self, body):
+        self.close_connection = True
+        try:
+            for at in range(len(body)):
+                self.wfile.write(body[at : at + 1])
+                time.sleep(1)
+        except BrokenPipeError:
+            pass  # Its client gave it up.
 
     def refuse(self, status, code):
         self.answer(status, json.dumps({"errors": [{"code": code, "message": code.lower().replace("_", " ")}]}).encode())
@@ -98,7 +111,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         is_layer = not body.startswith(b"{")
         if how == "liar" and is_layer:
             body = b"x" + body[1:]
-        return self.answer(200, body, "application/octet-stream", reference, half=how == "stuck" and is_layer)
+        return self.answer(200, body, "application/octet-stream", reference, half=how == "stuck" and is_layer,
+                           drip=how == "drip" and is_layer)
 
     do_HEAD = do_GET
 

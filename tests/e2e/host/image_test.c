@@ -69,6 +69,13 @@ static void mount_and_look(const struct image_config *image)
     cr_assert_eq(rmdir(shelf.root), 0, "nothing is left");
 }
 
+static enum err_code ensure(struct str name, enum image_policy policy, struct image_config *out,
+                            struct err *e)
+{
+    return image_ensure(shelf.store, &(struct image_want){.name = name, .policy = policy},
+                        &shelf.arena, out, e);
+}
+
 TEST(image, a_layout_is_ready_without_any_program)
 {
     struct image_config image;
@@ -76,9 +83,8 @@ TEST(image, a_layout_is_ready_without_any_program)
     if (!open_shelf())
         return;
     for (int i = 0; i < 2; i++)
-        cr_assert_eq(image_ensure(shelf.store, STR("oci:busybox:latest"), IMAGE_ALWAYS, STR(""),
-                                  &shelf.arena, &image, &e),
-                     ERR_OK, "%s", e.text);
+        cr_assert_eq(ensure(STR("oci:busybox:latest"), IMAGE_ALWAYS, &image, &e), ERR_OK, "%s",
+                     e.text);
     cr_assert_eq(image.layers_count, 1);
     cr_assert(str_is(image.cmd[0], "/bin/sh"));
     cr_assert(str_is(image.env[0], "PATH=/bin"));
@@ -99,11 +105,8 @@ TEST(image, an_archive_comes_by_skopeo)
              shelf.import, shelf.import);
     cr_assert_eq(system(script), 0);
     struct str name = STR("docker-archive:box.tar");
-    cr_assert_eq(image_ensure(shelf.store, name, IMAGE_NEVER, STR(""), &shelf.arena, &image, &e),
-                 ERR_NOT_FOUND, "%s", e.text);
-    cr_assert_eq(
-        image_ensure(shelf.store, name, IMAGE_IF_NOT_PRESENT, STR(""), &shelf.arena, &image, &e),
-        ERR_OK, "%s", e.text);
+    cr_assert_eq(ensure(name, IMAGE_NEVER, &image, &e), ERR_NOT_FOUND, "%s", e.text);
+    cr_assert_eq(ensure(name, IMAGE_IF_NOT_PRESENT, &image, &e), ERR_OK, "%s", e.text);
     cr_assert_eq(image_find(shelf.store, name, &shelf.arena, &image, &e), ERR_OK, "%s", e.text);
     struct image_entry list[2];
     uint32_t count = 0;
@@ -122,14 +125,10 @@ TEST(image, what_does_not_exist_is_said_so)
     struct err e;
     if (!open_shelf())
         return;
-    cr_assert_eq(image_ensure(shelf.store, STR("oci:nothing"), IMAGE_ALWAYS, STR(""), &shelf.arena,
-                              &image, &e),
-                 ERR_NOT_FOUND, "%s", e.text);
-    cr_assert_eq(image_ensure(shelf.store, STR("oci:busybox:v9"), IMAGE_ALWAYS, STR(""),
-                              &shelf.arena, &image, &e),
-                 ERR_NOT_FOUND, "%s", e.text);
-    cr_assert_eq(image_ensure(shelf.store, STR("docker-archive:none.tar"), IMAGE_IF_NOT_PRESENT,
-                              STR(""), &shelf.arena, &image, &e),
+    cr_assert_eq(ensure(STR("oci:nothing"), IMAGE_ALWAYS, &image, &e), ERR_NOT_FOUND, "%s", e.text);
+    cr_assert_eq(ensure(STR("oci:busybox:v9"), IMAGE_ALWAYS, &image, &e), ERR_NOT_FOUND, "%s",
+                 e.text);
+    cr_assert_eq(ensure(STR("docker-archive:none.tar"), IMAGE_IF_NOT_PRESENT, &image, &e),
                  ERR_NOT_FOUND, "%s", e.text);
     close_shelf();
 }
@@ -144,9 +143,7 @@ TEST(image, a_changed_blob_is_not_unpacked)
     snprintf(script, sizeof script, "for f in %s/busybox/blobs/sha256/*; do printf x >>$f; done",
              shelf.import);
     cr_assert_eq(system(script), 0);
-    cr_assert_eq(image_ensure(shelf.store, STR("oci:busybox"), IMAGE_ALWAYS, STR(""), &shelf.arena,
-                              &image, &e),
-                 ERR_CORRUPT, "%s", e.text);
+    cr_assert_eq(ensure(STR("oci:busybox"), IMAGE_ALWAYS, &image, &e), ERR_CORRUPT, "%s", e.text);
     close_shelf();
 }
 
@@ -171,9 +168,7 @@ static bool open_two(void)
     cr_assert_eq(system(script), 0);
     const struct str names[] = {box, second};
     for (int i = 0; i < 2; i++)
-        cr_assert_eq(image_ensure(shelf.store, names[i], IMAGE_IF_NOT_PRESENT, STR(""),
-                                  &shelf.arena, &image, &e),
-                     ERR_OK, "%s", e.text);
+        cr_assert_eq(ensure(names[i], IMAGE_IF_NOT_PRESENT, &image, &e), ERR_OK, "%s", e.text);
     return true;
 }
 
