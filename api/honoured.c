@@ -46,6 +46,8 @@ void honoured_each(const struct honoured *h, const struct schema_message *m, str
             continue;
         bool is_object = f->type == SCHEMA_MESSAGE && !f->map && w.type == WIRE_BYTES &&
                          f->message->special == SCHEMA_PLAIN;
+        if (!is_object && (f->inlined || !is_missed(f, &w)))
+            continue; /* Most are: nothing is to be said of them. */
         struct field own = f->inlined ? *at : field_name(at, f->json.at);
         struct field element = field_index(&own, index);
         if (is_object && h->skips != NULL && h->skips(f->message, w.bytes))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PriorityClass and PodGroup. What is wrong is said in Kubernetes' words (pkg/apis/scheduling/validation). */
 #include "api/kinds_priv.h"
+#include "api/meta.h"
+#include "base/wire.h"
 #include "proto/k8s/podgroup_v1alpha1.pb-c.h"
 #include "proto/k8s/scheduling_v1.pb-c.h"
 
@@ -22,6 +24,12 @@ bool kind_system_priority(struct str name, int32_t *out)
             return true;
         }
     return false;
+}
+
+bool kind_priority_fits(struct str raw, struct str name)
+{
+    enum { GLOBAL_DEFAULT = 3 };
+    return name.len > 0 ? str_eq(meta_of(raw).name, name) : wire_find_u64(raw, GLOBAL_DEFAULT) != 0;
 }
 
 static void priority_prepare(struct kind_call *c, ProtobufCMessage *object,

@@ -142,6 +142,9 @@ bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b, struct aren
 /* The two classes that are always there. */
 bool kind_system_priority(struct str name, int32_t *out);
 
+/* raw, a PriorityClass encoded, has that name; without a name: it is everybody's. */
+bool kind_priority_fits(struct str raw, struct str name);
+
 /* A message's encoding, in the arena; empty for NULL. */
 struct str kind_bytes(const ProtobufCMessage *m, struct arena *a);
 

@@ -411,12 +411,14 @@ static bool pack_list(struct packing *p, const struct schema_field *f, const cha
     return true;
 }
 
-static bool is_set(const struct schema_field *f, const ProtobufCFieldDescriptor *d,
-                   const ProtobufCMessage *from)
+/* Most fields of most messages are not: they are passed by their descriptors alone, one row of memory. */
+static inline bool is_set(const ProtobufCFieldDescriptor *d, const ProtobufCMessage *from)
 {
+    if (d->label == PROTOBUF_C_LABEL_REPEATED)
+        return *(size_t *)member(from, d->quantifier_offset) > 0;
     if (d->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
         return *(uint32_t *)member(from, d->quantifier_offset) == d->id;
-    if (f->type == SCHEMA_STRING || f->type == SCHEMA_MESSAGE)
+    if (d->type == PROTOBUF_C_TYPE_STRING || d->type == PROTOBUF_C_TYPE_MESSAGE)
         return *(void *const *)member(from, d->offset) != NULL;
     return *(protobuf_c_boolean *)member(from, d->quantifier_offset);
 }
@@ -427,12 +429,10 @@ static bool pack_field(struct packing *p, const struct schema_field *f,
     const void *at = member(from, d->offset);
     if (f->repeated || f->map) {
         size_t count = *(size_t *)member(from, d->quantifier_offset);
-        if (count == 0)
-            return true;
         return f->map ? pack_map(p, f, *(const ProtobufCMessage *const *const *)at, count)
                       : pack_list(p, f, *(char *const *)at, count);
     }
-    return !is_set(f, d, from) || pack_value(p, f, f->number, at, f->presence);
+    return pack_value(p, f, f->number, at, f->presence);
 }
 
 static bool pack_message(struct packing *p, const struct schema_message *m,
@@ -444,8 +444,9 @@ static bool pack_message(struct packing *p, const struct schema_message *m,
     }
     CHECK(from->descriptor == m->type);
     p->depth++;
-    for (uint32_t i = 0; i < m->fields_count; i++)
-        if (!pack_field(p, &m->fields[i], &m->type->fields[i], from))
+    const ProtobufCFieldDescriptor *d = m->type->fields;
+    for (uint32_t i = 0; i < m->fields_count; i++, d++)
+        if (is_set(d, from) && !pack_field(p, &m->fields[i], d, from))
             return false;
     p->depth--;
     return !p->out->overflow;

@@ -16,6 +16,7 @@ enum {
 struct arena_chunk {
     struct arena_chunk *next;
     size_t used, size; /* Of bytes. */
+    bool is_lent;      /* The owner's memory, not the pool's. */
     _Alignas(ALIGN) char bytes[];
 };
 
@@ -36,11 +37,14 @@ static struct arena_chunk *chunk_take(size_t size)
         c->size = size;
     }
     c->used = 0;
+    c->is_lent = false;
     return c;
 }
 
 static void chunk_give(struct arena_chunk *c)
 {
+    if (c->is_lent)
+        return;
     if (c->size != CHUNK_SIZE || pool_count == POOL_MAX) {
         mem_free(c);
         return;
@@ -53,6 +57,14 @@ static void chunk_give(struct arena_chunk *c)
 void arena_init(struct arena *a, size_t limit)
 {
     *a = (struct arena){.limit = limit};
+}
+
+void arena_init_in(struct arena *a, size_t limit, void *room, size_t size)
+{
+    CHECK(size >= ARENA_ROOM_MIN && (uintptr_t)room % ALIGN == 0);
+    struct arena_chunk *c = room;
+    *c = (struct arena_chunk){.size = size - sizeof *c, .is_lent = true};
+    *a = (struct arena){.last = c, .limit = limit};
 }
 
 void arena_free(struct arena *a)
@@ -78,6 +90,24 @@ void arena_adopt(struct arena *whole, struct arena *part)
     *end = whole->last;
     *whole = *part;
     *part = (struct arena){.limit = part->limit};
+}
+
+struct arena_mark arena_mark(const struct arena *a)
+{
+    return (struct arena_mark){a->last, a->last == NULL ? 0 : a->last->used};
+}
+
+/* A large one hangs behind the chunk that was being filled, where rewinding does not come by. */
+void arena_rewind(struct arena *a, const struct arena_mark *to)
+{
+    while (a->last != to->last) {
+        struct arena_chunk *c = a->last;
+        a->last = c->next;
+        a->held -= c->size;
+        chunk_give(c);
+    }
+    if (a->last != NULL)
+        a->last->used = to->used;
 }
 
 void *arena_alloc(struct arena *a, size_t size)

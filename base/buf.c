@@ -10,7 +10,9 @@
 
 enum {
     BUF_FIRST = 256,
-    BUF_KEEP = 16 << 10, /* From here on buf_blob() hands the bytes on where they are. */
+    BUF_KEEP =
+        16 << 10, /* From here on buf_blob() hands the bytes on where they are; smaller ones when
+                            they fill most of what was reserved. */
 };
 
 /* A blob's head has its place in front of the bytes. */
@@ -122,7 +124,9 @@ enum err_code buf_status(const struct buf *b, struct err *e)
 struct blob *buf_blob(struct buf *b)
 {
     struct blob *blob = NULL;
-    if (!b->overflow && b->len >= BUF_KEEP && b->len < UINT32_MAX) {
+    size_t slack = b->size - b->len;
+    bool stays = b->len >= BUF_KEEP || (b->at != NULL && slack > 0 && slack <= b->len / 2);
+    if (!b->overflow && stays && b->len < UINT32_MAX) {
         blob = blob_adopt(mem_resize(b->at - head_size, head_size + b->len + 1), (uint32_t)b->len);
         b->at = NULL;
     } else if (!b->overflow) {

@@ -12,9 +12,14 @@ void log_install(const struct log_sink *sink)
     installed = *sink;
 }
 
+bool log_is_on(enum log_level level)
+{
+    return installed.write != NULL && level <= installed.level;
+}
+
 void log_event(enum log_level level, const char *name, const char *fmt, ...)
 {
-    if (installed.write == NULL || level > installed.level)
+    if (!log_is_on(level))
         return;
 
     char line[LOG_LINE_MAX], at[WALL_TEXT_MAX];

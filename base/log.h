@@ -27,6 +27,7 @@ struct log_sink {
 };
 
 void log_install(const struct log_sink *sink); /* Once, before threads. Copied. */
+bool log_is_on(enum log_level level); /* Would it be printed? For values that are dear to make. */
 void log_event(enum log_level level, const char *name, const char *fmt, ...) PRINTF(3, 4);
 
 enum { LOG_LINE_MAX = 2048, LOG_QUOTE_MAX = 256 };

@@ -121,7 +121,10 @@ void metrics_observe(struct metrics *m, const struct metric *of, struct str labe
 
 void metrics_label(struct buf *labels, const char *name, struct str value)
 {
-    buf_printf(labels, "%s%s=\"", labels->len > 0 ? "," : "", name);
+    if (labels->len > 0)
+        buf_add_char(labels, ',');
+    buf_add(labels, str_of(name));
+    buf_add(labels, STR("=\""));
     for (size_t i = 0; i < value.len; i++) {
         char c = value.at[i];
         if (c == '"' || c == '\\')

@@ -286,6 +286,7 @@ void http_server_close(struct http_server *s)
     }
     tcp_listener_close(s->listener);
     loop_leave(&s->client);
+    stream__spares_free(s);
     slots_fini(&s->conn_slots);
     slots_fini(&s->stream_slots);
     buf_free(&s->cipher);

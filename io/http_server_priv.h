@@ -32,6 +32,8 @@ enum {
     LINGER_S = 5,            /* To read what the peer still sends after a refusal. */
     TICK_MS = 500,           /* How late a time limit may be noticed. */
     RETRY_AFTER_S = 1,
+    SPARES_MAX = 128,      /* Streams' memory that is kept for the next ones, */
+    SPARE_BYTES = 4 << 10, /* each with buffers of no more than that. */
 };
 
 struct conn;
@@ -124,6 +126,8 @@ struct http_server {
     struct conn_line lines[LINE__COUNT];
     struct conn *dirty, **dirty_last; /* In the order they became so. */
     struct stream *ready, **ready_last;
+    struct stream *spares; /* By next. */
+    uint32_t spares_count;
     uint64_t body_bytes;
     struct instant check_at; /* When to look at all limits in time again; {0}: never. */
     struct span shortest;    /* Of the limits in time: no new one is reached earlier. */
@@ -178,6 +182,7 @@ void conn__drain(struct conn *c);
 /* ---- http_stream.c: requests coming in ---- */
 
 struct stream *stream__new(struct conn *c, int32_t h2_id);
+void stream__spares_free(struct http_server *s);
 
 /* Frees it when neither the protocol nor the owner knows it any more. */
 void stream__settle(struct stream *st);

@@ -13,10 +13,55 @@ enum {
     DROP_FACTOR = 4, /* Times the largest body is what we read of one that we refused. */
 };
 
+/* A stream's buffers live on in the next one: what a request's head takes is about the same each time. */
+static struct stream *stream_take(struct http_server *s)
+{
+    struct stream *st = s->spares;
+
+    if (st == NULL)
+        return mem_zalloc(1, sizeof *st);
+    s->spares = st->next;
+    s->spares_count--;
+    st->next = NULL;
+    return st;
+}
+
+static void stream_end(struct stream *st)
+{
+    buf_free(&st->text);
+    buf_free(&st->body);
+    mem_free(st->headers);
+    mem_free(st);
+}
+
+static void stream_give(struct http_server *s, struct stream *st)
+{
+    struct stream spare = {.text = st->text,
+                           .body = st->body,
+                           .headers = st->headers,
+                           .headers_size = st->headers_size,
+                           .next = s->spares};
+
+    if (s->spares_count == SPARES_MAX || st->text.size > SPARE_BYTES ||
+        st->body.size > SPARE_BYTES) {
+        stream_end(st);
+        return;
+    }
+    *st = spare;
+    s->spares = st;
+    s->spares_count++;
+}
+
+void stream__spares_free(struct http_server *s)
+{
+    while (s->spares != NULL)
+        stream_end(stream_take(s));
+}
+
 struct stream *stream__new(struct conn *c, int32_t h2_id)
 {
-    struct stream *st = mem_zalloc(1, sizeof *st);
     struct http_server *s = c->server;
+    struct stream *st = stream_take(s);
     struct instant now = loop_now(s->client.loop);
 
     st->server = s;
@@ -25,8 +70,10 @@ struct stream *stream__new(struct conn *c, int32_t h2_id)
     st->request.began = st->moved = c->active = now;
     st->request.peer = c->peer == NULL ? &s->nobody : c->peer;
     st->request.address = c->address;
-    buf_init(&st->text, s->limits.head_bytes);
-    buf_init(&st->body, s->limits.body_bytes);
+    buf_clear(&st->text);
+    buf_clear(&st->body);
+    st->text.limit = s->limits.head_bytes;
+    st->body.limit = s->limits.body_bytes;
     buf_init(&st->head_out, s->limits.head_bytes);
     buf_init(&st->trailer_text, 4096);
     st->next = c->streams;
@@ -56,12 +103,9 @@ static void stream_free(struct stream *st)
     if (st->next != NULL)
         st->next->previous = st->previous;
     pieces_drop(&st->pieces);
-    buf_free(&st->text);
-    buf_free(&st->body);
     buf_free(&st->head_out);
     buf_free(&st->trailer_text);
-    mem_free(st->headers);
-    mem_free(st);
+    stream_give(c->server, st);
     c->streams_count--;
     c->active = loop_now(c->server->client.loop);
     if (c->dead && c->streams_count == 0) {

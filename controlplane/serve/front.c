@@ -310,6 +310,7 @@ void front_join(struct front *f)
     thread_join(&f->thread);
     while (f->requests != NULL)
         front_request_cancelled(f->requests);
+    front_spares_free(f);
     sessions_free(f->sessions);
     relays_free(f->relays);
     http_server_close(f->server);

@@ -118,22 +118,23 @@ static void log_request(const struct rest_request *r, struct span took)
     bool reads = r->verb == REST_GET || r->verb == REST_LIST || r->verb == REST_WATCH ||
                  r->verb == REST_OTHER;
     bool refused = r->status == 401 || r->status == 403 || r->status == 429;
+    enum log_level level = reads && !refused ? LOG_DEBUG : LOG_INFO;
 
-    log_event(reads && !refused ? LOG_DEBUG : LOG_INFO, "api.request",
-              "user=%s verb=%s path=%s code=%u us=%lld bytes=%llu", log_quote(r->user.name).text,
-              verb_name(r), log_quote(r->path).text, r->status, (long long)(took.ns / 1000),
-              (unsigned long long)r->sent_bytes);
+    if (!log_is_on(level)) /* Quoting costs more than the rest. */
+        return;
+    log_event(level, "api.request", "user=%s verb=%s path=%s code=%u us=%lld bytes=%llu",
+              log_quote(r->user.name).text, verb_name(r), log_quote(r->path).text, r->status,
+              (long long)(took.ns / 1000), (unsigned long long)r->sent_bytes);
 }
 
 void front_count(struct rest_request *r)
 {
     struct metrics *m = r->front->metrics;
     struct span took = instant_sub(clock_now(), r->began);
-    struct buf labels;
-    char code[12];
+    char text[LABELS_MAX], code[12];
+    struct buf labels = {.at = text, .size = sizeof text, .limit = sizeof text};
 
     log_request(r, took);
-    buf_init(&labels, LABELS_MAX);
     labels_of(r, &labels);
     if (r->verb != REST_WATCH)
         metrics_observe(m, &request_duration, buf_str(&labels), took);
@@ -141,7 +142,6 @@ void front_count(struct rest_request *r)
     metrics_label(&labels, "code", str_of(code));
     metrics_add(m, &request_total, buf_str(&labels), 1);
     metrics_add(m, &response_sizes, STR(""), r->sent_bytes);
-    buf_free(&labels);
 }
 
 void front_gauges(struct front *f)

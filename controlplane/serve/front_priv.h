@@ -7,6 +7,10 @@
 
 #include "controlplane/serve/front.h"
 
+enum {
+    FRONT_SPARES_MAX = 128
+}; /* Requests' memory that is kept for the next: half a megabyte a thread. */
+
 struct waiting {
     front_written *written;
     void *owner;
@@ -29,6 +33,8 @@ struct front {
     struct metrics *metrics;
     struct rng rng;
     struct rest_request *requests, *followers;
+    struct rest_request *spares; /* By next. */
+    uint32_t spares_count;
     uint32_t reading, writing; /* Requests in work: apiserver_current_inflight_requests. */
     struct slots writes;       /* Asked of the core and not answered. */
     struct waiting *waiting;
@@ -42,6 +48,7 @@ struct front {
 void front_request(struct front *f, const struct http_request *q);
 void front_request_cancelled(struct rest_request *r);
 void front_more(struct rest_request *r);
+void front_spares_free(struct front *f);
 
 /* ---- front_work.c: turns for requests ---- */
 

@@ -130,14 +130,44 @@ static bool is_reading(const struct rest_request *r)
            r->verb == REST_OTHER;
 }
 
+/* Latest first: it is still in the cache. */
+static struct rest_request *request_new(struct front *f)
+{
+    struct rest_request *r = f->spares;
+
+    if (r == NULL)
+        return mem_alloc(sizeof *r);
+    f->spares = r->next;
+    f->spares_count--;
+    return r;
+}
+
+static void request_give(struct front *f, struct rest_request *r)
+{
+    if (f->spares_count == FRONT_SPARES_MAX) {
+        mem_free(r);
+        return;
+    }
+    r->next = f->spares;
+    f->spares = r;
+    f->spares_count++;
+}
+
+void front_spares_free(struct front *f)
+{
+    while (f->spares != NULL)
+        mem_free(request_new(f));
+}
+
 void front_request(struct front *f, const struct http_request *q)
 {
-    struct rest_request *r = mem_zalloc(1, sizeof *r);
+    struct rest_request *r = request_new(f);
 
+    memset(r, 0, offsetof(struct rest_request, room));
     r->front = f;
     r->id = q->id;
     r->began = q->began;
-    arena_init(&r->arena, REST_ARENA_MAX);
+    arena_init_in(&r->arena, REST_ARENA_MAX, r->room, sizeof r->room);
     r->next = f->requests;
     if (f->requests != NULL)
         f->requests->previous = r;
@@ -174,7 +204,7 @@ static void request_free(struct rest_request *r)
     if (r->next != NULL)
         r->next->previous = r->previous;
     arena_free(&r->arena);
-    mem_free(r);
+    request_give(f, r);
 }
 
 bool front_settle(struct rest_request *r)

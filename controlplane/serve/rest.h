@@ -31,7 +31,12 @@
 #include "controlplane/serve/user.h"
 #include "io/http.h"
 
-enum { REST_ARENA_MAX = 64 << 20, REST_HEADERS_MAX = 12 };
+enum {
+    REST_ARENA_MAX = 64 << 20,
+    REST_ROOM =
+        3 << 10, /* Of it in the request itself: what a create that waits for the disk holds. */
+    REST_HEADERS_MAX = 12,
+};
 
 /* As Kubernetes' authorisation names them; by method, path and ?watch. OTHER: a path that names no
  * resource (discovery, OpenAPI), or a method that maps to no verb: answer 404 or 405. */
@@ -85,6 +90,7 @@ struct rest_request {
     uint64_t sent_bytes;
     void *log; /* logs.c: the verbs never see this request. */
     bool follows, replied;
+    _Alignas(16) char room[REST_ROOM]; /* Of the arena's first bytes; not zeroed. */
 };
 
 /* The first value of key, {NULL, 0} when it was not given. */

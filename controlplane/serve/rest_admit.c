@@ -26,29 +26,29 @@ static struct str class_name(const ProtobufCMessage *object, bool *out_has_class
     return STR("");
 }
 
-/* The named one, or without a name the highest of those that are everybody's. */
+/* Of several that are everybody's the highest. */
 static bool is_meant(const Scheduling__PriorityClass *p, struct str name,
                      const struct kind_priority *have)
 {
     if (p == NULL || p->metadata == NULL)
         return false;
-    if (name.len > 0)
-        return str_eq(kind_str(p->metadata->name), name);
-    return p->global_default && (!have->is_known || p->value > have->value);
+    return name.len > 0 || !have->is_known || p->value > have->value;
 }
 
 void admit_priority_class(struct call *c, const ProtobufCMessage *object, struct kind_priority *out)
 {
     const struct str prefix = STR("scheduling.k8s.io/priorityclasses/");
-    struct index_range range;
+    struct cow_cursor cursor;
     struct cow_entry *e;
     bool has_class;
     struct str name = class_name(object, &has_class);
     if (!has_class)
         return;
     struct index_snapshot now = index_snapshot(rest_index(c->r));
-    index_range(&range, &now, prefix, STR(""));
-    while ((e = index_range_next(&range)) != NULL) {
+    cow_seek(&cursor, now.root, prefix); /* A handful: not worth counting first. */
+    while ((e = cow_next(&cursor)) != NULL && str_starts(cow_entry_key(e), prefix)) {
+        if (!kind_priority_fits(entry_raw(e), name)) /* Few are opened. */
+            continue;
         const Scheduling__PriorityClass *p =
             typed_open(&c->r->arena, &scheduling__priority_class__descriptor, blob_str(e->value));
         if (!is_meant(p, name, out))

@@ -191,6 +191,7 @@ bool body_read(struct call *c, enum strictness s, struct str *out_raw)
     if (!body_type_known(c))
         return false;
     buf_init(&raw, REST_REPLY_MAX);
+    (void)buf_reserve(&raw, c->r->body.len); /* Protobuf is shorter than JSON, most times. */
     if (body_is_protobuf(type))
         done = read_protobuf(c, &raw);
     else if (body_is(type, "application/yaml"))

@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROW_ARENA_MAX = 32 << 20 }; /* One object as tree and as struct. */
+enum {
+    ROW_ARENA_MAX = 32 << 20, /* One object as tree and as struct. */
+    JSON_TIMES = 3,           /* What JSON takes of protobuf's bytes, about. */
+};
 
 static const struct schema_message *meta_message(const char *name)
 {
@@ -259,6 +262,7 @@ void reply_object(struct call *c, uint32_t code, struct str envelope)
         return;
     }
     buf_init(&json, REST_REPLY_MAX);
+    (void)buf_reserve(&json, JSON_TIMES * env.raw.len);
     rc = object_json(c, env.raw, 0, true, &json, &e);
     buf_add_char(&json, '\n');
     if (rc == ERR_OK) {

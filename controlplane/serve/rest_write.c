@@ -3,6 +3,8 @@
 #include "api/meta.h"
 #include "proto/k8s/core_v1.pb-c.h"
 
+enum { PACKED_LEAST = 2 << 10 }; /* Most objects fit: nothing grows on the way. */
+
 /* ------------------------------------------------------------------ options */
 
 bool dry_run_parse(struct call *c, const char *options, bool *out)
@@ -170,10 +172,27 @@ static struct blob *change_envelope(struct call *c, struct str raw)
     struct transcode_envelope env = {{c->schema->api_version, c->schema->kind}, raw};
     struct buf out;
     buf_init(&out, REST_REPLY_MAX);
+    (void)buf_reserve(&out, transcode_wrap_len(&env.head, raw.len) + 1); /* It becomes the blob. */
     transcode_wrap(&env, &out);
     struct blob *blob = buf_blob(&out);
     buf_free(&out);
     return blob;
+}
+
+/* What the object was made of goes while it is still in the cache: the next request gets that memory, and hundreds of
+ * creates that wait for the disk hold little. */
+static void change_forget(struct call *c)
+{
+    struct change *w = c->own;
+    char name[INDEX_KEY_MAX];
+    size_t len = w->name.len;
+    if (!w->forgets || c->r->reply_headers_count > 0 || len > sizeof name)
+        return;
+    if (len > 0)
+        memcpy(name, w->name.at, len);
+    arena_rewind(&c->r->arena, &w->mark);
+    w->prepared = (struct kind_call){0};
+    w->name = arena_str(&c->r->arena, str_from(name, len));
 }
 
 static void change_write(struct call *c, struct str raw, const Meta__ObjectMeta *m)
@@ -193,8 +212,10 @@ static void change_write(struct call *c, struct str raw, const Meta__ObjectMeta 
     c->written = change_written;
     bool is_asked = object != NULL && request.key.at != NULL && rest_write(c->r, &request);
     blob_unref(object);
-    if (is_asked)
+    if (is_asked) {
+        change_forget(c);
         return;
+    }
     if (object == NULL || request.key.at == NULL)
         status_set(&c->status, &c->r->arena, STATUS_TOO_LARGE,
                    "Request entity too large: the object or its name is over the limit");
@@ -222,6 +243,7 @@ static bool pack(struct call *c, const ProtobufCMessage *object, struct str *out
     struct buf raw;
     struct err e;
     buf_init(&raw, REST_REPLY_MAX);
+    (void)buf_reserve(&raw, PACKED_LEAST);
     enum err_code rc = transcode_pack(c->schema->message, object, &c->r->arena, &raw, &e);
     if (rc == ERR_OK)
         *out = arena_str(&c->r->arena, raw.len == 0 ? STR("") : buf_str(&raw));
@@ -354,6 +376,8 @@ void create_begin(struct call *c)
     struct str raw;
     if (w == NULL)
         return;
+    w->forgets = true;
+    w->mark = arena_mark(&c->r->arena);
     if (change_options(c, w, "CreateOptions") && body_read(c, w->strictness, &raw))
         change_submit(c, raw);
     else

@@ -22,6 +22,9 @@ struct change {
     struct str name;
     struct cow_entry *old; /* In c->snapshot; NULL: create. */
     uint32_t attempts;
+    bool
+        forgets; /* Nothing behind mark in the request's arena is needed while the core has it, but the name. */
+    struct arena_mark mark;
     struct kind_call prepared;
     uint32_t warned; /* Of prepared.warnings. */
     /* Makes the change again from a newer object. */

@@ -125,6 +125,34 @@ TEST(arena, a_part_ends_alone_or_with_the_whole)
     arena_free(&whole);
 }
 
+TEST(arena, goes_back_to_a_mark)
+{
+    _Alignas(16) char room[512];
+    struct arena a;
+    arena_init_in(&a, 1 << 20, room, sizeof room);
+    char *before = arena_dup(&a, STR("before"));
+    cr_assert(before > room && before < room + sizeof room);
+    struct arena_mark mark = arena_mark(&a);
+    char *first = arena_alloc(&a, 64);
+    for (int i = 0; i < 5; i++)
+        cr_assert_not_null(arena_alloc(&a, 15 << 10));
+    cr_assert_not_null(arena_alloc(&a, 100 << 10));
+    arena_rewind(&a, &mark);
+    cr_assert_eq(arena_alloc(&a, 64), first, "its memory is there again");
+    cr_assert_str_eq(before, "before");
+    for (int i = 0; i < 1000; i++) { /* What was given back does not count any more. */
+        arena_rewind(&a, &mark);
+        cr_assert_not_null(arena_alloc(&a, 15 << 10));
+    }
+    arena_free(&a);
+    arena_init(&a, 1 << 20);
+    mark = arena_mark(&a);
+    cr_assert_not_null(arena_alloc(&a, 100));
+    arena_rewind(&a, &mark);
+    cr_assert_null(a.last);
+    arena_free(&a);
+}
+
 TEST(arena, caps_what_a_request_may_take)
 {
     struct arena a;
