@@ -186,8 +186,9 @@ size_t http_server_chunk(struct http_server *s, struct slot_id id, struct blob *
         conn__dirty(st->conn);
         return 0;
     }
+    bool was_empty = st->pieces.count == 0; /* Otherwise the protocol is on its way to it. */
     push(st, chunk);
-    if (st->h2_id != 0)
+    if (st->h2_id != 0 && was_empty)
         h2_resume(st->conn->h2, st->h2_id);
     conn__dirty(st->conn);
     return http_server_room(s, id);

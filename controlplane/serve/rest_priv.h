@@ -58,10 +58,9 @@ size_t encoded_room(const struct call *c); /* Bytes that are kept at most. */
 MUST_USE enum err_code changes_read(const struct call *c, uint64_t after, struct str prefix,
                                     const struct history_batch **out, struct err *e);
 
-/* What was read last, as frames for whoever wants all of it in c's form, one behind the other: a reference. False in
- * *out_known: they were not told yet. NULL and known: they are too long to be sent as one. */
-struct blob *changes_frames(const struct call *c, bool *out_known);
-void changes_frames_keep(const struct call *c, struct blob *frames);
+/* For each change of what was read last its frame in c's form, as those get it who want everything; NULL: not made yet.
+ * Whoever makes it leaves a reference there. NULL: there are too many forms at once. */
+struct blob **changes_frames(const struct call *c);
 
 /* ---- One request ---- */
 

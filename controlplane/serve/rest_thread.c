@@ -2,7 +2,7 @@
 /*
  * What requests share. Encodings (encoded.h), for all threads, need no invalidation, since a revision names one state
  * for ever; cells that tell an age are shared within a second. A thread's reading of the history is good as long as the
- * history's head is where it was.
+ * history's head is where it was, or when it did not reach it.
  */
 #include "base/mem.h"
 #include "controlplane/serve/encoded.h"
@@ -12,7 +12,7 @@
 struct frames {
     const void *kind; /* NULL: of nobody. */
     uint32_t form;
-    struct blob *bytes;
+    struct blob *at[HISTORY_READ_MAX];
 };
 
 enum { READING_FORMS = 4 }; /* JSON, protobuf, a Table, metadata; who comes later, encodes again. */
@@ -40,12 +40,13 @@ void *rest_thread_new(struct encoded *encoded)
 
 static void reading_drop(struct reading *r)
 {
+    for (struct frames *f = r->frames; f < r->frames + READING_FORMS && f->kind != NULL; f++) {
+        for (uint32_t i = 0; i < r->batch.count; i++)
+            blob_unref(f->at[i]);
+        *f = (struct frames){0};
+    }
     if (r->history != NULL)
         history_batch_free(&r->batch);
-    for (uint32_t i = 0; i < READING_FORMS; i++) {
-        blob_unref(r->frames[i].bytes);
-        r->frames[i] = (struct frames){0};
-    }
     r->history = NULL;
 }
 
@@ -133,7 +134,7 @@ size_t encoded_room(const struct call *c)
 static bool reading_is(const struct reading *r, const struct history *h, uint64_t after,
                        struct str prefix, uint64_t head)
 {
-    return r->history == h && r->after == after && r->head == head &&
+    return r->history == h && r->after == after && (r->head == head || r->batch.more) &&
            str_eq(str_from(r->prefix, r->prefix_len), prefix);
 }
 
@@ -161,24 +162,15 @@ enum err_code changes_read(const struct call *c, uint64_t after, struct str pref
     return ERR_OK;
 }
 
-struct blob *changes_frames(const struct call *c, bool *out_known)
-{
-    const struct rest_shared *t = rest_thread(c->r);
-    uint32_t form = form_of(c, 0);
-    *out_known = true;
-    for (uint32_t i = 0; i < READING_FORMS; i++)
-        if (t->reading.frames[i].kind == c->kind && t->reading.frames[i].form == form)
-            return blob_ref(t->reading.frames[i].bytes);
-    *out_known = false;
-    return NULL;
-}
-
-void changes_frames_keep(const struct call *c, struct blob *frames)
+struct blob **changes_frames(const struct call *c)
 {
     struct rest_shared *t = rest_thread(c->r);
-    for (uint32_t i = 0; i < READING_FORMS; i++)
-        if (t->reading.frames[i].kind == NULL) {
-            t->reading.frames[i] = (struct frames){c->kind, form_of(c, 0), blob_ref(frames)};
-            return;
-        }
+    uint32_t form = form_of(c, 0);
+    for (struct frames *f = t->reading.frames; f < t->reading.frames + READING_FORMS; f++) {
+        if (f->kind == NULL)
+            *f = (struct frames){.kind = c->kind, .form = form};
+        if (f->kind == c->kind && f->form == form)
+            return f->at;
+    }
+    return NULL;
 }

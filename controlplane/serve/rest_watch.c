@@ -8,7 +8,7 @@
  *    FOLLOWING  changes behind the position, until timeoutSeconds
  *
  * Watchers at one position read the history once for all. A frame is made once for all threads and watchers in a form
- * (encoded.h); those who want everything get all frames of a reading as one piece (rest_thread.c).
+ * (encoded.h); those who want everything find it with the reading (rest_thread.c).
  */
 #include "api/meta.h"
 #include "api/watch.h"
@@ -21,8 +21,6 @@ enum {
     WATCH_TIMEOUT_MIN_S = 1800, /* Without timeoutSeconds: this, up to twice as long. */
     BOOKMARK_S = 60,
     ERROR_MAX = 4096,
-    FRAMES_MAX =
-        64 << 10, /* Frames in one piece; what is longer goes frame by frame, as there is room. */
 };
 
 struct watch {
@@ -133,36 +131,16 @@ static struct blob *change_frame(struct call *c, const struct history_change *ch
     return frame_make(c, WATCH_DELETED, entry_raw(change->before), change->revision, first_table);
 }
 
-/* Everything that was read, as one piece. NULL: it is too long for that. */
-static struct blob *batch_join(struct call *c, const struct history_batch *batch)
+/* Whoever wants everything gets the frame that the first one got. */
+static void change_send(struct call *c, const struct history_change *change, struct blob **shared)
 {
-    struct buf out;
-    if (batch->count == 1)
-        return change_frame(c, &batch->at[0]);
-    buf_init(&out, FRAMES_MAX);
-    for (uint32_t i = 0; i < batch->count && !out.overflow; i++) {
-        struct blob *frame = change_frame(c, &batch->at[i]);
-        buf_add(&out, blob_str(frame));
-        blob_unref(frame);
+    if (shared == NULL) {
+        send(c, change_frame(c, change));
+        return;
     }
-    return buf_blob(&out); /* NULL after an overflow. */
-}
-
-/* A watcher of everything gets what the first one got. False: it is to be sent change by change. */
-static bool batch_send(struct call *c, const struct history_batch *batch)
-{
-    struct watch *w = c->own;
-    bool is_known;
-    if (batch->count == 0 || !select_is_all(&w->select) ||
-        (c->form.as == AS_TABLE && !w->has_columns))
-        return false;
-    struct blob *frames = changes_frames(c, &is_known);
-    if (!is_known) {
-        frames = batch_join(c, batch);
-        changes_frames_keep(c, frames);
-    }
-    send(c, frames);
-    return frames != NULL;
+    if (*shared == NULL)
+        *shared = change_frame(c, change);
+    send(c, blob_ref(*shared));
 }
 
 static void bookmark_send(struct call *c)
@@ -231,14 +209,12 @@ static bool watch_batch(struct call *c, bool *out_more)
         watch_expired(c);
         return false;
     }
-    if (batch_send(c, batch)) {
-        w->seen = batch->seen;
-        *out_more = batch->more;
-        return true;
-    }
+    bool is_first_table = c->form.as == AS_TABLE && !w->has_columns;
+    bool is_shared = select_is_all(&w->select) && !is_first_table;
+    struct blob **frames = is_shared ? changes_frames(c) : NULL;
     uint32_t sent = 0;
     for (; sent < batch->count && (sent == 0 || rest_room(c->r) > 0); sent++)
-        send(c, change_frame(c, &batch->at[sent]));
+        change_send(c, &batch->at[sent], frames == NULL ? NULL : &frames[sent]);
     bool is_whole = sent == batch->count; /* Otherwise the next read begins behind what was sent. */
     w->seen = is_whole ? batch->seen : batch->at[sent - 1].revision;
     *out_more = batch->more || !is_whole;
