@@ -138,7 +138,12 @@ static bool evaluate(const struct parts *p, __int128 *out)
     int32_t power = 9 - (int32_t)fraction.len;
     if (p->format != QUANTITY_BINARY)
         power += p->power;
-    for (int32_t i = 0; p->format == QUANTITY_BINARY && i < p->power; i++) {
+    bool is_binary = p->format == QUANTITY_BINARY;
+    if (is_binary && value <= nano_max >> p->power) {
+        value <<= p->power;
+        is_binary = false;
+    }
+    for (int32_t i = 0; is_binary && i < p->power; i++) {
         if (value > nano_max && power < 0)
             (void)scale(&value, -1), power++;
         if (value > nano_max)

@@ -25,7 +25,7 @@ bool transcode_time_get(struct str bytes, struct wall *out, bool *out_set);
 /* Text that any of our strings may be: UTF-8 without NUL. */
 static inline bool transcode_is_text(struct str s)
 {
-    return s.len == 0 || (memchr(s.at, '\0', s.len) == NULL && str_is_utf8(s));
+    return str_is_text(s);
 }
 
 /* The beginning of a client's text for a message: at most max bytes, no character cut. */

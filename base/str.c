@@ -139,6 +139,42 @@ bool str_is_utf8(struct str s)
     return true;
 }
 
+/* Eight bytes of ASCII, none of them NUL: taking one from each borrows from a NUL alone. */
+static bool is_plain(uint64_t eight)
+{
+    return (((eight - 0x0101010101010101u) | eight) & 0x8080808080808080u) == 0;
+}
+
+/* Whole words, the last one over bytes that were seen already. */
+static bool is_plain_text(struct str s)
+{
+    uint64_t eight;
+    uint32_t head, tail;
+    if (s.len >= sizeof eight) {
+        for (size_t i = 0; i < s.len - sizeof eight; i += sizeof eight) {
+            memcpy(&eight, s.at + i, sizeof eight);
+            if (!is_plain(eight))
+                return false;
+        }
+        memcpy(&eight, s.at + s.len - sizeof eight, sizeof eight);
+        return is_plain(eight);
+    }
+    if (s.len >= sizeof head) {
+        memcpy(&head, s.at, sizeof head);
+        memcpy(&tail, s.at + s.len - sizeof tail, sizeof tail);
+        return is_plain((uint64_t)head << 32 | tail);
+    }
+    for (size_t i = 0; i < s.len; i++)
+        if ((int8_t)s.at[i] <= 0)
+            return false;
+    return true;
+}
+
+bool str_is_text(struct str s)
+{
+    return is_plain_text(s) || (memchr(s.at, '\0', s.len) == NULL && str_is_utf8(s));
+}
+
 static uint64_t hash_key[2] = {0x736f6d6570736575u, 0x646f72616e646f6du};
 
 void str_hash_seed(uint64_t k0, uint64_t k1)

@@ -86,6 +86,7 @@ MUST_USE enum err_code str_parse_i64(struct str s, int64_t *out);
 
 /* Well-formed UTF-8 by RFC 3629: no surrogates, no overlong forms, nothing over U+10FFFF. */
 bool str_is_utf8(struct str s);
+bool str_is_text(struct str s); /* UTF-8 without NUL. */
 
 /* SipHash-1-3 under a per-process key: outsiders choose map keys. */
 uint64_t str_hash(struct str s);

@@ -150,8 +150,13 @@ void wire_put_bytes(struct buf *out, uint32_t number, struct str bytes)
     uint8_t *at = (uint8_t *)buf_reserve(out, len);
     if (at == NULL)
         return;
-    at += put_varint(at, tag);
-    at += put_varint(at, bytes.len);
+    if ((tag | bytes.len) < 0x80) { /* Nearly all. */
+        *at++ = (uint8_t)tag;
+        *at++ = (uint8_t)bytes.len;
+    } else {
+        at += put_varint(at, tag);
+        at += put_varint(at, bytes.len);
+    }
     if (bytes.len > 0)
         memcpy(at, bytes.at, bytes.len);
     out->len += len;

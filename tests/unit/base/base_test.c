@@ -65,6 +65,26 @@ TEST(str, utf8)
 
 /* The test vector of the SipHash paper's reference for 1-3 is not published; what is checked is that
  * length, key and every byte matter. */
+/* A NUL or a stray byte is found wherever it stands, whatever the length. */
+TEST(str, text_has_no_nul)
+{
+    char text[40];
+    for (size_t len = 0; len < sizeof text; len++) {
+        memset(text, 'x', sizeof text);
+        cr_assert(str_is_text(str_from(text, len)));
+        for (size_t at = 0; at < len; at++) {
+            text[at] = '\0';
+            cr_assert_not(str_is_text(str_from(text, len)), "%zu of %zu", at, len);
+            text[at] = (char)0x80;
+            cr_assert_not(str_is_text(str_from(text, len)), "%zu of %zu", at, len);
+            text[at] = 0x7f;
+            cr_assert(str_is_text(str_from(text, len)));
+        }
+    }
+    cr_assert(str_is_text(STR("gr\xc3\xbc\xc3\x9f")));
+    cr_assert(str_is_text((struct str){NULL, 0}));
+}
+
 TEST(str, hash_depends_on_all)
 {
     uint64_t a = str_hash(STR("abcdefgh1"));

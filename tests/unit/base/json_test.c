@@ -284,3 +284,28 @@ TEST(json, reads_trees_like_text)
         arena_free(&a);
     }
 }
+
+/* What needs an escape is found wherever it stands, whatever the length. */
+TEST(json, escapes_at_every_place)
+{
+    char text[50];
+    struct buf out, want;
+    buf_init(&out, 4096);
+    buf_init(&want, 4096);
+    for (size_t len = 1; len <= sizeof text; len++)
+        for (size_t at = 0; at < len; at++) {
+            memset(text, 'x', sizeof text);
+            text[at] = at % 2 == 0 ? '"' : '\\';
+            buf_clear(&out);
+            buf_clear(&want);
+            json_print_string(&out, str_from(text, len));
+            buf_add_char(&want, '"');
+            buf_add(&want, str_from(text, at));
+            buf_add_char(&want, '\\');
+            buf_add(&want, str_from(text + at, len - at));
+            buf_add_char(&want, '"');
+            cr_assert(str_eq(buf_str(&out), buf_str(&want)), "%zu of %zu", at, len);
+        }
+    buf_free(&out);
+    buf_free(&want);
+}
