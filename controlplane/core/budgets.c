@@ -132,13 +132,17 @@ static struct str budgets_key(struct core *c, struct str namespace)
 
 /* ---- one workload ---- */
 
+static void take_phase(struct member *out, struct str phase)
+{
+    out->is_expected = !str_is(phase, "Succeeded") && !str_is(phase, "Failed");
+    out->is_unasked = !str_is(phase, "Running");
+}
+
 static void look_at_pod(struct arena *a, struct str object, struct member *out)
 {
     const Core__Pod *pod = typed_open(a, &core__pod__descriptor, object);
     const Core__PodStatus *st = pod == NULL ? NULL : pod->status;
-    struct str phase = str_of(st == NULL ? NULL : st->phase);
-    out->is_expected = !str_is(phase, "Succeeded") && !str_is(phase, "Failed");
-    out->is_unasked = !str_is(phase, "Running");
+    take_phase(out, str_of(st == NULL ? NULL : st->phase));
     for (size_t i = 0; st != NULL && i < st->n_conditions; i++)
         if (str_is(str_of(st->conditions[i]->type), "Ready"))
             out->is_healthy = str_is(str_of(st->conditions[i]->status), "True");
@@ -149,9 +153,7 @@ static void look_at_machine(struct arena *a, struct str object, struct member *o
     const Kubevirt__VirtualMachineInstance *vm =
         typed_open(a, &kubevirt__virtual_machine_instance__descriptor, object);
     const Kubevirt__VirtualMachineInstanceStatus *st = vm == NULL ? NULL : vm->status;
-    struct str phase = str_of(st == NULL ? NULL : st->phase);
-    out->is_expected = !str_is(phase, "Succeeded") && !str_is(phase, "Failed");
-    out->is_unasked = !str_is(phase, "Running");
+    take_phase(out, str_of(st == NULL ? NULL : st->phase));
     for (size_t i = 0; st != NULL && i < st->n_conditions; i++)
         if (str_is(str_of(st->conditions[i]->type), "Ready"))
             out->is_healthy = str_is(str_of(st->conditions[i]->status), "True");

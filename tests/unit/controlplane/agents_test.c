@@ -74,35 +74,6 @@ static void session_reports(struct world *w, uint64_t session, const char *uid, 
     session_says(w, session, &m);
 }
 
-/* One core of one NUMA node; the core says that it is in numa. subnet: what the agent says is its part; NULL: nothing. */
-static void session_claims(struct world *w, uint64_t session, uint32_t numa, const char *subnet)
-{
-    Baton__PodNetwork network = BATON__POD_NETWORK__INIT;
-    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
-    Agent__Hardware hw = AGENT__HARDWARE__INIT;
-    Baton__NodeHardwareSpec spec = BATON__NODE_HARDWARE_SPEC__INIT;
-    Baton__Socket socket = BATON__SOCKET__INIT, *sockets[] = {&socket};
-    Baton__NumaNode node = BATON__NUMA_NODE__INIT, *nodes[] = {&node};
-    Baton__CacheDomain cache = BATON__CACHE_DOMAIN__INIT, *caches[] = {&cache};
-    Baton__Core core = BATON__CORE__INIT, *cores[] = {&core};
-    Baton__Thread thread = BATON__THREAD__INIT, *threads[] = {&thread};
-    node.has_memory_bytes = core.has_numa_node = true;
-    node.memory_bytes = 1 << 30;
-    core.numa_node = numa;
-    spec.n_sockets = spec.n_numa_nodes = spec.n_cache_domains = spec.n_cores = spec.n_threads = 1;
-    spec.sockets = sockets;
-    spec.numa_nodes = nodes;
-    spec.cache_domains = caches;
-    spec.cores = cores;
-    spec.threads = threads;
-    network.subnet = (char *)subnet;
-    spec.pod_network = subnet == NULL ? NULL : &network;
-    hw.spec = &spec;
-    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
-    m.hardware = &hw;
-    session_says(w, session, &m);
-}
-
 static void session_has(struct world *w, uint64_t session, uint32_t numa)
 {
     session_claims(w, session, numa, NULL);

@@ -7,31 +7,6 @@
 
 #include <stdio.h>
 
-/* One core of one NUMA node. */
-static void hardware(struct world *w, uint64_t session)
-{
-    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
-    Agent__Hardware hw = AGENT__HARDWARE__INIT;
-    Baton__NodeHardwareSpec spec = BATON__NODE_HARDWARE_SPEC__INIT;
-    Baton__Socket socket = BATON__SOCKET__INIT, *sockets[] = {&socket};
-    Baton__NumaNode node = BATON__NUMA_NODE__INIT, *nodes[] = {&node};
-    Baton__CacheDomain cache = BATON__CACHE_DOMAIN__INIT, *caches[] = {&cache};
-    Baton__Core core = BATON__CORE__INIT, *cores[] = {&core};
-    Baton__Thread thread = BATON__THREAD__INIT, *threads[] = {&thread};
-    node.has_memory_bytes = core.has_numa_node = true;
-    node.memory_bytes = 1 << 30;
-    spec.n_sockets = spec.n_numa_nodes = spec.n_cache_domains = spec.n_cores = spec.n_threads = 1;
-    spec.sockets = sockets;
-    spec.numa_nodes = nodes;
-    spec.cache_domains = caches;
-    spec.cores = cores;
-    spec.threads = threads;
-    hw.spec = &spec;
-    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
-    m.hardware = &hw;
-    session_says(w, session, &m);
-}
-
 /* All that can be done before the lease ends. */
 static void work(struct world *w)
 {
@@ -99,8 +74,8 @@ TEST(images, a_large_image_draws_pods)
     struct world *w = world_new();
     session_hello(w, 11, "a");
     session_hello(w, 12, "b");
-    hardware(w, 11);
-    hardware(w, 12);
+    session_claims(w, 11, 0, NULL);
+    session_claims(w, 12, 0, NULL);
     for (uint64_t there = 11; there < 13; there++) {
         const char *name = there == 11 ? "a" : "b";
         work(w);

@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is placed, written down and read again takes the same rows. */
-#include "api/transcode.h"
 #include "controlplane/core/sched_view.h"
-#include "tests/testlib/test.h"
+#include "tests/testlib/parse.h"
 
 #include <stdio.h>
-
-static void *parse(struct arena *a, const char *full, const char *json)
-{
-    const struct schema_message *m = schema_message(str_of(full));
-    struct buf raw;
-    struct err e = {0};
-    ProtobufCMessage *out = NULL;
-    buf_init(&raw, 1 << 20);
-    cr_assert_not_null(m);
-    cr_assert_eq(transcode_from_json(m, str_of(json), a, NULL, NULL, &raw, &e), ERR_OK, "%s",
-                 e.text);
-    cr_assert_eq(transcode_unpack(m, buf_str(&raw), a, &out, &e), ERR_OK, "%s", e.text);
-    buf_free(&raw);
-    return out;
-}
 
 static const char hardware[] =
     "{\"sockets\":[{\"id\":0}],\"numaNodes\":[{\"id\":0,\"memoryBytes\":8589934592},"

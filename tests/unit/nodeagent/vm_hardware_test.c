@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a guest sees of a host with two NUMA nodes of two cores with two threads each. */
-#include "api/transcode.h"
 #include "nodeagent/core/agent_priv.h"
 #include "nodeagent/core/devices.h"
-#include "tests/testlib/test.h"
+#include "tests/testlib/parse.h"
 
 #define CORE(id, numa) "{\"id\":" #id ",\"numaNode\":" #numa "}"
 #define THREAD(cpu, core) "{\"cpu\":" #cpu ",\"core\":" #core "}"
@@ -20,20 +19,6 @@ static const char hardware[] =
                                                                 1) "," THREAD(6,
                                                                               2) "," THREAD(7,
                                                                                             3) "]}";
-
-static void *parse(struct arena *a, const char *full, const char *json)
-{
-    const struct schema_message *m = schema_message(str_of(full));
-    struct buf raw;
-    struct err e = {0};
-    ProtobufCMessage *out = NULL;
-    buf_init(&raw, 1 << 20);
-    cr_assert_eq(transcode_from_json(m, str_of(json), a, NULL, NULL, &raw, &e), ERR_OK, "%s",
-                 e.text);
-    cr_assert_eq(transcode_unpack(m, buf_str(&raw), a, &out, &e), ERR_OK, "%s", e.text);
-    buf_free(&raw);
-    return out;
-}
 
 struct guest {
     struct agent agent;
