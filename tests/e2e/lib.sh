@@ -45,6 +45,9 @@ until_true() {
     done
 }
 
+# Whether a child has ended. Until the shell that started it waits for it, it is a zombie, which kill -0 still finds.
+process_over() { ! grep -q '^State:.[^Z]' "/proc/$1/status"; }
+
 # Every stock kubectl there is: kubectl.1.NN beside the one on the PATH, or that one alone.
 kubectls() {
     kubectls_one=$(command -v kubectl) || return 0

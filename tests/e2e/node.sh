@@ -67,8 +67,7 @@ check "the pod did not notice" same_life
 same_ready() { [ "$(ready_since)" = "$since" ]; }
 check "nor did the node" same_ready
 check_says "logs go on" begun cluster_baton logs keep
-over() { ! kill -0 "$follower" 2>/dev/null; }
-check "a log that was followed was ended, not left hanging" until_true 5 over
+check "a log that was followed was ended, not left hanging" until_true 5 process_over "$follower"
 
 kill -9 "$batond_pid"
 wait "$batond_pid" 2>/dev/null
