@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The node's part is the agent's program's: it is asked, as nodeagent/doctor.h says, and need not be running. */
+/* The node's part is the agent's program's: it is asked, as nodeagent/doctor/doctor.h says, and need not be running. */
 #include "cli/doctor.h"
 #include "cli/print.h"
 #include "io/blackbox.h"

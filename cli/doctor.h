@@ -3,7 +3,7 @@
  * doctor.h -- what `baton doctor` finds, gathered and printed.
  *
  * WHAT   Sections of findings: the cluster as its API shows it (doctor_cluster.c), this node as its agent's program
- *        reports it (nodeagent/doctor.h says in which form). Both are the same JSON, so -o json prints what is drawn.
+ *        reports it (nodeagent/doctor/doctor.h says in which form). Both are the same JSON, so -o json prints what is drawn.
  * OWNS   Everything lives in the command's arena.
  */
 #ifndef CLI_DOCTOR_H

@@ -12,16 +12,16 @@
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fs.h"
-#include "nodeagent/clean.h"
-#include "nodeagent/doctor.h"
-#include "nodeagent/fake.h"
-#include "nodeagent/hardware.h"
+#include "nodeagent/doctor/clean.h"
+#include "nodeagent/doctor/doctor.h"
+#include "nodeagent/doctor/sweep.h"
 #include "nodeagent/host/resctrl.h"
-#include "nodeagent/options.h"
 #include "nodeagent/runtime/runtime_oci.h"
 #include "nodeagent/runtime/runtime_qemu.h"
-#include "nodeagent/shell.h"
-#include "nodeagent/sweep.h"
+#include "nodeagent/shell/fake.h"
+#include "nodeagent/shell/shell.h"
+#include "nodeagent/start/hardware.h"
+#include "nodeagent/start/options.h"
 
 #include <signal.h>
 #include <stdio.h>

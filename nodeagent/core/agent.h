@@ -14,7 +14,7 @@
  * FAILS  What the world refuses is told in the workload's status and tried again after a back-off.
  *        A peer's message that does not decode ends the session. Over WORKLOADS_MAX: the workload is
  *        refused, and the report says so.
- * SEAM   nodeagent/main.c performs effects under libuv, tests/sim/ under a seed.
+ * SEAM   nodeagent/shell/ performs effects under libuv, tests/sim/ under a seed.
  *
  * A life: EV_SAVED for every record on disk, EV_STARTED, then whatever happens. Restart is the same
  * path as upgrade and crash: what we believed (coldplug), then what is (FX_LIST, catchup).

@@ -5,7 +5,7 @@
  * WHAT   Sockets, NUMA nodes with memory, hugepages and distances, last-level caches, cores and threads
  *        by hwloc; the system's own names from /proc and /etc. Of a machine that is not here, from an
  *        hwloc synthetic description ("package:2 numa:2 core:8 pu:2") or an XML file.
- * WHY    The only file that knows hwloc. What is published is made of it in nodeagent/hardware.c.
+ * WHY    The only file that knows hwloc. What is published is made of it in nodeagent/start/hardware.c.
  * OWNS   The caller's struct; nothing is allocated. It is large (about 120 KB): not for a small stack.
  * FAILS  ERR_INVALID: hwloc does not understand the description, or it contradicts itself (a core in no
  *        NUMA node); ERR_LIMIT: more of something than fits below.

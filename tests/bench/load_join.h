@@ -5,7 +5,7 @@
 #ifndef TESTS_BENCH_LOAD_JOIN_H
 #define TESTS_BENCH_LOAD_JOIN_H
 
-#include "nodeagent/identity.h"
+#include "nodeagent/start/identity.h"
 #include "tests/bench/load.h"
 
 /* Named load-FIRST and on. Fills count identities; returns when all have joined, and prints how fast they did. */

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeagent/start/options.h"
+
+#include "base/str.h"
+#include "nodeagent/core/flight.h"
+
+const char options_help[] =
+    "usage: baton-agent --state DIR --server HOST:PORT [OPTIONS]\n"
+    "       baton-agent --state DIR --clean\n"
+    "       baton-agent --state DIR --doctor [--fix] [--record]\n\n"
+    "  --state DIR          everything the agent keeps\n"
+    "  --server HOST:PORT   the control plane\n"
+    "  --token-file FILE    a join token; read at the first start, and when the certificate has "
+    "ended\n"
+    "  --node-name NAME     default: this host's name\n"
+    "  --address ADDRESS|INTERFACE\n"
+    "                       what the node is reached at, published as its own (default: all\n"
+    "                       interfaces' addresses, that of the default route first)\n"
+    "  --share DIR          where baton-shim and pvh.elf are (default: the program's own folder)\n"
+    "  --import DIR         images that are here already (default: STATE/import)\n"
+    "  --insecure-registry HOST[:PORT]\n"
+    "                       a registry whose certificate is not checked, or without TLS; up to 16\n"
+    "  --pull-stall S       give a pull up when its registry sends nothing for so long (default "
+    "60)\n"
+    "  --image-gc-high P    remove images that nothing uses when their disk is P percent full\n"
+    "                       (default 85; 100: never) ...\n"
+    "  --image-gc-low P     ... the one used longest ago first, until it is P percent full "
+    "(default 80)\n"
+    "  --image-gc-age S     but none used in the last S seconds (default 120)\n"
+    "  --shared-cores N     cores that no workload gets alone (default 1)\n"
+    "  --system-cpu M       millicores of the pool kept for the system (default 250)\n"
+    "  --system-memory MIB  memory kept for the system (default 512)\n"
+    "  --workloads N        most workloads (default 250)\n"
+    "  --devices FILE       devices that are given away, and as what (docs/operating.md)\n"
+    "  --oci-runtime PATH   default: crun, then runc\n"
+    "  --runtime fake       run nothing: for tests\n"
+    "  --topology TEXT      a machine that is not here (hwloc's synthetic form or FILE.xml);\n"
+    "                       with --runtime fake\n"
+    "  --flight-kib N       memory for the last events, written at a crash or when asked "
+    "(default 2048;\n"
+    "                       at least 64; 0: none)\n"
+    "  --device-root DIR    where its devices are, as DIR/sys and DIR/dev; with --runtime fake\n"
+    "  --clean              end every workload, take away what was made on the host, and exit\n"
+    "  --doctor             look at this node and say as JSON how it is and what is left over; "
+    "stdin\n"
+    "                       names workloads that belong here although no record says so, one uid a "
+    "line\n"
+    "  --fix                with --doctor: remove what is left over\n"
+    "  --record             with --doctor: have the agent write its last events to "
+    "STATE/flight/asked\n";
+
+struct number {
+    const char *name;
+    uint64_t low, high, value;
+};
+
+static enum err_code read_number(struct number *n, const char *value, struct err *e)
+{
+    uint64_t got;
+    if (str_parse_u64(str_of(value), &got) != ERR_OK || got < n->low || got > n->high)
+        return err_set(e, ERR_INVALID, "%s %s: wants a number from %u to %u", n->name, value,
+                       (unsigned)n->low, (unsigned)n->high);
+    n->value = got;
+    return ERR_OK;
+}
+
+static enum err_code check(const struct options *o, struct err *e)
+{
+    if (o->help || o->version)
+        return ERR_OK;
+    if (o->state == NULL || o->state[0] != '/')
+        return err_set(e, ERR_INVALID, "--state wants an absolute path");
+    if (o->server == NULL && !o->clean && !o->doctor)
+        return err_set(e, ERR_INVALID, "--server HOST:PORT is missing");
+    if (o->image_low_percent >= o->image_high_percent)
+        return err_set(e, ERR_INVALID, "--image-gc-low must be less than --image-gc-high");
+    if ((o->fix || o->record) && !o->doctor)
+        return err_set(e, ERR_INVALID, "--fix and --record go with --doctor");
+    if (o->flight_bytes > 0 && o->flight_bytes < FLIGHT_BYTES_MIN)
+        return err_set(e, ERR_INVALID, "--flight-kib wants 0, or at least %d",
+                       FLIGHT_BYTES_MIN >> 10);
+    if (o->topology != NULL && !o->fake)
+        return err_set(e, ERR_INVALID,
+                       "--topology is for --runtime fake: there is nothing to run on");
+    if (o->device_root != NULL && !o->fake)
+        return err_set(e, ERR_INVALID, "--device-root is for --runtime fake");
+    return ERR_OK;
+}
+
+enum err_code options_read(int argc, char **argv, struct options *out, struct err *e)
+{
+    struct options o = {0};
+    const char *runtime = NULL;
+    struct {
+        const char *name;
+        const char **to;
+    } texts[] = {
+        {"--state", &o.state},           {"--share", &o.share},
+        {"--import", &o.import},         {"--server", &o.server},
+        {"--token-file", &o.token_file}, {"--node-name", &o.node_name},
+        {"--topology", &o.topology},     {"--oci-runtime", &o.command},
+        {"--runtime", &runtime},         {"--address", &o.address},
+        {"--devices", &o.devices},       {"--device-root", &o.device_root},
+    };
+    struct number numbers[] = {{"--shared-cores", 1, 1024, 1},
+                               {"--system-cpu", 0, 64000, 250},
+                               {"--system-memory", 0, 1 << 20, 512},
+                               {"--workloads", 1, 1024, 250},
+                               {"--pull-stall", 1, 3600, 60},
+                               {"--image-gc-high", 1, 100, 85},
+                               {"--image-gc-low", 0, 100, 80},
+                               {"--image-gc-age", 0, 86400 * 365, 120},
+                               {"--flight-kib", 0, 1 << 20, FLIGHT_BYTES_DEFAULT >> 10}};
+    struct {
+        const char *name;
+        bool *to;
+    } flags[] = {{"--clean", &o.clean},   {"--doctor", &o.doctor}, {"--fix", &o.fix},
+                 {"--record", &o.record}, {"--help", &o.help},     {"--version", &o.version}};
+
+    for (int i = 1; i < argc; i++) {
+        bool known = false;
+        for (size_t k = 0; k < COUNT_OF(flags) && !known; k++)
+            if ((known = strcmp(argv[i], flags[k].name) == 0))
+                *flags[k].to = true;
+        for (size_t k = 0; k < COUNT_OF(texts) && !known; k++)
+            if ((known = strcmp(argv[i], texts[k].name) == 0 && i + 1 < argc))
+                *texts[k].to = argv[++i];
+        for (size_t k = 0; k < COUNT_OF(numbers) && !known; k++)
+            if ((known = strcmp(argv[i], numbers[k].name) == 0 && i + 1 < argc) &&
+                read_number(&numbers[k], argv[++i], e) != ERR_OK)
+                return ERR_INVALID;
+        if (!known && strcmp(argv[i], "--insecure-registry") == 0 && i + 1 < argc) {
+            if (o.insecure_count == OPTIONS_INSECURE_MAX)
+                return err_set(e, ERR_LIMIT, "--insecure-registry: at most %d",
+                               OPTIONS_INSECURE_MAX);
+            o.insecure[o.insecure_count++] = argv[++i];
+            known = true;
+        }
+        if (!known)
+            return err_set(e, ERR_INVALID, "%s: no such option, or its value is missing", argv[i]);
+    }
+    if (runtime != NULL && strcmp(runtime, "fake") != 0)
+        return err_set(e, ERR_INVALID, "--runtime %s: only fake can be chosen", runtime);
+    o.fake = runtime != NULL;
+    o.shared_cores = (uint32_t)numbers[0].value;
+    o.system_cpu_millis = (uint32_t)numbers[1].value;
+    o.system_memory_bytes = numbers[2].value << 20;
+    o.workloads_max = (uint32_t)numbers[3].value;
+    o.pull_stall_s = (uint32_t)numbers[4].value;
+    o.image_high_percent = (uint32_t)numbers[5].value;
+    o.image_low_percent = (uint32_t)numbers[6].value;
+    o.image_age_s = (uint32_t)numbers[7].value;
+    o.flight_bytes = numbers[8].value << 10;
+    enum err_code code = check(&o, e);
+    if (code == ERR_OK)
+        *out = o;
+    return code;
+}
