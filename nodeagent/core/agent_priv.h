@@ -97,20 +97,37 @@ struct agent {
     struct agent_turn turn;
 };
 
+/* agent_state.c */
 uint64_t agent_op(struct agent *a, uint32_t slot, uint32_t instance);
 /* Half of it fixed, half of it rolled, so that a thousand agents do not come back at once. */
 struct span agent_jittered(struct agent *a, struct span wait);
 struct agent_effect *agent_do(struct agent_turn *t, enum agent_effect_type type);
+void agent_send(struct agent_turn *t, Agent__AgentMessage *message); /* FX_SEND. */
 void agent_trace_move(struct agent_turn *t, const struct workload *w, const char *what,
                       const char *state);
 void agent_trace_trouble(struct agent_turn *t, const struct workload *w, const char *what,
                          const char *reason, const char *text);
 
-/* agent.c: workloads by their names. */
+/* Workloads by their names. */
 struct workload *agent_find(const struct agent *a, struct str placement_uid);
 struct workload *agent_find_uid(const struct agent *a, struct str workload_uid);
 struct workload *agent_take(struct agent *a); /* NULL: all slots are taken. */
 void agent_give(struct agent *a, struct workload *w);
+
+/* workload_facts.c: what every part asks of one. */
+struct str workload_name(const struct workload *w);
+struct str workload_namespace(const struct workload *w);
+void workload_say(struct agent_turn *t, struct workload *w); /* Report it, soon. */
+struct str workload_dir(const struct agent *a, struct arena *arena, const struct workload *w);
+struct str workload_log_dir(const struct agent *a, struct arena *arena, const struct workload *w);
+const Core__Container *pod_container(const struct workload *w, uint32_t n);
+int64_t pod_grace_seconds(const struct workload *w);
+/* "512Mi" in units, rounded up; 0: absent or not a quantity (validated before it came here). */
+int64_t workload_quantity(const Resource__Quantity *q);
+int64_t workload_milli(const Resource__Quantity *q);
+ProtobufCAllocator workload_allocator(struct arena *arena);
+ProtobufCMessage *workload_unwrap(struct arena *arena, const ProtobufCMessageDescriptor *type,
+                                  struct str envelope);
 
 /* workload.c */
 void workload_restore(struct agent *a, struct agent_turn *t, struct str record);
@@ -120,7 +137,6 @@ void workload_tick(struct agent *a, struct agent_turn *t, struct workload *w);
 void workload_done(struct agent *a, struct agent_turn *t, struct workload *w,
                    const struct agent_event *ev);
 void workload_catchup(struct agent *a, struct agent_turn *t, struct workload *w);
-void workload_say(struct agent_turn *t, struct workload *w); /* Report it, soon. */
 
 /* happening.c: news for people; goes up with the next report. n: an instance or WORKLOAD_ITSELF. With too
  * many the oldest is forgotten. */
@@ -129,17 +145,10 @@ void workload_happened(struct agent_turn *t, struct workload *w, uint32_t n, con
 void workload_tell_happenings(struct agent_turn *t, struct workload *w, Agent__WorkloadStatus *s);
 void workload_forget_happenings(struct workload *w, int64_t up_to_ns);
 struct instant workload_deadline(const struct workload *w);
-struct str workload_name(const struct workload *w);
-struct str workload_namespace(const struct workload *w);
 
 /* workload_load.c: bytes into a workload. False: they do not decode; text says why. */
 bool workload_load(const struct agent *a, struct workload *w, const Agent__Assign *assign,
                    char *text, size_t size);
-ProtobufCAllocator workload_allocator(struct arena *arena);
-ProtobufCMessage *workload_unwrap(struct arena *arena, const ProtobufCMessageDescriptor *type,
-                                  struct str envelope);
-struct str workload_dir(const struct agent *a, struct arena *arena, const struct workload *w);
-struct str workload_log_dir(const struct agent *a, struct arena *arena, const struct workload *w);
 
 /* instance.c */
 void instance_tick(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n);
@@ -160,10 +169,6 @@ struct instant instance_deadline(const struct workload *w, const struct instance
 void instance_stop_because(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
                            struct span grace, const char *why);
 void instance_note(struct agent *a, struct agent_turn *t, struct workload *w);
-
-/* pod.c */
-const Core__Container *pod_container(const struct workload *w, uint32_t n);
-int64_t pod_grace_seconds(const struct workload *w);
 
 /* handler.c: FX_EXEC or FX_CHECK of a probe or hook. The op. */
 struct handler_answer {
@@ -212,7 +217,6 @@ void certificate_done(struct agent *a, struct agent_turn *t, const struct agent_
 void session_reopen(struct agent *a, struct agent_turn *t, const char *why); /* If there is one. */
 void session_step(struct agent *a, struct agent_turn *t, const struct agent_event *ev);
 void session_tick(struct agent *a, struct agent_turn *t);
-void session_send(struct agent_turn *t, Agent__AgentMessage *message);
 struct instant session_deadline(const struct agent *a);
 
 /* stream.c */
@@ -242,9 +246,5 @@ void pod_pull_secrets(struct agent_turn *t, const struct workload *w, struct age
 /* A ConfigMap or Secret that came with the Assign; NULL: it does not exist. */
 Core__ConfigMap *pod_config_map(struct agent_turn *t, const struct workload *w, struct str name);
 Core__Secret *pod_secret(struct agent_turn *t, const struct workload *w, struct str name);
-
-/* "512Mi" in units, rounded up; 0: absent or not a quantity (validated before it came here). */
-int64_t workload_quantity(const Resource__Quantity *q);
-int64_t workload_milli(const Resource__Quantity *q);
 
 #endif /* NODEAGENT_CORE_AGENT_PRIV_H */

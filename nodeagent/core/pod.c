@@ -1,42 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a pod is to its node: which containers in which order, which are run again, and what each is
  * created with. Rules are Kubernetes' (PodSpec.restartPolicy, initContainers, securityContext). */
-#include "api/quantity.h"
 #include "base/mem.h"
 #include "base/capability.h"
 #include "nodeagent/core/agent_priv.h"
 #include "nodeagent/core/devices.h"
 
 #include <stdio.h>
-
-int64_t workload_quantity(const Resource__Quantity *q)
-{
-    struct quantity parsed;
-    if (q == NULL || quantity_parse(str_of(q->string), &parsed, NULL) != ERR_OK)
-        return 0;
-    return quantity_units(&parsed);
-}
-
-int64_t workload_milli(const Resource__Quantity *q)
-{
-    struct quantity parsed;
-    if (q == NULL || quantity_parse(str_of(q->string), &parsed, NULL) != ERR_OK)
-        return 0;
-    return quantity_milli(&parsed);
-}
-
-const Core__Container *pod_container(const struct workload *w, uint32_t n)
-{
-    const Core__PodSpec *spec = w->pod->spec;
-    return n < spec->n_init_containers ? spec->init_containers[n]
-                                       : spec->containers[n - spec->n_init_containers];
-}
-
-int64_t pod_grace_seconds(const struct workload *w)
-{
-    bool said = w->pod != NULL && w->pod->spec->has_termination_grace_period_seconds;
-    return said ? w->pod->spec->termination_grace_period_seconds : 30;
-}
 
 static bool plan(struct workload *w, char *text, size_t size)
 {

@@ -226,7 +226,7 @@ static void send(struct agent_turn *t, struct workload *w)
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_WORKLOAD_STATUS;
     m.workload_status = status_of(t, w, false);
     workload_tell_happenings(t, w, m.workload_status);
-    session_send(t, &m);
+    agent_send(t, &m);
 }
 
 void report_flush(struct agent *a, struct agent_turn *t)

@@ -25,15 +25,6 @@ static void move(struct agent *a, enum session_state next)
     a->session.state = next;
 }
 
-void session_send(struct agent_turn *t, Agent__AgentMessage *message)
-{
-    size_t len = agent__agent_message__get_packed_size(message);
-    uint8_t *bytes = arena_alloc(&t->arena, len + 1);
-    CHECK(bytes != NULL);
-    agent__agent_message__pack(message, bytes);
-    agent_do(t, FX_SEND)->bytes = str_from(bytes, len);
-}
-
 static void away(struct agent *a, struct agent_turn *t, struct span at_least)
 {
     struct session *s = &a->session;
@@ -78,7 +69,7 @@ static void hello(struct agent *a, struct agent_turn *t)
     h.peers_digest = a->peers_digest;
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HELLO;
     m.hello = &h;
-    session_send(t, &m);
+    agent_send(t, &m);
 }
 
 static void renew(struct agent *a, struct agent_turn *t)
@@ -90,7 +81,7 @@ static void renew(struct agent *a, struct agent_turn *t)
     r.sent_ns = t->now.ns;
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_LEASE_RENEW;
     m.lease_renew = &r;
-    session_send(t, &m);
+    agent_send(t, &m);
     a->session.renew_at = instant_add(t->now, a->session.renew_in);
 }
 
@@ -107,7 +98,7 @@ static void tell_images(struct agent *a, struct agent_turn *t)
     m.images = agent__images__unpack(&allocator, a->images->len, (const uint8_t *)a->images->at);
     s->images_told_at = t->now;
     if (m.images != NULL)
-        session_send(t, &m);
+        agent_send(t, &m);
 }
 
 static void have_images(struct agent *a, struct agent_turn *t, struct str bytes)
@@ -141,7 +132,7 @@ static void greeted(struct agent *a, struct agent_turn *t, const Agent__HelloRep
     h.spec = a->hardware;
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
     m.hardware = &h;
-    session_send(t, &m);
+    agent_send(t, &m);
     tell_images(a, t);
     renew(a, t);
 
@@ -150,7 +141,7 @@ static void greeted(struct agent *a, struct agent_turn *t, const Agent__HelloRep
     end.statuses_count = report_all(a, t);
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_STATUS_END;
     m.status_end = &end;
-    session_send(t, &m);
+    agent_send(t, &m);
 }
 
 /* What this resync did not mention has no Placement any more. */

@@ -12,7 +12,7 @@ static void refuse(struct agent_turn *t, uint64_t id, uint32_t code, struct str 
     e.message = arena_dup(&t->arena, why);
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_STREAM_ERROR;
     m.stream_error = &e;
-    session_send(t, &m);
+    agent_send(t, &m);
 }
 
 static const struct instance *pick(const struct workload *w, struct str name)

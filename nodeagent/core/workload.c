@@ -16,29 +16,6 @@ const struct sm_state workload_states[WORKLOAD__COUNT] = {WORKLOAD_STATES(S, TO)
 
 static void stop_all(struct agent *a, struct agent_turn *t, struct workload *w);
 
-struct str workload_name(const struct workload *w)
-{
-    if (w->pod != NULL)
-        return str_of(w->pod->metadata->name);
-    if (w->machine != NULL)
-        return str_of(w->machine->metadata->name);
-    return str_of(w->uid[0] != '\0' ? w->uid : "(not understood)");
-}
-
-struct str workload_namespace(const struct workload *w)
-{
-    if (w->pod != NULL)
-        return str_of(w->pod->metadata->namespace_);
-    return w->machine != NULL ? str_of(w->machine->metadata->namespace_) : STR("");
-}
-
-void workload_say(struct agent_turn *t, struct workload *w)
-{
-    if (!w->dirty)
-        w->report_from = t->now;
-    w->dirty = true;
-}
-
 static void move(struct agent_turn *t, struct workload *w, enum workload_state next)
 {
     workload_move(w, next);
@@ -364,14 +341,23 @@ static bool is_leaving(const struct workload *w)
     return metadata(w) != NULL && metadata(w)->deletion_timestamp != NULL;
 }
 
+static struct workload *take(struct agent *a, const char *placement_uid)
+{
+    struct workload *w = agent_take(a);
+    if (w == NULL)
+        return NULL;
+    w->kind = &workload_pod; /* Until it is read; and when it cannot be. */
+    snprintf(w->placement_uid, sizeof w->placement_uid, "%s", placement_uid);
+    return w;
+}
+
 static void assign_new(struct agent *a, struct agent_turn *t, const Agent__Assign *assign)
 {
     char text[200] = "";
-    struct workload *w = agent_take(a);
+    struct workload *w = take(a, assign->placement_uid);
     if (w == NULL)
         return; /* Over workloads_max of our own NodeHardware; nothing is reported, so it stays
                  * Pending there. The ledger's count keeps it from coming to this. */
-    snprintf(w->placement_uid, sizeof w->placement_uid, "%s", assign->placement_uid);
     if (!workload_load(a, w, assign, text, sizeof text)) {
         trouble(t, w, "NotUnderstood", text);
         w->ended = w->failed = true;
@@ -432,9 +418,8 @@ void workload_restore(struct agent *a, struct agent_turn *t, struct str record)
     struct workload *w = NULL;
     if (r != NULL && r->assign != NULL && r->assign->placement_uid != NULL &&
         strlen(r->assign->placement_uid) < WORKLOAD_UID_MAX)
-        w = agent_take(a);
+        w = take(a, r->assign->placement_uid);
     if (w != NULL) {
-        snprintf(w->placement_uid, sizeof w->placement_uid, "%s", r->assign->placement_uid);
         if (!workload_load(a, w, r->assign, text, sizeof text)) {
             agent_give(a, w);
         } else {

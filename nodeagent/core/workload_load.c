@@ -1,32 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An Assign, or the record of one, becomes the structs of a workload: whole, or not at all. */
-#include "api/typed.h"
 #include "base/mem.h"
 #include "nodeagent/core/agent_priv.h"
 
 #include <stdio.h>
-
-static void *arena_take(void *state, size_t size)
-{
-    return arena_alloc(state, size);
-}
-
-static void arena_keep(void *state, void *at)
-{
-    (void)state;
-    (void)at;
-}
-
-ProtobufCAllocator workload_allocator(struct arena *arena)
-{
-    return (ProtobufCAllocator){.alloc = arena_take, .free = arena_keep, .allocator_data = arena};
-}
-
-ProtobufCMessage *workload_unwrap(struct arena *arena, const ProtobufCMessageDescriptor *type,
-                                  struct str envelope)
-{
-    return typed_open(arena, type, envelope);
-}
 
 static struct str bytes_of(const ProtobufCBinaryData *b)
 {
@@ -127,16 +104,4 @@ bool workload_load(const struct agent *a, struct workload *w, const Agent__Assig
     arena_free(&w->arena);
     *w = fresh;
     return true;
-}
-
-struct str workload_dir(const struct agent *a, struct arena *arena, const struct workload *w)
-{
-    return arena_printf(arena, STR_FMT "/pods/%s", STR_ARG(a->config.state_dir), w->uid);
-}
-
-struct str workload_log_dir(const struct agent *a, struct arena *arena, const struct workload *w)
-{
-    return arena_printf(arena, STR_FMT "/logs/" STR_FMT "_" STR_FMT "_%s",
-                        STR_ARG(a->config.state_dir), STR_ARG(workload_namespace(w)),
-                        STR_ARG(workload_name(w)), w->uid);
 }
