@@ -53,79 +53,6 @@ static void http_told(void *owner, const struct http_event *ev)
 
 /* ---- the core ---- */
 
-bool front_post(struct front *f, enum letter_type type, uint64_t op, struct letter *l)
-{
-    struct mail m = {.type = type, .op = op, .body = l, .drop = letter_free};
-    bool yields = type == LETTER_WRITE || type == LETTER_AGENT_MESSAGE;
-
-    /* Openings and ends must always get through: they have half of the box for themselves. */
-    if (yields && mailbox_count(shell_inbox(f->shared->shell)) >= SHELL_INBOX_MAX / 2) {
-        letter_free(l);
-        return false;
-    }
-    if (mailbox_post(shell_inbox(f->shared->shell), &m) == ERR_OK)
-        return true;
-    letter_free(l);
-    return false;
-}
-
-bool front_tell(struct front *f, uint64_t name, enum letter_type type, struct letter *l)
-{
-    struct mail m = {.type = type, .op = name, .body = l, .drop = letter_free};
-    uint32_t to = letter_front(name);
-    struct mailbox *inbox = to < f->shared->fronts_count ? f->shared->inboxes[to] : NULL;
-    bool yields = type == LETTER_STREAM_DATA || type == LETTER_STREAM_UP;
-
-    /* How many frames an agent or a client makes of its window is its choice: answers of the core and ends
-     * of streams have half of the box for themselves. */
-    if (inbox != NULL && yields && mailbox_count(inbox) >= FRONT_INBOX_MAX / 2)
-        inbox = NULL;
-    if (inbox != NULL && mailbox_post(inbox, &m) == ERR_OK)
-        return true;
-    letter_free(l);
-    return false;
-}
-
-bool front_write(struct front *f, const struct write_request *w, front_written *written,
-                 void *owner, struct slot_id *out_name)
-{
-    struct slot_id name;
-
-    if (!slots_take(&f->writes, &name))
-        return false;
-    if (!front_post(f, LETTER_WRITE, letter_name(f->number, name), letter_write(w))) {
-        slots_give(&f->writes, name);
-        return false;
-    }
-    f->waiting[name.slot] = (struct waiting){written, owner};
-    *out_name = name;
-    return true;
-}
-
-void front_write_forget(struct front *f, struct slot_id name)
-{
-    if (slots_live(&f->writes, name))
-        f->waiting[name.slot].written = NULL; /* The slot is given when the answer comes. */
-}
-
-static void front_answered(struct front *f, uint64_t op, const struct letter *l)
-{
-    uint32_t slot = (uint32_t)op;
-    CHECK(slot < f->writes.count);
-    struct slot_id name = {slot, f->writes.generation[slot]};
-    CHECK(letter_name(f->number, name) == op); /* Each write is answered once. */
-
-    struct waiting w = f->waiting[slot];
-    slots_give(&f->writes, name);
-    struct rest_written written = {.result = l->written.result,
-                                   .object = l->object,
-                                   .revision = l->written.revision,
-                                   .gone = l->written.gone,
-                                   .text = l->written.text};
-    if (w.written != NULL)
-        w.written(w.owner, &written);
-}
-
 static void front_published(struct front *f)
 {
     atomic_store(&f->link.published, false); /* Before looking: what comes now is another letter. */
@@ -194,11 +121,6 @@ static void front_mail(struct front *f, const struct mail *m)
 
 /* ---- time ---- */
 
-void front_expect(struct front *f, struct instant at)
-{
-    loop_set_deadline(&f->client, instant_earlier(f->client.deadline, at));
-}
-
 static void front_times(struct front *f, struct instant now)
 {
     for (struct rest_request *r = f->requests, *next; r != NULL; r = next) {
@@ -261,6 +183,7 @@ enum err_code front_open(const struct front_options *o, struct front **out_front
     }
     loop_join(f->loop, &f->client); /* After the server: its turn flushes what ours replied. */
     front_work_open(f);
+    f->request_written = front_request_written;
     mailbox_init(&f->inbox, FRONT_INBOX_MAX);
     loop_attach(&f->client, INBOX_OP, &f->inbox);
     slots_init(&f->writes, FRONT_WRITES_MAX);

@@ -38,25 +38,38 @@ struct front {
     uint32_t reading, writing; /* Requests in work: apiserver_current_inflight_requests. */
     struct slots writes;       /* Asked of the core and not answered. */
     struct waiting *waiting;
+    front_written *request_written; /* Of a request's write: front_request_written(), which lies
+                                     * above what the verbs call (tools/parts.txt). */
     struct instant gauged;
     bool drained_said;
 };
 
-/* ---- front_rest.c ---- */
+/* ---- front_request.c ---- */
 
 /* A request of the REST kind arrived, has room again, or is gone. */
 void front_request(struct front *f, const struct http_request *q);
 void front_request_cancelled(struct rest_request *r);
 void front_more(struct rest_request *r);
+void front_request_written(void *owner, const struct rest_written *w);
 void front_spares_free(struct front *f);
 
 /* ---- front_work.c: turns for requests ---- */
 
 void front_work_open(struct front *f);
 void front_work_close(struct front *f);
-void front_due(
-    struct rest_request *r); /* front_more() in this turn or one of the next, in order. */
+
+/* ---- front_state.c: what all the others stand on ---- */
+
+/* front_more() in this turn or one of the next, in order. */
+void front_due(struct rest_request *r);
 void front_due_forget(struct rest_request *r);
+void front_answered(struct front *f, uint64_t op, const struct letter *l); /* LETTER_WRITTEN. */
+
+/* ---- front_who.c ---- */
+
+/* Who asks. ERR_DENIED: what was presented is not good. The user lives in a. */
+MUST_USE enum err_code front_who(struct front *f, const struct http_request *q, struct arena *a,
+                                 struct user *out, struct err *e);
 
 /* Who asks, and may he? For requests that are not REST's. The text lives in a. */
 bool front_may(struct front *f, const struct http_request *q, enum rest_verb verb,

@@ -9,34 +9,6 @@
 #include "controlplane/serve/slice.h"
 #include "io/clock.h"
 
-void front_due(struct rest_request *r)
-{
-    struct front *f = r->front;
-
-    if (r->due_at != NULL)
-        return;
-    r->due_next = NULL;
-    r->due_at = f->due_last;
-    *f->due_last = r;
-    f->due_last = &r->due_next;
-    loop_set_deadline(&f->worker, loop_now(f->loop)); /* The loop does not wait. */
-}
-
-void front_due_forget(struct rest_request *r)
-{
-    struct front *f = r->front;
-
-    if (r->due_at == NULL)
-        return;
-    *r->due_at = r->due_next;
-    if (r->due_next != NULL)
-        r->due_next->due_at = r->due_at;
-    else
-        f->due_last = r->due_at;
-    r->due_next = NULL;
-    r->due_at = NULL;
-}
-
 static void work_turn(struct loop_client *self, struct instant now)
 {
     struct front *f = CONTAINER_OF(self, struct front, worker);

@@ -4,7 +4,7 @@
  *
  * WHAT   A request that is authenticated, authorised and taken apart; ways to answer it now or later;
  *        and the four functions by which the verbs are told what happened.
- * WHY    The glue (front.c) knows threads, mail and HTTP, the verbs (rest_*.c) know kinds, versions and
+ * WHY    The glue (front*.c) knows threads, mail and HTTP, the verbs (rest_*.c) know kinds, versions and
  *        Status. Neither knows the other's business.
  * OWNS   struct rest_request and everything it points to live until rest_end(), which the glue calls
  *        once, after the reply ended or the client went away; the verbs free their state there.

@@ -3,6 +3,7 @@
  * rest_priv.h -- what the verbs share: one request in work, its forms, its answers.
  *
  *    rest.c            which function a request belongs to (a table), and 404, 405
+ *    rest_call.c       its keys, its object, its query parameters
  *    rest_thread.c     what is kept: encodings, and by each thread the latest reading of the history
  *    rest_form.c       what the client accepts
  *    rest_body.c       what the client sent, as an object
@@ -129,7 +130,7 @@ bool options_unsupported(struct call *c, const char *options, const char *field,
                          const char *values);
 void warn(struct call *c, struct str text); /* A Warning header (RFC 9111 5.5, code 299). */
 
-/* ---- Keys ---- */
+/* ---- rest_call.c: keys ---- */
 
 /* The object's key, {NULL, 0}: too long. In the request's arena. */
 struct str call_key(struct call *c, struct str name);
