@@ -26,15 +26,6 @@ uint64_t cost__devices_free(const struct node *n)
     return free;
 }
 
-uint64_t cost__devices_wanted(const struct request *r)
-{
-    uint64_t wanted = 0;
-    for (uint32_t i = 0; i < r->devices_count; i++)
-        wanted += r->devices[i].units > 0 ? r->devices[i].units
-                                          : (uint64_t)r->devices[i].count * TOPOLOGY_DEVICE_UNITS;
-    return wanted;
-}
-
 struct capacity {
     uint64_t cpu, memory, devices;
 };

@@ -95,26 +95,6 @@ struct names *ledger_names(struct ledger *l)
     return &l->names;
 }
 
-void ledger__node_changed(struct ledger *l, uint32_t node, bool facts)
-{
-    node__rehash(ledger__node(l, node));
-    ledger__node(l, node)->fragments_epoch = 0;
-    if (facts)
-        l->facts_log[l->facts_end++ % FACTS_LOG] = node;
-    ledger__node_log(l, node);
-}
-
-/* The node's numbers into the columns and the log, where every shortlist finds them. */
-void ledger__node_log(struct ledger *l, uint32_t node)
-{
-    struct columns_row row;
-    columns__row(l, ledger__node(l, node), &row);
-    columns_put(&l->columns, node, &row);
-    l->changes++;
-    if (l->columns.is_logged && l->columns.log_end % (COLUMNS_LOG_LEAST / 8) == 0)
-        shortlist__drop_behind(l);
-}
-
 /* ---- choosing ---- */
 
 enum err_code ledger_place(struct ledger *l, const struct request *r, uint64_t *out_hold,
@@ -214,11 +194,6 @@ enum err_code ledger_restore(struct ledger *l, const struct request *r,
 }
 
 /* ---- the table of holds ---- */
-
-uint64_t ledger__hold_name(const struct ledger *l, uint32_t index)
-{
-    return (uint64_t)ledger__hold(l, index)->generation << 32 | index;
-}
 
 struct hold *ledger__hold_find(const struct ledger *l, uint64_t name, uint32_t *out_index)
 {

@@ -172,11 +172,15 @@ static inline struct hold_tag *ledger__tag(const struct ledger *l, uint32_t i)
     return &l->tags[i];
 }
 
+static inline uint64_t ledger__hold_name(const struct ledger *l, uint32_t index)
+{
+    return (uint64_t)ledger__hold(l, index)->generation << 32 | index;
+}
+
 /* The hold behind a name, or NULL when it is gone. */
 struct hold *ledger__hold_find(const struct ledger *l, uint64_t name, uint32_t *out_index);
 
-/* ---- hash.c-like helpers: the same on every machine and in every run ---- */
-
+/* ---- hashes: the same on every machine and in every run ---- */
 static inline uint64_t hash__mix(uint64_t h, uint64_t v)
 {
     h = (h ^ v) * 0x9E3779B97F4A7C15ull;
@@ -208,15 +212,18 @@ void labels__unref(struct ledger *l, struct labels *s);
 void class__free(struct class *c);                             /* NULL is allowed. */
 void class__free_if_unused(struct ledger *l, struct class *c); /* No hold and nothing remembered. */
 
+/* ---- facts.c ---- */
+void node__content(const struct ledger *l, struct node *n); /* What does not change with holds. */
+void node__rehash(struct node *n);                          /* Everything: it breaks ties. */
+const struct topology_label *node__label(const struct node *n, uint32_t key);
+
 /* ---- node.c ---- */
 void node__forget_if_unused(struct ledger *l, uint32_t node);
-void node__rehash(struct node *n);
 void node__free(struct ledger *l, struct node *n);
 uint32_t node__slots(const struct ledger *l); /* How many nodes may be there, removed ones too. */
 void node__list(struct ledger *l, struct node *n, uint32_t hold);
 void node__unlist(struct ledger *l, struct node *n, uint32_t hold);
 void node__mark(struct node *n, const char *why);
-const struct topology_label *node__label(const struct node *n, uint32_t key);
 /* What a placement or a removal reads of it is brought near, if it has no more than five NUMA nodes. */
 static inline void node__expect(const struct node *n)
 {
@@ -229,15 +236,12 @@ static inline bool node__takes(const struct node *n)
     return !n->removed && n->marked == NULL;
 }
 
-/* ---- ledger.c ---- */
-uint64_t ledger__hold_name(const struct ledger *l, uint32_t index);
-
-/* One reference to each. */
+/* ---- ledger.c: one reference to each ---- */
 MUST_USE enum err_code ledger__intern(struct ledger *l, const struct request *r,
                                       struct class **out_class, struct labels **out_labels,
                                       struct err *e);
 
-/* The one door through which every change of a node goes. facts: not only its free rows. */
+/* ---- changes.c: the one door for every change of a node. facts: not only its free rows ---- */
 void ledger__node_changed(struct ledger *l, uint32_t node, bool facts);
 void ledger__node_log(struct ledger *l, uint32_t node);
 

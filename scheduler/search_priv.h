@@ -155,6 +155,15 @@ static inline bool cost__less(const struct cost *a, const struct cost *b)
     return a->node < b->node;
 }
 
+static inline uint64_t cost__devices_wanted(const struct request *r)
+{
+    uint64_t wanted = 0;
+    for (uint32_t i = 0; i < r->devices_count; i++)
+        wanted += r->devices[i].units > 0 ? r->devices[i].units
+                                          : (uint64_t)r->devices[i].count * TOPOLOGY_DEVICE_UNITS;
+    return wanted;
+}
+
 int64_t cost__split(uint32_t sockets, uint32_t numa);
 uint64_t cost__devices_total(const struct node *n);
 uint64_t cost__devices_free(const struct node *n);
@@ -163,7 +172,6 @@ uint64_t cost__devices_free(const struct node *n);
 bool cost__node_came(struct ledger *l, const struct node *n);
 bool cost__node_went(struct ledger *l, const struct node *n);
 void cost__reset(struct ledger *l);
-uint64_t cost__devices_wanted(const struct request *r);
 uint64_t cost__left(const struct ledger *l, const struct node *n); /* Before anything is placed. */
 /* threads: the least and the most that a core of the machine has. */
 uint64_t cost__taken(const struct ledger *l, const struct request *r, uint32_t threads_min,

@@ -15,13 +15,11 @@ static struct shortlist *list_find(struct ledger *l, struct class *c, const stru
                                    bool odd_only);
 static void list_cheapest(struct ledger *l, struct class *c, const struct profile *p, bool odd_only,
                           struct cost *out);
-static void list_use(struct ledger *l, struct shortlist *sl);
 static void list_expect(const struct ledger *l, const struct shortlist *sl);
 static void list_refresh(struct ledger *l, struct shortlist *sl, const struct profile *p);
 static void list_build(struct ledger *l, struct shortlist *sl);
 static void list_catch_up(struct ledger *l, struct shortlist *sl);
 static bool list_query(struct ledger *l, struct shortlist *sl, struct cost *out);
-static void list_free(struct ledger *l, struct shortlist *sl);
 
 uint32_t shortlist__place(struct ledger *l, struct class *c, struct labels *own, struct fit *out)
 {
@@ -49,7 +47,7 @@ static void list_cheapest(struct ledger *l, struct class *c, const struct profil
                           struct cost *out)
 {
     struct shortlist *sl = list_find(l, c, p, odd_only);
-    list_use(l, sl);
+    shortlist__use(l, sl);
     list_expect(l, sl);
     list_refresh(l, sl, p);
     if (!sl->built)
@@ -84,33 +82,6 @@ static struct shortlist *list_find(struct ledger *l, struct class *c, const stru
     return sl;
 }
 
-static void list_unlink(struct ledger *l, struct shortlist *sl)
-{
-    if (sl->newer != NULL)
-        sl->newer->older = sl->older;
-    else if (l->list_newest == sl)
-        l->list_newest = sl->older;
-    if (sl->older != NULL)
-        sl->older->newer = sl->newer;
-    else if (l->list_oldest == sl)
-        l->list_oldest = sl->newer;
-    sl->newer = sl->older = NULL;
-}
-
-static void list_use(struct ledger *l, struct shortlist *sl)
-{
-    if (l->list_newest == sl)
-        return;
-    list_unlink(l, sl);
-    sl->older = l->list_newest;
-    if (sl->older != NULL)
-        sl->older->newer = sl;
-    else
-        l->list_oldest = sl;
-    l->list_newest = sl;
-    l->columns.is_logged = true;
-}
-
 /* Who was cheapest probably still is: it comes near while the log is read. */
 static void list_expect(const struct ledger *l, const struct shortlist *sl)
 {
@@ -120,66 +91,6 @@ static void list_expect(const struct ledger *l, const struct shortlist *sl)
     columns_expect(&l->columns, node);
     if (ledger__node(l, node) != NULL)
         node__expect(ledger__node(l, node));
-}
-
-static void groups_free(struct ledger *l, struct shortlist *sl)
-{
-    for (uint32_t i = 0; i < sl->groups_count; i++)
-        group__free(&sl->groups[i]);
-    mem_free(sl->groups);
-    mem_free(sl->rules);
-    l->cache_bytes -= sl->bytes - sl->own_bytes;
-    sl->bytes = sl->own_bytes;
-    sl->groups = NULL;
-    sl->rules = NULL;
-    sl->groups_count = sl->rules_count = 0;
-    mem_free(sl->allowed);
-    sl->allowed = NULL;
-    sl->allowed_words = 0;
-}
-
-static void list_free(struct ledger *l, struct shortlist *sl)
-{
-    list_unlink(l, sl);
-    l->columns.is_logged = l->list_newest != NULL;
-    groups_free(l, sl);
-    l->cache_bytes -= sl->bytes;
-    mem_free(sl);
-}
-
-void shortlist__drop_all(struct ledger *l, struct class *c)
-{
-    while (c->lists != NULL) {
-        struct shortlist *sl = c->lists;
-        c->lists = sl->next;
-        list_free(l, sl);
-    }
-}
-
-/* With its class, when nobody holds that. */
-static void drop_oldest(struct ledger *l)
-{
-    struct shortlist *sl = l->list_oldest;
-    struct class *c = sl->class;
-    struct shortlist **at = &c->lists;
-    while (*at != sl)
-        at = &(*at)->next;
-    *at = sl->next;
-    list_free(l, sl);
-    class__free_if_unused(l, c);
-}
-
-void shortlist__drop_over_cap(struct ledger *l)
-{
-    while (l->cache_bytes > l->limits.cache_bytes_max && l->list_oldest != l->list_newest)
-        drop_oldest(l);
-}
-
-void shortlist__drop_behind(struct ledger *l)
-{
-    const struct columns *c = &l->columns;
-    while (l->list_oldest != NULL && c->log_end - l->list_oldest->cursor >= c->log_size)
-        drop_oldest(l);
 }
 
 /* ---- is what is remembered still about the same question? ---- */
@@ -259,7 +170,7 @@ static void list_groups(const struct ledger *l, struct shortlist *sl)
 static void list_shape(struct ledger *l, struct shortlist *sl, const struct profile *p)
 {
     const struct request *r = &sl->class->r;
-    groups_free(l, sl);
+    shortlist__clear(l, sl);
     sl->epoch = l->rules_epoch;
     sl->has_rules = request_has_node_rules(r);
     sl->has_costs = r->node_preferred_count + r->images_count + l->prefer_nodes > 0;

@@ -104,11 +104,13 @@ void group__add(struct ledger *l, struct shortlist *sl, struct shortlist_group *
 uint32_t group__draw(const struct ledger *l, const struct shortlist *sl, struct shortlist_group *g,
                      struct cost out[SHORTLIST_DRAW_MAX]);
 
-/* ---- shortlist.c ---- */
+/* ---- shortlist_keep.c ---- */
+void shortlist__use(struct ledger *l, struct shortlist *sl);   /* The last that goes. */
+void shortlist__clear(struct ledger *l, struct shortlist *sl); /* Before it is built anew. */
 void shortlist__drop_all(struct ledger *l, struct class *c);
 void shortlist__drop_over_cap(struct ledger *l); /* The least used go. */
-void shortlist__drop_behind(
-    struct ledger *l); /* Who is a whole log behind had better be built anew. */
+/* Who is a whole log behind had better be built anew. */
+void shortlist__drop_behind(struct ledger *l);
 
 /* ---- wants.c ---- */
 void wants__set(struct ledger *l, struct shortlist *sl); /* Of the request, over all machines. */
