@@ -1,6 +1,8 @@
-# Reads tools/parts.txt, then what nm -A says of an archive; prints every call that goes up.
+# Reads tools/parts.txt for FOLDER, then what nm -A says of its archive; prints every call that goes up.
 NR == FNR {
-    if ($0 ~ /^#/ || $0 !~ /:/) next
+    if ($0 ~ /^#/ || $0 == "") next
+    if ($0 !~ /:/) { here = $1 == FOLDER; next }
+    if (!here) next
     parts++
     name[parts] = $1
     for (i = 3; i <= NF; i++) level[$i] = parts
@@ -10,8 +12,9 @@ NR == FNR {
     split($1, at, ":")
     file = at[2]
     sub(/\.c\.o$/, "", file)
+    there[file] = 1
     if (!(file in level)) {
-        if (!(file in unknown)) printf "%s.c: of no part in tools/parts.txt\n", file
+        if (!(file in unknown)) printf "%s/%s.c: of no part in tools/parts.txt\n", FOLDER, file
         unknown[file] = bad = 1
         next
     }
@@ -19,6 +22,11 @@ NR == FNR {
     else if ($(NF - 1) ~ /^[TDRBV]$/) where[$NF] = file
 }
 END {
+    for (file in level)
+        if (!(file in there)) {
+            printf "tools/parts.txt: %s/%s.c is not there\n", FOLDER, file
+            bad = 1
+        }
     for (pair in used) {
         split(pair, is, SUBSEP)
         to = where[is[2]]
