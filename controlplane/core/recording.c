@@ -35,12 +35,31 @@ static void add_to_head(struct recording *r, const Flight__Frame *frame, size_t 
     mem_free(at);
 }
 
-/* A row of the first load that does not fit any more takes those before it with it. */
+static bool is_row(const Flight__Frame *frame)
+{
+    return frame->frame_case == FLIGHT__FRAME__FRAME_TURN && frame->turn->type == EV_STORE_ROW;
+}
+
+/* A row of the first load that does not fit any more takes those before it with it. The turns that ended between them stay:
+ * an engine may deliver a load in many. */
 static void begin_is_full(struct recording *r)
 {
-    if (r->before_rows != 0)
-        r->frames.head.len = r->before_rows;
+    struct buf *head = &r->frames.head, had;
+    struct arena a;
+    Flight__Frame *frame;
     r->state = RECORDING_SKIPPING;
+    if (r->before_rows == 0)
+        return;
+    buf_init(&had, RECORDING_HEAD_MAX);
+    buf_add(&had, str_slice(buf_str(head), r->before_rows, head->len));
+    head->len = r->before_rows;
+    arena_init(&a, FRAME_ARENA_MAX);
+    for (struct str rest = buf_str(&had), at = rest; recording_next(&rest, &a, &frame); at = rest) {
+        if (!is_row(frame))
+            recorder_keep(&r->frames, str_slice(at, RECORDER_PREFIX, at.len - rest.len));
+        arena_free(&a);
+    }
+    buf_free(&had);
 }
 
 static void add(struct recording *r, const Flight__Frame *frame)

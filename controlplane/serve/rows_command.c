@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/serve/rows_command.h"
 
+#include "base/check.h"
 #include "controlplane/core/recording.h"
+#include "controlplane/serve/authority.h"
+#include "controlplane/store/store_etcd.h"
 #include "controlplane/store/store_sqlite.h"
 #include "io/entropy.h"
 #include "io/fs.h"
@@ -16,6 +19,7 @@ enum { LOAD_OP = 1, CLOSE_OP = 2, STEP_MS = 100, FRAME_MAX = 16 << 20, PENDING_B
 
 struct rows {
     const char *state, *out;
+    struct store_etcd_options etcd; /* endpoints NULL: the store is SQLite's, in the directory. */
     int lock, fd;
     struct seal *seal;
     struct loop *loop;
@@ -27,19 +31,38 @@ struct rows {
     struct err err;
 };
 
+static enum err_code parse_one(struct rows *r, const char *name, const char *value, struct err *e)
+{
+    const struct {
+        const char *name, **value;
+    } options[] = {{"--state", &r->state},
+                   {"--out", &r->out},
+                   {"--endpoints", &r->etcd.endpoints},
+                   {"--etcd-ca", &r->etcd.ca},
+                   {"--etcd-cert", &r->etcd.cert},
+                   {"--etcd-key", &r->etcd.key},
+                   {"--etcd-prefix", &r->etcd.prefix}};
+    for (size_t i = 0; i < COUNT_OF(options); i++)
+        if (strcmp(name, options[i].name) == 0) {
+            *options[i].value = value;
+            return ERR_OK;
+        }
+    return err_set(e, ERR_INVALID, "%s is not an option", name);
+}
+
 static enum err_code parse(struct rows *r, int argc, char **argv, struct err *e)
 {
-    for (int i = 0; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--state") == 0)
-            r->state = argv[i + 1];
-        else if (strcmp(argv[i], "--out") == 0)
-            r->out = argv[i + 1];
-        else
-            return err_set(e, ERR_INVALID, "%s is not an option", argv[i]);
-    }
-    if (argc % 2 != 0 || r->state == NULL || r->out == NULL)
-        return err_set(e, ERR_INVALID, "usage: batond rows --state DIR --out FILE");
-    return ERR_OK;
+    enum err_code code = ERR_OK;
+    for (int i = 0; i + 1 < argc && code == ERR_OK; i += 2)
+        code = parse_one(r, argv[i], argv[i + 1], e);
+    if (code == ERR_OK && (argc % 2 != 0 || r->state == NULL || r->out == NULL))
+        code = err_set(e, ERR_INVALID,
+                       "usage: batond rows --state DIR --out FILE [--endpoints URL,URL "
+                       "[--etcd-ca FILE] [--etcd-cert FILE] [--etcd-key FILE] "
+                       "[--etcd-prefix /NAME/]]");
+    return code == ERR_OK && r->etcd.endpoints != NULL
+               ? store_etcd_check_endpoints(r->etcd.endpoints, e)
+               : code;
 }
 
 static void write_pending(struct rows *r)
@@ -92,23 +115,54 @@ static bool in_state(const struct rows *r, const char *name, char out[FS_PATH_MA
     return fs_join(out, r->state, name);
 }
 
-/* Nothing is made here. */
-static enum err_code open_store(struct rows *r, struct err *e)
+static enum err_code open_sqlite(struct rows *r, const struct store_sink *sink, struct err *e)
 {
-    char lock[FS_PATH_MAX], key[FS_PATH_MAX], db[FS_PATH_MAX];
-    struct store_sink sink = {.post = told, .state = r};
-    if (!in_state(r, "control/lock", lock) || !in_state(r, "control/seal.key", key) ||
-        !in_state(r, "control/store.db", db))
+    char lock[FS_PATH_MAX], db[FS_PATH_MAX], marker[FS_PATH_MAX];
+    if (!in_state(r, "control/lock", lock) || !in_state(r, "control/store.db", db) ||
+        !in_state(r, "control/store.etcd", marker))
         return err_set(e, ERR_INVALID, "%s is too long", r->state);
-    if (!fs_exists(db) || !fs_exists(key))
-        return err_set(e, ERR_NOT_FOUND, "%s or %s is missing", db, key);
+    if (!fs_exists(db) && fs_exists(marker))
+        return err_set(e, ERR_NOT_FOUND, "this cluster's state is in etcd: --endpoints URL,URL");
+    if (!fs_exists(db))
+        return err_set(e, ERR_NOT_FOUND, "%s is missing", db);
     enum err_code code = fs_lock(lock, &r->lock, e);
     if (code != ERR_OK)
         return err_wrap(e, "the control plane must be stopped, or this be a copy");
-    code = seal_open_file(key, &r->seal, e);
-    r->loop = loop_new();
     struct store_sqlite_options o = {.path = db, .seal = r->seal, .loop = r->loop};
-    return code == ERR_OK ? store_sqlite_open(&o, &sink, &r->store, e) : code;
+    return store_sqlite_open(&o, sink, &r->store, e);
+}
+
+/* Beside whoever leads: of the directory only the cluster's name and the key are needed. */
+static enum err_code open_etcd(struct rows *r, const struct store_sink *sink, struct err *e)
+{
+    char cluster[AUTHORITY_ID_LEN + 1], holder[AUTHORITY_HOLDER_SIZE];
+    enum err_code code = authority_cluster_id(r->state, cluster, e);
+    if (code != ERR_OK)
+        return code;
+    authority_holder(r->state, holder);
+    r->etcd.use = STORE_ETCD_READ;
+    r->etcd.must_exist = true;
+    r->etcd.cluster = cluster;
+    r->etcd.holder = holder;
+    r->etcd.seal = r->seal;
+    r->etcd.loop = r->loop;
+    return store_etcd_open(&r->etcd, sink, &r->store, e);
+}
+
+/* Nothing is made here. */
+static enum err_code open_store(struct rows *r, struct err *e)
+{
+    char key[FS_PATH_MAX];
+    struct store_sink sink = {.post = told, .state = r};
+    if (!in_state(r, "control/seal.key", key))
+        return err_set(e, ERR_INVALID, "%s is too long", r->state);
+    if (!fs_exists(key))
+        return err_set(e, ERR_NOT_FOUND, "%s is missing", key);
+    enum err_code code = seal_open_file(key, &r->seal, e);
+    r->loop = loop_new();
+    if (code != ERR_OK)
+        return code;
+    return r->etcd.endpoints != NULL ? open_etcd(r, &sink, e) : open_sqlite(r, &sink, e);
 }
 
 static enum err_code dump(struct rows *r, struct err *e)

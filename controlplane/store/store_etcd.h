@@ -14,7 +14,8 @@
  *        idempotent. Only then is a commit ERR_UNAVAILABLE, as is everything until the next load.
  * LEADER load() takes a lock under a lease of 10 s, then raises the fence. It is ERR_BUSY while another
  *        holder's lease lives, so a second control plane waits as a standby. The lock keeps others from starting;
- *        what keeps an old writer from writing is the fence, compared in each transaction.
+ *        what keeps an old writer from writing is the fence, compared in each transaction. Opened to READ, load()
+ *        gives what was there at one moment, and the fence 0, with which every commit is ERR_CONFLICT.
  * FAILS  Opening: ERR_NOT_FOUND: no libcurl. ERR_DENIED: certificates, or the store belongs to another
  *        cluster. ERR_INVALID: an endpoint that is none, or a form from a newer version. ERR_CORRUPT:
  *        what is there is not ours. ERR_UNAVAILABLE: no endpoint answers.
@@ -40,6 +41,7 @@ enum store_etcd_use {
     STORE_ETCD_SERVE,     /* Refused (ERR_DENIED) with either mark. */
     STORE_ETCD_COPY_TO,   /* Nothing there, or an unfinished copy, which the load takes away. */
     STORE_ETCD_COPY_FROM, /* As serving, and it must be there. */
+    STORE_ETCD_READ, /* Beside whoever leads: a load takes no lock and no fence, and nothing is ever written. */
 };
 
 enum store_etcd_mark {

@@ -188,7 +188,7 @@ static enum err_code admit(const struct etcd_log *m, const struct etcd_job *j, s
         return ERR_OK; /* Its first part was admitted. */
     if (j->argument != m->fence && j->argument == m->lost_fence)
         return err_set(e, ERR_UNAVAILABLE, "load first: %.180s", m->lost_why.text);
-    if (j->argument != m->fence || m->deposed)
+    if (j->argument != m->fence || m->fence == 0 || m->deposed)
         return err_set(e, ERR_CONFLICT, "another writer took over (fence %llu, ours %llu)",
                        (unsigned long long)m->fence, (unsigned long long)j->argument);
     if (j->writes[0].revision <= m->promised)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From nothing to leading: look, take a lease, lock and fence in one transaction, then read. A following
- * only looks and reads; an opening only looks.
+ * only looks and reads, and so does the load of a store that was opened to be read; an opening only looks.
  *
  * Everything is read at the etcd revision of the transaction that took the fence (or that looked), so pages
  * fit together whatever happens meanwhile.
@@ -246,9 +246,10 @@ static void looked(struct etcd_log *m, const struct etcd_answer *a)
     }
     l->revision = a->revision;
     l->fence_modified = fence->count > 0 ? fence->at[0].modified : 0;
-    if (l->job->type == ETCD_JOB_LOAD)
+    bool reads = m->options.use == STORE_ETCD_READ;
+    if (l->job->type == ETCD_JOB_LOAD && !reads)
         look_at_lock(m, &a->ranges[2]);
-    else if (l->job->type == ETCD_JOB_FOLLOW)
+    else if (l->job->type == ETCD_JOB_FOLLOW || l->job->type == ETCD_JOB_LOAD)
         recall(m);
     else
         finish(m);
@@ -473,7 +474,7 @@ static void page_read(struct etcd_log *m, const struct etcd_answer *a)
         ask_page(m);
     else if (kvs->more && kvs->count > 0)
         l->page_waits = true;
-    else if (l->open_seq != 0 && l->job->type == ETCD_JOB_LOAD)
+    else if (l->open_seq != 0 && l->job->type == ETCD_JOB_LOAD && m->fence != 0)
         trim(m);
     else
         finish(m);

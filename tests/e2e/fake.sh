@@ -4,6 +4,7 @@
 # after lib.sh.
 #   fake_up BUILD_DIR TOPOLOGY    sets work, port, KUBECONFIG and baton (a command); the node is called one
 #                                 fake_agent_options: the agent's, if there are any
+#                                 fake_batond_options: the control plane's
 #   fake_down                     ends it; for a trap
 
 fake_up() {
@@ -11,7 +12,8 @@ fake_up() {
     port=$((11000 + $$ % 9000))
     fake_build=$1
     export KUBECONFIG="$work/state/kubeconfig" HOME="$work"
-    "$fake_build/batond" --state "$work/state" --listen 127.0.0.1 --port "$port" >"$work/batond.log" 2>&1 &
+    # shellcheck disable=SC2086 # Words.
+    "$fake_build/batond" --state "$work/state" --listen 127.0.0.1 --port "$port" ${fake_batond_options:-} >"$work/batond.log" 2>&1 &
     fake_pids=$!
     until_true 20 baton get --raw /readyz || { tail "$work/batond.log" && return 1; }
     mkdir "$work/agent"

@@ -57,6 +57,34 @@ TEST(etcd, a_standby_is_told_who_leads_until_the_lock_ends)
     rig_free(r);
 }
 
+/* What batond rows does: it sees everything, disturbs nobody and can write nothing. */
+TEST(etcd, one_that_reads_does_so_beside_who_leads)
+{
+    struct rig *r = home_new(NULL), *reader = home_guest(r, "reader /tmp");
+    char fence[512], again[512];
+    reader->reads = reader->must_exist = true;
+    rig_open(r);
+    cr_assert_eq(rig_load(r), ERR_OK);
+    cr_assert_eq(rig_put(r, 1, 0, "/configmaps/a/b", "one"), ERR_OK);
+    cr_assert(home_get(r, "/baton/fence", fence));
+    rig_open(reader);
+    for (uint64_t head = 1; head <= 2; head++) {
+        cr_assert_eq(rig_load(reader), ERR_OK);
+        cr_assert_eq(reader->head, head);
+        cr_assert_eq(reader->rows_count, head);
+        cr_assert_eq(reader->fence, 0);
+        cr_assert_eq(rig_put(reader, head + 1, 0, "/configmaps/a/x", "not mine"), ERR_CONFLICT);
+        cr_assert_neq(rig_compact(reader, head), ERR_OK);
+        cr_assert_eq(rig_put(r, head + 1, 0, "/configmaps/a/c", "two"), ERR_OK);
+    }
+    rig_close(reader);
+    cr_assert(home_get(r, "/baton/fence", again));
+    cr_assert_str_eq(again, fence);
+    cr_assert_eq(rig_put(r, 4, 0, "/configmaps/a/d", "four"), ERR_OK);
+    rig_free(reader);
+    rig_free(r);
+}
+
 /* The lease ends under a leader (etcd was away for longer than it, or an operator revoked it): it goes on
  * writing, because the fence is its, and takes a new lock. */
 TEST(etcd, a_lost_lease_is_replaced_and_nothing_stops)

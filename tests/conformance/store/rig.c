@@ -139,6 +139,7 @@ static enum err_code etcd_open(struct rig *r, struct err *e)
                                    .cert = r->tls.cert,
                                    .key = r->tls.key,
                                    .must_exist = r->must_exist,
+                                   .use = r->reads ? STORE_ETCD_READ : STORE_ETCD_SERVE,
                                    .seal = r->seal,
                                    .loop = r->loop};
     return store_etcd_open(&o, sink_of(r, &sink), &r->store, e);

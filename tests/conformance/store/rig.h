@@ -52,7 +52,7 @@ struct rig {
     struct {
         const char *ca, *cert, *key;
     } tls;
-    bool must_exist;
+    bool must_exist, reads; /* As in store_etcd.h; opened to be read. */
 
     uint64_t op; /* The last one given. */
     bool inside; /* A call into the store is under way. */

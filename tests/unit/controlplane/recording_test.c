@@ -208,6 +208,20 @@ static uint32_t rows_in(const struct recording *r, uint64_t *out_last)
     return count;
 }
 
+static uint32_t flushes_in(const struct recording *r)
+{
+    struct buf file = whole(r);
+    struct str rest = frames_of(&file);
+    struct arena a;
+    uint32_t count = 0;
+    arena_init(&a, 64 << 20);
+    for (Flight__Turn *t; (t = next_turn(&rest, &a)) != NULL;)
+        count += t->type == RECORDING_FLUSH;
+    arena_free(&a);
+    buf_free(&file);
+    return count;
+}
+
 TEST(recording, a_small_beginning_stays)
 {
     static char text[4096];
@@ -233,13 +247,17 @@ TEST(recording, rows_that_are_too_many_go_all)
     uint64_t last = 0;
     start(&r, 1 << 20);
     recording_event(&r, &(struct core_event){.type = EV_STARTED});
-    for (int i = 0; i < 80; i++)
+    for (int i = 0; i < 80; i++) {
         row(&r, "/pods/default/a", str_from(text, sizeof text));
+        if (i == 10 || i == 70)
+            recording_flush(&r, (struct instant){i}, (struct wall){i});
+    }
     cr_assert_eq(r.state, RECORDING_SKIPPING);
     load_done(&r);
     cr_assert_eq(r.state, RECORDING_RUNNING);
     cr_assert_eq(rows_in(&r, &last), 0);
-    cr_assert_eq(last, 82, "they have had their numbers");
+    cr_assert_eq(last, 84, "they have had their numbers");
+    cr_assert_eq(flushes_in(&r), 2, "of a load that came in parts");
     row(&r, "/pods/default/a", str_from(text, sizeof text));
     cr_assert_eq(rows_in(&r, &last), 1);
     cr_assert_lt(r.frames.halves[r.frames.now].len, 1000, "a later load's have no value");
