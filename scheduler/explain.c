@@ -147,10 +147,12 @@ static void print_reason(const struct ledger *l, const struct explain_count *c, 
                          struct buf *out)
 {
     struct str name = names_text(&l->names, c->name);
-    if (reason == EXPLAIN_DEVICE || reason == EXPLAIN_SCALAR)
+    if (reason == EXPLAIN_DEVICE || reason == EXPLAIN_PART || reason == EXPLAIN_SCALAR)
         buf_add(out, name);
     else
         buf_add(out, str_of(reasons[reason].text));
+    if (reason == EXPLAIN_PART)
+        buf_add(out, STR(" (thousandths of one)"));
     if (reason == EXPLAIN_TAINT)
         buf_printf(out, " {" STR_FMT "}", STR_ARG(name));
     if (reason == EXPLAIN_CAPABILITY)

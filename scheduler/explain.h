@@ -38,6 +38,7 @@
     R(CACHE_WAYS,    true,  "cache ways")                                                          \
     R(BANDWIDTH,     true,  "memory bandwidth (MB/s)")                                             \
     R(DEVICE,        true,  "devices")                                                             \
+    R(PART,          true,  "devices")                                                             \
     R(SCALAR,        true,  "extended resource")                                                   \
     R(ADDRESS,       true,  "pod addresses")                                                       \
     R(NUMA,          false, "node(s) cannot satisfy the NUMA policy")                              \
@@ -58,8 +59,8 @@ enum explain_reason {
 };
 
 struct explain_count {
-    uint32_t nodes;     /* That failed on this first. */
-    uint32_t name;      /* TAINT, DEVICE, SCALAR, CAPABILITY: which one, on the best such node. */
+    uint32_t nodes; /* That failed on this first. */
+    uint32_t name;  /* TAINT, DEVICE, PART, SCALAR, CAPABILITY: which one, on the best such node. */
     uint64_t wanted;    /* Resources: what was asked for. */
     uint64_t free_most; /* Resources: the most any of those nodes has free. */
 };

@@ -45,7 +45,6 @@ static void choose(struct choice *best, const struct parts *p, const struct shap
 static void assign(const struct parts *p, const struct shape_mask *mask, struct fit *out);
 static void assign_cores(const struct parts *p, uint32_t set, struct fit *out);
 static void assign_memory(const struct parts *p, uint32_t set, struct fit *out);
-static void assign_devices(const struct parts *p, uint32_t set, struct fit *out);
 static void assign_ways(const struct parts *p, struct fit *out);
 
 static enum explain_reason refuse(struct fit *out, enum explain_reason reason, uint32_t name,
@@ -90,7 +89,7 @@ static void assign(const struct parts *p, const struct shape_mask *mask, struct 
     assign_memory(p, mask->set, out);
     out->devices_count = 0;
     if (p->r->devices_count > 0)
-        assign_devices(p, mask->set, out);
+        fit__devices_take(p->node, p->r, p->empty, mask->set, out);
     if (p->r->cache_ways > 0)
         assign_ways(p, out);
     out->numa = mask->count;
@@ -168,31 +167,12 @@ static enum explain_reason sum_memory(const struct node *n, const struct request
     return EXPLAIN_FITS;
 }
 
-static bool device_serves(const struct node_device *d, const struct request_device *want,
-                          bool empty)
-{
-    uint32_t used = empty ? 0 : d->used;
-    if (d->class_name != want->class_name)
-        return false;
-    if (want->units == 0 ? used > 0
-                         : d->units < TOPOLOGY_DEVICE_UNITS || used + want->units > d->units)
-        return false;
-    bool model_ok = want->models_count == 0;
-    for (uint32_t i = 0; i < want->models_count && !model_ok; i++)
-        model_ok = want->models[i] == d->model_name;
-    return model_ok;
-}
-
 static enum explain_reason sum_devices(const struct node *n, const struct request *r, bool empty,
                                        struct fit *out)
 {
-    for (uint32_t i = 0; i < r->devices_count; i++) {
-        uint32_t free = 0;
-        for (uint32_t k = 0; k < n->devices_count; k++)
-            free += device_serves(&n->devices[k], &r->devices[i], empty);
-        if (free < r->devices[i].count)
-            return refuse(out, EXPLAIN_DEVICE, r->devices[i].class_name, r->devices[i].count, free);
-    }
+    enum explain_reason reason = fit__devices(n, r, empty, out);
+    if (reason != EXPLAIN_FITS)
+        return reason;
     for (uint32_t i = 0; i < r->scalars_count; i++) {
         uint64_t free = 0;
         for (uint32_t k = 0; k < n->scalars_count; k++)
@@ -274,7 +254,7 @@ static void parts_count(struct parts *p)
     for (uint32_t i = 0; i < p->r->devices_count; i++)
         for (uint32_t k = 0; k < n->devices_count; k++) {
             uint32_t numa = n->devices[k].numa;
-            if (device_serves(&n->devices[k], &p->r->devices[i], p->empty))
+            if (fit__device_serves(&n->devices[k], &p->r->devices[i], p->empty))
                 p->devices[i][numa == NODE_NUMA_ANY ? TOPOLOGY_NUMA_MAX : numa]++;
         }
 }
@@ -307,7 +287,7 @@ static bool mask_serves(const struct parts *p, const struct shape_mask *m)
         uint32_t devices = p->devices[i][TOPOLOGY_NUMA_MAX];
         for (uint32_t rest = m->set; rest != 0; rest &= rest - 1)
             devices += p->devices[i][__builtin_ctz(rest)];
-        if (devices < p->r->devices[i].count)
+        if (devices < fit__devices_needed(p->r, i))
             return false;
     }
     return true;
@@ -624,43 +604,6 @@ static void assign_memory(const struct parts *p, uint32_t set, struct fit *out)
         out->memory_mask |= 1u << i;
         out->memory[i] =
             (struct placement_memory){give[0][i], (uint32_t)give[1][i], (uint32_t)give[2][i]};
-    }
-}
-
-/* A part goes to the device with the least left, so that whole ones stay whole; whole devices are
- * taken in order. */
-static uint32_t best_device(const struct parts *p, const struct request_device *want, uint32_t set,
-                            const struct fit *taken)
-{
-    const struct node *n = p->node;
-    uint32_t best = n->devices_count;
-    for (uint32_t i = 0; i < n->devices_count; i++) {
-        const struct node_device *d = &n->devices[i];
-        if (!device_serves(d, want, p->empty) ||
-            (d->numa != NODE_NUMA_ANY && !(set >> d->numa & 1)))
-            continue;
-        bool again = false;
-        for (uint32_t k = 0; k < taken->devices_count; k++)
-            again |= taken->devices[k].index == i;
-        if (again)
-            continue;
-        if (best == n->devices_count ||
-            (!p->empty && d->units - d->used < n->devices[best].units - n->devices[best].used))
-            best = i;
-    }
-    return best;
-}
-
-static void assign_devices(const struct parts *p, uint32_t set, struct fit *out)
-{
-    for (uint32_t i = 0; i < p->r->devices_count; i++) {
-        const struct request_device *want = &p->r->devices[i];
-        for (uint32_t k = 0; k < want->count; k++) {
-            uint32_t d = best_device(p, want, set, out);
-            CHECK(d < p->node->devices_count);
-            uint32_t units = want->units == 0 ? p->node->devices[d].units : want->units;
-            out->devices[out->devices_count++] = (struct fit_device){(uint16_t)d, (uint16_t)units};
-        }
     }
 }
 

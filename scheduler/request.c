@@ -4,6 +4,13 @@
 
 static enum err_code check_lists(const struct request *r, struct err *e);
 static enum err_code check_cpu(const struct request *r, struct err *e);
+/* One class may stand several times for parts, the larger ones first: see fit.c. */
+static bool falls(const struct request_device *before, const struct request_device *d)
+{
+    return d->units > 0 && before->units > d->units && d->models_count == 0 &&
+           before->models_count == 0;
+}
+
 static enum err_code check_devices(const struct request *r, struct err *e);
 static enum err_code check_rules(const struct request *r, struct err *e);
 
@@ -78,14 +85,13 @@ static enum err_code check_devices(const struct request *r, struct err *e)
         if (d->class_name == 0 || d->count == 0 || d->count > REQUEST_DEVICE_COUNT_MAX)
             return err_set(e, ERR_INVALID, "devices[%u]: needs a class and a count of 1 to %u", i,
                            REQUEST_DEVICE_COUNT_MAX);
-        if (d->units >= TOPOLOGY_DEVICE_UNITS || (d->units > 0 && d->count != 1))
-            return err_set(e, ERR_INVALID,
-                           "devices[%u]: a part is 1 to %u thousandths of one device", i,
-                           TOPOLOGY_DEVICE_UNITS - 1);
+        if (d->units > TOPOLOGY_DEVICE_UNITS)
+            return err_set(e, ERR_INVALID, "devices[%u]: a part is 1 to %u thousandths of a device",
+                           i, TOPOLOGY_DEVICE_UNITS);
         if (d->models_count > REQUEST_LIST_MAX)
             return err_set(e, ERR_LIMIT, "devices[%u]: over %u models", i, REQUEST_LIST_MAX);
         for (uint32_t k = 0; k < i; k++)
-            if (r->devices[k].class_name == d->class_name)
+            if (r->devices[k].class_name == d->class_name && !falls(&r->devices[k], d))
                 return err_set(e, ERR_INVALID, "devices[%u]: the class stands twice", i);
         total += d->count;
     }

@@ -96,10 +96,13 @@ struct request_port {
     enum request_protocol protocol;
 };
 
+/* A class stands once, or several times for parts, each less than the one before and of any model. Every part is on
+ * a device of its own. */
 struct request_device {
     uint32_t class_name;
     uint32_t count; /* Devices. */
-    uint32_t units; /* Of each: 0 the whole device; 1..999 thousandths, and then count is 1. */
+    uint32_t
+        units; /* Of each: 0 the whole device; 1..1000 thousandths of one that may be shared. */
     const uint32_t *models; /* Any of these; none: any model. */
     uint32_t models_count;
 };

@@ -53,6 +53,39 @@ static inline bool fit__numa_serves(const struct node *n, const struct request *
            has->huge2m_free >= r->hugepages_2m && has->huge1g_free >= r->hugepages_1g;
 }
 
+/* ---- devices; fit_devices.c ---- */
+
+static inline bool fit__device_serves(const struct node_device *d,
+                                      const struct request_device *want, bool empty)
+{
+    uint32_t used = empty ? 0 : d->used;
+    if (d->class_name != want->class_name)
+        return false;
+    if (want->units == 0 ? used > 0
+                         : d->units < TOPOLOGY_DEVICE_UNITS || used + want->units > d->units)
+        return false;
+    bool model_ok = want->models_count == 0;
+    for (uint32_t i = 0; i < want->models_count && !model_ok; i++)
+        model_ok = want->models[i] == d->model_name;
+    return model_ok;
+}
+
+/* How many devices must serve the i-th want: what serves the larger parts of its class, which stand before it,
+ * serves it, too, and each part is on a device of its own. */
+static inline uint32_t fit__devices_needed(const struct request *r, uint32_t i)
+{
+    uint32_t sum = 0;
+    for (uint32_t k = 0; k <= i; k++)
+        sum += r->devices[k].class_name == r->devices[i].class_name ? r->devices[k].count : 0;
+    return sum;
+}
+
+/* As a whole; of a set of NUMA nodes that is known to have them. */
+enum explain_reason fit__devices(const struct node *n, const struct request *r, bool empty,
+                                 struct fit *out);
+void fit__devices_take(const struct node *n, const struct request *r, bool empty, uint32_t set,
+                       struct fit *out);
+
 /* The rows that fit__node() would choose, when it is known that the node serves such a request and
  * that one NUMA node has room for all of it. */
 void fit__one(const struct node *n, const struct request *r, struct fit *out);
@@ -159,8 +192,8 @@ static inline uint64_t cost__devices_wanted(const struct request *r)
 {
     uint64_t wanted = 0;
     for (uint32_t i = 0; i < r->devices_count; i++)
-        wanted += r->devices[i].units > 0 ? r->devices[i].units
-                                          : (uint64_t)r->devices[i].count * TOPOLOGY_DEVICE_UNITS;
+        wanted += (uint64_t)r->devices[i].count *
+                  (r->devices[i].units > 0 ? r->devices[i].units : TOPOLOGY_DEVICE_UNITS);
     return wanted;
 }
 

@@ -116,7 +116,7 @@ uint64_t placing__helps(const struct placement *p)
     if (p->cores_count > 0 || p->shared_milli > 0)
         helps |= BIT(CPU) | BIT(CORES) | BIT(NUMA) | BIT(SMT) | BIT(LLC);
     helps |= memory ? BIT(MEMORY) | BIT(NUMA) : 0;
-    helps |= p->devices_count > 0 ? BIT(DEVICE) | BIT(NUMA) : 0;
+    helps |= p->devices_count > 0 ? BIT(DEVICE) | BIT(PART) | BIT(NUMA) : 0;
     helps |= p->caches_count > 0 ? BIT(CACHE_WAYS) | BIT(BANDWIDTH) : 0;
     helps |= p->ports_count > 0 ? BIT(PORT) : 0;
     helps |= p->address != 0 ? BIT(ADDRESS) : 0;

@@ -108,7 +108,7 @@ struct wish {
     struct request_toleration toleration;
     struct request_spread spreads[2];
     struct request_pod_term terms[2];
-    struct request_device device;
+    struct request_device devices[2];
     struct request_port port;
     uint32_t model, name;
     struct request_node_term named;
@@ -138,13 +138,15 @@ static void wish_hardware(struct history *h, struct wish *w)
     if (pick(h, 6) == 0) {
         bool part = pick(h, 2);
         w->model = both(h, "t4");
-        w->device = (struct request_device){.class_name = both(h, "gpu"),
-                                            .count = part ? 1 : 1 + pick(h, 3),
-                                            .units = part ? 100 + pick(h, 6) * 100 : 0,
-                                            .models = &w->model,
-                                            .models_count = pick(h, 3) == 0};
-        r->devices = &w->device;
-        r->devices_count = 1;
+        w->devices[0] = (struct request_device){.class_name = both(h, "gpu"),
+                                                .count = 1 + pick(h, part ? 2 : 3),
+                                                .units = part ? 200 + pick(h, 9) * 100 : 0,
+                                                .models = &w->model,
+                                                .models_count = pick(h, 3) == 0};
+        w->devices[1] = (struct request_device){
+            .class_name = both(h, "gpu"), .count = 1 + pick(h, 2), .units = 100};
+        r->devices = w->devices;
+        r->devices_count = part && w->devices[0].models_count == 0 && pick(h, 3) == 0 ? 2 : 1;
     }
     if (pick(h, 10) == 0) {
         w->port = (struct request_port){.port = (uint16_t)(80 + pick(h, 3)), .address = pick(h, 2)};

@@ -182,9 +182,59 @@ TEST(ledger, caches_devices_ports_and_addresses)
     place_ok(l, &part, &rows);
     cr_assert_eq(rows.devices[0].id_name, devices[0].id_name);
     cr_assert_eq(rows.devices[0].units, 600);
-    place_not(l, &part, "0 of 1 nodes fit: nvidia.com/gpu: 1 wanted, 0 free");
+    place_not(l, &part,
+              "0 of 1 nodes fit: nvidia.com/gpu (thousandths of one): 600 wanted, 400 free");
     ledger_release(l, hold);
     place_ok(l, &part, &rows);
+    ledger_free(l);
+}
+
+/* Two GPUs that may be shared and one that may not: parts and whole ones never meet, the largest parts find their
+ * devices first, and whole ones take what cannot be shared. */
+TEST(ledger, parts_of_devices)
+{
+    struct ledger *l = ledger_new(NULL);
+    struct machine m;
+    machine_make(&m, l, "n1", &(struct topology_spec){1, 1, 1, 4, 1, 8 * GIB, 0, 0, 4, 1000});
+    struct topology_device devices[3];
+    const char *ids[] = {"a", "b", "c"};
+    for (uint32_t i = 0; i < 3; i++)
+        devices[i] = (struct topology_device){.class_name = name_of(l, "x/gpu"),
+                                              .id_name = name_of(l, ids[i]),
+                                              .units = i == 2 ? 1 : TOPOLOGY_DEVICE_UNITS,
+                                              .parent = TOPOLOGY_DEVICE_NONE};
+    m.t.devices = devices;
+    m.t.devices_count = 3;
+    machine_put(&m, l);
+    uint32_t gpu = name_of(l, "x/gpu");
+    struct placement rows;
+    struct err e;
+
+    struct request_device sizes[] = {{gpu, 1, 700, NULL, 0}, {gpu, 1, 300, NULL, 0}};
+    struct request two = {.devices = sizes, .devices_count = 2};
+    uint64_t first = place_ok(l, &two, &rows);
+    cr_assert_eq(rows.devices_count, 2);
+    cr_assert_eq(rows.devices[0].units, 700);
+    cr_assert_neq(rows.devices[0].id_name, rows.devices[1].id_name, "a device for each part");
+    place_ok(l, &two, &rows); /* 700 beside 300, and 300 beside 700. */
+    verify(l);
+    place_not(l, &two, "0 of 1 nodes fit: x/gpu (thousandths of one): 700 wanted, 0 free");
+
+    struct request_device whole = {gpu, 1, 0, NULL, 0};
+    struct request one = {.devices = &whole, .devices_count = 1};
+    place_ok(l, &one, &rows);
+    cr_assert_eq(rows.devices[0].id_name, devices[2].id_name, "the one that nobody may share");
+    place_not(l, &one, "0 of 1 nodes fit: x/gpu: 1 wanted, 0 free");
+    ledger_release(l, first);
+    place_not(l, &one, "0 of 1 nodes fit: x/gpu: 1 wanted, 0 free");
+
+    struct request_device all = {gpu, 2, TOPOLOGY_DEVICE_UNITS, NULL, 0};
+    struct request full = {.devices = &all, .devices_count = 1};
+    place_not(l, &full, "0 of 1 nodes fit: x/gpu (thousandths of one): 1000 wanted, 300 free");
+    sizes[1].units = 800;
+    cr_assert_eq(request_check(&two, &e), ERR_INVALID, "the larger ones stand first");
+    sizes[1].units = 0;
+    cr_assert_eq(request_check(&two, &e), ERR_INVALID, "whole and parts of one class");
     ledger_free(l);
 }
 
