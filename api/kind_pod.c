@@ -3,6 +3,7 @@
 #include "api/limits.h"
 #include "api/pod.h"
 #include "api/policy.h"
+#include "api/shares.h"
 
 static bool amount_parse(const Resource__Quantity *q, struct quantity *out)
 {
@@ -181,6 +182,7 @@ static void pod_validate(struct kind_call *c, const ProtobufCMessage *object,
         return;
     pod_spec_validate(c, pod->spec, &spec);
     policy_validate(c, pod->metadata, is_exclusive(pod->spec));
+    shares_validate(c, pod, (const Core__Pod *)old);
     if (old != NULL)
         pod_update_validate(c, pod, (const Core__Pod *)old);
     else if (c->causes.count == 0)

@@ -8,6 +8,7 @@
 #include "api/honoured.h"
 #include "api/pod.h"
 #include "api/policy.h"
+#include "api/shares.h"
 #include "api/vmi.h"
 #include "base/wire.h"
 
@@ -298,6 +299,7 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     resources_validate(c, v->spec->domain->resources, &resources);
     const Kubevirt__CPU *cpu = v->spec->domain->cpu;
     policy_validate(c, v->metadata, cpu != NULL && cpu->dedicated_cpu_placement);
+    shares_refuse(c, v->metadata);
     disks_validate(c, v->spec, &spec);
     volumes_validate(c, v->spec, &spec);
     vmi_networks_validate(c, v->spec, &spec);

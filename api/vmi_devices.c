@@ -3,6 +3,7 @@
  * A machine's interfaces and devices (KubeVirt: Interface, HostDevice, GPU, NUMA), each refused with its path.
  * A virtual function's network is called by the resource it is given away as (docs/decisions/0151).
  */
+#include "api/shares.h"
 #include "api/vmi.h"
 
 /* vendor.com/name */
@@ -98,7 +99,7 @@ static void device_validate(struct kind_call *c, const struct named *all, size_t
                             const struct field *at)
 {
     struct field name = field_name(at, "name"), device = field_name(at, "deviceName");
-    struct str quoted = status_quote(c->arena, kind_str(all[i].name));
+    struct str quoted = status_quote(c->arena, kind_str(all[i].name)), whole;
     bool is_taken = false;
     for (size_t k = 0; k < i; k++)
         is_taken |= !is_empty(all[i].name) && is_text(all[k].name, all[i].name);
@@ -112,6 +113,8 @@ static void device_validate(struct kind_call *c, const struct named *all, size_t
     else if (!is_resource(all[i].device))
         causes_invalid(&c->causes, &device, kind_str(all[i].device),
                        "must be a resource's name: vendor.com/name");
+    else if (share_name(kind_str(all[i].device), &whole))
+        causes_invalid(&c->causes, &device, kind_str(all[i].device), "a machine has devices whole");
 }
 
 void vmi_devices_validate(struct kind_call *c, const Kubevirt__VirtualMachineInstanceSpec *s,

@@ -107,6 +107,23 @@ static struct str memory_of(struct cli *c, const struct json *placement)
     return text;
 }
 
+/* Its devices by address or path, parts with their thousandths: "0000:41:00.0,0000:81:00.0:250". */
+static struct str devices_of(struct cli *c, const struct json *placement)
+{
+    const struct json *list = json_path(placement, "devices");
+    struct str text = STR("");
+    for (const struct json *d = list == NULL ? NULL : list->first; d != NULL; d = d->next) {
+        const struct json *milli = json_find(d, STR("milli")), *paths = json_find(d, STR("paths"));
+        struct str id = json_text(json_find(d, STR("pciAddress")));
+        if (id.len == 0)
+            id = json_text(paths == NULL ? NULL : paths->first);
+        text = arena_printf(&c->arena, STR_FMT "%s" STR_FMT "%s" STR_FMT, STR_ARG(text),
+                            text.len > 0 ? "," : "", STR_ARG(id), milli == NULL ? "" : ":",
+                            STR_ARG(milli == NULL ? STR("") : milli->text));
+    }
+    return text;
+}
+
 static struct str or_dash(struct str text)
 {
     return text.len > 0 ? text : STR("-");
@@ -123,6 +140,7 @@ static struct json *row_of(struct cli *c, const struct json *step)
         numbers(c, json_path(p, "exclusive.cpus")),
         number_or_dash(c, json_path(p, "sharedMillis"), "m"),
         memory_of(c, p),
+        or_dash(devices_of(c, p)),
     };
     struct json *row = json_new(&c->arena, JSON_OBJECT);
     struct json *list = json_new(&c->arena, JSON_ARRAY);
@@ -134,8 +152,8 @@ static struct json *row_of(struct cli *c, const struct json *step)
 
 static struct json *table_of(struct cli *c, const struct json *steps)
 {
-    static const char *const names[] = {"Workload", "Result", "From",  "Node",
-                                        "CPUs",     "Pool",   "Memory"};
+    static const char *const names[] = {"Workload", "Result", "From",   "Node",
+                                        "CPUs",     "Pool",   "Memory", "Devices"};
     struct json *table = json_new(&c->arena, JSON_OBJECT);
     struct json *columns = json_new(&c->arena, JSON_ARRAY);
     struct json *rows = json_new(&c->arena, JSON_ARRAY);

@@ -162,14 +162,32 @@ static void mark_reserved(const struct json *hardware, struct topo *t)
     }
 }
 
-static bool grants(const struct json *placement, struct str id)
+/* What a Placement has of a device; NULL: nothing. */
+static const struct json *grant_of(const struct json *placement, struct str id)
 {
     for (const struct json *d = first_of(placement, "spec.devices"); d != NULL; d = d->next) {
         const struct json *path = first_of(d, "paths");
         if (str_eq(json_text(json_find(d, STR("pciAddress"))), id) || str_eq(json_text(path), id))
-            return true;
+            return d;
     }
-    return false;
+    return NULL;
+}
+
+/* ", pod/default/a", or ", pod/default/a 250" thousandths of what is shared. */
+static void put_holders(struct cli *c, const struct json *placements, struct str node,
+                        struct str id, struct buf *out)
+{
+    for (const struct json *p = first_of(placements, "items"); p != NULL; p = p->next) {
+        const struct json *grant = grant_of(p, id);
+        if (grant == NULL || !str_eq(json_text(json_path(p, "spec.node")), node) ||
+            !str_is(json_text(json_path(p, "status.phase")), "Held"))
+            continue;
+        struct str who = holder_name(c, p);
+        const struct json *milli = json_find(grant, STR("milli"));
+        buf_printf(out, ", " STR_FMT, STR_ARG(who));
+        if (milli != NULL)
+            buf_printf(out, " " STR_FMT " of 1000", STR_ARG(milli->text));
+    }
 }
 
 /* A line for each device that is given away: what, where, and who has it. */
@@ -187,13 +205,7 @@ static void put_devices(struct cli *c, const struct json *hardware, const struct
         buf_printf(out, "device " STR_FMT " " STR_FMT, STR_ARG(resource), STR_ARG(id));
         if (numa != NULL)
             buf_printf(out, ", NUMA node " STR_FMT, STR_ARG(numa->text));
-        for (const struct json *p = first_of(placements, "items"); p != NULL; p = p->next) {
-            if (!str_eq(json_text(json_path(p, "spec.node")), node) || !grants(p, id) ||
-                !str_is(json_text(json_path(p, "status.phase")), "Held"))
-                continue;
-            struct str who = holder_name(c, p);
-            buf_printf(out, ", " STR_FMT, STR_ARG(who));
-        }
+        put_holders(c, placements, node, id, out);
         buf_add_char(out, '\n');
     }
 }

@@ -46,12 +46,16 @@ static void device_lines(struct cli *c, const struct json *p)
         const struct json *numa = json_find(d, STR("numaNode"));
         if (id.len == 0)
             id = json_text(json_path(d, "paths") == NULL ? NULL : json_path(d, "paths")->first);
+        const struct json *milli = json_find(d, STR("milli"));
+        struct str share =
+            milli == NULL ? STR("")
+                          : arena_printf(&c->arena, ", " STR_FMT " of 1000", STR_ARG(milli->text));
         struct str where =
             numa == NULL ? STR("")
                          : arena_printf(&c->arena, " (NUMA node " STR_FMT ")", STR_ARG(numa->text));
-        line("device", arena_printf(&c->arena, STR_FMT " " STR_FMT STR_FMT,
+        line("device", arena_printf(&c->arena, STR_FMT " " STR_FMT STR_FMT STR_FMT,
                                     STR_ARG(json_text(json_find(d, STR("name")))), STR_ARG(id),
-                                    STR_ARG(where)));
+                                    STR_ARG(share), STR_ARG(where)));
     }
     for (const struct json *k = caches == NULL ? NULL : caches->first; k != NULL; k = k->next) {
         const struct json *domain = json_find(k, STR("cacheDomain"));

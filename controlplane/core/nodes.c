@@ -199,19 +199,31 @@ static int by_key(const void *a, const void *b)
     return strcmp(((const struct amount_row *)a)->key, ((const struct amount_row *)b)->key);
 }
 
-/* A row for each name under which it gives devices away. */
+static uint32_t device_row(struct core *c, const Baton__NodeHardwareSpec *hw, struct str name,
+                           struct amount_row *rows, uint32_t count)
+{
+    for (uint32_t k = 0; k < count; k++)
+        if (str_is(name, rows[k].key))
+            return count;
+    rows[count] =
+        (struct amount_row){name.at, objects_milli(&c->turn, 1000 * sched_devices_count(hw, name))};
+    return count + 1;
+}
+
+/* A row for each name under which it gives devices away, and for their thousandths: what is had of the one is
+ * free of neither. */
 static uint32_t device_rows(struct core *c, const Baton__NodeHardwareSpec *hw,
                             struct amount_row *rows)
 {
     uint32_t count = 0;
     for (size_t i = 0; i < hw->n_devices; i++) {
         struct str name = str_of(hw->devices[i]->resource);
-        bool again = name.len == 0;
-        for (uint32_t k = 0; k < count && !again; k++)
-            again = str_is(name, rows[k].key);
-        if (!again)
-            rows[count++] = (struct amount_row){
-                name.at, objects_milli(&c->turn, 1000 * sched_devices_count(hw, name))};
+        if (name.len == 0)
+            continue;
+        count = device_row(c, hw, name, rows, count);
+        if (hw->devices[i]->milli)
+            count = device_row(c, hw, arena_printf(&c->turn, STR_FMT "-milli", STR_ARG(name)), rows,
+                               count);
     }
     return count;
 }
@@ -251,7 +263,7 @@ static Core__NodeStatus__CapacityEntry **amounts(struct core *c, const Baton__No
         {"pods", objects_milli(&c->turn, 1000ull * (hw->workloads_max ? hw->workloads_max : 110))},
         {"ephemeral-storage", objects_bytes(&c->turn, hw->storage_bytes)},
     };
-    size_t most = COUNT_OF(own) + hw->n_devices + before->n_capacity;
+    size_t most = COUNT_OF(own) + 2 * hw->n_devices + before->n_capacity;
     struct amount_row *rows = arena_zalloc(&c->turn, most, sizeof *rows);
     Core__NodeStatus__CapacityEntry **at = arena_zalloc(&c->turn, most, sizeof *at);
     CHECK(rows != NULL && at != NULL);

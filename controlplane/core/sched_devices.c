@@ -6,6 +6,7 @@
  * A row's name is its PCI address, or path#share for a device node. Its model says "vfio" where an IOMMU
  * group holds it alone: machines ask for that, containers take any.
  */
+#include "api/shares.h"
 #include "controlplane/core/sched_view.h"
 
 #include <stdio.h>
@@ -13,6 +14,13 @@
 enum { ROW_NAME_MAX = 300 };
 
 static const struct str VFIO = STR("vfio");
+
+/* How the thousandths of a resource are called. */
+static struct str shares_name(struct str resource, char out[ROW_NAME_MAX])
+{
+    int len = snprintf(out, ROW_NAME_MAX, STR_FMT "-milli", STR_ARG(resource));
+    return str_from(out, (size_t)(len < ROW_NAME_MAX ? len : ROW_NAME_MAX - 1));
+}
 
 /* ---- classes ---- */
 
@@ -24,23 +32,34 @@ bool sched_classes_have(const struct sched_classes *s, uint32_t name)
     return false;
 }
 
+MUST_USE static enum err_code class_add(struct sched_classes *s, struct names *n, struct str name,
+                                        struct err *e)
+{
+    uint32_t id;
+    enum err_code code = names_intern(n, name, &id, e);
+    if (code != ERR_OK || sched_classes_have(s, id))
+        return code;
+    if (s->count == SCHED_CLASSES_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d names of devices in the cluster",
+                       SCHED_CLASSES_MAX);
+    s->at[s->count++] = id;
+    return ERR_OK;
+}
+
 enum err_code sched_classes_add(struct sched_classes *s, struct names *n,
                                 const Baton__NodeHardwareSpec *hw, struct err *e)
 {
-    for (size_t i = 0; i < hw->n_devices; i++) {
+    enum err_code code = ERR_OK;
+    for (size_t i = 0; code == ERR_OK && i < hw->n_devices; i++) {
         struct str name = str_of(hw->devices[i]->resource);
-        uint32_t id;
-        enum err_code code = name.len == 0 ? ERR_OK : names_intern(n, name, &id, e);
-        if (code != ERR_OK)
-            return code;
-        if (name.len == 0 || sched_classes_have(s, id))
+        char shares[ROW_NAME_MAX];
+        if (name.len == 0)
             continue;
-        if (s->count == SCHED_CLASSES_MAX)
-            return err_set(e, ERR_LIMIT, "more than %d names of devices in the cluster",
-                           SCHED_CLASSES_MAX);
-        s->at[s->count++] = id;
+        code = class_add(s, n, name, e);
+        if (code == ERR_OK && hw->devices[i]->milli)
+            code = class_add(s, n, shares_name(name, shares), e);
     }
-    return ERR_OK;
+    return code;
 }
 
 /* ---- what a node has ---- */
@@ -52,9 +71,14 @@ static uint32_t shares_of(const Baton__Device *d)
 
 uint64_t sched_devices_count(const Baton__NodeHardwareSpec *hw, struct str resource)
 {
+    struct str device;
+    bool in_shares = share_name(resource, &device);
     uint64_t sum = 0;
-    for (size_t i = 0; i < hw->n_devices; i++)
-        sum += str_eq(str_of(hw->devices[i]->resource), resource) ? shares_of(hw->devices[i]) : 0;
+    for (size_t i = 0; i < hw->n_devices; i++) {
+        const Baton__Device *d = hw->devices[i];
+        if (str_eq(str_of(d->resource), in_shares ? device : resource))
+            sum += !in_shares ? shares_of(d) : d->milli ? SHARE_ONE : 0;
+    }
     return sum;
 }
 
@@ -95,6 +119,23 @@ MUST_USE static enum err_code function_check(const Baton__NodeHardwareSpec *hw,
     return ERR_OK;
 }
 
+/* Nobody opens a VFIO group twice, and a device of many holders is counted by them. */
+MUST_USE static enum err_code shares_check(const Baton__Device *d, struct err *e)
+{
+    struct str device;
+    bool pci = str_of(d->pci_address).len > 0;
+    if (share_name(str_of(d->resource), &device))
+        return err_set(e, ERR_INVALID, "device %u is given away as thousandths: %s", d->id,
+                       d->resource);
+    if (shares_of(d) > (pci ? 1 : SCHED_SHARES_MAX))
+        return err_set(e, ERR_INVALID, "device %u has %u shares, %d are possible", d->id, d->shares,
+                       pci ? 1 : SCHED_SHARES_MAX);
+    if (d->milli && (shares_of(d) > 1 || str_is(str_of(d->driver), "vfio-pci")))
+        return err_set(e, ERR_INVALID, "device %u has one holder or shares, and thousandths, too",
+                       d->id);
+    return ERR_OK;
+}
+
 MUST_USE static enum err_code device_check(const Baton__NodeHardwareSpec *hw, uint32_t i,
                                            struct err *e)
 {
@@ -108,16 +149,14 @@ MUST_USE static enum err_code device_check(const Baton__NodeHardwareSpec *hw, ui
                        d->numa_node);
     if (!pci && d->n_paths == 0 && str_of(d->resource).len > 0)
         return err_set(e, ERR_INVALID, "device %u has neither an address nor a path", d->id);
-    if (shares_of(d) > (pci ? 1 : SCHED_SHARES_MAX))
-        return err_set(e, ERR_INVALID, "device %u has %u shares, %d are possible", d->id, d->shares,
-                       pci ? 1 : SCHED_SHARES_MAX);
     for (uint32_t k = 0; k < i && d->has_iommu_group; k++)
         if (hw->devices[k]->has_iommu_group && str_of(d->resource).len > 0 &&
             str_of(hw->devices[k]->resource).len > 0 &&
             hw->devices[k]->iommu_group == d->iommu_group)
             return err_set(e, ERR_INVALID, "devices %u and %u are of one IOMMU group, %u", k, i,
                            d->iommu_group);
-    return function_check(hw, d, e);
+    enum err_code code = shares_check(d, e);
+    return code == ERR_OK ? function_check(hw, d, e) : code;
 }
 
 static int row_name(char out[ROW_NAME_MAX], const char *address, const char *path, uint32_t share)
@@ -134,8 +173,9 @@ MUST_USE static enum err_code device_row(struct names *n, const Baton__NodeHardw
 {
     char name[ROW_NAME_MAX];
     int len = row_name(name, d->pci_address, d->n_paths > 0 ? d->paths[0] : NULL, share);
-    *to = (struct topology_device){
-        .units = 1, .numa = TOPOLOGY_NUMA_NONE, .parent = TOPOLOGY_DEVICE_NONE};
+    *to = (struct topology_device){.units = d->milli ? TOPOLOGY_DEVICE_UNITS : 1,
+                                   .numa = TOPOLOGY_NUMA_NONE,
+                                   .parent = TOPOLOGY_DEVICE_NONE};
     if (d->has_numa_node && !numa_find(hw, d->numa_node, &to->numa))
         return err_set(e, ERR_INVALID, "device %u is in no NUMA node", d->id);
     enum err_code code = names_intern(n, str_of(d->resource), &to->class_name, e);
@@ -172,24 +212,26 @@ enum err_code sched_devices_topology(struct names *n, struct arena *a,
 
 /* ---- what a workload wants ---- */
 
-enum err_code sched_devices_want(struct arena *a, struct request *out, uint32_t class_name,
-                                 uint64_t count, struct err *e)
+enum err_code sched_devices_want(struct arena *a, struct request *out,
+                                 const struct request_device *want, struct err *e)
 {
     struct request_device *at = (struct request_device *)out->devices;
-    if (count == 0)
+    if (want->count == 0)
         return ERR_OK;
     if (at == NULL)
         out->devices = at = arena_zalloc(a, REQUEST_DEVICES_MAX, sizeof *at);
     if (at == NULL)
         return err_set(e, ERR_LIMIT, "the request is too large");
     uint32_t i = 0;
-    while (i < out->devices_count && at[i].class_name != class_name)
+    while (i < out->devices_count &&
+           (at[i].class_name != want->class_name || at[i].units != want->units))
         i++;
-    if (i == REQUEST_DEVICES_MAX || at[i].count + count > REQUEST_DEVICE_COUNT_MAX)
+    if (i == REQUEST_DEVICES_MAX || want->count > REQUEST_DEVICE_COUNT_MAX - at[i].count)
         return err_set(e, ERR_LIMIT, "more than %d kinds of devices, or %d of one",
                        REQUEST_DEVICES_MAX, REQUEST_DEVICE_COUNT_MAX);
-    at[i].class_name = class_name;
-    at[i].count += (uint32_t)count;
+    uint32_t before = at[i].count;
+    at[i] = *want;
+    at[i].count += before;
     out->devices_count = max_u32(out->devices_count, i + 1);
     return ERR_OK;
 }
@@ -248,7 +290,8 @@ enum err_code sched_devices_machine(struct names *n, struct arena *a,
             continue;
         enum err_code code = names_intern(n, str_of(name), &class_name, e);
         if (code == ERR_OK)
-            code = sched_devices_want(a, out, class_name, 1, e);
+            code = sched_devices_want(
+                a, out, &(struct request_device){.class_name = class_name, .count = 1}, e);
         if (code != ERR_OK)
             return code;
     }
@@ -282,12 +325,14 @@ static const Baton__Device *device_find(const Baton__NodeHardwareSpec *hw, struc
     return NULL;
 }
 
-static bool wants_vfio(const struct request *r, uint32_t class_name)
+/* A class is wanted whole or in parts, by machines or by containers: the first says it of all. */
+static const struct request_device *want_of(const struct request *r, uint32_t class_name)
 {
+    static const struct request_device nothing;
     for (uint32_t i = 0; i < r->devices_count; i++)
         if (r->devices[i].class_name == class_name)
-            return r->devices[i].models_count > 0;
-    return false;
+            return &r->devices[i];
+    return &nothing;
 }
 
 /* Whoever gets a group opens it and the container of groups (driver-api/vfio.rst). */
@@ -323,6 +368,14 @@ static bool grant(struct arena *a, const Baton__Device *from, bool machine, Bato
     return machine || vfio_paths(a, to);
 }
 
+static bool grant_share(struct arena *a, const struct placement_device *row, Baton__DeviceGrant *to)
+{
+    to->has_milli = true;
+    to->milli = row->units == 0 ? SHARE_ONE : row->units; /* All of it is told as the whole. */
+    to->name = (char *)arena_printf(a, "%s-milli", to->name).at;
+    return to->name != NULL;
+}
+
 enum err_code sched_devices_rows(struct names *n, struct arena *a, const struct placement *rows,
                                  const struct request *r, const Baton__NodeHardwareSpec *hw,
                                  Baton__PlacementSpec *out, struct err *e)
@@ -332,8 +385,9 @@ enum err_code sched_devices_rows(struct names *n, struct arena *a, const struct 
     out->devices = arena_zalloc(a, rows->devices_count, sizeof *out->devices);
     for (uint32_t i = 0; out->devices != NULL && i < rows->devices_count; i++) {
         uint32_t share = 0;
-        const Baton__Device *from =
-            device_find(hw, names_text(n, rows->devices[i].id_name), &share);
+        const struct placement_device *row = &rows->devices[i];
+        const struct request_device *want = want_of(r, row->class_name);
+        const Baton__Device *from = device_find(hw, names_text(n, row->id_name), &share);
         Baton__DeviceGrant *to = arena_alloc(a, sizeof *to);
         if (from == NULL)
             return err_set(e, ERR_INVALID, "a device is not in the description");
@@ -342,7 +396,8 @@ enum err_code sched_devices_rows(struct names *n, struct arena *a, const struct 
         baton__device_grant__init(to);
         to->has_share = share > 0;
         to->share = share;
-        if (!grant(a, from, wants_vfio(r, rows->devices[i].class_name), to))
+        if (!grant(a, from, want->models_count > 0, to) ||
+            (want->units > 0 && !grant_share(a, row, to)))
             break;
         out->devices[out->n_devices++] = to;
     }
@@ -362,8 +417,13 @@ enum err_code sched_devices_stored(struct names *n, const Baton__PlacementSpec *
         struct placement_device *to = &out->devices[out->devices_count++];
         int len = row_name(name, from->pci_address, from->n_paths > 0 ? from->paths[0] : NULL,
                            from->share);
-        *to = (struct placement_device){0};
-        enum err_code code = names_intern(n, str_of(from->name), &to->class_name, e);
+        struct str name_of = str_of(from->name);
+        if (from->has_milli &&
+            (from->milli == 0 || from->milli > SHARE_ONE || !share_name(name_of, &name_of)))
+            return err_set(e, ERR_INVALID, "%u thousandths of %s are stored", from->milli,
+                           from->name == NULL ? "" : from->name);
+        *to = (struct placement_device){.units = from->milli % SHARE_ONE};
+        enum err_code code = names_intern(n, name_of, &to->class_name, e);
         if (code == ERR_OK)
             code = names_intern(n, str_from(name, (size_t)len), &to->id_name, e);
         if (code != ERR_OK)

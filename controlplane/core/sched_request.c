@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/core/sched_view.h"
 #include "api/policy.h"
+#include "api/shares.h"
 
 /* Requests and limits of every kind of object are lists of the same pair. */
 struct amounts {
@@ -66,27 +67,44 @@ const char *sched_view_qos(const Core__PodSpec *spec)
     return none ? "BestEffort" : all ? "Guaranteed" : "Burstable";
 }
 
+/* What of a container's limits and requests counts. */
+struct counted {
+    struct str name;
+    bool milli, limit;
+    const Meta__ObjectMeta *meta; /* With each: of the pod. */
+    uint32_t each;                /* Not 0: devices of which it has so many thousandths. */
+};
+
+static uint64_t amount_in(const Core__Container *c, const struct counted *what)
+{
+    if (what->each > 0)
+        return share_of(c, what->meta, what->name) == what->each ? share_devices(what->meta) : 0;
+    const Resource__Quantity *q =
+        what->limit ? find(limits_of(c->resources), what->name) : asked(c->resources, what->name);
+    return (uint64_t)(what->milli ? objects_milli_of(q) : objects_units(q));
+}
+
 /* What the pod needs of one resource: the sum of those that run together, or the largest init
  * container with the sidecars before it, whichever is more (Kubernetes: sidecar containers). */
-static uint64_t together(const Core__PodSpec *spec, struct str name, bool milli, bool limit)
+static uint64_t at_once(const Core__PodSpec *spec, const struct counted *what)
 {
     uint64_t sum = 0, sidecars = 0, most = 0;
     for (size_t i = 0; i < spec->n_init_containers; i++) {
         const Core__Container *c = spec->init_containers[i];
-        const Resource__Quantity *q =
-            limit ? find(limits_of(c->resources), name) : asked(c->resources, name);
-        uint64_t v = (uint64_t)(milli ? objects_milli_of(q) : objects_units(q));
+        uint64_t v = amount_in(c, what);
         if (str_is(str_of(c->restart_policy), "Always"))
             sidecars += v;
         else
             most = max_u64(most, sidecars + v);
     }
-    for (size_t i = 0; i < spec->n_containers; i++) {
-        const Core__ResourceRequirements *r = spec->containers[i]->resources;
-        const Resource__Quantity *q = limit ? find(limits_of(r), name) : asked(r, name);
-        sum += (uint64_t)(milli ? objects_milli_of(q) : objects_units(q));
-    }
+    for (size_t i = 0; i < spec->n_containers; i++)
+        sum += amount_in(spec->containers[i], what);
     return max_u64(sum + sidecars, most);
+}
+
+static uint64_t together(const Core__PodSpec *spec, struct str name, bool milli, bool limit)
+{
+    return at_once(spec, &(struct counted){.name = name, .milli = milli, .limit = limit});
 }
 
 int64_t sched_view_pod_takes(const Core__PodSpec *spec, struct str resource, bool limit)
@@ -141,12 +159,50 @@ MUST_USE static enum err_code scalar_names(struct names *n, const Core__Containe
     return ERR_OK;
 }
 
+/* The largest part of a device below a size that one of the containers asks for; 0: none. */
+static uint32_t part_below(const Core__Pod *pod, struct str name, uint32_t size)
+{
+    const Core__PodSpec *spec = pod->spec;
+    uint32_t largest = 0;
+    for (size_t i = 0; i < spec->n_init_containers + spec->n_containers; i++) {
+        const Core__Container *c = i < spec->n_init_containers
+                                       ? spec->init_containers[i]
+                                       : spec->containers[i - spec->n_init_containers];
+        uint32_t part = share_of(c, pod->metadata, name);
+        largest = part < size ? max_u32(largest, part) : largest;
+    }
+    return largest;
+}
+
+/* Whole ones, or parts, the largest first; parts of one size go from container to container as whole ones do. */
+MUST_USE static enum err_code devices(struct names *n, struct arena *a, const Core__Pod *pod,
+                                      uint32_t name, struct request *out, struct err *e)
+{
+    struct str text = names_text(n, name), device;
+    struct counted what = {.name = text, .meta = pod->metadata};
+    struct request_device want = {.class_name = name};
+    uint64_t most = REQUEST_DEVICE_COUNT_MAX + 1; /* Refused as well as any more. */
+    if (!share_name(text, &device)) {
+        want.count = (uint32_t)min_u64(at_once(pod->spec, &what), most);
+        return sched_devices_want(a, out, &want, e);
+    }
+    enum err_code code = names_intern(n, device, &want.class_name, e);
+    uint32_t part = SHARE_ONE + 1;
+    while (code == ERR_OK && (part = part_below(pod, text, part)) > 0) {
+        want.units = what.each = part;
+        want.count = (uint32_t)min_u64(at_once(pod->spec, &what), most);
+        code = sched_devices_want(a, out, &want, e);
+    }
+    return code;
+}
+
 /* Extended resources are exact devices where some node has such, else counted without identity (Kubernetes:
  * nodes' status.capacity). */
 MUST_USE static enum err_code scalars(struct names *n, struct arena *a,
-                                      const struct sched_classes *classes,
-                                      const Core__PodSpec *spec, struct request *out, struct err *e)
+                                      const struct sched_classes *classes, const Core__Pod *pod,
+                                      struct request *out, struct err *e)
 {
+    const Core__PodSpec *spec = pod->spec;
     struct request_scalar *at = arena_zalloc(a, REQUEST_LIST_MAX, sizeof *at);
     enum err_code code = ERR_OK;
     if (at == NULL)
@@ -157,11 +213,11 @@ MUST_USE static enum err_code scalars(struct names *n, struct arena *a,
         code = scalar_names(n, spec->containers[i], at, out, e);
     uint32_t counted = 0;
     for (uint32_t i = 0; code == ERR_OK && i < out->scalars_count; i++) {
-        uint64_t amount = together(spec, names_text(n, at[i].name), false, false);
         if (sched_classes_have(classes, at[i].name))
-            code = sched_devices_want(a, out, at[i].name, amount, e);
+            code = devices(n, a, pod, at[i].name, out, e);
         else
-            at[counted++] = (struct request_scalar){at[i].name, amount};
+            at[counted++] = (struct request_scalar){
+                at[i].name, together(spec, names_text(n, at[i].name), false, false)};
     }
     out->scalars_count = counted;
     out->scalars = at;
@@ -426,7 +482,7 @@ enum err_code sched_view_pod(struct names *n, struct arena *a, const struct sche
     if (code == ERR_OK)
         code = pages(spec, out);
     if (code == ERR_OK)
-        code = scalars(n, a, classes, spec, out, e);
+        code = scalars(n, a, classes, pod, out, e);
     if (code == ERR_OK)
         code = sched_caches_want(n, a, out, e);
     if (code == ERR_OK)

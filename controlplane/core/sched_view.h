@@ -91,7 +91,7 @@ MUST_USE enum err_code sched_view_stored(struct names *n, const Baton__Placement
 
 /* ---- devices; sched_devices.c ---- */
 
-/* How many of resource a node gives away. */
+/* How many of resource a node gives away; of thousandths ("vendor.com/gpu-milli"), how many there are. */
 uint64_t sched_devices_count(const Baton__NodeHardwareSpec *hw, struct str resource);
 /* How many of resource, or of all when it is empty, a machine asks for. */
 uint32_t sched_view_machine_devices(const Kubevirt__VirtualMachineInstanceSpec *spec,
@@ -104,8 +104,8 @@ const char *sched_view_network(const Kubevirt__VirtualMachineInstanceSpec *spec,
 MUST_USE enum err_code sched_devices_topology(struct names *n, struct arena *a,
                                               const Baton__NodeHardwareSpec *hw,
                                               struct topology *out, struct err *e);
-MUST_USE enum err_code sched_devices_want(struct arena *a, struct request *out, uint32_t class_name,
-                                          uint64_t count, struct err *e);
+MUST_USE enum err_code sched_devices_want(struct arena *a, struct request *out,
+                                          const struct request_device *want, struct err *e);
 MUST_USE enum err_code sched_devices_machine(struct names *n, struct arena *a,
                                              const Kubevirt__VirtualMachineInstanceSpec *spec,
                                              struct request *out, struct err *e);

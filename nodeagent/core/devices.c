@@ -1,19 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which of its pod's devices a container gets. The Placement names them for the pod, one list for each
- * resource; those that run together take theirs from its front, in the order of the manifest. An init
+ * resource, of thousandths one for each size; those that run together take theirs from its front, in the order of the manifest. An init
  * container takes what nobody before it keeps, and those after it get the same again (Kubernetes does so
  * with a pod's devices, too).
  */
 #include "nodeagent/core/devices.h"
 
-static int64_t amount_of(const Core__Container *c, struct str resource)
+#include "api/shares.h"
+
+/* How many devices like g, whole or by so many thousandths, a container asks for. */
+static int64_t amount_of(const struct workload *w, const Core__Container *c,
+                         const Baton__DeviceGrant *g)
 {
     const Core__ResourceRequirements *r = c->resources;
+    const Meta__ObjectMeta *meta = w->pod->metadata;
+    struct str resource = str_of(g->name);
+    if (g->has_milli)
+        return share_of(c, meta, resource) == g->milli ? share_devices(meta) : 0;
     for (size_t i = 0; r != NULL && i < r->n_limits; i++)
         if (str_eq(str_of(r->limits[i]->key), resource))
             return workload_quantity(r->limits[i]->value);
     return 0;
+}
+
+static bool alike(const Baton__DeviceGrant *a, const Baton__DeviceGrant *b)
+{
+    return str_eq(str_of(a->name), str_of(b->name)) && a->milli == b->milli;
 }
 
 static bool stays(const Core__Container *c)
@@ -21,18 +34,19 @@ static bool stays(const Core__Container *c)
     return str_is(str_of(c->restart_policy), "Always");
 }
 
-/* How many of resource are taken by those that run beside c and stand before it. */
-static int64_t taken_before(const Core__PodSpec *spec, const Core__Container *c,
-                            struct str resource)
+/* How many like g are taken by those that run beside c and stand before it. */
+static int64_t taken_before(const struct workload *w, const Core__Container *c,
+                            const Baton__DeviceGrant *g)
 {
+    const Core__PodSpec *spec = w->pod->spec;
     int64_t sum = 0;
     for (size_t i = 0; i < spec->n_init_containers; i++) {
         if (spec->init_containers[i] == c)
             return sum;
-        sum += stays(spec->init_containers[i]) ? amount_of(spec->init_containers[i], resource) : 0;
+        sum += stays(spec->init_containers[i]) ? amount_of(w, spec->init_containers[i], g) : 0;
     }
     for (size_t i = 0; i < spec->n_containers && spec->containers[i] != c; i++)
-        sum += amount_of(spec->containers[i], resource);
+        sum += amount_of(w, spec->containers[i], g);
     return sum;
 }
 
@@ -40,10 +54,10 @@ bool pod_device_next(const struct workload *w, const Core__Container *c, struct 
 {
     const Baton__PlacementSpec *p = w->placement->spec;
     for (; at->next < p->n_devices; at->next++) {
-        struct str name = str_of(p->devices[at->next]->name);
-        int64_t index = 0, first = taken_before(w->pod->spec, c, name), count = amount_of(c, name);
+        const Baton__DeviceGrant *g = p->devices[at->next];
+        int64_t index = 0, first = taken_before(w, c, g), count = amount_of(w, c, g);
         for (size_t i = 0; i < at->next; i++)
-            index += str_eq(str_of(p->devices[i]->name), name);
+            index += alike(p->devices[i], g);
         if (index < first || index >= first + count)
             continue;
         at->grant = p->devices[at->next++];
@@ -131,10 +145,20 @@ static char upper(char c)
     return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c : '_';
 }
 
+/* PREFIX_VENDOR_COM_NAME */
+static struct str variable(struct agent_turn *t, const char *prefix, struct str resource)
+{
+    char *name = arena_dup(&t->arena, resource);
+    CHECK(name != NULL);
+    for (size_t i = 0; name[i] != '\0'; i++)
+        name[i] = upper(name[i]);
+    return arena_printf(&t->arena, "%s_%s", prefix, name);
+}
+
 /* PCIDEVICE_VENDOR_COM_NAME=ADDRESS,ADDRESS for the n-th of its limits, as the SR-IOV device plugin has it:
  * programs that drive a function themselves (DPDK) look there. Without addresses there is nothing to say. */
 bool pod_device_variable(struct agent_turn *t, const struct workload *w, const Core__Container *c,
-                         size_t n, struct str *out_name, struct str *out_value)
+                         size_t n, struct pod_variable *out)
 {
     struct str resource = str_of(c->resources->limits[n]->key), value = STR("");
     struct pod_device d = {0};
@@ -144,11 +168,29 @@ bool pod_device_variable(struct agent_turn *t, const struct workload *w, const C
                                  value.len > 0 ? "," : "", d.grant->pci_address);
     if (value.len == 0)
         return false;
-    char *name = arena_dup(&t->arena, resource);
-    CHECK(name != NULL);
-    for (size_t i = 0; name[i] != '\0'; i++)
-        name[i] = upper(name[i]);
-    *out_name = arena_printf(&t->arena, "PCIDEVICE_%s", name);
-    *out_value = value;
+    *out = (struct pod_variable){variable(t, "PCIDEVICE", resource), value};
     return true;
+}
+
+/* DEVICE_MILLI_VENDOR_COM_GPU=250 and DEVICE_PERCENT_VENDOR_COM_GPU=25 for the n-th of its limits: of each of its
+ * devices. What holds a program to its share inside the device is the driver's; NVIDIA's MPS takes the percentage. */
+bool pod_share_variables(struct agent_turn *t, const struct workload *w, const Core__Container *c,
+                         size_t n, struct pod_variable out[2])
+{
+    struct str resource = str_of(c->resources->limits[n]->key), device;
+    struct pod_device d = {0};
+    while (pod_device_next(w, c, &d)) {
+        uint32_t milli = d.grant->milli;
+        if (milli == 0 || !str_eq(str_of(d.grant->name), resource) ||
+            !share_name(resource, &device))
+            continue;
+        out[0] = (struct pod_variable){variable(t, "DEVICE_MILLI", device),
+                                       arena_printf(&t->arena, "%u", milli)};
+        out[1] = (struct pod_variable){
+            variable(t, "DEVICE_PERCENT", device),
+            milli % 10 == 0 ? arena_printf(&t->arena, "%u", milli / 10)
+                            : arena_printf(&t->arena, "%u.%u", milli / 10, milli % 10)};
+        return true;
+    }
+    return false;
 }

@@ -17,9 +17,16 @@ struct pod_device {
 bool pod_device_next(const struct workload *w, const Core__Container *c, struct pod_device *at);
 void pod_devices(struct agent_turn *t, const struct workload *w, const Core__Container *c,
                  struct runtime_container *out);
-/* What the n-th of its limits is told as; false: it is no PCI device. */
+/* What the n-th of its limits is told as in the environment. */
+struct pod_variable {
+    struct str name, value;
+};
+/* False: it is no PCI device. */
 bool pod_device_variable(struct agent_turn *t, const struct workload *w, const Core__Container *c,
-                         size_t n, struct str *out_name, struct str *out_value);
+                         size_t n, struct pod_variable *out);
+/* False: it has no share of one. */
+bool pod_share_variables(struct agent_turn *t, const struct workload *w, const Core__Container *c,
+                         size_t n, struct pod_variable out[2]);
 
 /* PCI addresses for vfio-pci, of a pod or a machine. */
 const struct str *device_functions(struct agent_turn *t, const struct workload *w,

@@ -243,10 +243,13 @@ bool pod_env(struct agent_turn *t, const struct workload *w, const Core__Contain
     bool ok =
         put(&e, STR("PATH"), STR("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")) &&
         put(&e, STR("HOSTNAME"), out->hostname);
-    struct str name, value;
-    for (size_t i = 0; ok && c->resources != NULL && i < c->resources->n_limits; i++)
-        if (pod_device_variable(t, w, c, i, &name, &value))
-            ok = put(&e, name, value);
+    struct pod_variable v[2];
+    for (size_t i = 0; ok && c->resources != NULL && i < c->resources->n_limits; i++) {
+        if (pod_device_variable(t, w, c, i, v))
+            ok = put(&e, v[0].name, v[0].value);
+        if (ok && pod_share_variables(t, w, c, i, v))
+            ok = put(&e, v[0].name, v[0].value) && put(&e, v[1].name, v[1].value);
+    }
     for (uint32_t i = 0; ok && i < image->env_count; i++) {
         size_t eq = str_find(image->env[i], '=', 0);
         ok = put(&e, str_slice(image->env[i], 0, eq),

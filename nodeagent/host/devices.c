@@ -337,6 +337,7 @@ static enum err_code list_function(struct looking *l, struct function *f)
         return ERR_OK;
     d->resource = f->rule->resource;
     d->vfio = f->rule->vfio;
+    d->milli = f->rule->milli;
     judge_group(l, f, d);
     if (!d->vfio && path_of(l, f, "", path)) {
         walk_nodes(l, path, 0, d);
@@ -414,6 +415,7 @@ static enum err_code list_node(struct looking *l, struct device_rule *r, const c
     d->resource = r->resource;
     d->numa = node_numa(l, &st);
     d->shares = r->shares;
+    d->milli = r->milli;
     d->paths[d->paths_count++] = shown;
     r->matched = true;
     return ERR_OK;

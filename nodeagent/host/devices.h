@@ -16,10 +16,11 @@
  * The file (JSON), as KubeVirt's permittedHostDevices where that has a field for it:
  *   {"pciHostDevices": [{"resourceName": "vendor.com/name", "pciVendorSelector": "8086:154C",
  *                        "pciAddress": "0000:3b:02.*", "physicalFunction": "0000:3b:00.0",
- *                        "driver": "vfio-pci"}],
+ *                        "driver": "vfio-pci", "milli": false}],
  *    "nodeDevices": [{"resourceName": "vendor.com/name", "path": "/dev/ttyUSB*", "shares": 1}]}
  * Of the three selectors of a PCI device those that are there must all match. driver: a container gets the
- * function's VFIO group; without it the nodes of whatever driver the function has.
+ * function's VFIO group; without it the nodes of whatever driver the function has. milli, of either list: it may
+ * be had by the thousandth, too, as vendor.com/name-milli.
  *
  * Sources: Documentation/ABI/testing/sysfs-bus-pci, Documentation/driver-api/vfio.rst.
  */
@@ -45,7 +46,7 @@ struct device_rule {
     struct str path;            /* Not empty: a node; with *, ? and []. */
     uint32_t vendor, device;    /* 0, 0: any. */
     uint32_t shares;
-    bool vfio, matched;
+    bool vfio, milli, matched;
 };
 
 struct device_rules {
@@ -69,7 +70,7 @@ struct device {
     struct str *functions, *paths, *companions;
     uint32_t functions_count, functions_max, paths_count, companions_count;
     uint32_t shares;
-    bool vfio;
+    bool vfio, milli;
 };
 
 struct devices {

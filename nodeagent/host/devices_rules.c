@@ -52,14 +52,34 @@ static bool is_resource(struct str s)
     return true;
 }
 
+/* The device may be had by the thousandth, as NAME-milli (api/shares.h), unless it has one holder or counts them. */
+static enum err_code read_milli(const struct json *from, const char *list, uint32_t i,
+                                struct device_rule *out, struct err *e)
+{
+    const struct json *milli = json_find(from, STR("milli"));
+    if (milli == NULL)
+        return ERR_OK;
+    if (milli->type != JSON_BOOL)
+        return err_set(e, ERR_INVALID, "%s[%u].milli: wants true or false", list, i);
+    if (milli->truth && (out->vfio || out->shares > 1))
+        return err_set(e, ERR_INVALID, "%s[%u].milli: excludes %s", list, i,
+                       out->vfio ? "driver: vfio-pci, which has one holder" : "shares");
+    out->milli = milli->truth;
+    return ERR_OK;
+}
+
 static enum err_code read_resource(const struct json *from, const char *list, uint32_t i,
                                    struct device_rule *out, struct err *e)
 {
     out->resource = json_text(json_find(from, STR("resourceName")));
-    return is_resource(out->resource)
-               ? ERR_OK
-               : err_set(e, ERR_INVALID, "%s[%u].resourceName: wants a name like vendor.com/name",
-                         list, i);
+    if (!is_resource(out->resource))
+        return err_set(e, ERR_INVALID, "%s[%u].resourceName: wants a name like vendor.com/name",
+                       list, i);
+    if (str_ends(out->resource, STR("-milli")))
+        return err_set(e, ERR_INVALID,
+                       "%s[%u].resourceName: -milli is what thousandths of a device are called",
+                       list, i);
+    return read_milli(from, list, i, out, e);
 }
 
 static bool read_ids(struct str text, struct device_rule *out)
@@ -149,9 +169,10 @@ static enum err_code read_list(const struct json *root, const char *name,
 static enum err_code names_known(const struct json *root, struct err *e)
 {
     static const char *const lists[] = {"pciHostDevices", "nodeDevices"};
-    static const char *const fields[] = {
-        "resourceName", "pciVendorSelector", "pciAddress", "physicalFunction", "driver", "path",
-        "shares"};
+    static const char *const fields[] = {"resourceName", "pciVendorSelector",
+                                         "pciAddress",   "physicalFunction",
+                                         "driver",       "path",
+                                         "shares",       "milli"};
     for (const struct json *list = root->first; list != NULL; list = list->next) {
         if (!str_is(list->key, lists[0]) && !str_is(list->key, lists[1]))
             return err_set(e, ERR_INVALID, STR_FMT ": not known; there are %s and %s",

@@ -171,6 +171,7 @@ static void put_device(struct arena *a, const struct device *d, uint32_t id, Bat
     to->parent = (uint32_t)d->parent;
     to->has_shares = d->shares > 1;
     to->shares = d->shares;
+    to->has_milli = to->milli = d->milli;
     to->driver = d->vfio ? (char *)"vfio-pci" : NULL;
     to->companions = texts(a, d->companions, d->companions_count);
     to->n_companions = d->companions_count;

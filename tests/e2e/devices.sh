@@ -21,6 +21,7 @@ trap 'exit 1' INT TERM
 
 cat >"$work/devices.json" <<J
 {"nodeDevices": [{"resourceName": "linux.org/loop-control", "path": "/dev/loop-control"},
+                 {"resourceName": "linux.org/fuse", "path": "/dev/fuse", "milli": true},
                  {"resourceName": "linux.org/zero", "path": "/dev/zer*", "shares": 3}]}
 J
 if ! cluster_start "$1" "$work/state" --devices "$work/devices.json"; then
@@ -62,6 +63,46 @@ check_says "baton why names it" "linux.org/loop-control /dev/loop-control" clust
 check_says "baton topo says who has it" "device linux.org/loop-control /dev/loop-control, pod/default/has" cluster_baton topo
 short() { cluster_baton get pod second -o json | grep -q 'linux.org/loop-control: 1 wanted, 0 free'; }
 check "the second one waits and says why" until_true 10 short
+
+# The same by the thousandth: a quarter, a half, and what is left is too little for the third.
+if [ -c /dev/fuse ]; then
+    part() { # NAME THOUSANDTHS: says in its log what it was told, and whether it could open the device
+        cat <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: $1}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  securityContext: {runAsUser: 1234}
+  containers:
+  - name: main
+    image: oci:busybox:latest
+    env: [{name: MPS, value: "\$(DEVICE_PERCENT_LINUX_ORG_FUSE)"}]
+    command: [/bin/sh, -c, "(: </dev/fuse) 2>/dev/null && echo opened \$DEVICE_MILLI_LINUX_ORG_FUSE of 1000, \$MPS %; sleep 600"]
+    resources: {limits: {cpu: 100m, memory: 16Mi, linux.org/fuse-milli: $2}}
+---
+Y
+    }
+    { part quarter 250 && part half 500 && part third 333; } >"$work/parts.yaml"
+    cluster_baton apply -f "$work/parts.yaml" >/dev/null
+    counted() { node | grep -q '"linux.org/fuse":"1","linux.org/fuse-milli":"1k"'; }
+    check "the node counts thousandths beside the device" counted
+    opened_quarter() { cluster_baton logs quarter | grep -q 'opened 250 of 1000, 25 %'; }
+    check "a quarter is opened, and told" until_true 30 opened_quarter
+    opened_half() { cluster_baton logs half | grep -q 'opened 500 of 1000, 50 %'; }
+    check "a half of the same beside it" until_true 30 opened_half
+    third_waits() { cluster_baton get pod third -o json | grep -q 'linux.org/fuse (thousandths of one): 333 wanted, 250 free'; }
+    check "the third waits and says why" until_true 10 third_waits
+    check_says "baton why names the part" "linux.org/fuse-milli /dev/fuse, 250 of 1000" cluster_baton why pod/quarter
+    shared() { cluster_baton topo | grep '^device linux.org/fuse /dev/fuse' | grep 'pod/default/half 500 of 1000' | grep -q 'pod/default/quarter 250 of 1000'; }
+    check "baton topo says who has which" shared
+    sed -e 's/name: third/name: planned/' -e 's/fuse-milli: 333/fuse-milli: 200/' "$work/parts.yaml" | tail -n 17 >"$work/planned.yaml"
+    check_says "baton plan names the part" "/dev/fuse:200" cluster_baton plan "$work/planned.yaml"
+    sed -e 's/name: third/name: wrong/' -e 's/fuse-milli: 333/fuse-milli: 1001/' "$work/parts.yaml" | tail -n 17 >"$work/wrong.yaml"
+    refused() { cluster_baton apply -f "$work/wrong.yaml" 2>&1 | grep -q 'limits\[linux.org/fuse-milli\]: Invalid value: "1001": must be 1 to 1000'; }
+    check "more than one device is refused with its path" refused
+fi
 kill -9 "$agent_pid"
 wait "$agent_pid" 2>/dev/null
 cluster_agent --devices "$work/devices.json"

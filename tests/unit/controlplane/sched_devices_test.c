@@ -55,6 +55,10 @@ TEST(sched_devices, what_contradicts_itself_is_refused)
     absurd("{\"id\":0,\"resource\":\"a.b/c\",\"pciAddress\":\"0000:01:00.0\",\"iommuGroup\":7},"
            "{\"id\":1,\"resource\":\"a.b/c\",\"pciAddress\":\"0000:02:00.0\",\"iommuGroup\":7}",
            "devices 0 and 1 are of one IOMMU group, 7");
+    absurd("{\"id\":0,\"resource\":\"a.b/c-milli\",\"paths\":[\"/dev/a\"]}",
+           "device 0 is given away as thousandths: a.b/c-milli");
+    absurd("{\"id\":0,\"resource\":\"a.b/c\",\"paths\":[\"/dev/a\"],\"shares\":2,\"milli\":true}",
+           "device 0 has one holder or shares, and thousandths, too");
 }
 
 /* Placed, written, read by a ledger that knows the same hardware: the same devices, and nobody else's. */
@@ -103,6 +107,53 @@ TEST(sched_devices, a_grant_written_and_read_takes_the_same_rows)
     cr_assert_eq(ledger_restore(l, &r, &again, &hold, &e), ERR_OK, "%s", e.text);
     cr_assert_eq(ledger_restore(l, &r, &again, &hold, &e), ERR_CONFLICT, "held twice");
     cr_assert_eq(ledger_verify(l, &e), ERR_OK, "%s", e.text);
+    ledger_free(l);
+    arena_free(&a);
+}
+
+/* The same with parts of them; a whole name beside its thousandths is one class of the ledger's. */
+TEST(sched_devices, parts_written_and_read_take_the_same_rows)
+{
+    struct arena a;
+    struct topology t;
+    struct request r;
+    struct placement rows, again;
+    struct err e = {0};
+    uint64_t hold;
+    uint32_t node;
+    struct sched_classes classes = {0};
+    Baton__PlacementSpec spec = BATON__PLACEMENT_SPEC__INIT;
+    arena_init(&a, 16 << 20);
+    struct ledger *l = ledger_new(&(struct ledger_limits){.nodes_max = 4, .holds_max = 64});
+    struct names *n = ledger_names(l);
+    const Baton__NodeHardwareSpec *hw = hardware(
+        &a, "{\"id\":0,\"resource\":\"a.b/g\",\"pciAddress\":\"0000:01:00.0\",\"milli\":true},"
+            "{\"id\":1,\"resource\":\"a.b/g\",\"pciAddress\":\"0000:02:00.0\",\"milli\":true}");
+    cr_assert_eq(sched_classes_add(&classes, n, hw, &e), ERR_OK);
+    cr_assert_eq(classes.count, 2, "whole, and by the thousandth");
+    cr_assert_eq(sched_view_topology(n, &a, &classes, STR("n"), hw, NULL, true, &t, &e), ERR_OK);
+    cr_assert_eq(ledger_node_put(l, &t, &node, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(sched_devices_count(hw, STR("a.b/g-milli")), 2000);
+    Core__Pod *p = parse(
+        &a, "k8s.io.api.core.v1.Pod",
+        "{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":{\"hostNetwork\":true,"
+        "\"containers\":[{\"name\":\"a\",\"resources\":{\"limits\":{\"a.b/g-milli\":\"250\"}}}"
+        ",{\"name\":\"b\",\"resources\":{\"limits\":{\"a.b/g-milli\":\"1k\"}}}]}}");
+    cr_assert_eq(sched_view_pod(n, &a, &classes, p, &r, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(r.scalars_count, 0);
+    cr_assert_eq(ledger_place(l, &r, &hold, &rows, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(sched_view_rows(n, &a, &rows, &r, hw, &spec, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(spec.n_devices, 2);
+    cr_expect_eq(spec.devices[0]->milli, 1000);
+    cr_expect_eq(spec.devices[1]->milli, 250);
+    cr_expect_str_eq(spec.devices[1]->name, "a.b/g-milli");
+    ledger_undo(l, hold);
+    cr_assert_eq(sched_view_stored(n, &spec, hw, &again, &e), ERR_OK);
+    cr_assert_eq(ledger_restore(l, &r, &again, &hold, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(ledger_verify(l, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(ledger_restore(l, &r, &again, &hold, &e), ERR_CONFLICT, "held twice");
+    spec.devices[1]->milli = 1001;
+    cr_assert_eq(sched_view_stored(n, &spec, hw, &again, &e), ERR_INVALID);
     ledger_free(l);
     arena_free(&a);
 }

@@ -49,6 +49,8 @@ static void devices_are(const char *rules, const char *expected, const char *not
             buf_printf(&text, " +" STR_FMT, STR_ARG(d->companions[k]));
         if (d->shares > 1)
             buf_printf(&text, " x%u", d->shares);
+        if (d->milli)
+            buf_printf(&text, " milli");
         buf_printf(&text, "%s\n", d->vfio ? " vfio" : "");
     }
     for (uint32_t i = 0; i < s.devices.notes_count; i++)
@@ -66,9 +68,10 @@ static void devices_are(const char *rules, const char *expected, const char *not
 TEST(devices, gpus_with_their_sound_and_where_they_are)
 {
     devices_are("{\"pciHostDevices\":[{\"pciVendorSelector\":\"10DE:20B0\",\"resourceName\":"
-                "\"nvidia.com/A100\"}]}",
-                "gpu 0000:41:00.0 nvidia.com/A100 numa=0 group=10 /dev/dri/card0 +0000:41:00.1\n"
-                "gpu 0000:81:00.0 nvidia.com/A100 numa=1 group=20 +0000:81:00.1\n",
+                "\"nvidia.com/A100\",\"milli\":true}]}",
+                "gpu 0000:41:00.0 nvidia.com/A100 numa=0 group=10 /dev/dri/card0 +0000:41:00.1 "
+                "milli\n"
+                "gpu 0000:81:00.0 nvidia.com/A100 numa=1 group=20 +0000:81:00.1 milli\n",
                 "");
 }
 
@@ -87,14 +90,15 @@ TEST(devices, virtual_functions_of_a_card)
 
 TEST(devices, nodes_of_a_disk_and_by_path)
 {
-    devices_are("{\"pciHostDevices\":[{\"pciAddress\":\"0000:42:00.0\",\"resourceName\":"
-                "\"samsung.com/nvme\"}],\"nodeDevices\":[{\"path\":\"/dev/ttyUSB*\","
-                "\"resourceName\":\"ftdi.com/serial\"},{\"path\":\"/dev/fuse\",\"shares\":3,"
-                "\"resourceName\":\"linux.org/fuse\"}]}",
-                "nvme 0000:42:00.0 samsung.com/nvme numa=0 group=30 /dev/nvme0 /dev/nvme0n1\n"
-                "char  ftdi.com/serial numa=1 group=-1 /dev/ttyUSB0\n"
-                "char  linux.org/fuse numa=-1 group=-1 /dev/fuse x3\n",
-                "/dev/ttyUSB1 is not given away: it is no device\n");
+    devices_are(
+        "{\"pciHostDevices\":[{\"pciAddress\":\"0000:42:00.0\",\"resourceName\":"
+        "\"samsung.com/nvme\"}],\"nodeDevices\":[{\"path\":\"/dev/ttyUSB*\","
+        "\"milli\":true,\"resourceName\":\"ftdi.com/serial\"},{\"path\":\"/dev/fuse\",\"shares\":3,"
+        "\"resourceName\":\"linux.org/fuse\"}]}",
+        "nvme 0000:42:00.0 samsung.com/nvme numa=0 group=30 /dev/nvme0 /dev/nvme0n1\n"
+        "char  ftdi.com/serial numa=1 group=-1 /dev/ttyUSB0 milli\n"
+        "char  linux.org/fuse numa=-1 group=-1 /dev/fuse x3\n",
+        "/dev/ttyUSB1 is not given away: it is no device\n");
 }
 
 /* Whoever had the card could take the functions away from those who have them. */
@@ -158,6 +162,16 @@ TEST(devices, rules_that_are_none)
             "nodeDevices[0].path: wants a path below /dev/");
     refused("{\"nodeDevices\":[{\"path\":\"/dev/fuse\",\"shares\":0,\"resourceName\":\"a.b/c\"}]}",
             "nodeDevices[0].shares: wants 1 to 256");
+    refused("{\"nodeDevices\":[{\"path\":\"/dev/fuse\",\"shares\":2,\"milli\":true,"
+            "\"resourceName\":\"a.b/c\"}]}",
+            "nodeDevices[0].milli: excludes shares");
+    refused("{\"pciHostDevices\":[{\"pciAddress\":\"0000:42:*\",\"driver\":\"vfio-pci\","
+            "\"milli\":true,\"resourceName\":\"a.b/c\"}]}",
+            "pciHostDevices[0].milli: excludes driver: vfio-pci, which has one holder");
+    refused("{\"nodeDevices\":[{\"path\":\"/dev/fuse\",\"milli\":1,\"resourceName\":\"a.b/c\"}]}",
+            "nodeDevices[0].milli: wants true or false");
+    refused("{\"nodeDevices\":[{\"path\":\"/dev/fuse\",\"resourceName\":\"a.b/c-milli\"}]}",
+            "nodeDevices[0].resourceName: -milli is what thousandths of a device are called");
     refused("{\"pciHostDevices\":[{\"pciAddress\":\"0000:42:*\",\"resourceName\":\"a.b/c\"},"
             "{\"pciVendorSelector\":\"144D:A80A\",\"resourceName\":\"a.b/d\"}]}",
             "0000:42:00.0 is given away as a.b/c and as a.b/d");
