@@ -63,6 +63,7 @@ static bool find(struct str raw, uint32_t number, struct wire_field *out)
     while (wire_next(&r, out))
         if (out->number == number)
             return true;
+    *out = (struct wire_field){0};
     return false;
 }
 

@@ -20,11 +20,11 @@ struct peek {
 
 bool peek_label(const void *peek, struct str key, struct str *out);
 
-/* path: JSON names joined by dots. A scalar as a selector sees it: absent is "", and false for a flag. */
-/* The field at a path and, where it is there, what it holds; *out_there: it is. False: no such path, or a list. */
+/* path: JSON names joined by dots. The field there, and what it holds (*out_there), or all zeros. False: no such path, or a list. */
 bool peek_path(const struct peek *p, struct str path, const struct schema_field **out_field,
                struct wire_field *out, bool *out_there);
 
+/* The same of a scalar as a selector sees it: absent is "", and false for a flag. */
 bool peek_field(const void *peek, struct str path, struct str *out);
 
 #endif /* API_PEEK_H */

@@ -104,14 +104,14 @@ TEST(kinds, a_columns_path_names_a_scalar_or_an_instant)
     }
 }
 
-/* The cells of a pod: metadata's, spec's and status' members as given. */
-static void pod_cells_are(const char *metadata, const char *spec, const char *status,
-                          const char *want)
+/* The cells of an object: metadata's, spec's and status' members as given. */
+static void cells_are(const char *plural, const char *metadata, const char *spec,
+                      const char *status, const char *want)
 {
     struct world w;
     struct buf json, raw, out;
     struct err e = {0};
-    world_init(&w, "", "pods");
+    world_init(&w, "", plural);
     buf_init(&json, 1 << 20);
     buf_init(&raw, 1 << 20);
     buf_init(&out, 1 << 20);
@@ -132,6 +132,20 @@ static void pod_cells_are(const char *metadata, const char *spec, const char *st
     buf_free(&raw);
     buf_free(&out);
     arena_free(&w.a);
+}
+
+static void pod_cells_are(const char *metadata, const char *spec, const char *status,
+                          const char *want)
+{
+    cells_are("pods", metadata, spec, status, want);
+}
+
+/* The fields of nodeInfo are always there when they are read, and an empty one is not what was looked at last. */
+TEST(kinds, a_cell_of_nothing_is_nothing)
+{
+    cells_are("nodes", "", "", "\"nodeInfo\":{\"osImage\":\"Debian\",\"architecture\":\"amd64\"}",
+              "[\"p\",\"Unknown\",\"<none>\",\"<unknown>\",\"\",\"<none>\",\"<none>\",\"Debian\","
+              "\"\",\"\"]");
 }
 
 #define TWO "\"containers\":[{\"name\":\"a\"},{\"name\":\"b\"}]"
@@ -191,13 +205,15 @@ TEST(kinds, pods_that_begin_or_leave_are_summed_up_so)
         "\"reason\":\"SchedulingGated\"},{\"type\":\"y\",\"status\":\"True\"}]",
         "[\"p\",\"0/2\",\"SchedulingGated\",\"0\",\"<unknown>\",\"<none>\",\"<none>\",\"<none>\","
         "\"1/2\"]");
-    pod_cells_are(",\"deletionTimestamp\":\"2027-01-15T07:58:00Z\"", TWO, "\"phase\":\"Running\"",
-                  "[\"p\",\"0/"
-                  "2\",\"Terminating\",\"0\",\"2m\",\"<none>\",\"<none>\",\"<none>\",\"<none>\"]");
-    pod_cells_are(",\"deletionTimestamp\":\"2027-01-15T07:58:00Z\"", TWO,
-                  "\"phase\":\"Running\",\"reason\":\"NodeLost\"",
-                  "[\"p\",\"0/"
-                  "2\",\"Unknown\",\"0\",\"2m\",\"<none>\",\"<none>\",\"<none>\",\"<none>\"]");
+    pod_cells_are(
+        ",\"deletionTimestamp\":\"2027-01-15T07:58:00Z\"", TWO, "\"phase\":\"Running\"",
+        "[\"p\",\"0/"
+        "2\",\"Terminating\",\"0\",\"<unknown>\",\"<none>\",\"<none>\",\"<none>\",\"<none>\"]");
+    pod_cells_are(
+        ",\"deletionTimestamp\":\"2027-01-15T07:58:00Z\"", TWO,
+        "\"phase\":\"Running\",\"reason\":\"NodeLost\"",
+        "[\"p\",\"0/"
+        "2\",\"Unknown\",\"0\",\"<unknown>\",\"<none>\",\"<none>\",\"<none>\",\"<none>\"]");
 }
 
 TEST(kinds, a_secret_takes_its_strings)
