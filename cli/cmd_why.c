@@ -98,17 +98,25 @@ static void show_placement(struct cli *c, const struct json *p)
     }
 }
 
-/* What the object's own conditions say is wrong. */
-static void show_conditions(const struct json *object)
+/* What the object's own conditions say is wrong, and what it says of itself: each sentence once, and none that said
+ * begins with. */
+static void show_own_words(struct cli *c, const struct json *object, struct str said)
 {
     static const char *const types[] = {"PodScheduled", "Ready", "ContainersReady"};
     for (uint32_t i = 0; i < COUNT_OF(types); i++) {
         const struct json *one = condition(object, types[i]);
         if (one == NULL || !str_is(json_text(json_find(one, STR("status"))), "False"))
             continue;
-        line(types[i], json_text(json_find(one, STR("reason"))));
-        line("", json_text(json_find(one, STR("message"))));
+        struct str text = json_text(json_find(one, STR("message")));
+        line("condition", arena_printf(&c->arena, "%s: " STR_FMT, types[i],
+                                       STR_ARG(json_text(json_find(one, STR("reason"))))));
+        if (!str_starts(said, text))
+            line("", text);
+        said = text.len > 0 && !str_starts(said, text) ? text : said;
     }
+    struct str text = json_text(json_path(object, "status.message"));
+    if (!str_starts(said, text))
+        line("message", text);
 }
 
 /* What each container that does not run waits for, or how it ended. */
@@ -128,8 +136,8 @@ static void show_containers(struct cli *c, const struct json *object, const char
     }
 }
 
-/* Asked of the scheduler as it is now: what the object says may be as old as its last try. */
-static void show_short(struct cli *c, const struct resource *r, const struct json *object)
+/* Asked of the scheduler as it is now: what the object says may be as old as its last try. Its sentence, too. */
+static struct str show_short(struct cli *c, const struct resource *r, const struct json *object)
 {
     static const char *const names[][2] = {
         {"kind", "kind"}, {"name", "metadata.name"}, {"namespace", "metadata.namespace"}};
@@ -143,7 +151,7 @@ static void show_short(struct cli *c, const struct resource *r, const struct jso
     json_set(&c->arena, spec, STR("why"), ref);
     if (plan_ask(c, spec, &plan, &e) != ERR_OK) {
         line("now", str_of(e.text));
-        return;
+        return STR("");
     }
     const struct json *steps = json_path(plan, "status.steps");
     const struct json *step = steps == NULL ? NULL : steps->first;
@@ -153,7 +161,9 @@ static void show_short(struct cli *c, const struct resource *r, const struct jso
                                  STR_ARG(str_is(result, "Fits") ? STR("fits")
                                                                 : STR("takes the place of others")),
                                  STR_ARG(json_text(json_path(step, "placement.node")))));
-    line(str_is(result, "DoesNotFit") ? "now" : "", json_text(json_find(step, STR("message"))));
+    struct str text = json_text(json_find(step, STR("message")));
+    line(str_is(result, "DoesNotFit") ? "now" : "", text);
+    return text;
 }
 
 static int run(struct cli *c, int argc, char **argv)
@@ -182,14 +192,14 @@ static int run(struct cli *c, int argc, char **argv)
     printf(STR_FMT "/" STR_FMT ": " STR_FMT "%s\n", STR_ARG(r.plural), STR_ARG(name),
            STR_ARG(json_text(json_path(object, "status.phase"))),
            code == ERR_OK ? "" : ", without a place");
+    struct str said = STR("");
     if (code == ERR_OK)
         show_placement(c, placement);
     else
-        show_short(c, &r, object);
-    show_conditions(object);
+        said = show_short(c, &r, object);
+    show_own_words(c, object, said);
     show_containers(c, object, "status.initContainerStatuses");
     show_containers(c, object, "status.containerStatuses");
-    line("message", json_text(json_path(object, "status.message")));
     return CLI_OK;
 }
 
