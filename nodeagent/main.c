@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 enum { HARDWARE_BYTES_MAX = 1 << 20, LOG_FILE_BYTES = 10 << 20, LOG_FILES = 5 };
+enum { MEASURE_EVERY_S = 10 }; /* As often as Kubernetes' kubelet. */
 enum { DEVICES_FILE_MAX = 256 << 10, DEVICES_MEMORY_MAX = 16 << 20 };
 
 /* Everything that lives as long as the program. */
@@ -156,12 +157,21 @@ static void find_caches(struct program *p)
         resctrl_describe(&s, &p->machine);
 }
 
+static uint64_t disk_reserve(const struct program *p)
+{
+    const uint64_t most = 4ull << 30, tenth = p->machine.storage_bytes / 10;
+    if (p->options.disk_reserve_given)
+        return p->options.disk_reserve_bytes;
+    return tenth < most ? tenth : most;
+}
+
 static void describe(struct program *p)
 {
     struct hardware_settings s = {.shared_cores = p->options.shared_cores,
                                   .system_cpu_millis = p->options.system_cpu_millis,
                                   .workloads_max = p->options.workloads_max,
                                   .system_memory_bytes = p->options.system_memory_bytes,
+                                  .reserved_storage_bytes = disk_reserve(p),
                                   .devices = &p->devices};
     buf_init(&p->hardware, HARDWARE_BYTES_MAX);
     hardware_encode(&p->machine, &p->accel, &s, &p->hardware);
@@ -217,6 +227,8 @@ static enum err_code open_core(struct program *p, struct err *e)
         .vm_overhead_bytes = p->accel.vm_bytes,
         .log_max_bytes = LOG_FILE_BYTES,
         .log_files = LOG_FILES,
+        .measure_every = p->options.fake ? (struct span){0} : SPAN_S(MEASURE_EVERY_S),
+        .disk_reserve_bytes = disk_reserve(p),
         .certificate = {p->identity.from, p->identity.until},
         .seed = entropy_u64(),
     };
@@ -248,6 +260,7 @@ static enum err_code open_core(struct program *p, struct err *e)
                                                          SPAN_S((int64_t)p->options.image_age_s)},
                                                 .done = shell_on_hostwork,
                                                 .listed = shell_on_images,
+                                                .measured = shell_on_disk,
                                                 .owner = p->shell},
                      &p->hostwork, e);
     shell_set_hostwork(p->shell, p->hostwork);

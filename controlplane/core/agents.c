@@ -106,6 +106,7 @@ static void renew(struct core *c, struct node_state *n, const Agent__LeaseRenew 
     m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_LEASE_GRANT;
     m.lease_grant = &g;
     nodes_heard(c, n);
+    pressure_told(c, n, r);
     agents__send(c, n, &m);
 }
 

@@ -50,8 +50,11 @@ struct node_state {
     char contradiction[192]; /* A Placement whose rows cannot be its own, and why. */
     char claim[64];          /* The subnet its agent says it has, and was not given. */
     char stranger[CLUSTER_UID_MAX]; /* Reported by the agent, and nobody placed it. */
-    uint32_t unrestored;            /* Placements without their rows in the ledger. */
-    struct image **images;          /* images.c: what its agent told of. */
+    struct {
+        bool told, holds;
+    } disk;                /* pressure.c: it has less free than its reserve. */
+    uint32_t unrestored;   /* Placements without their rows in the ledger. */
+    struct image **images; /* images.c: what its agent told of. */
     uint32_t images_count;
     struct held *first; /* Its placements. */
 };
@@ -151,6 +154,11 @@ void nodes_look(struct core *c, struct node_state *n); /* Something its Node tel
 void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec);
 struct span nodes_lease(void);
 struct span nodes_renew(void);
+
+/* pressure.c */
+void pressure_told(struct core *c, struct node_state *n, const Agent__LeaseRenew *r);
+/* Keeps the taint; is the disk short? */
+bool pressure_fill(struct core *c, const struct node_state *n, Core__Node *node);
 
 /* peers.c. A session begins whose agent knows what has this digest. */
 void peers_greet(struct core *c, struct node_state *n, uint64_t digest);

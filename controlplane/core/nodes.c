@@ -251,9 +251,11 @@ static Core__NodeStatus__CapacityEntry **amounts(struct core *c, const Baton__No
 {
     uint64_t milli = 1000ull * hw->n_threads, memory = memory_of(hw);
     uint64_t small = hugepages_of(hw, 2ull << 20), large = hugepages_of(hw, 1ull << 30);
+    uint64_t disk = hw->storage_bytes;
     if (allocatable) {
         milli -= milli > hw->system_cpu_millis ? hw->system_cpu_millis : 0;
         memory -= min_u64(memory, hw->system_memory_bytes + small + large);
+        disk -= min_u64(disk, hw->reserved_storage_bytes);
     }
     const struct amount_row own[] = {
         {"cpu", objects_milli(&c->turn, milli)},
@@ -261,7 +263,7 @@ static Core__NodeStatus__CapacityEntry **amounts(struct core *c, const Baton__No
         {"hugepages-2Mi", objects_bytes(&c->turn, small)},
         {"memory", objects_bytes(&c->turn, memory)},
         {"pods", objects_milli(&c->turn, 1000ull * (hw->workloads_max ? hw->workloads_max : 110))},
-        {"ephemeral-storage", objects_bytes(&c->turn, hw->storage_bytes)},
+        {"ephemeral-storage", objects_bytes(&c->turn, disk)},
     };
     size_t most = COUNT_OF(own) + 2 * hw->n_devices + before->n_capacity;
     struct amount_row *rows = arena_zalloc(&c->turn, most, sizeof *rows);
@@ -354,10 +356,18 @@ static void fill(struct core *c, const struct node_state *n, const Baton__NodeHa
     st->node_info = system_info(c, hw->system);
     if (n->images != NULL)
         images_fill(c, n, st); /* Until its agent has told, they are what they were. */
+    bool short_of_disk = pressure_fill(c, n, node);
     const char *unknown = n->ready ? "False" : "Unknown";
     const char *silent = n->ready ? NULL : "NodeStatusUnknown";
     condition(c, st, "MemoryPressure", unknown, silent, NULL);
-    condition(c, st, "DiskPressure", unknown, silent, NULL);
+    condition(c, st, "DiskPressure",
+              !n->ready       ? unknown
+              : short_of_disk ? "True"
+                              : "False",
+              !n->ready       ? silent
+              : short_of_disk ? "AgentHasDiskPressure"
+                              : "AgentHasNoDiskPressure",
+              short_of_disk ? "less than its reserve is free" : NULL);
     condition(c, st, "PIDPressure", unknown, silent, NULL);
     condition(c, st, "Ready", n->ready ? "True" : "Unknown",
               n->ready ? "AgentReady" : "NodeStatusUnknown",

@@ -134,17 +134,24 @@ MUST_USE static enum err_code pages(const Core__PodSpec *spec, struct request *o
     return ERR_OK;
 }
 
-/* One container's extended resources: those with a domain in the name. Their amounts come later. Devices
- * are among them until then. */
+/* Counted without identity: what has a domain in its name, and room on the node's disk. */
+static bool is_counted(struct str name)
+{
+    return str_find(name, '/', 0) < name.len || str_is(name, SCHED_STORAGE);
+}
+
+/* One container's extended resources. Their amounts come later. Devices are among them until then. */
 MUST_USE static enum err_code scalar_names(struct names *n, const Core__Container *c,
                                            struct request_scalar *at, struct request *out,
                                            struct err *e)
 {
-    struct amounts list = limits_of(c->resources);
-    for (size_t k = 0; k < list.count; k++) {
-        struct str name = str_of(list.at[k]->key);
+    struct amounts lists[] = {limits_of(c->resources), requests_of(c->resources)};
+    for (size_t k = 0; k < lists[0].count + lists[1].count; k++) {
+        bool limit = k < lists[0].count;
+        struct str name =
+            str_of(limit ? lists[0].at[k]->key : lists[1].at[k - lists[0].count]->key);
         uint32_t id, i = 0;
-        if (str_find(name, '/', 0) == name.len)
+        if (!is_counted(name))
             continue;
         enum err_code code = names_intern(n, name, &id, e);
         if (code != ERR_OK)

@@ -203,6 +203,24 @@ MUST_USE static enum err_code kubernetes_facts(struct names *n, struct arena *a,
                                                   : code;
 }
 
+/* What may be promised of the node's disk. */
+MUST_USE static enum err_code storage(struct names *n, struct arena *a,
+                                      const Baton__NodeHardwareSpec *hw, struct topology *out,
+                                      struct err *e)
+{
+    struct topology_scalar *at = arena_zalloc(a, TOPOLOGY_SCALARS_MAX, sizeof *at);
+    if (hw->storage_bytes == 0)
+        return ERR_OK;
+    if (at == NULL || out->scalars_count == TOPOLOGY_SCALARS_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d extended resources", TOPOLOGY_SCALARS_MAX);
+    for (uint32_t i = 0; i < out->scalars_count; i++)
+        at[i] = out->scalars[i];
+    struct topology_scalar *to = &at[out->scalars_count++];
+    to->amount = hw->storage_bytes - min_u64(hw->storage_bytes, hw->reserved_storage_bytes);
+    out->scalars = at;
+    return names_intern(n, STR(SCHED_STORAGE), &to->name, e);
+}
+
 enum err_code sched_view_topology(struct names *n, struct arena *a,
                                   const struct sched_classes *classes, struct str name,
                                   const Baton__NodeHardwareSpec *hw, const Core__Node *node,
@@ -225,6 +243,8 @@ enum err_code sched_view_topology(struct names *n, struct arena *a,
     addresses(hw, out);
     if (code == ERR_OK && node != NULL && node->metadata != NULL)
         code = kubernetes_facts(n, a, classes, node, out, e);
+    if (code == ERR_OK)
+        code = storage(n, a, hw, out, e);
     if (code == ERR_OK)
         code = sched_caches_topology(n, a, hw, out, e);
     return code;

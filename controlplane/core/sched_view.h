@@ -24,6 +24,9 @@
 #include "controlplane/core/objects.h"
 #include "scheduler/ledger.h"
 
+/* Bytes of the node's disk: a count like an extended resource's, without a domain in its name. */
+#define SCHED_STORAGE "ephemeral-storage"
+
 /* What a VMM takes beside its guest, as nodes publish it. */
 struct sched_overhead {
     uint64_t vm_bytes, device_bytes, vcpu_bytes;

@@ -25,6 +25,7 @@ struct agent_effects agent_step(struct agent *a, const struct agent_event *ev)
         pool_reconcile(a, t);
         session_tick(a, t);
         certificate_tick(a, t);
+        disk_tick(a, t);
         report_flush(a, t);
     }
     return (struct agent_effects){t->effects, t->effects_count};
@@ -119,6 +120,9 @@ static void dispatch(struct agent *a, struct agent_turn *t, const struct agent_e
     case EV_IMAGES:
         session_step(a, t, ev);
         break;
+    case EV_MEASURED:
+        disk_measured(a, t, ev);
+        break;
     case EV_HOST_DONE:
         host_done(a, t, ev);
         break;
@@ -140,6 +144,7 @@ struct instant agent_deadline(const struct agent *a)
     if (!a->up)
         return instant_earlier(a->list_at[0], a->list_at[1]);
     struct instant at = instant_earlier(session_deadline(a), a->certificate.look_at);
+    at = instant_earlier(at, disk_deadline(a));
     if (a->pool_op == 0)
         at = instant_earlier(at, a->pool_retry_at);
     for (uint32_t i = 0; i < a->workloads_end; i++)

@@ -45,7 +45,8 @@ enum agent_event_type {
                      FX_RENEW. */
     EV_RUNTIME,   /* runtime: what a runtime told; kind says which one. */
     EV_DEADLINE,  /* agent_deadline() was reached. */
-    EV_IMAGES     /* bytes: a baton.agent.v1 Images, what is on the node now. */
+    EV_IMAGES,    /* bytes: a baton.agent.v1 Images, what is on the node now. */
+    EV_MEASURED   /* bytes: a baton.agent.v1 Disk; the answer to FX_MEASURE. */
 };
 
 /* What an image says about the process to run; meaningful after FX_IMAGE. */
@@ -77,7 +78,7 @@ struct agent_event {
     struct wall wall;
     uint64_t op; /* The effect this answers; 0 if unasked for. */
     union {
-        struct str bytes; /* EV_SAVED, EV_SESSION_MESSAGE, EV_IMAGES. */
+        struct str bytes; /* EV_SAVED, EV_SESSION_MESSAGE, EV_IMAGES, EV_MEASURED. */
         const struct agent_host_done *host;
         struct {
             enum runtime_kind kind;
@@ -97,6 +98,8 @@ struct agent_config {
     uint64_t vm_overhead_bytes; /* What a VMM takes beside its guest, as published. */
     uint64_t log_max_bytes;     /* Of one container's log file before it is rotated. */
     uint32_t log_files;
+    struct span measure_every; /* How often pods are held against their limits of disk; 0: never. */
+    uint64_t disk_reserve_bytes; /* With less free than that the node takes nothing new. */
     struct agent_certificate certificate;
     uint64_t seed; /* Jitter of reconnecting and renewing, and nothing else. */
 };

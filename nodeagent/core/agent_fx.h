@@ -37,8 +37,9 @@ enum agent_effect_type {
     FX_RENEW, /* A new certificate for the same key: durable before the answer, shown from the next
                  FX_CONNECT on. */
     FX_TELL,  /* text, to who runs this node. No op. */
-    FX_PEERS, /* Have the way to other nodes' pods as told. No op: tried until it is so. */
-    FX_STREAM /* Open the stream the control plane asked for. No op: it has its own errors. */
+    FX_MEASURE, /* What is free on the disk, and what the places hold. EV_MEASURED answers. */
+    FX_PEERS,   /* Have the way to other nodes' pods as told. No op: tried until it is so. */
+    FX_STREAM   /* Open the stream the control plane asked for. No op: it has its own errors. */
 };
 
 struct agent_fx_image {
@@ -94,6 +95,14 @@ struct agent_cache { /* Of one cache domain, by its number in resctrl. */
     uint32_t domain, ways_mask, bandwidth_percent;
 };
 
+/* Where a workload may write on disk. name: the container's or the volume's. */
+enum agent_place_kind { AGENT_PLACE_ROOT, AGENT_PLACE_LOGS, AGENT_PLACE_VOLUME };
+
+struct agent_place {
+    enum agent_place_kind kind;
+    struct str uid, name, path;
+};
+
 struct agent_header {
     struct str name, value;
 };
@@ -145,6 +154,11 @@ struct agent_effect {
             const struct agent_peer *at;
             uint32_t count;
         } peers;
+        struct {
+            const struct agent_place *at; /* A workload's are side by side. */
+            uint32_t count;
+            bool collect; /* Images that nobody uses should go now. */
+        } measure;
         const struct runtime_spec *spec; /* FX_CREATE */
         const struct runtime_cpu *cpu;   /* FX_SET_CPUS */
         struct runtime_exec exec;        /* FX_EXEC */

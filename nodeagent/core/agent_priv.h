@@ -78,6 +78,7 @@ struct agent {
     struct rng rng;
     struct session session;
     struct certificate certificate;
+    struct disk disk;
     struct slots slots;
     struct workload *workloads[AGENT_WORKLOADS_MAX]; /* By slot; NULL: free. */
     uint32_t workloads_end;                          /* No slot from here on was ever used. */
@@ -196,10 +197,8 @@ bool probes_judge(struct agent_turn *t, struct workload *w, uint32_t n);
 bool probes_answered(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,
                      const struct handler_answer *answer);
 struct instant probes_deadline(const struct instance *i);
-
 /* pool.c */
 void pool_done(struct agent *a, struct agent_turn *t, const struct agent_host_done *done);
-
 /* report.c */
 struct str report_record(struct agent_turn *t, const struct workload *w);
 void report_flush(struct agent *a, struct agent_turn *t);
@@ -215,6 +214,7 @@ void certificate_done(struct agent *a, struct agent_turn *t, const struct agent_
 
 /* session.c */
 void session_reopen(struct agent *a, struct agent_turn *t, const char *why); /* If there is one. */
+void session_renew_soon(struct agent *a, struct agent_turn *t);              /* It has news. */
 void session_step(struct agent *a, struct agent_turn *t, const struct agent_event *ev);
 void session_tick(struct agent *a, struct agent_turn *t);
 struct instant session_deadline(const struct agent *a);

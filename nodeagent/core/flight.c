@@ -5,7 +5,7 @@
 /* Images before they are made small: of every workload there may be, and the agent itself. */
 enum { AGENT_IMAGES_MAX = 64 << 20 };
 
-const char *const flight_event_names[EV_IMAGES + 1] = {
+const char *const flight_event_names[EV_MEASURED + 1] = {
     [EV_SAVED] = "SAVED",
     [EV_STARTED] = "STARTED",
     [EV_SESSION_OPENED] = "SESSION_OPENED",
@@ -15,6 +15,7 @@ const char *const flight_event_names[EV_IMAGES + 1] = {
     [EV_RUNTIME] = "RUNTIME",
     [EV_DEADLINE] = "DEADLINE",
     [EV_IMAGES] = "IMAGES",
+    [EV_MEASURED] = "MEASURED",
 };
 
 /* ---- frames ---- */

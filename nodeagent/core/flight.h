@@ -63,6 +63,6 @@ bool flight_event_of(const Flight__Event *from, struct arena *a, struct agent_ev
 /* The agent that a snapshot was taken of. NULL: another build's, or damaged. Whoever steps it trusts the recording. */
 struct agent *flight_agent_of(const struct agent_config *config, const Flight__Snapshot *from);
 
-extern const char *const flight_event_names[EV_IMAGES + 1];
+extern const char *const flight_event_names[EV_MEASURED + 1];
 
 #endif /* NODEAGENT_CORE_FLIGHT_H */

@@ -59,6 +59,9 @@ void flight__config_from(struct arena *a, const struct agent_config *from, Fligh
     c.vm_overhead_bytes = from->vm_overhead_bytes;
     c.log_max_bytes = from->log_max_bytes;
     c.log_files = from->log_files;
+    c.has_measure_every_ns = c.has_disk_reserve_bytes = true;
+    c.measure_every_ns = from->measure_every.ns;
+    c.disk_reserve_bytes = from->disk_reserve_bytes;
     c.seed = from->seed;
     c.has_certificate_from_ns = c.has_certificate_until_ns = true;
     c.certificate_from_ns = from->certificate.from.ns;
@@ -81,6 +84,8 @@ bool flight_config_of(const Flight__Config *from, struct agent_config *out)
         .vm_overhead_bytes = from->vm_overhead_bytes,
         .log_max_bytes = from->log_max_bytes,
         .log_files = from->log_files,
+        .measure_every = {from->measure_every_ns},
+        .disk_reserve_bytes = from->disk_reserve_bytes,
         .certificate = {{from->certificate_from_ns}, {from->certificate_until_ns}},
         .seed = from->seed};
     return cpus_of(&from->cpus, &out->cpus);
@@ -200,7 +205,8 @@ static bool runtime_of(const Flight__Runtime *from, struct arena *a, struct agen
 
 static bool has_bytes(uint32_t type)
 {
-    return type == EV_SAVED || type == EV_SESSION_MESSAGE || type == EV_IMAGES;
+    return type == EV_SAVED || type == EV_SESSION_MESSAGE || type == EV_IMAGES ||
+           type == EV_MEASURED;
 }
 
 void flight__event_from(struct arena *a, const struct agent_event *from, Flight__Event *out)
@@ -229,7 +235,7 @@ bool flight_event_of(const Flight__Event *from, struct arena *a, struct agent_ev
                                 .now = {from->now_ns},
                                 .wall = {from->wall_ns},
                                 .op = from->op};
-    if (from->type > EV_IMAGES)
+    if (from->type > EV_MEASURED)
         return false;
     if (from->type == EV_HOST_DONE)
         return host_of(from->host, a, out);

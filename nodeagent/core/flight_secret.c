@@ -42,6 +42,8 @@ struct str flight__without_secrets(struct arena *a, enum agent_event_type type, 
 {
     ProtobufCAllocator allocator = workload_allocator(a);
     const uint8_t *at = (const uint8_t *)bytes.at;
+    if (type != EV_SAVED && type != EV_SESSION_MESSAGE)
+        return bytes; /* The agent's own: images, sizes. */
     if (type == EV_SAVED) {
         Agent__Record *r = agent__record__unpack(&allocator, bytes.len, at);
         return r != NULL && blank_assign(a, r->assign) ? flight__packed(a, &r->base) : UNDECODED;

@@ -30,10 +30,10 @@ struct range {
 
 /* All of struct agent that is no pointer and not the configuration's. */
 static const struct range agent_plain[] = {
-    PLAIN(rng),          PLAIN(session), PLAIN(certificate),   PLAIN(workloads_end),
-    PLAIN(named),        PLAIN(ops),     PLAIN(list_op),       PLAIN(pool),
-    PLAIN(pool_asked),   PLAIN(pool_op), PLAIN(pool_retry_at), PLAIN(pool_text),
-    PLAIN(peers_digest), PLAIN(up),      PLAIN(list_at),
+    PLAIN(rng),           PLAIN(session),      PLAIN(certificate), PLAIN(disk),
+    PLAIN(workloads_end), PLAIN(named),        PLAIN(ops),         PLAIN(list_op),
+    PLAIN(pool),          PLAIN(pool_asked),   PLAIN(pool_op),     PLAIN(pool_retry_at),
+    PLAIN(pool_text),     PLAIN(peers_digest), PLAIN(up),          PLAIN(list_at),
 };
 
 static uint64_t layout(void)

@@ -243,7 +243,9 @@ static void save(struct agent *a, struct agent_turn *t, struct workload *w, uint
 void instance_saved(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n, bool ok)
 {
     struct instance *i = &w->instances[n];
-    if (ok)
+    /* Who is evicted for want of room cannot wait for room to say so. */
+    w->unsaved |= !ok && w->evicted[0] != '\0';
+    if (ok || w->unsaved)
         destroy(a, t, w, n);
     else
         i->retry_at = instant_add(t->now, RETRY);

@@ -171,8 +171,9 @@ static Agent__WorkloadStatus *status_of(struct agent_turn *t, const struct workl
     s->observed_at_ns = t->wall.ns;
     s->has_started_at_ns = w->started.ns != 0;
     s->started_at_ns = w->started.ns;
-    s->reason = (char *)w->reason;
-    s->message = w->reason != NULL ? (char *)w->text : NULL;
+    bool evicted = w->evicted[0] != '\0';
+    s->reason = evicted ? (char *)"Evicted" : (char *)w->reason;
+    s->message = evicted ? (char *)w->evicted : w->reason != NULL ? (char *)w->text : NULL;
     s->containers = arena_zalloc(&t->arena, w->instances_count + 1, sizeof *s->containers);
     CHECK(s->containers != NULL);
     for (uint32_t n = 0; n < w->instances_count; n++)
@@ -298,6 +299,8 @@ void report_restore(struct workload *w, const Agent__WorkloadStatus *s)
                s->phase == AGENT__RUNTIME_PHASE__RUNTIME_PHASE_FAILED;
     w->failed = s->phase == AGENT__RUNTIME_PHASE__RUNTIME_PHASE_FAILED;
     w->started = (struct wall){s->started_at_ns};
+    if (w->failed && str_is(str_of(s->reason), "Evicted"))
+        snprintf(w->evicted, sizeof w->evicted, "%s", s->message == NULL ? "" : s->message);
     for (size_t k = 0; k < s->n_containers; k++) {
         const Agent__ContainerFact *f = s->containers[k];
         for (uint32_t n = 0; n < w->instances_count; n++) {

@@ -76,6 +76,12 @@ static void renew(struct agent *a, struct agent_turn *t)
 {
     Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
     Agent__LeaseRenew r = AGENT__LEASE_RENEW__INIT;
+    Agent__NodeFact disk = AGENT__NODE_FACT__INIT, *facts[] = {&disk};
+    disk.type = (char *)"DiskPressure";
+    disk.has_holds = true;
+    disk.holds = a->disk.pressed;
+    r.facts = facts;
+    r.n_facts = a->disk.known;
     r.has_sequence = r.has_sent_ns = true;
     r.sequence = ++a->session.renewals;
     r.sent_ns = t->now.ns;
@@ -83,6 +89,12 @@ static void renew(struct agent *a, struct agent_turn *t)
     m.lease_renew = &r;
     agent_send(t, &m);
     a->session.renew_at = instant_add(t->now, a->session.renew_in);
+}
+
+void session_renew_soon(struct agent *a, struct agent_turn *t)
+{
+    if (a->session.state == SESSION_UP)
+        a->session.renew_at = t->now;
 }
 
 /* A burst of pulls is told at once and then once more. */

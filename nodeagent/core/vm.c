@@ -36,7 +36,7 @@ static bool ready(const struct workload *w, uint32_t n)
 static bool again(struct workload *w, uint32_t n)
 {
     const struct instance_end *end = &w->instances[n].end;
-    if (!w->unwanted) {
+    if (!w->unwanted && !w->ended) {
         w->ended = true;
         w->failed = end->exit_code != 0 || end->signal != 0;
     }

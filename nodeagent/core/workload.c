@@ -193,7 +193,7 @@ static void failed(struct agent_turn *t, struct workload *w, const struct agent_
     static const char *const reasons[WORKLOAD__COUNT] = {
         [WORKLOAD_SAVING] = "StateNotSaved",       [WORKLOAD_NETWORK] = "NetworkNotReady",
         [WORKLOAD_VOLUMES] = "VolumeNotReady",     [WORKLOAD_CLEANING] = "CleanupFailed",
-        [WORKLOAD_FORGETTING] = "StateNotRemoved",
+        [WORKLOAD_FORGETTING] = "StateNotRemoved", [WORKLOAD_ENDED] = "StateNotSaved",
     };
     trouble(t, w, reasons[w->state], done->text);
     retry_later(t, w);
@@ -241,12 +241,14 @@ void workload_done(struct agent *a, struct agent_turn *t, struct workload *w,
         move(t, w, WORKLOAD_GONE);
         workload_say(t, w);
         break;
+    case WORKLOAD_ENDED:
+        w->unsaved = false;
+        break;
     case WORKLOAD_LISTING:
     case WORKLOAD_POOL:
     case WORKLOAD_BACKOFF:
     case WORKLOAD_RUNNING:
     case WORKLOAD_STOPPING:
-    case WORKLOAD_ENDED:
     case WORKLOAD_GONE:
     case WORKLOAD__COUNT:
         break;
@@ -295,6 +297,8 @@ static void tick_down(struct agent *a, struct agent_turn *t, struct workload *w)
         workload_say(t, w);
     } else if (w->state == WORKLOAD_ENDED && w->unwanted) {
         clean(a, t, w);
+    } else if (w->state == WORKLOAD_ENDED && w->unsaved && (due || w->retry_at.ns == 0)) {
+        save(a, t, w); /* What it left is gone: there should be room. */
     } else if (w->state == WORKLOAD_FORGETTING && due) {
         forget(a, t, w);
     }

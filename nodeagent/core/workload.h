@@ -13,6 +13,7 @@
 #define NODEAGENT_CORE_WORKLOAD_H
 
 #include "base/arena.h"
+#include "nodeagent/core/disk.h"
 #include "nodeagent/core/instance.h"
 #include "proto/baton/agent/v1.pb-c.h"
 #include "proto/baton/v1.pb-c.h"
@@ -83,6 +84,10 @@ struct workload {
     bool ended;              /* Never to be run again: Succeeded or Failed. */
     bool failed;             /* ended: it failed. */
     struct span grace;
+    struct disk_use disk;
+    char evicted[EVICTED_MAX]; /* Why it has to leave the node, for people; empty: it has not. */
+    struct instant evicted_at;
+    bool unsaved; /* Evicted, and no room on the disk to write that down. */
 
     uint64_t op; /* The one host call in flight; 0 if none. */
     struct instant retry_at;

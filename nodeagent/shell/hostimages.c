@@ -305,6 +305,12 @@ void hostimages_give_up(struct hostimages *h, uint64_t op)
             j->given_up = true;
 }
 
+void hostimages_collect(struct hostimages *h)
+{
+    h->look_due |= !h->is_looking;
+    look_soon(h);
+}
+
 /* ---- life ---- */
 
 enum err_code hostimages_new(const struct hostimages_options *o, struct hostimages **out,

@@ -56,4 +56,6 @@ void hostimages_do(struct hostimages *h, const struct agent_effect *fx); /* FX_I
  * registry is finished. Its done() comes all the same. An op that is over is nobody's. */
 void hostimages_give_up(struct hostimages *h, uint64_t op);
 
+void hostimages_collect(struct hostimages *h); /* Look at the disk now: somebody lacks room. */
+
 #endif /* NODEAGENT_SHELL_HOSTIMAGES_H */

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "io/fs.h"
 #include "nodeagent/host/dhcp_server.h"
+#include "nodeagent/shell/hostdisk.h"
 #include "nodeagent/shell/hostimages.h"
 #include "nodeagent/shell/hostjobs.h"
 
@@ -38,6 +39,7 @@ struct hostwork {
     struct loop_client client;
     struct worker *network_worker, *clean_worker, *tables_worker;
     struct hostimages *images;
+    struct hostdisk *disk;
     /* One for each worker that has to do with it; NULL until the first network. */
     struct net *net, *clean_net, *tables_net;
     bool tables_running, tables_stale; /* A pass is on its way; another is due after it. */
@@ -401,6 +403,12 @@ void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
         hostimages_give_up(h->images, fx->op);
         return;
     }
+    if (fx->type == FX_MEASURE) {
+        hostdisk_do(h->disk, fx);
+        if (fx->measure.collect)
+            hostimages_collect(h->images);
+        return;
+    }
     if (fx->type == FX_PEERS) {
         take_peers(h, fx);
         return;
@@ -465,6 +473,7 @@ enum err_code hostwork_new(const struct hostwork_options *o, struct hostwork **o
         hostwork_free(h);
         return code;
     }
+    h->disk = hostdisk_new(&(struct hostdisk_options){o->loop, o->state, o->measured, o->owner});
     h->network_worker = worker_start(&h->client, BOX_NETWORK, "network");
     h->clean_worker = worker_start(&h->client, BOX_CLEAN, "clean");
     h->tables_worker = worker_start(&h->client, BOX_TABLES, "tables");
@@ -479,6 +488,7 @@ void hostwork_free(struct hostwork *h)
     if (h == NULL)
         return;
     hostimages_free(h->images);
+    hostdisk_free(h->disk);
     worker_stop(h->network_worker);
     worker_stop(h->clean_worker);
     worker_stop(h->tables_worker);

@@ -2,7 +2,7 @@
 /*
  * hostwork.h -- the core's wishes about images, networks, volumes and their end, done off the loop.
  *
- * WHAT   Takes FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN and answers each with one EV_HOST_DONE. Four
+ * WHAT   Takes FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN and answers each with one EV_HOST_DONE, and FX_MEASURE. Five
  *        workers: images may take minutes, networks take 2 ms, replacing nft tables and removing links 20. Keeps what the nft tables and
  *        the guests' DHCP are to say, as a function of all networks there are.
  * WHY    host/ knows how, the core knows when; this knows which thread.
@@ -30,6 +30,7 @@ struct hostwork_options {
     struct hostimages_keep keep;
     void (*done)(void *owner, uint64_t op, const struct agent_host_done *done);
     void (*listed)(void *owner, const struct image_entry *list, uint32_t count); /* hostimages.h */
+    void (*measured)(void *owner, uint64_t op, struct str bytes);                /* hostdisk.h */
     void *owner;
 };
 

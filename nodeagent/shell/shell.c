@@ -195,6 +195,7 @@ static void perform(struct shell *s, const struct agent_effect *fx)
         perform_host(s, fx);
         break;
     case FX_GIVE_UP:
+    case FX_MEASURE: /* Never asked for without host work: measure_every is 0. */
     case FX_PEERS:
         if (s->hostwork != NULL)
             hostwork_do(s->hostwork, fx);
@@ -275,6 +276,11 @@ void shell_on_images(void *owner, const struct image_entry *list, uint32_t count
              &(struct agent_event){.type = EV_IMAGES, .bytes = str_from((char *)bytes, len)});
     }
     arena_free(&a);
+}
+
+void shell_on_disk(void *owner, uint64_t op, struct str bytes)
+{
+    step(owner, &(struct agent_event){.type = EV_MEASURED, .op = op, .bytes = bytes});
 }
 
 void shell_on_renewal(void *owner, uint64_t op, const struct agent_host_done *done)

@@ -41,6 +41,7 @@ void shell_set_hostwork(struct shell *s, struct hostwork *h); /* NULL: answered 
 /* For link_options, hostwork_options and renewal_options; owner is the shell. */
 void shell_on_link(void *owner, const struct link_event *ev);
 void shell_on_images(void *owner, const struct image_entry *list, uint32_t count);
+void shell_on_disk(void *owner, uint64_t op, struct str bytes);
 void shell_on_hostwork(void *owner, uint64_t op, const struct agent_host_done *done);
 void shell_on_renewal(void *owner, uint64_t op, const struct agent_host_done *done);
 

@@ -224,6 +224,8 @@ static void put_settings(const struct hardware_settings *s, Baton__NodeHardwareS
     out->has_system_memory_bytes = out->has_workloads_max = true;
     out->system_memory_bytes = s->system_memory_bytes;
     out->workloads_max = s->workloads_max;
+    out->has_reserved_storage_bytes = s->reserved_storage_bytes > 0;
+    out->reserved_storage_bytes = s->reserved_storage_bytes;
 }
 
 void hardware_encode(const struct discover *d, const struct accel *a,

@@ -31,6 +31,11 @@ const char options_help[] =
     "  --system-cpu M       millicores of the pool kept for the system (default 250)\n"
     "  --system-memory MIB  memory kept for the system (default 512)\n"
     "  --workloads N        most workloads (default 250)\n"
+    "  --disk-reserve MIB   with less free on the disk of --state nothing new comes here, and the "
+    "pods\n"
+    "                       that use most beyond their request leave (default: a tenth, at most "
+    "4096;\n"
+    "                       0: never)\n"
     "  --devices FILE       devices that are given away, and as what (docs/operating.md)\n"
     "  --oci-runtime PATH   default: crun, then runc\n"
     "  --runtime fake       run nothing: for tests\n"
@@ -106,6 +111,7 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
                                {"--system-cpu", 0, 64000, 250},
                                {"--system-memory", 0, 1 << 20, 512},
                                {"--workloads", 1, 1024, 250},
+                               {"--disk-reserve", 0, 1 << 30, UINT64_MAX},
                                {"--pull-stall", 1, 3600, 60},
                                {"--image-gc-high", 1, 100, 85},
                                {"--image-gc-low", 0, 100, 80},
@@ -146,11 +152,13 @@ enum err_code options_read(int argc, char **argv, struct options *out, struct er
     o.system_cpu_millis = (uint32_t)numbers[1].value;
     o.system_memory_bytes = numbers[2].value << 20;
     o.workloads_max = (uint32_t)numbers[3].value;
-    o.pull_stall_s = (uint32_t)numbers[4].value;
-    o.image_high_percent = (uint32_t)numbers[5].value;
-    o.image_low_percent = (uint32_t)numbers[6].value;
-    o.image_age_s = (uint32_t)numbers[7].value;
-    o.flight_bytes = numbers[8].value << 10;
+    o.disk_reserve_given = numbers[4].value != UINT64_MAX;
+    o.disk_reserve_bytes = o.disk_reserve_given ? numbers[4].value << 20 : 0;
+    o.pull_stall_s = (uint32_t)numbers[5].value;
+    o.image_high_percent = (uint32_t)numbers[6].value;
+    o.image_low_percent = (uint32_t)numbers[7].value;
+    o.image_age_s = (uint32_t)numbers[8].value;
+    o.flight_bytes = numbers[9].value << 10;
     enum err_code code = check(&o, e);
     if (code == ERR_OK)
         *out = o;

@@ -35,7 +35,9 @@ struct options {
     uint32_t image_high_percent, image_low_percent,
         image_age_s; /* --image-gc-...; shell/hostimages.h */
     uint64_t system_memory_bytes;
-    uint64_t flight_bytes; /* --flight-kib; 0: nothing is recorded. */
+    uint64_t disk_reserve_bytes; /* --disk-reserve */
+    bool disk_reserve_given;     /* No: a tenth of the disk, but not more than 4 GiB. */
+    uint64_t flight_bytes;       /* --flight-kib; 0: nothing is recorded. */
 };
 
 /* ERR_INVALID: which option, and what it wants. */

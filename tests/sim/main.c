@@ -83,6 +83,15 @@ static void create_machine(struct sim *s, const char *name, uint64_t dice)
     sim_create(s, "VirtualMachineInstance", json);
 }
 
+/* Now and then a disk is full of what somebody writes, or has room again. */
+static void fill_disk(struct sim *s)
+{
+    uint64_t node = rng_below(&s->rng, s->options.nodes), free = s->options.disk_bytes;
+    if (rng_below(&s->rng, 3) == 0)
+        free /= 5 << rng_below(&s->rng, 4);
+    sim_disk(s, (uint32_t)node, free, rng_below(&s->rng, 2) == 0 ? "a" : "guest", 1 << 30);
+}
+
 /* A client's next wish: create, or delete what it created before. */
 static void wish(struct sim *s, const struct settings *o, uint64_t *next)
 {
@@ -141,14 +150,19 @@ static uint64_t run(const struct settings *o, uint64_t *out_hash)
                                                   .nodes = (uint32_t)o->nodes,
                                                   .cores = 4,
                                                   .threads_per_core = 2,
+                                                  .disk_bytes = 100ull << 30,
                                                   .per_mille = (uint32_t)o->per_mille,
                                                   .story = o->verbose});
     uint64_t next = 0, seconds = o->hours * 3600 + o->minutes * 60;
     for (uint64_t t = 0; t < seconds; t++) {
         sim_run(s, SPAN_S(1));
         wish(s, o, &next);
+        if (t % 64 == 63)
+            fill_disk(s);
     }
     s->healed = true;
+    for (uint32_t i = 0; i < s->options.nodes; i++)
+        sim_disk(s, i, s->options.disk_bytes, "", 0);
     sim_run(s, SPAN_S(900));
     uint64_t bad = unsettled(s, next);
     printf("seed=%llu nodes=%llu pods=%llu steps=%llu points=%llu unsettled=%llu hash=%016llx\n",

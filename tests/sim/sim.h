@@ -59,6 +59,7 @@ struct sim_options {
     uint64_t trip;                           /* The fault point that fails, from 1; 0: none. */
     uint32_t per_mille;                      /* Of all other points. */
     bool story;                              /* Keep the trace as text, not only its hash. */
+    uint64_t disk_bytes;  /* Of each node's; a tenth is its reserve. 0: nobody looks at disks. */
     const char *hardware; /* JSON of a NodeHardwareSpec that every node has instead; or NULL. */
 };
 
@@ -106,6 +107,9 @@ void sim_control_crash(struct sim *s);
 void sim_rot(struct sim *s, const char *kind, const char *name,
              struct blob *(*decay)(struct str value));
 void sim_cut(struct sim *s, uint32_t node, bool cut); /* No way there or back until cut is false. */
+
+/* From now on the node has so much free, and containers and volumes of that name hold so much each. */
+void sim_disk(struct sim *s, uint32_t node, uint64_t free_bytes, const char *place, uint64_t bytes);
 
 /* ---- what stories ask ---- */
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "nodeagent/core/flight.h"
 #include "nodeagent/runtime/runtime_fake.h"
+#include "proto/baton/agent/v1.pb-c.h"
 #include "proto/baton/v1.pb-c.h"
 #include "tests/sim/sim.h"
 
@@ -19,6 +20,13 @@ struct answer { /* A host effect being performed. */
     enum err_code code;
     const char *text;
     bool image, machine;
+    struct blob *measured; /* Not a host effect's answer, but EV_MEASURED. */
+};
+
+/* Everything of one name holds so much, on a disk with so much left. */
+struct disk_wish {
+    uint64_t free_bytes, bytes;
+    char place[32];
 };
 
 struct sim_node {
@@ -31,6 +39,7 @@ struct sim_node {
     uint64_t steps, twin_left;
     struct runtime *runtimes[2];
     struct map disk; /* uid -> record */
+    struct disk_wish usage;
     struct answer *answers;
     uint32_t answers_count;
     uint64_t session;
@@ -128,6 +137,9 @@ static void describe(struct sim_node *n)
     hw.has_shared_cores = hw.has_system_cpu_millis = true;
     hw.shared_cores = 1;
     hw.system_cpu_millis = 250;
+    hw.has_storage_bytes = hw.has_reserved_storage_bytes = o->disk_bytes > 0;
+    hw.storage_bytes = o->disk_bytes;
+    hw.reserved_storage_bytes = o->disk_bytes / 10;
     hw.accelerator = &accelerator;
     hw.vmm_overhead = &overhead;
     hw.host_addresses = &host;
@@ -246,6 +258,8 @@ static void boot(struct sim_node *n)
         .host_ip = str_of(n->where),
         .hardware = buf_str(&n->hardware),
         .cpus = n->cpus,
+        .measure_every = n->sim->options.disk_bytes > 0 ? SPAN_S(10) : (struct span){0},
+        .disk_reserve_bytes = n->sim->options.disk_bytes / 10,
         .accelerator = STR("kvm"),
         .seed = rng_u64(&n->sim->rng),
     };
@@ -259,6 +273,13 @@ static void boot(struct sim_node *n)
     step(n, (struct agent_event){.type = EV_STARTED});
 }
 
+static void drop_answers(struct sim_node *n)
+{
+    for (uint32_t i = 0; i < n->answers_count; i++)
+        blob_unref(n->answers[i].measured);
+    n->answers_count = 0;
+}
+
 void sim_agent_crash(struct sim *s, uint32_t node)
 {
     struct sim_node *n = s->nodes[node];
@@ -269,7 +290,7 @@ void sim_agent_crash(struct sim *s, uint32_t node)
     twin_end(n);
     agent_free(n->agent);
     n->agent = NULL;
-    n->answers_count = 0;
+    drop_answers(n);
     n->session = 0;
     n->crashed = false;
     for (uint32_t kind = 0; kind < 2; kind++)
@@ -376,6 +397,44 @@ static void pool(struct sim_node *n, const struct agent_effect *fx)
     answer(n, fx->op, SPAN_MS(1), fails, "the pool's cpus are not what was written");
 }
 
+void sim_disk(struct sim *s, uint32_t node, uint64_t free_bytes, const char *place, uint64_t bytes)
+{
+    struct disk_wish *w = &s->nodes[node]->usage;
+    w->free_bytes = free_bytes;
+    w->bytes = bytes;
+    snprintf(w->place, sizeof w->place, "%s", place);
+}
+
+static void measure(struct sim_node *n, const struct agent_effect *fx)
+{
+    Agent__Disk m = AGENT__DISK__INIT;
+    Agent__DiskUse *uses = mem_zalloc(fx->measure.count + 1, sizeof *uses);
+    m.places = mem_zalloc(fx->measure.count + 1, sizeof *m.places);
+    m.has_size_bytes = m.has_free_bytes = true;
+    m.size_bytes = n->sim->options.disk_bytes;
+    m.free_bytes = n->usage.free_bytes;
+    for (uint32_t i = 0; i < fx->measure.count; i++) {
+        const struct agent_place *p = &fx->measure.at[i];
+        Agent__DiskUse *u = m.places[m.n_places++] = &uses[i];
+        bool named = p->kind != AGENT_PLACE_LOGS && str_is(p->name, n->usage.place);
+        agent__disk_use__init(u);
+        u->workload_uid = (char *)p->uid.at;
+        u->name = (char *)p->name.at;
+        u->has_kind = u->has_bytes = u->has_inodes = true;
+        u->kind = (uint32_t)p->kind;
+        u->bytes = named ? n->usage.bytes : 4096;
+        u->inodes = 1;
+    }
+    size_t len = agent__disk__get_packed_size(&m);
+    uint8_t *bytes = mem_zalloc(1, len + 1);
+    agent__disk__pack(&m, bytes);
+    answer(n, fx->op, SPAN_MS(10), false, "");
+    n->answers[n->answers_count - 1].measured = blob_new(str_from(bytes, len));
+    mem_free(bytes);
+    mem_free(m.places);
+    mem_free(uses);
+}
+
 static void perform(struct sim_node *n, const struct agent_effect *fx)
 {
     struct sim *s = n->sim;
@@ -413,10 +472,9 @@ static void perform(struct sim_node *n, const struct agent_effect *fx)
         answer(n, fx->op, SPAN_MS(1), sim_fault(s, SIM_VOLUMES_FAIL), "mkdir: read-only");
         break;
     case FX_CLEAN:
-        clean(n, fx);
-        break;
     case FX_POOL:
-        pool(n, fx);
+    case FX_MEASURE:
+        (fx->type == FX_CLEAN ? clean : fx->type == FX_POOL ? pool : measure)(n, fx);
         break;
     case FX_RENEW: /* A simulated node has no certificate. */
     case FX_TELL:
@@ -484,6 +542,12 @@ static void answer_next(struct sim_node *n)
         return;
     struct answer a = n->answers[i];
     n->answers[i] = n->answers[--n->answers_count];
+    if (a.measured != NULL) {
+        step(n,
+             (struct agent_event){.type = EV_MEASURED, .op = a.op, .bytes = blob_str(a.measured)});
+        blob_unref(a.measured);
+        return;
+    }
     struct agent_host_done done = {.code = a.code, .text = a.text};
     if (a.image) {
         done.image.id = STR("image@sha256:0");
@@ -596,6 +660,7 @@ struct sim_node *sim_node_new(struct sim *s, uint32_t index)
     snprintf(n->where, sizeof n->where, "192.0.2.%u", index);
     map_init(&n->disk, AGENT_WORKLOADS_MAX);
     buf_init(&n->hardware, 1 << 20);
+    n->usage.free_bytes = s->options.disk_bytes;
     n->answers = mem_zalloc(ANSWERS_MAX, sizeof *n->answers);
     for (uint32_t kind = 0; kind < 2; kind++)
         n->runtimes[kind] = runtime_fake_open(
@@ -625,6 +690,7 @@ void sim_node_free(struct sim_node *n)
     }
     map_fini(&n->disk);
     buf_free(&n->hardware);
+    drop_answers(n);
     mem_free(n->answers);
     mem_free(n);
 }

@@ -22,6 +22,7 @@ static const char *const effect_names[FX_STREAM + 1] = {
     [FX_POOL] = "POOL",       [FX_LIST] = "LIST",
     [FX_RENEW] = "RENEW",     [FX_TELL] = "TELL",
     [FX_PEERS] = "PEERS",     [FX_STREAM] = "STREAM",
+    [FX_MEASURE] = "MEASURE",
 };
 
 struct replaying {
