@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Items in a table of slots, found through chains of slot numbers (slot + 1; 0: the end) and tied by age in a ring
- * whose place is slot 0: ring.newer is the oldest, ring.older the newest.
+ * Items in a table of slots, found through chains of slot numbers (0: the end) and tied by age in two rings, one of
+ * what stays and one of what passes, whose places are the slots 0 and 1: ring.newer is the oldest, ring.older the newest.
  */
 #include "controlplane/serve/encoded.h"
 
@@ -11,6 +11,7 @@
 
 enum {
     HEADS = 2 * ENCODED_COUNT_MAX,
+    SLOTS = ENCODED_STAY__COUNT + ENCODED_COUNT_MAX,
     ITEM_COST = 240,      /* Of an item beside its bytes. */
     TRIM_LEAST = 4 << 20, /* Freed at once, this is worth giving back. */
 };
@@ -19,16 +20,17 @@ struct item {
     struct encoded_key key;
     struct blob *bytes;
     struct instant used;
+    enum encoded_stay stay;
     uint32_t next; /* In its chain, or of the free ones. */
     uint32_t newer, older;
 };
 
 struct encoded {
     struct lock lock;
-    size_t limit, used;
+    size_t limit, used[ENCODED_STAY__COUNT];
     uint32_t taken, free_first;
     uint32_t *heads;
-    struct item *items; /* Slot 0 is the ring's place. */
+    struct item *items; /* The first ones are the rings' places. */
 };
 
 struct encoded *encoded_new(size_t limit_bytes)
@@ -37,7 +39,10 @@ struct encoded *encoded_new(size_t limit_bytes)
     lock_init(&t->lock);
     t->limit = limit_bytes;
     t->heads = mem_reserve(HEADS, sizeof *t->heads);
-    t->items = mem_reserve(ENCODED_COUNT_MAX + 1, sizeof *t->items);
+    t->items = mem_reserve(SLOTS, sizeof *t->items);
+    t->taken = ENCODED_STAY__COUNT;
+    for (uint32_t ring = 0; ring < ENCODED_STAY__COUNT; ring++)
+        t->items[ring].newer = t->items[ring].older = ring;
     return t;
 }
 
@@ -45,10 +50,10 @@ void encoded_free(struct encoded *t)
 {
     if (t == NULL)
         return;
-    for (uint32_t i = t->items[0].newer; i != 0; i = t->items[i].newer)
+    for (uint32_t i = ENCODED_STAY__COUNT; i < t->taken; i++)
         blob_unref(t->items[i].bytes);
     mem_release(t->heads, HEADS, sizeof *t->heads);
-    mem_release(t->items, ENCODED_COUNT_MAX + 1, sizeof *t->items);
+    mem_release(t->items, SLOTS, sizeof *t->items);
     lock_fini(&t->lock);
     mem_free(t);
 }
@@ -76,11 +81,11 @@ static void untie(struct encoded *t, uint32_t i)
 
 static void tie_newest(struct encoded *t, uint32_t i)
 {
-    uint32_t newest = t->items[0].older;
+    uint32_t ring = t->items[i].stay, newest = t->items[ring].older;
     t->items[i].older = newest;
-    t->items[i].newer = 0;
+    t->items[i].newer = ring;
     t->items[newest].newer = i;
-    t->items[0].older = i;
+    t->items[ring].older = i;
 }
 
 static uint32_t item_find(const struct encoded *t, const struct encoded_key *key)
@@ -106,15 +111,20 @@ struct blob *encoded_find(struct encoded *t, const struct encoded_key *key, stru
     return found;
 }
 
-static void drop_oldest(struct encoded *t)
+static bool has_any(const struct encoded *t, enum encoded_stay stay)
 {
-    uint32_t i = t->items[0].newer, *at = head_of(t, &t->items[i].key);
-    CHECK(i != 0);
+    return t->items[stay].newer != (uint32_t)stay;
+}
+
+static void drop_oldest(struct encoded *t, enum encoded_stay stay)
+{
+    CHECK(has_any(t, stay));
+    uint32_t i = t->items[stay].newer, *at = head_of(t, &t->items[i].key);
     while (*at != i)
         at = &t->items[*at].next;
     *at = t->items[i].next;
     untie(t, i);
-    t->used -= t->items[i].bytes->len + ITEM_COST;
+    t->used[stay] -= t->items[i].bytes->len + ITEM_COST;
     blob_unref(t->items[i].bytes);
     t->items[i] = (struct item){.next = t->free_first};
     t->free_first = i;
@@ -122,43 +132,49 @@ static void drop_oldest(struct encoded *t)
 
 static uint32_t slot_take(struct encoded *t)
 {
-    if (t->free_first == 0 && t->taken == ENCODED_COUNT_MAX)
-        drop_oldest(t);
+    if (t->free_first == 0 && t->taken == SLOTS)
+        drop_oldest(t, has_any(t, ENCODED_PASSES) ? ENCODED_PASSES : ENCODED_STAYS);
     uint32_t i = t->free_first;
     if (i == 0)
-        return ++t->taken;
+        return t->taken++;
     t->free_first = t->items[i].next;
     return i;
 }
 
 void encoded_put(struct encoded *t, const struct encoded_key *key, struct blob *bytes,
-                 struct instant now)
+                 enum encoded_stay stay, struct instant now)
 {
-    size_t cost = bytes->len + ITEM_COST;
+    size_t cost = bytes->len + ITEM_COST, room = encoded_room(t, stay);
     CHECK(key->count > 0 && key->count <= ENCODED_RUN_MAX);
-    if (bytes->len > ENCODED_ITEM_MAX || cost > t->limit)
+    if (bytes->len > ENCODED_ITEM_MAX || cost > room)
         return;
     lock_take(&t->lock);
     if (item_find(t, key) == 0) {
-        while (t->used + cost > t->limit)
-            drop_oldest(t);
+        while (t->used[stay] + cost > room)
+            drop_oldest(t, stay);
         uint32_t i = slot_take(t), *head = head_of(t, key);
-        t->items[i] =
-            (struct item){.key = *key, .bytes = blob_ref(bytes), .used = now, .next = *head};
+        t->items[i] = (struct item){
+            .key = *key, .bytes = blob_ref(bytes), .used = now, .stay = stay, .next = *head};
         *head = i;
         tie_newest(t, i);
-        t->used += cost;
+        t->used[stay] += cost;
     }
     lock_give(&t->lock);
+}
+
+static size_t used(const struct encoded *t)
+{
+    return t->used[ENCODED_STAYS] + t->used[ENCODED_PASSES];
 }
 
 void encoded_expire(struct encoded *t, struct instant since)
 {
     lock_take(&t->lock);
-    size_t before = t->used;
-    while (t->items[0].newer != 0 && t->items[t->items[0].newer].used.ns < since.ns)
-        drop_oldest(t);
-    size_t freed = before - t->used;
+    size_t before = used(t);
+    for (enum encoded_stay stay = 0; stay < ENCODED_STAY__COUNT; stay++)
+        while (has_any(t, stay) && t->items[t->items[stay].newer].used.ns < since.ns)
+            drop_oldest(t, stay);
+    size_t freed = before - used(t);
     lock_give(&t->lock);
     if (freed >= TRIM_LEAST)
         mem_trim();
@@ -167,12 +183,13 @@ void encoded_expire(struct encoded *t, struct instant since)
 size_t encoded_bytes(struct encoded *t)
 {
     lock_take(&t->lock);
-    size_t used = t->used;
+    size_t bytes = used(t);
     lock_give(&t->lock);
-    return used;
+    return bytes;
 }
 
-size_t encoded_limit(const struct encoded *t)
+size_t encoded_room(const struct encoded *t, enum encoded_stay stay)
 {
-    return t->limit;
+    size_t passing = t->limit / 2;
+    return stay == ENCODED_PASSES ? passing : t->limit - passing;
 }

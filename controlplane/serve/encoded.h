@@ -3,7 +3,8 @@
  * encoded.h -- objects as they were encoded, kept for the next who wants them the same way.
  *
  * WHAT   A table from (kind, revisions of one object or of a run of neighbours, form) to bytes, up to a limit in bytes;
- *        what was not asked for the longest is dropped first.
+ *        what was not asked for the longest is dropped first. Half of it is for what passes: the parts of lists
+ *        too long to be kept, which readers that go side by side share and which drive out nobody else's.
  * WHY    Encoding is most of what a list costs, and an informer's list, its neighbour's and a thousand watchers of one
  *        change all want the same bytes. Nothing has to be invalidated: a revision names one state of one object for
  *        ever (docs/decisions/0130).
@@ -34,6 +35,8 @@ struct encoded_key {
     uint64_t revisions[ENCODED_RUN_MAX]; /* Of the objects, in their order; none is 0. */
 };
 
+enum encoded_stay { ENCODED_STAYS, ENCODED_PASSES, ENCODED_STAY__COUNT };
+
 struct encoded; /* Opaque. */
 
 struct encoded *encoded_new(size_t limit_bytes);
@@ -44,13 +47,14 @@ struct blob *encoded_find(struct encoded *t, const struct encoded_key *key, stru
 
 /* Takes a reference of its own. What is there under the key already, stays. */
 void encoded_put(struct encoded *t, const struct encoded_key *key, struct blob *bytes,
-                 struct instant now);
+                 enum encoded_stay stay, struct instant now);
 
 /* What nobody asked for since then goes: a control plane that is idle holds none of it, and what it took goes back to
  * the system. */
 void encoded_expire(struct encoded *t, struct instant since);
 
 size_t encoded_bytes(struct encoded *t); /* Now. */
-size_t encoded_limit(const struct encoded *t);
+size_t encoded_room(const struct encoded *t,
+                    enum encoded_stay stay); /* Bytes that are kept at most. */
 
 #endif /* CONTROLPLANE_SERVE_ENCODED_H */

@@ -216,7 +216,10 @@ static bool walk_on(struct list *l, struct walk *w, struct slice *s)
 static bool page_look_runs(struct list *l, struct slice *s)
 {
     while (!runs_over(&l->look_runs)) {
-        l->items_len += runs_next_len(&l->look_runs);
+        if (l->c->form.type == FORM_PROTOBUF)
+            l->items_len += runs_next_len(&l->look_runs);
+        else
+            runs_pass(&l->look_runs);
         if (slice_over(s))
             return false;
     }
@@ -255,6 +258,8 @@ static void page_next(struct list *l, struct list_head *h)
     struct str key = cow_entry_key(l->look.ahead);
     h->remaining = select_is_all(&l->select) ? past_count(&l->past, key) : 0;
     h->next = page_token(&l->c->r->arena, l->past.prefix, key, l->past.revision);
+    if (l->past.revision == l->past.now.revision)
+        state_keep(l->c, &l->past.now);
 }
 
 static struct list_head head_of(struct list *l)
@@ -345,7 +350,7 @@ static enum err_code item_kept(struct list *l, struct str raw, struct buf *out, 
         return buf_status(out, e);
     }
     enum err_code rc = transcode_to_json(c->schema->message, raw, NULL, out, e);
-    if (rc != ERR_OK || l->kept > encoded_room(c) / 2)
+    if (rc != ERR_OK || l->kept > encoded_room_of(c) / 2)
         return rc;
     l->kept += out->len - begin;
     struct blob *fresh = blob_new(str_slice(buf_str(out), begin, out->len));
@@ -619,11 +624,16 @@ static void list_expired(struct list *l, bool is_page)
 static void list_open(struct call *c, struct list *l)
 {
     struct err e;
+    struct index_snapshot kept;
     struct str prefix = l->past.prefix, from = l->from;
+    enum err_code rc = ERR_OK;
     c->own = l;
     c->end = list_end;
-    enum err_code rc = past_open(&l->past, rest_index(c->r), rest_history(c->r), prefix,
-                                 l->revision, &c->r->arena, &e);
+    if (l->revision != 0 && state_find(c, l->revision, &kept))
+        past_kept(&l->past, &kept, prefix);
+    else
+        rc = past_open(&l->past, rest_index(c->r), rest_history(c->r), prefix, l->revision,
+                       &c->r->arena, &e);
     if (rc == ERR_NOT_FOUND) {
         l->past.prefix = prefix;
         list_expired(l, from.len > 0);

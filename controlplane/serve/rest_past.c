@@ -92,6 +92,11 @@ MUST_USE enum err_code past_open(struct past *p, struct index *x, struct history
     return rc;
 }
 
+void past_kept(struct past *p, const struct index_snapshot *s, struct str prefix)
+{
+    *p = (struct past){.now = *s, .prefix = prefix, .revision = s->revision};
+}
+
 void past_close(struct past *p)
 {
     for (uint32_t i = 0; i < p->changed_count; i++)

@@ -4,7 +4,7 @@
  *
  *    rest.c            which function a request belongs to (a table), and 404, 405
  *    rest_call.c       its keys, its object, its query parameters
- *    rest_thread.c     what is kept: encodings, and by each thread the latest reading of the history
+ *    rest_thread.c     what is kept: encodings, and by each thread the latest reading of the history and pages' states
  *    rest_form.c       what the client accepts
  *    rest_body.c       what the client sent, as an object
  *    rest_reply.c      answers: an object, a Status, refused writes
@@ -20,6 +20,7 @@
 #include "api/kinds.h"
 #include "api/selector.h"
 #include "api/transcode.h"
+#include "controlplane/serve/encoded.h"
 #include "controlplane/serve/rest.h"
 
 enum { REST_REPLY_MAX = 48 << 20 }; /* One answer that is made whole. */
@@ -51,8 +52,13 @@ struct blob *encoded_run_get(const struct call *c, struct cow_entry *const *at, 
 
 void encoded_keep(const struct call *c, uint64_t revision, uint32_t what, struct blob *bytes);
 void encoded_run_keep(const struct call *c, struct cow_entry *const *at, uint32_t count,
-                      struct blob *bytes);
-size_t encoded_room(const struct call *c); /* Bytes that are kept at most. */
+                      struct blob *bytes, enum encoded_stay stay);
+size_t encoded_room_of(const struct call *c); /* Bytes that stay at most. */
+
+/* The state that the pages of a list are read from, for the next of them. */
+void state_keep(const struct call *c, const struct index_snapshot *s);
+bool state_find(const struct call *c, uint64_t revision,
+                struct index_snapshot *out); /* A reference. */
 
 /* The changes behind after with that prefix, read once for all watchers that stand there. Borrowed until the next
  * call. */

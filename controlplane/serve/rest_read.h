@@ -36,6 +36,9 @@ MUST_USE enum err_code past_open(struct past *p, struct index *x, struct history
                                  struct err *e);
 void past_close(struct past *p);
 
+/* The same of a state that was kept (states.h): takes over the snapshot's reference. */
+void past_kept(struct past *p, const struct index_snapshot *s, struct str prefix);
+
 struct past_cursor {
     struct index_range range;
     struct cow_entry *ahead; /* The next of range. */
@@ -55,9 +58,11 @@ struct runs {
     struct index_range range;
     struct cow_entry *const *at; /* The run in work: what is left of it. */
     uint32_t count;
-    bool is_cut;   /* It is not the whole run: not worth keeping. */
-    uint64_t left; /* Entries of the page that were not passed yet. */
-    size_t kept;   /* Bytes that were given to the others' use. */
+    bool is_cut;     /* It is not the whole run: not worth keeping. */
+    uint64_t left;   /* Entries of the page that were not passed yet, */
+    uint64_t passed; /* and those that were, */
+    size_t bytes;    /* encoded. */
+    uint64_t before; /* Entries of the collection in front of the page. */
 };
 
 bool runs_fit(const struct form *f);
@@ -71,6 +76,7 @@ bool runs_over(const struct runs *r);
  * NULL: over a limit. */
 struct blob *runs_next(struct runs *r, struct err *e);
 size_t runs_next_len(struct runs *r); /* Passes it: how long it is in protobuf. */
+void runs_pass(struct runs *r);       /* Passes it. */
 
 /* When they are over: the entry behind the page; NULL: the collection ends with it. */
 struct cow_entry *runs_behind(const struct runs *r);

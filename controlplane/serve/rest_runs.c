@@ -2,7 +2,6 @@
 #include "api/list.h"
 #include "base/check.h"
 #include "base/log.h"
-#include "controlplane/serve/encoded.h"
 #include "controlplane/serve/rest_read.h"
 
 enum { RUN_BYTES = ENCODED_ITEM_MAX }; /* What is not kept anyway is cut: a slice is short. */
@@ -19,6 +18,7 @@ void runs_open(struct runs *r, struct call *c, const struct index_snapshot *s, s
     *r = (struct runs){.c = c};
     index_range(&r->range, s, prefix, from);
     r->left = limit > 0 && limit < r->range.left ? limit : r->range.left;
+    r->before = from.len > 0 ? index_count(s, prefix, STR("")) - r->range.left : 0;
 }
 
 bool runs_over(const struct runs *r)
@@ -45,8 +45,10 @@ static void run_take(struct runs *r)
     r->is_cut = false;
 }
 
-static void run_pass(struct runs *r, uint32_t count)
+static void run_pass(struct runs *r, uint32_t count, size_t bytes)
 {
+    r->passed += count;
+    r->bytes += bytes;
     r->is_cut = count < r->count;
     r->at += count;
     r->count -= count;
@@ -99,6 +101,9 @@ static struct blob *run_make(const struct runs *r, uint32_t *out_count, bool *is
     struct buf out;
     enum err_code rc = ERR_OK;
     buf_init(&out, REST_REPLY_MAX);
+    if (r->passed >
+        0) /* They are alike: an eighth more than the ones before is seldom too little. */
+        (void)buf_reserve(&out, min_size(r->bytes / r->passed * r->count * 9 / 8, RUN_BYTES));
     values_fetch(r);
     *is_whole = !r->is_cut;
     uint32_t i = 0;
@@ -115,11 +120,13 @@ static struct blob *run_make(const struct runs *r, uint32_t *out_count, bool *is
 
 /* ------------------------------------------------------------------ going through them */
 
-/* Of a long list no more than three quarters of what there is room for is kept: what is too long to be kept would only
- * drive out what others need. */
-static bool may_keep(const struct runs *r)
+/* Of a collection that is longer than there is room, the beginning stays, whoever reads which part of it when: what
+ * does not fit as a whole would only drive out itself and what others need. Where a page stands is told by the mean of
+ * its items. */
+static enum encoded_stay stay_of(const struct runs *r, uint32_t count, size_t bytes)
 {
-    return r->kept <= encoded_room(r->c) / 4 * 3;
+    uint64_t passed = r->passed + count, mean = (r->bytes + bytes) / passed;
+    return (r->before + passed) * mean <= encoded_room_of(r->c) ? ENCODED_STAYS : ENCODED_PASSES;
 }
 
 struct blob *runs_next(struct runs *r, struct err *e)
@@ -129,17 +136,15 @@ struct blob *runs_next(struct runs *r, struct err *e)
     run_take(r);
     struct blob *bytes = encoded_run_get(r->c, r->at, r->count);
     if (bytes != NULL) {
-        run_pass(r, r->count);
+        run_pass(r, r->count, bytes->len);
         return bytes;
     }
     bytes = run_make(r, &count, &is_whole, e);
     if (bytes == NULL)
         return NULL;
-    if (is_whole && may_keep(r)) {
-        r->kept += bytes->len;
-        encoded_run_keep(r->c, r->at, count, bytes);
-    }
-    run_pass(r, count);
+    if (is_whole)
+        encoded_run_keep(r->c, r->at, count, bytes, stay_of(r, count, bytes->len));
+    run_pass(r, count, bytes->len);
     return bytes;
 }
 
@@ -158,6 +163,12 @@ size_t runs_next_len(struct runs *r)
         }
     }
     blob_unref(bytes);
-    run_pass(r, r->count);
+    run_pass(r, r->count, len);
     return len;
+}
+
+void runs_pass(struct runs *r)
+{
+    run_take(r);
+    run_pass(r, r->count, 0);
 }

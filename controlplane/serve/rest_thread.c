@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "controlplane/serve/encoded.h"
 #include "controlplane/serve/rest_priv.h"
+#include "controlplane/serve/states.h"
 
 /* What was read, in one form. */
 struct frames {
@@ -29,6 +30,7 @@ struct reading {
 struct rest_shared {
     struct encoded *encoded; /* Everybody's. */
     struct reading reading;
+    struct states states;
 };
 
 void *rest_thread_new(struct encoded *encoded)
@@ -56,13 +58,15 @@ void rest_thread_free(void *thread)
     if (t == NULL)
         return;
     reading_drop(&t->reading);
+    states_fini(&t->states);
     mem_free(t);
 }
 
 struct instant rest_thread_expire(void *thread, struct instant now)
 {
     struct rest_shared *t = thread;
-    if (encoded_bytes(t->encoded) == 0)
+    bool has_states = states_expire(&t->states, now);
+    if (encoded_bytes(t->encoded) == 0 && !has_states)
         return (struct instant){0};
     encoded_expire(t->encoded, instant_add(now, SPAN_S(-ENCODED_AGE_S)));
     return instant_add(now, SPAN_S(ENCODED_AGE_S / 2));
@@ -85,10 +89,11 @@ static struct blob *find(const struct call *c, const struct encoded_key *key)
     return encoded_find(t->encoded, key, rest_now(c->r));
 }
 
-static void put(const struct call *c, const struct encoded_key *key, struct blob *bytes)
+static void put(const struct call *c, const struct encoded_key *key, struct blob *bytes,
+                enum encoded_stay stay)
 {
     const struct rest_shared *t = rest_thread(c->r);
-    encoded_put(t->encoded, key, bytes, rest_now(c->r));
+    encoded_put(t->encoded, key, bytes, stay, rest_now(c->r));
 }
 
 static struct encoded_key key_of_run(const struct call *c, struct cow_entry *const *at,
@@ -107,7 +112,7 @@ struct blob *encoded_get(const struct call *c, uint64_t revision, uint32_t what)
 
 void encoded_keep(const struct call *c, uint64_t revision, uint32_t what, struct blob *bytes)
 {
-    put(c, &(struct encoded_key){c->kind, form_of(c, what), 1, {revision}}, bytes);
+    put(c, &(struct encoded_key){c->kind, form_of(c, what), 1, {revision}}, bytes, ENCODED_STAYS);
 }
 
 struct blob *encoded_run_get(const struct call *c, struct cow_entry *const *at, uint32_t count)
@@ -117,16 +122,30 @@ struct blob *encoded_run_get(const struct call *c, struct cow_entry *const *at, 
 }
 
 void encoded_run_keep(const struct call *c, struct cow_entry *const *at, uint32_t count,
-                      struct blob *bytes)
+                      struct blob *bytes, enum encoded_stay stay)
 {
     struct encoded_key key = key_of_run(c, at, count);
-    put(c, &key, bytes);
+    put(c, &key, bytes, stay);
 }
 
-size_t encoded_room(const struct call *c)
+size_t encoded_room_of(const struct call *c)
 {
     const struct rest_shared *t = rest_thread(c->r);
-    return encoded_limit(t->encoded);
+    return encoded_room(t->encoded, ENCODED_STAYS);
+}
+
+/* ---- states ---- */
+
+void state_keep(const struct call *c, const struct index_snapshot *s)
+{
+    struct rest_shared *t = rest_thread(c->r);
+    states_keep(&t->states, rest_history(c->r), s, rest_now(c->r));
+}
+
+bool state_find(const struct call *c, uint64_t revision, struct index_snapshot *out)
+{
+    struct rest_shared *t = rest_thread(c->r);
+    return states_find(&t->states, rest_history(c->r), revision, rest_now(c->r), out);
 }
 
 /* ---- the history ---- */

@@ -2,7 +2,7 @@
 /*
  * Lists of all pods, in every form, whole and in pages, by one client and by eight, beside somebody who creates.
  *
- *   list-load DIR PORT PID [MILLISECONDS [FORM]]
+ *   list-load DIR PORT PID [MILLISECONDS [FORM [whole|pages]]]
  *
  * Prints "METRIC[form,how,clients] VALUE UNIT". "bare" is what TLS alone costs for the same bytes: written
  * into one end in pieces of 16 KiB and taken out again, no socket.
@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CLIENTS_MAX = 8, PAGE = 500, TOKEN_MAX = 1024 };
+enum { CLIENTS_MAX = 8, PAGE = 500, TOKEN_MAX = 1024, CHANGES = 100, OBJECTS = 100 };
 
 #define PODS "/api/v1/namespaces/default/pods"
 
@@ -173,6 +173,23 @@ static void begin(struct run *r)
     }
 }
 
+/* Lists go on beside a writer for so long; milliseconds of processor time per list, the writes' included. */
+static double beside(struct run *r, struct load_writer *w, uint32_t rate, uint32_t objects,
+                     int64_t ms)
+{
+    load_writer_start(w, r->target, rate, objects);
+    uint64_t cpu = load_cpu_ns(r->target, true), lists = r->lists;
+    r->stop = false;
+    for (uint32_t i = 0; i < r->clients_count; i++, r->active++)
+        ask(&r->clients[i], STR(""));
+    load_wait(r->target, ms);
+    r->stop = true;
+    while (r->active > 0)
+        loop_step(r->target->loop, SPAN_S(1));
+    load_writer_stop(w);
+    return (double)(load_cpu_ns(r->target, true) - cpu) / 1e6 / (double)(r->lists - lists);
+}
+
 static void row(struct load_target *t, const struct form *form, bool pages, uint32_t clients,
                 int64_t ms, double bare)
 {
@@ -202,16 +219,11 @@ static void row(struct load_target *t, const struct form *form, bool pages, uint
     printf("bare[%s] %.2f ms\n", name, bare * size / 1e6);
     printf("peak_memory[%s] %.1f MiB\n", name, mib);
 
-    r.stop = false; /* The same beside creates, for as long. */
-    for (uint32_t i = 0; i < clients; i++, r.active++)
-        ask(&r.clients[i], STR(""));
-    load_writer_start(&w, t, 0, 0);
-    load_wait(t, ms);
-    load_writer_stop(&w);
-    r.stop = true;
-    while (r.active > 0)
-        loop_step(t->loop, SPAN_S(1));
+    beside(&r, &w, 0, 0, ms); /* The same beside creates, for as long, */
     printf("creates_beside_p99[%s] %.1f ms\n", name, load_percentile(&w.took, 0.99));
+    free(w.took.at);
+    cpu_ms = beside(&r, &w, CHANGES, OBJECTS, ms); /* and beside changes of what is listed. */
+    printf("cpu_changing[%s] %.2f ms\n", name, cpu_ms);
     fflush(stdout);
     for (uint32_t i = 0; i < clients; i++)
         http_client_close(r.clients[i].http);
@@ -225,7 +237,7 @@ int main(int argc, char **argv)
     struct load_writer w;
 
     if (argc < 4)
-        load_die("usage", "list-load DIR PORT PID [MILLISECONDS [FORM]]");
+        load_die("usage", "list-load DIR PORT PID [MILLISECONDS [FORM [whole|pages]]]");
     load_open(&t, argv[1], argv[2], argv[3]);
     int64_t ms = argc > 4 ? load_number(argv[4]) : 3000;
     double bare = bare_ns_per_byte(&t);
@@ -236,9 +248,12 @@ int main(int argc, char **argv)
     for (size_t f = 0; f < COUNT_OF(forms); f++) {
         if (argc > 5 && strcmp(argv[5], forms[f].name) != 0)
             continue;
-        for (int pages = 0; pages < 2; pages++)
+        for (int pages = 0; pages < 2; pages++) {
+            if (argc > 6 && strcmp(argv[6], pages ? "pages" : "whole") != 0)
+                continue;
             for (uint32_t clients = 1; clients <= CLIENTS_MAX; clients += CLIENTS_MAX - 1)
                 row(&t, &forms[f], pages, clients, ms, bare);
+        }
     }
     return 0; /* The kernel takes the rest back. */
 }

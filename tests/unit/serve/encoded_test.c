@@ -10,7 +10,15 @@ static void put(struct encoded *t, const void *kind, uint64_t revision, uint32_t
 {
     struct blob *b = blob_reserve((uint32_t)len);
     memset(b->at, (int)('a' + revision % 26), len);
-    encoded_put(t, &(struct encoded_key){kind, form, 1, {revision}}, b, now);
+    encoded_put(t, &(struct encoded_key){kind, form, 1, {revision}}, b, ENCODED_STAYS, now);
+    blob_unref(b);
+}
+
+static void pass(struct encoded *t, uint64_t revision, size_t len)
+{
+    struct blob *b = blob_reserve((uint32_t)len);
+    memset(b->at, (int)('a' + revision % 26), len);
+    encoded_put(t, &(struct encoded_key){&pods, 0, 1, {revision}}, b, ENCODED_PASSES, now);
     blob_unref(b);
 }
 
@@ -37,13 +45,31 @@ TEST(encoded, kind_revision_and_form_name_it)
 
 TEST(encoded, what_was_not_asked_for_the_longest_goes_first)
 {
-    struct encoded *t = encoded_new(10 * 1300);
+    struct encoded *t = encoded_new(2 * 10 * 1300);
     for (uint64_t i = 1; i <= 10; i++)
         put(t, &pods, i, 0, 1000);
     cr_expect(has(t, &pods, 1, 0)); /* Asked for: younger than 2 now. */
     put(t, &pods, 11, 0, 1000);
     cr_expect(has(t, &pods, 1, 0) && has(t, &pods, 11, 0));
     cr_expect_not(has(t, &pods, 2, 0));
+    encoded_free(t);
+}
+
+/* A list that is too long to be kept goes through its own half. */
+TEST(encoded, what_passes_drives_out_nothing_that_stays)
+{
+    struct encoded *t = encoded_new(40 * 1300);
+    for (uint64_t i = 1; i <= 20; i++)
+        put(t, &pods, i, 0, 1000);
+    for (uint64_t i = 100; i < 1000; i++) {
+        pass(t, i, 1000);
+        cr_assert(has(t, &pods, i, 0));
+        cr_assert_leq(encoded_bytes(t), (size_t)40 * 1300);
+    }
+    cr_expect(has(t, &pods, 995, 0));
+    cr_expect_not(has(t, &pods, 970, 0));
+    for (uint64_t i = 1; i <= 20; i++)
+        cr_expect(has(t, &pods, i, 0));
     encoded_free(t);
 }
 
@@ -70,7 +96,7 @@ TEST(encoded, a_run_is_named_by_all_its_revisions)
     struct encoded *t = encoded_new(1 << 20);
     struct encoded_key run = {&pods, 0, 3, {7, 8, 9}}, key;
     struct blob *b = blob_new(STR("789"));
-    encoded_put(t, &run, b, now);
+    encoded_put(t, &run, b, ENCODED_STAYS, now);
     blob_unref(b);
     for (uint32_t i = 0; i < 3; i++) {
         key = run;

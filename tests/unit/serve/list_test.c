@@ -144,9 +144,12 @@ static void check_same(struct whole *w, const char *accept)
     caller_close(&again);
 }
 
-/* Page after page: every name once, in order. */
+/* Page after page: every name once, in order, though names come and go in between: a page is of the state its list began
+ * with. Each is asked for on a connection of its own, so threads that kept the state and threads that must make it again
+ * answer in turn. */
 static void check_pages(struct whole *w, const char *order)
 {
+    bool is_new = false;
     struct caller c;
     struct json *tree;
     struct arena a;
@@ -165,7 +168,12 @@ static void check_pages(struct whole *w, const char *order)
             buf_add(&names, json_text(json_find(json_find(i, STR("metadata")), STR("name"))));
         snprintf(path, sizeof path, PATH "?limit=7&continue=" STR_FMT, STR_ARG(next));
         caller_close(&c);
+        is_new = !is_new;
+        write_small(w, is_new ? "POST" : "DELETE", 99, "between", is_new ? 201 : 200);
+        write_small(w, "PUT", 0, is_new ? "new" : "old", 200);
     }
+    if (is_new)
+        write_small(w, "DELETE", 99, "", 200);
     cr_assert(str_is(buf_str(&names), order), STR_FMT, STR_ARG(buf_str(&names)));
     buf_free(&names);
     arena_free(&a);
