@@ -84,7 +84,8 @@ struct agent_file {
 struct agent_volume {
     struct str path;      /* The directory to have. */
     bool memory, replace; /* tmpfs; replace: files are written anew, atomically. */
-    uint64_t size_bytes;  /* tmpfs only; 0: no limit of its own. */
+    uint64_t size_bytes;  /* tmpfs, huge pages; 0: no limit of its own. */
+    uint64_t page_bytes;  /* Not 0: hugetlbfs of such pages. */
     const struct agent_file *files;
     uint32_t files_count;
     struct str host_path; /* Not empty: nothing is made but what host_type asks for. */

@@ -199,6 +199,10 @@ static void resources(const struct workload *w, const Core__Container *c, struct
         amount(r->n_requests, (Core__ResourceRequirements__LimitsEntry **)(void *)r->requests,
                "cpu", true);
     out->memory_max_bytes = (uint64_t)amount(r->n_limits, r->limits, "memory", false);
+    out->huge_2m_bytes =
+        (uint64_t)amount(r->n_limits, r->limits, "hugepages-2Mi", false) >> 21 << 21;
+    out->huge_1g_bytes =
+        (uint64_t)amount(r->n_limits, r->limits, "hugepages-1Gi", false) >> 30 << 30;
     if (w->holds)
         return;
     out->cpu.weight_milli = (uint32_t)(request != 0 ? request : limit);

@@ -149,6 +149,31 @@ static bool projected(struct volume_build *b, const Core__ProjectedVolumeSource 
     return true;
 }
 
+/* "HugePages" is of the one size that the pod has (Kubernetes: EmptyDirVolumeSource.medium). What its containers
+ * take of it is bound by their groups. */
+static bool huge_pages(struct volume_build *b, const Core__Volume *v, struct agent_volume *out)
+{
+    struct str medium = str_of(v->volume_source->empty_dir->medium);
+    const Baton__PlacementSpec *p = b->workload->placement->spec;
+    uint64_t small = 0, large = 0;
+    for (size_t i = 0; i < p->n_hugepages; i++) {
+        const Baton__HugepageGrant *g = p->hugepages[i];
+        *(g->page_bytes >> 30 > 0 ? &large : &small) += g->page_bytes * g->pages;
+    }
+    bool any = str_is(medium, "HugePages"), both = small > 0 && large > 0;
+    bool wants_large = str_is(medium, "HugePages-1Gi") || (any && small == 0);
+    uint64_t have = wants_large ? large : small;
+    if (!any && !wants_large && !str_is(medium, "HugePages-2Mi"))
+        have = 0;
+    if (have == 0 || (any && both)) {
+        snprintf(b->text, b->size, "volume %s: medium " STR_FMT ", and the pod has %s", v->name,
+                 STR_ARG(medium), have > 0 ? "huge pages of two sizes" : "no such huge pages");
+        return false;
+    }
+    out->page_bytes = wants_large ? 1ull << 30 : 2ull << 20;
+    return true;
+}
+
 static bool volume(struct volume_build *b, const Core__Volume *v, struct agent_volume *out)
 {
     const Core__VolumeSource *s = v->volume_source;
@@ -156,7 +181,8 @@ static bool volume(struct volume_build *b, const Core__Volume *v, struct agent_v
     if (s == NULL || s->empty_dir != NULL) {
         out->memory = s != NULL && str_is(str_of(s->empty_dir->medium), "Memory");
         out->size_bytes = s == NULL ? 0 : (uint64_t)workload_quantity(s->empty_dir->size_limit);
-        return true;
+        bool is_huge = s != NULL && str_starts(str_of(s->empty_dir->medium), STR("HugePages"));
+        return !is_huge || huge_pages(b, v, out);
     }
     if (s->host_path != NULL) {
         out->host_path = str_of(s->host_path->path);

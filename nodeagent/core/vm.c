@@ -198,12 +198,17 @@ static uint64_t guest_memory(const struct workload *w)
     return bytes;
 }
 
-/* Huge pages are not the group's to count. */
+/* Huge pages are counted apart, by a controller of their own. */
 static void memory(const struct workload *w, struct runtime_spec *out)
 {
     const Baton__PlacementSpec *p = w->placement->spec;
     if (p->n_hugepages > 0)
         out->vm.page_bytes = p->hugepages[0]->page_bytes;
+    for (size_t i = 0; i < p->n_hugepages; i++) {
+        uint64_t bytes = p->hugepages[i]->page_bytes * p->hugepages[i]->pages;
+        *(p->hugepages[i]->page_bytes >> 30 > 0 ? &out->huge_1g_bytes : &out->huge_2m_bytes) +=
+            bytes;
+    }
     out->memory_max_bytes = p->overhead_bytes + (p->n_hugepages > 0 ? 0 : out->vm.memory_bytes);
 }
 

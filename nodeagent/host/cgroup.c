@@ -120,7 +120,10 @@ static enum err_code delegate(const struct cgroup_tree *t, const char *directory
 {
     if (!t->layout.unified)
         return ERR_OK;
-    return cgroup__put(directory, "cgroup.subtree_control", STR("+cpuset +cpu +memory +pids"), e);
+    return cgroup__put(directory, "cgroup.subtree_control",
+                       t->layout.hugetlb ? STR("+cpuset +cpu +memory +pids +hugetlb")
+                                         : STR("+cpuset +cpu +memory +pids"),
+                       e);
 }
 
 /* A cpuset that was never written is empty, and v1 lets nobody in then: it gets its parent's. */
@@ -153,7 +156,7 @@ static enum err_code set_tree_weight(const struct cgroup_tree *t, const char *di
     return cgroup__write_limits(t, CGROUP_CPU, directory, &l, e);
 }
 
-static enum err_code open_hierarchy(const struct cgroup_tree *t, uint32_t c, struct err *e)
+static enum err_code open_hierarchy(struct cgroup_tree *t, uint32_t c, struct err *e)
 {
     char parent[CGROUP_FILE_MAX], pool[CGROUP_FILE_MAX];
     group_path(t, c, (struct str){NULL, 0}, false, parent);
@@ -178,6 +181,8 @@ static enum err_code open_hierarchy(const struct cgroup_tree *t, uint32_t c, str
         if (code == ERR_OK)
             code = set_tree_weight(t, pool, e);
     }
+    if (code == ERR_OK && (c == CGROUP_HUGETLB || t->layout.unified))
+        cgroup__read_sizes(t, pool);
     return code;
 }
 
@@ -311,6 +316,12 @@ enum err_code cgroup_make(struct cgroup_tree *t, struct str id, const struct cgr
     return ERR_OK;
 }
 
+/* A group that was made while the host had no hierarchy for huge pages is not there. */
+static bool is_absent(uint32_t c, const char *path)
+{
+    return c == CGROUP_HUGETLB && access(path, F_OK) != 0;
+}
+
 enum err_code cgroup_procs_files(struct cgroup_tree *t, struct str id, struct buf *out,
                                  struct err *e)
 {
@@ -323,6 +334,8 @@ enum err_code cgroup_procs_files(struct cgroup_tree *t, struct str id, struct bu
         if (!is_ours(t, c))
             continue;
         group_path(t, c, id, in_pool, path);
+        if (is_absent(c, path))
+            continue;
         buf_printf(out, "%s/%s\n", path, t->layout.unified ? "cgroup.procs" : "tasks");
     }
     return buf_status(out, e);
@@ -337,7 +350,8 @@ enum err_code cgroup_join(struct cgroup_tree *t, struct str id, int32_t pid, str
         if (!is_ours(t, c))
             continue;
         group_path(t, c, id, in_pool, path);
-        code = write_pid(path, pid, e);
+        if (!is_absent(c, path))
+            code = write_pid(path, pid, e);
     }
     return code;
 }

@@ -3,7 +3,7 @@
  * cgroup.h -- the groups of processes that hold an instance to its cpus and memory.
  *
  * WHAT   One interface over cgroup v2 and over the v1 controllers cpuset, cpu, memory and pids (what
- *        a "hybrid" host has). Below each hierarchy's root:
+ *        a "hybrid" host has), and hugetlb where the host has it. Below each hierarchy's root:
  *
  *            baton-CLUSTER/            all cpus of the node
  *                pool/                 the shared pool's cpus: narrowed by one write
@@ -24,7 +24,7 @@
  * FAILS  ERR_INVALID (a name, an empty set), ERR_NOT_FOUND (no such group, no such controller),
  *        ERR_CONFLICT (read back something else than was written), ERR_BUSY, ERR_UNAVAILABLE.
  *
- * Sources: Documentation/admin-guide/cgroup-v1/{cpusets,memory,pids}.rst, cgroup-v2.rst.
+ * Sources: Documentation/admin-guide/cgroup-v1/{cpusets,memory,pids,hugetlb}.rst, cgroup-v2.rst.
  */
 #ifndef NODEAGENT_HOST_CGROUP_H
 #define NODEAGENT_HOST_CGROUP_H
@@ -39,6 +39,7 @@ enum {
     CGROUP_KILL_ROUNDS_MAX = 16,
     CGROUP_V1_MAX = 20,      /* Linux has 14 controllers, and hierarchies without one are named. */
     CGROUP_PIDS_MAX = 65536, /* Processes of one group we are willing to read. */
+    CGROUP_SIZES_MAX = 8,    /* Sizes of huge pages that a kernel has. */
 };
 
 enum cgroup_controller {
@@ -48,12 +49,14 @@ enum cgroup_controller {
     CGROUP_PIDS,
     CGROUP_CPUACCT, /* v1 only, and only where it is mounted apart from cpu. */
     CGROUP_DEVICES, /* v1 only. Groups here are made by runc; we kill and remove them, no more. */
+    CGROUP_HUGETLB, /* Of hosts that have it; without it nobody is held to his huge pages. */
     CGROUP__COUNT
 };
 
 /* Where the hierarchies are mounted. v2: the first holds all. */
 struct cgroup_layout {
     bool unified;                 /* v2 holds the controllers. */
+    bool hugetlb;                 /* This one among them, or in v1. */
     char beside[CGROUP_PATH_MAX]; /* Hybrid: where v2 is mounted beside v1; empty: nowhere. */
     char mount[CGROUP__COUNT][CGROUP_PATH_MAX]; /* Empty: not a hierarchy of its own. */
     char v1[CGROUP_V1_MAX][CGROUP_PATH_MAX];    /* Every v1 mount there is. */
@@ -75,6 +78,9 @@ struct cgroup_limits {
     uint64_t quota_us;     /* Per 100 ms; 0: none. */
     uint64_t memory_bytes; /* 0: none. */
     int64_t pids_max;      /* 0: none. */
+    /* Huge pages it may have; of other sizes none. Nobody has what he did not ask for, as in Kubernetes. */
+    uint64_t huge_2m_bytes, huge_1g_bytes;
+    bool any_huge; /* As many as there are: what became of it before this was written down. */
 };
 
 struct cgroup_stats {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names, units and contents of the kernel's files, for both versions. */
+#include "io/fs.h"
 #include "nodeagent/host/cgroup_priv.h"
 #include <stdio.h>
 
@@ -75,6 +76,62 @@ static enum err_code write_memory(bool unified, const char *directory,
     return code != ERR_OK ? code : cgroup__put(directory, "memory.oom.group", STR("1"), e);
 }
 
+/* ---- huge pages ---- */
+
+static const char *size_suffix(const struct cgroup_tree *t)
+{
+    return t->layout.unified ? ".max" : ".limit_in_bytes";
+}
+
+struct sizes_visit {
+    struct cgroup_tree *t;
+    const char *directory;
+};
+
+/* "hugetlb.2MB.max", "hugetlb.2MB.limit_in_bytes" */
+static bool see_size(void *arg, const char *file)
+{
+    struct sizes_visit *v = arg;
+    struct cgroup_tree *t = v->t;
+    struct str name = str_of(file), kind = STR("hugetlb."), suffix = str_of(size_suffix(t));
+    struct str size = str_slice(name, kind.len, name.len - min_u64(name.len, suffix.len));
+    char path[CGROUP_FILE_MAX + 64];
+    if (!str_starts(name, kind) || !str_ends(name, suffix) || str_find(size, '.', 0) < size.len ||
+        size.len >= sizeof t->sizes[0].name || t->sizes_count == CGROUP_SIZES_MAX)
+        return true;
+    struct cgroup_size *to = &t->sizes[t->sizes_count++];
+    snprintf(to->name, sizeof to->name, STR_FMT, STR_ARG(size));
+    snprintf(path, sizeof path, "%s/hugetlb.%s.rsvd%s", v->directory, to->name, size_suffix(t));
+    to->is_reserved = fs_exists(path);
+    return true;
+}
+
+void cgroup__read_sizes(struct cgroup_tree *t, const char *directory)
+{
+    struct sizes_visit v = {t, directory};
+    t->sizes_count = 0;
+    (void)!fs_list(directory, see_size, &v, NULL); /* Without the controller there are none. */
+}
+
+static enum err_code write_hugetlb(const struct cgroup_tree *t, const char *directory,
+                                   const struct cgroup_limits *l, struct err *e)
+{
+    enum err_code code = ERR_OK;
+    char file[64];
+    for (uint32_t i = 0; i < t->sizes_count && code == ERR_OK && !l->any_huge; i++) {
+        const struct cgroup_size *s = &t->sizes[i];
+        uint64_t bytes = strcmp(s->name, "2MB") == 0   ? l->huge_2m_bytes
+                         : strcmp(s->name, "1GB") == 0 ? l->huge_1g_bytes
+                                                       : 0;
+        snprintf(file, sizeof file, "hugetlb.%s%s", s->name, size_suffix(t));
+        code = put_u64(directory, file, bytes, e);
+        snprintf(file, sizeof file, "hugetlb.%s.rsvd%s", s->name, size_suffix(t));
+        if (code == ERR_OK && s->is_reserved)
+            code = put_u64(directory, file, bytes, e);
+    }
+    return code;
+}
+
 enum err_code cgroup__write_limits(const struct cgroup_tree *t, uint32_t c, const char *directory,
                                    const struct cgroup_limits *l, struct err *e)
 {
@@ -87,6 +144,8 @@ enum err_code cgroup__write_limits(const struct cgroup_tree *t, uint32_t c, cons
     case CGROUP_PIDS:
         return put_limit(directory, "pids.max", l->pids_max < 0 ? 0 : (uint64_t)l->pids_max,
                          STR("max"), e);
+    case CGROUP_HUGETLB:
+        return write_hugetlb(t, directory, l, e);
     case CGROUP_CPUSET:
     case CGROUP_CPUACCT:
     case CGROUP_DEVICES:

@@ -6,8 +6,8 @@
 
 enum { MOUNTINFO_MAX = 1 << 20, FIELDS_MAX = 32 };
 
-static const char *const controllers[CGROUP__COUNT] = {"cpuset", "cpu",     "memory",
-                                                       "pids",   "cpuacct", "devices"};
+static const char *const controllers[CGROUP__COUNT] = {"cpuset",  "cpu",     "memory", "pids",
+                                                       "cpuacct", "devices", "hugetlb"};
 
 struct mount_line {
     struct str point, type, options;
@@ -73,15 +73,18 @@ enum err_code cgroup_layout_parse(struct str mountinfo, struct str v2_controller
                 copy_point(l.mount[c], m.point);
     }
     if (v2[0] != '\0' && v2_has_all(v2_controllers)) {
-        l = (struct cgroup_layout){.unified = true};
+        l = (struct cgroup_layout){.unified = true,
+                                   .hugetlb = has_word(str_trim(v2_controllers), ' ', "hugetlb")};
         copy_point(l.mount[0], str_of(v2));
     }
     for (uint32_t c = 0; c < CGROUP_CPUACCT && !l.unified; c++)
         if (l.mount[c][0] == '\0')
             return err_set(e, ERR_NOT_FOUND, "no cgroup hierarchy has the controller %s",
                            controllers[c]);
-    if (!l.unified)
+    if (!l.unified) {
         copy_point(l.beside, str_of(v2));
+        l.hugetlb = l.mount[CGROUP_HUGETLB][0] != '\0';
+    }
     if (strcmp(l.mount[CGROUP_CPUACCT], l.mount[CGROUP_CPU]) == 0)
         l.mount[CGROUP_CPUACCT][0] = '\0'; /* One hierarchy for both, as systemd mounts it. */
     *out = l;

@@ -10,13 +10,25 @@ enum {
     CGROUP_TEXT_MAX = 16 << 10,
 };
 
+/* A size of huge pages as the kernel's files have it: "2MB". */
+struct cgroup_size {
+    char name[12];
+    bool
+        is_reserved; /* There is a limit for what is promised, too: mmap fails, not the first touch. */
+};
+
 struct cgroup_tree {
     struct cgroup_layout layout;
     char parent[CGROUP_NAME_MAX];
+    struct cgroup_size sizes[CGROUP_SIZES_MAX];
+    uint32_t sizes_count;
 };
 
 enum err_code cgroup__put(const char *directory, const char *file, struct str text, struct err *e);
 enum err_code cgroup__get(const char *directory, const char *file, struct buf *out, struct err *e);
+
+/* The sizes of huge pages that files in a group's directory limit. */
+void cgroup__read_sizes(struct cgroup_tree *t, const char *directory);
 
 /* The files of controller c for these limits, cpuset's excepted. */
 MUST_USE enum err_code cgroup__write_limits(const struct cgroup_tree *t, uint32_t c,

@@ -343,6 +343,9 @@ enum err_code machine__group(struct runtime_qemu *r, const struct machine *m, st
                                    .weight_milli = rec->weight_milli,
                                    .quota_us = rec->quota_us,
                                    .memory_bytes = rec->memory_bytes,
+                                   .huge_2m_bytes = rec->huge_2m_bytes,
+                                   .huge_1g_bytes = rec->huge_1g_bytes,
+                                   .any_huge = rec->any_huge,
                                    .pids_max = (int64_t)rec->vcpus + HELPER_THREADS_MAX};
     if (r->cgroups == NULL)
         return ERR_OK;
@@ -520,6 +523,8 @@ static enum err_code record_of(struct machine *m, const struct runtime_spec *spe
     rec->weight_milli = spec->cpu.exclusive ? 1000 * (rec->vcpus + 1) : spec->cpu.weight_milli;
     rec->quota_us = spec->cpu.quota_us;
     rec->memory_bytes = spec->memory_max_bytes;
+    rec->huge_2m_bytes = spec->huge_2m_bytes;
+    rec->huge_1g_bytes = spec->huge_1g_bytes;
     rec->created = clock_wall();
     for (uint32_t i = 0; i < spec->vm.order_count && i < RUNTIME_CPUS_MAX; i++)
         rec->order[rec->order_count++] = (uint16_t)spec->vm.order[i];

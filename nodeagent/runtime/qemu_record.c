@@ -31,6 +31,10 @@ void qemu_record_print(struct buf *out, const struct qemu_record *r)
     put_u64(out, "weight_milli", r->weight_milli);
     put_u64(out, "quota_us", r->quota_us);
     put_u64(out, "memory_bytes", r->memory_bytes);
+    if (!r->any_huge) {
+        put_u64(out, "huge_2m_bytes", r->huge_2m_bytes);
+        put_u64(out, "huge_1g_bytes", r->huge_1g_bytes);
+    }
     put_u64(out, "created_ns", (uint64_t)r->created.ns);
     put_u64(out, "started_ns", (uint64_t)r->started.ns);
     put_u64(out, "guest_ended", r->guest_ended);
@@ -105,7 +109,9 @@ static bool get_numbers(struct str text, struct qemu_record *r)
     r->weight_milli = (uint32_t)weight;
     r->created.ns = (int64_t)created;
     r->started.ns = (int64_t)started;
-    return get_u64(text, "start_time", UINT64_MAX, &r->start_time) &&
+    bool has_small = get_u64(text, "huge_2m_bytes", UINT64_MAX, &r->huge_2m_bytes);
+    r->any_huge = !get_u64(text, "huge_1g_bytes", UINT64_MAX, &r->huge_1g_bytes);
+    return has_small != r->any_huge && get_u64(text, "start_time", UINT64_MAX, &r->start_time) &&
            get_u64(text, "quota_us", UINT64_MAX, &r->quota_us) &&
            get_u64(text, "memory_bytes", UINT64_MAX, &r->memory_bytes);
 }

@@ -27,8 +27,10 @@ struct qemu_record {
     uint32_t order_count;
     uint32_t weight_milli;
     uint64_t quota_us, memory_bytes; /* The group's limits. */
-    struct wall created, started;    /* started 0: the guest never ran. */
-    bool guest_ended;                /* The guest shut down by itself; QEMU was told to go. */
+    uint64_t huge_2m_bytes, huge_1g_bytes;
+    bool any_huge;                /* From before they were written down. */
+    struct wall created, started; /* started 0: the guest never ran. */
+    bool guest_ended;             /* The guest shut down by itself; QEMU was told to go. */
     char serial_log[QEMU_PATH_MAX], serial_socket[QEMU_PATH_MAX]; /* May be empty. */
 };
 

@@ -137,7 +137,8 @@ struct runtime_spec {
     struct str
         cgroup; /* The cluster's parent, "baton-<cluster>"; the leaf is the id (host/cgroup.h). */
     struct runtime_cpu cpu;
-    uint64_t memory_max_bytes; /* 0: no limit. For a VM: guest and overhead together. */
+    uint64_t memory_max_bytes;             /* 0: no limit. For a VM: guest and overhead together. */
+    uint64_t huge_2m_bytes, huge_1g_bytes; /* Huge pages; 0: none. */
     enum runtime_kind kind;
     union {
         struct runtime_container container;

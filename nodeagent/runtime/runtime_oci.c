@@ -41,6 +41,8 @@ static struct cgroup_limits limits_of(const struct oci *o, const struct runtime_
                                                              : cpu->weight_milli,
                               .quota_us = cpu->exclusive ? 0 : cpu->quota_us,
                               .memory_bytes = spec->memory_max_bytes,
+                              .huge_2m_bytes = spec->huge_2m_bytes,
+                              .huge_1g_bytes = spec->huge_1g_bytes,
                               .pids_max = pids > 0 ? pids : o->pids_max};
     for (uint32_t n = 0; n < cpu->numa_nodes_count && n < COUNT_OF(cpu->numa_nodes); n++)
         cpuset_add(&l.mems, cpu->numa_nodes[n]);

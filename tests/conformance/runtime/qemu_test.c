@@ -150,12 +150,13 @@ TEST(qemu, memory_of_huge_pages)
         uint64_t free_before = pages_of("free_hugepages");
         qemu_fill(&r, &spec, "h.guest.0", RIG_RUNS);
         spec.vm.page_bytes = 2 << 20;
+        spec.huge_2m_bytes = 32 << 20;
         rig_ok(&qemu_rig, &r, rig_create(&r, &spec));
         cr_assert_eq(free_before - pages_of("free_hugepages"), 16, "32 MiB, before it runs");
         rig_ok(&qemu_rig, &r, rig_call(&r, r.runtime->ops->start, "h.guest.0"));
         qemu_fill(&r, &spec, "h.guest.1", RIG_RUNS);
         spec.vm.page_bytes = 2 << 20;
-        spec.vm.memory_bytes = 1ull << 40;
+        spec.vm.memory_bytes = spec.huge_2m_bytes = 1ull << 40;
         uint64_t op = rig_create(&r, &spec);
         cr_assert_neq(rig_wait(&qemu_rig, &r, RUNTIME_DONE, op)->code, ERR_OK);
         qemu_destroy(&r, "h.guest.0");

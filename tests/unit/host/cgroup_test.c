@@ -96,6 +96,7 @@ TEST(cgroup, finds_a_hybrid_hosts_hierarchies)
     cr_assert_str_eq(l.mount[CGROUP_CPUSET], "/sys/fs/cgroup/cpuset");
     cr_assert_str_eq(l.mount[CGROUP_CPUACCT], "", "mounted together: one hierarchy");
     cr_assert_str_eq(l.mount[CGROUP_DEVICES], "/sys/fs/cgroup/devices");
+    cr_assert_not(l.hugetlb, "it is nowhere in v1, and those of v2 are not ours here");
     cr_assert_eq(l.v1_count, 5, "every v1 mount, once");
 }
 
@@ -109,6 +110,7 @@ TEST(cgroup, names_the_controller_that_is_missing)
     cr_assert_eq(cgroup_layout_parse(only_v2, STR("cpuset cpu io memory hugetlb pids\n"), &l, &e),
                  ERR_OK);
     cr_assert(l.unified);
+    cr_assert(l.hugetlb);
 }
 
 /* --- v2, in a directory --- */
@@ -228,6 +230,40 @@ TEST(cgroup, v2_shared_is_below_the_pool_and_follows_it)
     cr_assert(cpuset_eq(&got, &narrow));
     struct cpuset none = {0};
     cr_assert_eq(cgroup_pool_set(f.tree, &none, &e), ERR_INVALID);
+    fake_close(&f);
+}
+
+/* Nobody has huge pages that he did not ask for, of whatever size. */
+TEST(cgroup, v2_huge_pages_are_what_was_asked_for)
+{
+    static const char *const files[] = {"2MB.max",      "2MB.rsvd.max",       "1GB.max",
+                                        "1GB.rsvd.max", "64KB.max",           "2MB.events",
+                                        "2MB.current",  "2MB.rsvd.events.not"};
+    struct fake f;
+    struct err e;
+    fake_open(&f);
+    cgroup_close(f.tree);
+    f.layout.hugetlb = true;
+    const char *const groups[] = {"/baton-t/pool", "/baton-t/x", "/baton-t/pool/web.0"};
+    for (size_t i = 0; i < COUNT_OF(groups) * COUNT_OF(files); i++) {
+        char dir[256], name[64];
+        snprintf(dir, sizeof dir, "%s%s", f.root, groups[i / COUNT_OF(files)]);
+        snprintf(name, sizeof name, "hugetlb.%s", files[i % COUNT_OF(files)]);
+        file(dir, name, "");
+    }
+    cr_assert_eq(cgroup_open(&f.layout, STR("baton-t"), &f.tree, &e), ERR_OK, "%s", e.text);
+    text_is(&f, "/cgroup.subtree_control", "+cpuset +cpu +memory +pids +hugetlb");
+    struct cgroup_limits l = {.huge_2m_bytes = 8 << 20};
+    cr_assert_eq(cgroup_make(f.tree, STR("web.0"), &l, &e), ERR_OK, "%s", e.text);
+    text_is(&f, "/baton-t/pool/web.0/hugetlb.2MB.max", "8388608");
+    text_is(&f, "/baton-t/pool/web.0/hugetlb.2MB.rsvd.max", "8388608");
+    text_is(&f, "/baton-t/pool/web.0/hugetlb.1GB.rsvd.max", "0");
+    text_is(&f, "/baton-t/pool/web.0/hugetlb.64KB.max", "0");
+    text_is(&f, "/baton-t/pool/web.0/hugetlb.2MB.events", "");
+    text_is(&f, "/baton-t/pool/hugetlb.2MB.max", "");
+    l = (struct cgroup_limits){.exclusive = true, .cpus = set_of("2"), .any_huge = true};
+    cr_assert_eq(cgroup_make(f.tree, STR("x"), &l, &e), ERR_OK, "%s", e.text);
+    text_is(&f, "/baton-t/x/hugetlb.2MB.max", "");
     fake_close(&f);
 }
 
