@@ -15,27 +15,33 @@ static void weight_validate(struct kind_call *c, int32_t weight, const struct fi
 
 /* ------------------------------------------------------------------ nodes */
 
-static void requirement_validate(struct kind_call *c, const Core__NodeSelectorRequirement *r,
-                                 const struct field *at)
+/* The common shape of a node selector's requirement and a label selector's expression. */
+struct selects {
+    const char *key, *operator_;
+    size_t values_count;
+    bool may_compare; /* Gt and Lt: nodes alone have them. */
+};
+
+static void selects_validate(struct kind_call *c, const struct selects *s, const struct field *at)
 {
     struct field key = field_name(at, "key"), values = field_name(at, "values");
     struct field operator_ = field_name(at, "operator");
-    bool lists = is_text(r->operator_, "In") || is_text(r->operator_, "NotIn");
-    bool exists = is_text(r->operator_, "Exists") || is_text(r->operator_, "DoesNotExist");
-    bool compares = is_text(r->operator_, "Gt") || is_text(r->operator_, "Lt");
-    if (lists && r->n_values == 0)
+    bool lists = is_text(s->operator_, "In") || is_text(s->operator_, "NotIn");
+    bool exists = is_text(s->operator_, "Exists") || is_text(s->operator_, "DoesNotExist");
+    bool compares = s->may_compare && (is_text(s->operator_, "Gt") || is_text(s->operator_, "Lt"));
+    if (lists && s->values_count == 0)
         causes_add(&c->causes, CAUSE_REQUIRED, &values,
                    "must be specified when `operator` is 'In' or 'NotIn'");
-    else if (exists && r->n_values > 0)
+    else if (exists && s->values_count > 0)
         causes_add(&c->causes, CAUSE_FORBIDDEN, &values,
                    "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-    else if (compares && r->n_values != 1)
+    else if (compares && s->values_count != 1)
         causes_add(&c->causes, CAUSE_REQUIRED, &values,
                    "must be specified single value when `operator` is 'Lt' or 'Gt'");
     else if (!lists && !exists && !compares)
-        causes_invalid(&c->causes, &operator_, kind_str(r->operator_),
+        causes_invalid(&c->causes, &operator_, kind_str(s->operator_),
                        "not a valid selector operator");
-    names_check(&c->causes, &key, kind_str(r->key), name_qualified(kind_str(r->key)));
+    names_check(&c->causes, &key, kind_str(s->key), name_qualified(kind_str(s->key)));
 }
 
 static void field_requirement_validate(struct kind_call *c, const Core__NodeSelectorRequirement *r,
@@ -61,7 +67,8 @@ static void term_validate(struct kind_call *c, const Core__NodeSelectorTerm *t,
     struct field fields = field_name(at, "matchFields");
     for (size_t i = 0; t != NULL && i < t->n_match_expressions; i++) {
         struct field one = field_index(&labels, i);
-        requirement_validate(c, t->match_expressions[i], &one);
+        const Core__NodeSelectorRequirement *r = t->match_expressions[i];
+        selects_validate(c, &(struct selects){r->key, r->operator_, r->n_values, true}, &one);
     }
     for (size_t i = 0; t != NULL && i < t->n_match_fields; i++) {
         struct field one = field_index(&fields, i);
@@ -93,25 +100,6 @@ static void node_affinity_validate(struct kind_call *c, const Core__NodeAffinity
 
 /* ------------------------------------------------------------------ other workloads */
 
-static void expression_validate(struct kind_call *c, const Meta__LabelSelectorRequirement *r,
-                                const struct field *at)
-{
-    struct field key = field_name(at, "key"), values = field_name(at, "values");
-    struct field operator_ = field_name(at, "operator");
-    bool lists = is_text(r->operator_, "In") || is_text(r->operator_, "NotIn");
-    bool exists = is_text(r->operator_, "Exists") || is_text(r->operator_, "DoesNotExist");
-    if (lists && r->n_values == 0)
-        causes_add(&c->causes, CAUSE_REQUIRED, &values,
-                   "must be specified when `operator` is 'In' or 'NotIn'");
-    else if (exists && r->n_values > 0)
-        causes_add(&c->causes, CAUSE_FORBIDDEN, &values,
-                   "may not be specified when `operator` is 'Exists' or 'DoesNotExist'");
-    else if (!lists && !exists)
-        causes_invalid(&c->causes, &operator_, kind_str(r->operator_),
-                       "not a valid selector operator");
-    names_check(&c->causes, &key, kind_str(r->key), name_qualified(kind_str(r->key)));
-}
-
 void selector_validate(struct kind_call *c, const Meta__LabelSelector *s, const struct field *at)
 {
     struct field labels = field_name(at, "matchLabels"), list = field_name(at, "matchExpressions");
@@ -123,7 +111,8 @@ void selector_validate(struct kind_call *c, const Meta__LabelSelector *s, const 
     }
     for (size_t i = 0; s != NULL && i < s->n_match_expressions; i++) {
         struct field one = field_index(&list, i);
-        expression_validate(c, s->match_expressions[i], &one);
+        const Meta__LabelSelectorRequirement *r = s->match_expressions[i];
+        selects_validate(c, &(struct selects){r->key, r->operator_, r->n_values, false}, &one);
     }
 }
 

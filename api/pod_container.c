@@ -90,15 +90,6 @@ static bool has_volume(const Core__PodSpec *s, const char *name)
     return false;
 }
 
-static bool goes_up(const char *path)
-{
-    struct str rest = kind_str(path), part;
-    while (str_split(&rest, '/', &part))
-        if (str_is(part, ".."))
-            return true;
-    return false;
-}
-
 static void mounts_validate(struct kind_call *c, const Core__PodSpec *s, const Core__Container *k,
                             const struct field *at)
 {
@@ -120,7 +111,7 @@ static void mounts_validate(struct kind_call *c, const Core__PodSpec *s, const C
                 causes_invalid(&c->causes, &path, kind_str(m->mount_path), "must be unique");
         if (!is_empty(m->sub_path) && m->sub_path[0] == '/')
             causes_invalid(&c->causes, &sub, kind_str(m->sub_path), "must be a relative path");
-        else if (!is_empty(m->sub_path) && goes_up(m->sub_path))
+        else if (!is_empty(m->sub_path) && str_goes_up(str_of(m->sub_path)))
             causes_invalid(&c->causes, &sub, kind_str(m->sub_path), "must not contain '..'");
     }
 }

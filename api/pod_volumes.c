@@ -9,15 +9,6 @@ static void mode_validate(struct kind_call *c, const struct field *f, bool has, 
                            "must be a number between 0 and 0777 (octal), both inclusive");
 }
 
-static bool goes_up(const char *path)
-{
-    struct str rest = kind_str(path), part;
-    while (str_split(&rest, '/', &part))
-        if (str_is(part, ".."))
-            return true;
-    return false;
-}
-
 static void host_path_validate(struct kind_call *c, const Core__HostPathVolumeSource *h,
                                const struct field *at)
 {
@@ -27,7 +18,7 @@ static void host_path_validate(struct kind_call *c, const Core__HostPathVolumeSo
     struct field path = field_name(at, "path"), type = field_name(at, "type");
     if (is_empty(h->path))
         causes_add(&c->causes, CAUSE_REQUIRED, &path, "%s", "");
-    else if (goes_up(h->path))
+    else if (str_goes_up(kind_str(h->path)))
         causes_invalid(&c->causes, &path, kind_str(h->path), "must not contain '..'");
     if (!is_empty(h->type))
         check_one_of(c, &type, h->type, types);
@@ -46,7 +37,7 @@ static void items_validate(struct kind_call *c, Core__KeyToPath *const *items, s
             causes_add(&c->causes, CAUSE_REQUIRED, &path, "%s", "");
         else if (items[i]->path[0] == '/')
             causes_invalid(&c->causes, &path, kind_str(items[i]->path), "must be a relative path");
-        else if (goes_up(items[i]->path))
+        else if (str_goes_up(kind_str(items[i]->path)))
             causes_invalid(&c->causes, &path, kind_str(items[i]->path), "must not contain '..'");
         mode_validate(c, &mode, items[i]->has_mode, items[i]->mode);
     }

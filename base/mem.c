@@ -65,6 +65,15 @@ void *mem_zalloc_lines(size_t count, size_t size)
     return memset(at, 0, bytes);
 }
 
+void *mem_grow_lines(void *at, size_t from, size_t to, size_t size)
+{
+    void *grown = mem_zalloc_lines(to, size);
+    if (from > 0)
+        memcpy(grown, at, from * size);
+    mem_free(at);
+    return grown;
+}
+
 void *mem_reserve(size_t count, size_t size)
 {
     size_t bytes = whole(count, size, LARGE_PAGE);

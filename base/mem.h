@@ -23,6 +23,8 @@ void mem_trim(void);
 
 /* Zeroed, beginning at a cache line of 64 bytes. For mem_free(). */
 void *mem_zalloc_lines(size_t count, size_t size);
+/* The same with the first from elements of at, which is freed; NULL with from 0. */
+void *mem_grow_lines(void *at, size_t from, size_t to, size_t size);
 
 /* Room for a table that may become large: zeroed, costs nothing before it is touched, never moves.
  * Behind the first two megabytes of large pages where the system has them, since a table that is

@@ -52,6 +52,15 @@ bool str_split(struct str *rest, char sep, struct str *out_part)
     return true;
 }
 
+bool str_goes_up(struct str path)
+{
+    struct str part;
+    while (str_split(&path, '/', &part))
+        if (str_is(part, ".."))
+            return true;
+    return false;
+}
+
 struct str str_trim(struct str s)
 {
     while (s.len > 0 && (s.at[0] == ' ' || s.at[0] == '\t' || s.at[0] == '\n' || s.at[0] == '\r'))

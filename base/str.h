@@ -78,6 +78,8 @@ size_t str_find(struct str s, char c, size_t from);
  * NULL then). "a,,b" gives three parts, "" one empty part. Start with *rest = the whole. */
 bool str_split(struct str *rest, char sep, struct str *out_part);
 
+bool str_goes_up(struct str path); /* Some part between slashes is "..". */
+
 struct str str_trim(struct str s); /* ASCII blanks off both ends. */
 
 /* Whole string, no sign, no blanks. ERR_INVALID when it is not a number or does not fit. */

@@ -119,10 +119,11 @@ static enum err_code write_beside(const char *path, struct str bytes, mode_t mod
     return code;
 }
 
-enum err_code fs_put(const char *path, struct str bytes, mode_t mode, struct err *e)
+static enum err_code replace(const char *path, struct str bytes, mode_t mode, bool durable,
+                             struct err *e)
 {
     char temp[FS_PATH_MAX];
-    enum err_code code = write_beside(path, bytes, mode, false, temp, e);
+    enum err_code code = write_beside(path, bytes, mode, durable, temp, e);
     if (code == ERR_OK && rename(temp, path) != 0)
         code = fs_err(e, "rename to", path);
     if (code != ERR_OK)
@@ -130,17 +131,15 @@ enum err_code fs_put(const char *path, struct str bytes, mode_t mode, struct err
     return code;
 }
 
+enum err_code fs_put(const char *path, struct str bytes, mode_t mode, struct err *e)
+{
+    return replace(path, bytes, mode, false, e);
+}
+
 enum err_code fs_write(const char *path, struct str bytes, mode_t mode, struct err *e)
 {
-    char temp[FS_PATH_MAX];
-    enum err_code code = write_beside(path, bytes, mode, true, temp, e);
-    if (code == ERR_OK && rename(temp, path) != 0)
-        code = fs_err(e, "rename to", path);
-    if (code != ERR_OK) {
-        unlink(temp);
-        return code;
-    }
-    return sync_parent(path, e);
+    enum err_code code = replace(path, bytes, mode, true, e);
+    return code == ERR_OK ? sync_parent(path, e) : code;
 }
 
 enum err_code fs_create(const char *path, struct str bytes, mode_t mode, struct err *e)

@@ -27,22 +27,13 @@ void columns_fini(struct columns *c)
         order_fini(&c->order[i]);
 }
 
-static void *grow(void *at, uint32_t from, uint32_t to, size_t size)
-{
-    void *grown = mem_zalloc_lines(to, size);
-    if (from > 0)
-        memcpy(grown, at, from * size);
-    mem_free(at);
-    return grown;
-}
-
 static void grow_to(struct columns *c, uint32_t node)
 {
     uint32_t size = c->size == 0 ? 64 : c->size;
     while (size <= node)
         size *= 2;
-    c->odd = grow(c->odd, c->size / COLUMNS_LANES, size / COLUMNS_LANES, sizeof *c->odd);
-    c->hot = grow(c->hot, c->size, size, sizeof *c->hot);
+    c->odd = mem_grow_lines(c->odd, c->size / COLUMNS_LANES, size / COLUMNS_LANES, sizeof *c->odd);
+    c->hot = mem_grow_lines(c->hot, c->size, size, sizeof *c->hot);
     c->size = size;
 }
 

@@ -100,20 +100,11 @@ void order_remove(struct order *o, struct columns_hot *hot, uint32_t node)
 
 /* ---- blocks ---- */
 
-static void *grow(void *at, uint32_t from, uint32_t to, size_t size)
-{
-    void *grown = mem_zalloc_lines(to, size);
-    if (from > 0)
-        memcpy(grown, at, from * size);
-    mem_free(at);
-    return grown;
-}
-
 static void blocks_grow(struct order *o)
 {
     uint32_t size = o->blocks_size == 0 ? 4 : o->blocks_size * 2;
-    o->blocks = grow(o->blocks, o->blocks_count, size, sizeof *o->blocks);
-    o->keys = grow(o->keys, o->blocks_count, size, sizeof *o->keys);
+    o->blocks = mem_grow_lines(o->blocks, o->blocks_count, size, sizeof *o->blocks);
+    o->keys = mem_grow_lines(o->keys, o->blocks_count, size, sizeof *o->keys);
     o->blocks_size = size;
 }
 

@@ -95,19 +95,18 @@ static void put_ref(struct doc *d, const struct schema_message *m)
     buf_printf(&d->out, "\"#/components/schemas/" STR_FMT "\"", STR_ARG(m->openapi));
 }
 
+const struct openapi_word openapi_words[SCHEMA_MESSAGE] = {
+    [SCHEMA_BOOL] = {"boolean", NULL},      [SCHEMA_INT32] = {"integer", "int32"},
+    [SCHEMA_INT64] = {"integer", "int64"},  [SCHEMA_UINT32] = {"integer", "int64"},
+    [SCHEMA_UINT64] = {"integer", "int64"}, [SCHEMA_ENUM] = {"integer", "int32"},
+    [SCHEMA_STRING] = {"string", NULL},     [SCHEMA_BYTES] = {"string", "byte"},
+};
+
 static void put_scalar(struct doc *d, enum schema_type type)
 {
-    static const struct {
-        const char *type, *format;
-    } words[] = {
-        [SCHEMA_BOOL] = {"boolean", NULL},      [SCHEMA_INT32] = {"integer", "int32"},
-        [SCHEMA_INT64] = {"integer", "int64"},  [SCHEMA_UINT32] = {"integer", "int64"},
-        [SCHEMA_UINT64] = {"integer", "int64"}, [SCHEMA_ENUM] = {"integer", "int32"},
-        [SCHEMA_STRING] = {"string", NULL},     [SCHEMA_BYTES] = {"string", "byte"},
-    };
-    put_text(d, "type", str_of(words[type].type));
-    if (words[type].format != NULL)
-        put_text(d, "format", str_of(words[type].format));
+    put_text(d, "type", str_of(openapi_words[type].type));
+    if (openapi_words[type].format != NULL)
+        put_text(d, "format", str_of(openapi_words[type].format));
 }
 
 /* What one element of the field is. A reference with company stands in allOf. */

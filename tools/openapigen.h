@@ -5,9 +5,16 @@
 #ifndef TOOLS_OPENAPIGEN_H
 #define TOOLS_OPENAPIGEN_H
 
+#include "api/schema.h"
 #include "base/buf.h"
 
 enum { DOCUMENT_MAX = 16 << 20, MESSAGES_MAX = 1024 };
+
+/* What both versions call a type that is no message; format NULL: none. */
+struct openapi_word {
+    const char *type, *format;
+};
+extern const struct openapi_word openapi_words[SCHEMA_MESSAGE];
 
 /* OpenAPI v2 in protobuf (gnostic's openapi.v2.Document): a definition of every message that a kind is
  * made of. Clients validate manifests against it, so it says what a field may be called and roughly what

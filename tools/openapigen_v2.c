@@ -51,17 +51,9 @@ static void put_extension(struct buf *out, const char *name, struct str yaml)
 /* What one element of a field is. */
 static void put_element(struct buf *out, const struct schema_field *f, struct wanted *w)
 {
-    static const struct {
-        const char *type, *format;
-    } words[] = {
-        [SCHEMA_BOOL] = {"boolean", NULL},      [SCHEMA_INT32] = {"integer", "int32"},
-        [SCHEMA_INT64] = {"integer", "int64"},  [SCHEMA_UINT32] = {"integer", "int64"},
-        [SCHEMA_UINT64] = {"integer", "int64"}, [SCHEMA_ENUM] = {"integer", "int32"},
-        [SCHEMA_STRING] = {"string", NULL},     [SCHEMA_BYTES] = {"string", "byte"},
-    };
     struct buf ref;
     if (f->type != SCHEMA_MESSAGE) {
-        put_type(out, words[f->type].type, words[f->type].format);
+        put_type(out, openapi_words[f->type].type, openapi_words[f->type].format);
         return;
     }
     w->is[f->message - schema_messages] = true;

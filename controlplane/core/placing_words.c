@@ -106,24 +106,12 @@ static Core__WeightedPodAffinityTerm **preferred(struct view *v, size_t count,
     return at == NULL || all == NULL ? from : at;
 }
 
-static void near(struct view *v, Core__PodAffinity *a)
+/* Of an affinity or an anti-affinity, which are two messages with the same fields. */
+static void reword(struct view *v, size_t required_count, Core__PodAffinityTerm ***at_required,
+                   size_t preferred_count, Core__WeightedPodAffinityTerm ***at_preferred)
 {
-    a->required_during_scheduling_ignored_during_execution =
-        required(v, a->n_required_during_scheduling_ignored_during_execution,
-                 a->required_during_scheduling_ignored_during_execution);
-    a->preferred_during_scheduling_ignored_during_execution =
-        preferred(v, a->n_preferred_during_scheduling_ignored_during_execution,
-                  a->preferred_during_scheduling_ignored_during_execution);
-}
-
-static void apart(struct view *v, Core__PodAntiAffinity *a)
-{
-    a->required_during_scheduling_ignored_during_execution =
-        required(v, a->n_required_during_scheduling_ignored_during_execution,
-                 a->required_during_scheduling_ignored_during_execution);
-    a->preferred_during_scheduling_ignored_during_execution =
-        preferred(v, a->n_preferred_during_scheduling_ignored_during_execution,
-                  a->preferred_during_scheduling_ignored_during_execution);
+    *at_required = required(v, required_count, *at_required);
+    *at_preferred = preferred(v, preferred_count, *at_preferred);
 }
 
 enum err_code words__affinity(struct core *c, const Core__Affinity *from,
@@ -134,12 +122,18 @@ enum err_code words__affinity(struct core *c, const Core__Affinity *from,
     if (from->pod_affinity != NULL) {
         out->near = *from->pod_affinity;
         out->all.pod_affinity = &out->near;
-        near(&v, &out->near);
+        reword(&v, out->near.n_required_during_scheduling_ignored_during_execution,
+               &out->near.required_during_scheduling_ignored_during_execution,
+               out->near.n_preferred_during_scheduling_ignored_during_execution,
+               &out->near.preferred_during_scheduling_ignored_during_execution);
     }
     if (from->pod_anti_affinity != NULL) {
         out->apart = *from->pod_anti_affinity;
         out->all.pod_anti_affinity = &out->apart;
-        apart(&v, &out->apart);
+        reword(&v, out->apart.n_required_during_scheduling_ignored_during_execution,
+               &out->apart.required_during_scheduling_ignored_during_execution,
+               out->apart.n_preferred_during_scheduling_ignored_during_execution,
+               &out->apart.preferred_during_scheduling_ignored_during_execution);
     }
     *out_by_spaces = v.is_by_spaces;
     return v.code;

@@ -94,15 +94,6 @@ static struct str file_of(struct agent_turn *t, const struct workload *w, uint32
                         path[0] == '/' ? "" : "/", path);
 }
 
-static bool leaves(const char *path)
-{
-    struct str rest = str_of(path), part;
-    while (path != NULL && str_split(&rest, '/', &part))
-        if (str_is(part, ".."))
-            return true;
-    return false;
-}
-
 static const Kubevirt__Volume *volume_of(const struct workload *w, const char *name,
                                          uint32_t *out_image)
 {
@@ -124,7 +115,7 @@ static bool disk(struct agent_turn *t, const struct workload *w, const Kubevirt_
     out->name = str_of(d->name);
     if (v != NULL && v->container_disk != NULL) {
         const char *path = v->container_disk->path;
-        if (leaves(path))
+        if (str_goes_up(str_of(path)))
             return snprintf(text, size, "disk %s: its path leaves the image", d->name), false;
         /* KubeVirt's default is the one file under /disk; the runtime takes a directory for that. */
         out->path = file_of(t, w, k, path == NULL || path[0] == '\0' ? "/disk" : path);
@@ -231,7 +222,7 @@ static bool boot(struct agent_turn *t, const struct workload *w, struct runtime_
 {
     const Kubevirt__DomainSpec *d = w->machine->spec->domain;
     const Kubevirt__KernelBootContainer *k = kernel_of(w);
-    if (k != NULL && (leaves(k->kernel_path) || leaves(k->initrd_path)))
+    if (k != NULL && (str_goes_up(str_of(k->kernel_path)) || str_goes_up(str_of(k->initrd_path))))
         return snprintf(text, size, "kernelBoot: a path leaves the image"), false;
     if (k != NULL) {
         vm->kernel = file_of(t, w, 0, k->kernel_path);

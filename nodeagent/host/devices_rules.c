@@ -131,11 +131,8 @@ static enum err_code read_node(const struct json *from, uint32_t i, struct devic
 {
     const struct json *shares = json_find(from, STR("shares"));
     int64_t count = 1;
-    struct str rest = out->path = json_text(json_find(from, STR("path"))), part;
-    bool leaves = false;
-    while (rest.at != NULL && str_split(&rest, '/', &part))
-        leaves |= str_is(part, "..");
-    if (!str_starts(out->path, STR("/dev/")) || out->path.len > 255 || leaves)
+    out->path = json_text(json_find(from, STR("path")));
+    if (!str_starts(out->path, STR("/dev/")) || out->path.len > 255 || str_goes_up(out->path))
         return err_set(e, ERR_INVALID, "nodeDevices[%u].path: wants a path below /dev/", i);
     if (shares != NULL &&
         (json_i64(shares, &count) != ERR_OK || count < 1 || count > DEVICES_SHARES_MAX))
