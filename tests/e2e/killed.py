@@ -10,14 +10,14 @@ import http.client
 import json
 import os
 import shutil
-import signal
-import socket
-import ssl
-import subprocess
 import sys
 import tempfile
 import threading
 import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testlib"))
+from batond import Batond
 
 BATOND, STATE = sys.argv[1], tempfile.mkdtemp(prefix="baton-killed-")
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 4
@@ -26,42 +26,12 @@ WRITERS, LIFE_S = 8, 0.8
 BASE = "/api/v1/namespaces/default/"
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Server:
-    def __init__(self):
-        self.port = free_port()
-        with open(STATE + "/log", "a") as log:
-            self.process = subprocess.Popen(
-                [BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(self.port), "--io-threads", os.environ.get("BATON_IO_THREADS", "2")] + OPTIONS,
-                stdout=log, stderr=subprocess.STDOUT)
-        atexit.register(self.process.kill)
-        until = time.time() + 20
-        while not self.is_ready():
-            if self.process.poll() is not None or time.time() > until:
-                sys.exit("batond did not become ready; see " + STATE + "/log")
-            time.sleep(0.02)
-
-    def connect(self):
-        context = ssl.create_default_context(cafile=STATE + "/control/pki/ca.crt")
-        context.load_cert_chain(STATE + "/control/pki/admin.crt", STATE + "/control/pki/admin.key")
-        return http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=10)
-
-    def is_ready(self):
-        try:
-            return ask(self.connect(), "GET", "/readyz")[0] == 200
-        except (OSError, http.client.HTTPException):
-            return False
-
-
-def ask(connection, verb, path, body=None):
-    connection.request(verb, path, body, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    return answer.status, answer.read()
+def start():
+    server = Batond(BATOND, STATE, STATE + "/log", OPTIONS)
+    atexit.register(server.kill)
+    if not server.ready():
+        sys.exit("batond did not become ready; see " + STATE + "/log")
+    return server
 
 
 def identity(item):
@@ -82,16 +52,16 @@ class Writer(threading.Thread):
             kind = "secrets" if number % 5 == 0 else "configmaps"
             name = "%s-%d" % (self.name_base, number)
             number += 1
-            body = json.dumps({"metadata": {"name": name}, "stringData" if kind == "secrets" else "data": {"a": "x" * 500}})
+            body = {"metadata": {"name": name}, "stringData" if kind == "secrets" else "data": {"a": "x" * 500}}
             try:
-                status, answer = ask(connection, "POST", BASE + kind, body)
+                status, answer = self.server.ask("POST", BASE + kind, body, connection=connection)
                 if status != 201:
                     self.wrong = "create: %d %s" % (status, answer)
                     return
                 self.told[kind, name] = identity(json.loads(answer))
                 if number % 7 == 0:
                     del self.told[kind, name]  # Until the answer is there it may be either.
-                    status, answer = ask(connection, "DELETE", BASE + kind + "/" + name)
+                    status, answer = self.server.ask("DELETE", BASE + kind + "/" + name, connection=connection)
                     if status == 200:
                         self.told[kind, name] = None
             except (OSError, http.client.HTTPException):
@@ -99,7 +69,7 @@ class Writer(threading.Thread):
 
 
 def listed(server, kind):
-    status, answer = ask(server.connect(), "GET", BASE + kind)
+    status, answer = server.ask("GET", BASE + kind)
     body = json.loads(answer)
     return body["metadata"]["resourceVersion"], {(kind, i["metadata"]["name"]): identity(i) for i in body["items"]}
 
@@ -124,7 +94,7 @@ def watched(server, since, until):
 
 
 def main():
-    server, told = Server(), {}
+    server, told = start(), {}
     for number in range(ROUNDS):
         since, _ = listed(server, "configmaps")
         before = set(told)
@@ -132,14 +102,13 @@ def main():
         for w in writers:
             w.start()
         time.sleep(LIFE_S)
-        server.process.send_signal(signal.SIGKILL)
-        server.process.wait()
+        server.kill()
         for w in writers:
             w.stopping = True
             w.join()
             if w.wrong:
                 sys.exit(w.wrong)
-        server = Server()
+        server = start()
         there = listed(server, "configmaps")[1] | listed(server, "secrets")[1]
         wrong = [k for k, v in told.items() if there.get(k) != v]
         if wrong:
@@ -150,8 +119,7 @@ def main():
         if missed:
             sys.exit("round %d: the watch missed %s" % (number, sorted(missed)[:5]))
         print("round %d: %d answers true, %d changes followed across the death" % (number, len(told), len(fresh)), flush=True)
-    server.process.terminate()
-    if server.process.wait() != 0:
+    if server.end() != 0:
         sys.exit("batond ended with %d; see %s/log" % (server.process.returncode, STATE))
     shutil.rmtree(STATE)  # After a failure it stays, to be looked at.
 

@@ -4,17 +4,17 @@
 
 Reads /metrics of a live batond as a scraper would, by the rules of Prometheus' text format 0.0.4, before and after some work.
 """
-import http.client
 import math
 import os
 import re
 import shutil
-import socket
-import ssl
-import subprocess
 import sys
 import tempfile
 import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testlib"))
+from batond import Batond
 
 BATOND, STATE = sys.argv[1], tempfile.mkdtemp(prefix="baton-metrics-")
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -31,21 +31,6 @@ THERE = ["process_resident_memory_bytes", "process_virtual_memory_bytes", "proce
 
 def fail(why):
     raise SystemExit("metrics.py: " + why)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def ask(verb, path, body=None):
-    context = ssl.create_default_context(cafile=STATE + "/control/pki/ca.crt")
-    context.load_cert_chain(STATE + "/control/pki/admin.crt", STATE + "/control/pki/admin.key")
-    c = http.client.HTTPSConnection("127.0.0.1", PORT, context=context, timeout=20)
-    c.request(verb, path, body, {"Content-Type": "application/json"})
-    answer = c.getresponse()
-    return answer.status, answer.headers.get("Content-Type"), answer.read().decode()
 
 
 def labels_of(text, line):
@@ -126,7 +111,10 @@ def check_histogram(family, samples):
 
 
 def scrape():
-    status, content_type, text = ask("GET", "/metrics")
+    connection = batond.connect()
+    connection.request("GET", "/metrics")
+    answer = connection.getresponse()
+    status, content_type, text = answer.status, answer.headers.get("Content-Type"), answer.read().decode()
     if status != 200 or content_type != "text/plain; version=0.0.4; charset=utf-8":
         fail("answered %s %s" % (status, content_type))
     return parse(text)
@@ -139,22 +127,17 @@ def total(samples, name):
 def work():
     for i in range(20):
         body = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m%d"}}' % i
-        if ask("POST", "/api/v1/namespaces/default/configmaps", body)[0] != 201:
+        if batond.ask("POST", "/api/v1/namespaces/default/configmaps", body)[0] != 201:
             fail("a ConfigMap was refused")
-    ask("GET", "/api/v1/pods")
-    ask("GET", "/apis/nobody%22%5C%0A.example/v1/things")  # What a client invents must not become a label.
-    ask("BREW", "/api/v1/pods")
+    batond.ask("GET", "/api/v1/pods")
+    batond.ask("GET", "/apis/nobody%22%5C%0A.example/v1/things")  # What a client invents must not become a label.
+    batond.ask("BREW", "/api/v1/pods")
 
 
-PORT = free_port()
-batond = subprocess.Popen([BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(PORT), "--io-threads", os.environ.get("BATON_IO_THREADS", "2"), "--log", "error"])
+batond = Batond(BATOND, STATE, options=["--log", "error"])
 try:
-    for _ in range(600):
-        try:
-            if ask("GET", "/readyz")[0] == 200:
-                break
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.05)
+    if not batond.ready():
+        fail("batond did not become ready")
     before = scrape()
     work()
     time.sleep(1.2)  # The other connection thread puts its figures in once a second.
@@ -172,19 +155,18 @@ try:
                and ("resource", "configmaps") in l and ("code", "201") in l]
     if creates != [20]:
         fail("20 creates are counted as %s" % creates)
-    if abs(total(after, "process_start_time_seconds") - os.stat("/proc/%d" % batond.pid).st_ctime) > 5:
+    if abs(total(after, "process_start_time_seconds") - os.stat("/proc/%d" % batond.process.pid).st_ctime) > 5:
         fail("process_start_time_seconds is off")
-    with open("/proc/%d/statm" % batond.pid) as f:
+    with open("/proc/%d/statm" % batond.process.pid) as f:
         resident = int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
     if not 0.5 < total(after, "process_resident_memory_bytes") / resident < 2:
         fail("process_resident_memory_bytes is off")
-    fds = len(os.listdir("/proc/%d/fd" % batond.pid))
+    fds = len(os.listdir("/proc/%d/fd" % batond.process.pid))
     if abs(total(after, "process_open_fds") - fds) > 4:
         fail("process_open_fds is off: %s, not %d" % (total(after, "process_open_fds"), fds))
     if any("nobody" in value for _, labels in after for _, value in labels):
         fail("a client's invention is a label")
 finally:
-    batond.terminate()
-    batond.wait()
+    batond.end()
     shutil.rmtree(STATE)
 print("metrics.py: %d series, all well" % len(after))

@@ -6,17 +6,16 @@ Objects in the store are broken by hand while batond is down: bytes that do not 
 that does not open. It starts all the same, serves everything else in every form, names each broken object in its log, says of it
 that it does not decode, and lets it be deleted and made anew.
 """
-import http.client
 import json
 import os
 import shutil
-import socket
 import sqlite3
-import ssl
-import subprocess
 import sys
 import tempfile
-import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "testlib"))
+from batond import Batond
 
 BATOND, STATE = sys.argv[1], tempfile.mkdtemp(prefix="baton-poison-")
 CORE = "/api/v1/namespaces/default/"
@@ -25,39 +24,10 @@ FORMS = ("application/json", "application/vnd.kubernetes.protobuf", "application
          "application/json;as=Table;v=v1;g=meta.k8s.io")
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Server:
-    def __init__(self):
-        self.port = free_port()
-        with open(STATE + "/log", "a") as log:
-            self.process = subprocess.Popen([BATOND, "--state", STATE, "--listen", "127.0.0.1", "--port", str(self.port)],
-                                            stdout=log, stderr=subprocess.STDOUT)
-        for _ in range(200):
-            try:
-                if self.ask("GET", "/readyz")[0] == 200:
-                    return
-            except (OSError, http.client.HTTPException):
-                pass
-            assert self.process.poll() is None, "batond ended"
-            time.sleep(0.05)
-        raise AssertionError("batond did not become ready")
-
-    def ask(self, verb, path, body=None, accept="application/json"):
-        context = ssl.create_default_context(cafile=STATE + "/control/pki/ca.crt")
-        context.load_cert_chain(STATE + "/control/pki/admin.crt", STATE + "/control/pki/admin.key")
-        c = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=10)
-        c.request(verb, path, json.dumps(body) if body else None, {"Content-Type": "application/json", "Accept": accept})
-        answer = c.getresponse()
-        return answer.status, answer.read()
-
-    def stop(self):
-        self.process.terminate()
-        assert self.process.wait() == 0
+def start():
+    server = Batond(BATOND, STATE, STATE + "/log")
+    assert server.ready(), "batond did not become ready"
+    return server
 
 
 def flip_last(value):
@@ -118,13 +88,13 @@ def look(server):
 
 
 def main():
-    server = Server()
+    server = start()
     try:
         for plural, name in list(POISON) + [("configmaps", "good")]:
             assert make(server, plural, name) in (201, 409), (plural, name)
-        server.stop()
+        assert server.end() == 0
         poison()
-        server = Server()
+        server = start()
         look(server)
         with open(STATE + "/log") as f:
             log = f.read()
@@ -140,13 +110,12 @@ def main():
             assert make(server, plural, name) in (201, 409), (plural, name)
             assert server.ask("GET", path)[0] == 200, (plural, name)
         look(server)
-        server.stop()
-        server = Server()
+        assert server.end() == 0
+        server = start()
         look(server)
-        server.stop()
+        assert server.end() == 0
     finally:
-        server.process.kill()
-        server.process.wait()
+        server.kill()
     shutil.rmtree(STATE)
     print("ok")
 

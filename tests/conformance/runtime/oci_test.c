@@ -61,8 +61,6 @@ static void open_runtime(struct rig *r)
 
 static bool open_with(struct rig *r, const char *command)
 {
-    struct cgroup_layout layout;
-    struct err e;
     if (!can_run(command)) {
         fprintf(stderr, "skipped: needs root, %s and busybox-static\n", command);
         return false;
@@ -73,10 +71,7 @@ static bool open_with(struct rig *r, const char *command)
     snprintf(own.state, sizeof own.state, "%s/state", own.directory);
     snprintf(own.parent, sizeof own.parent, "baton-conf-%d", (int)getpid());
     make_rootfs();
-    cr_assert_eq(cgroup_layout_read(&layout, &e), ERR_OK, "%s", e.text);
-    rig_sweep(&layout);
-    cr_assert_eq(cgroup_open(&layout, str_of(own.parent), &own.cgroups, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(cgroup_pool_get(own.cgroups, &own.all, &e), ERR_OK);
+    rig_cgroups(own.parent, &own.cgroups, &own.all);
     open_runtime(r);
     return true;
 }
@@ -102,10 +97,7 @@ static void oci_reopen(struct rig *r)
 
 static void oci_pass(struct rig *r, uint32_t ms)
 {
-    struct instant end = instant_add(clock_now(), SPAN_MS(ms));
-    uint32_t before = r->events_count;
-    while (clock_now().ns < end.ns && r->events_count == before)
-        loop_step(own.loop, SPAN_MS(ms));
+    rig_turn(r, own.loop, ms);
 }
 
 static void oci_fill(struct rig *r, struct runtime_spec *spec, const char *id, enum rig_deed deed)

@@ -28,9 +28,6 @@ static struct {
 
 static bool lab_open(void)
 {
-    struct cgroup_layout layout;
-    struct err e;
-
     if (geteuid() != 0 || access("/usr/bin/qemu-system-x86_64", X_OK) != 0) {
         fputs("skipped: needs root and qemu-system-x86\n", stderr);
         return false;
@@ -39,10 +36,7 @@ static bool lab_open(void)
     snprintf(lab.directory, sizeof lab.directory, "/tmp/baton-hostile-XXXXXX");
     cr_assert(mkdtemp(lab.directory) != NULL);
     snprintf(lab.parent, sizeof lab.parent, "baton-confh-%d", (int)getpid());
-    cr_assert_eq(cgroup_layout_read(&layout, &e), ERR_OK, "%s", e.text);
-    rig_sweep(&layout);
-    cr_assert_eq(cgroup_open(&layout, str_of(lab.parent), &lab.cgroups, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(cgroup_pool_get(lab.cgroups, &lab.all, &e), ERR_OK);
+    rig_cgroups(lab.parent, &lab.cgroups, &lab.all);
     lab.loop = loop_new();
     return true;
 }

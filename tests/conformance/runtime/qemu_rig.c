@@ -53,8 +53,6 @@ static void clean_up_after_me(void)
 
 bool qemu_open(struct rig *r)
 {
-    struct cgroup_layout layout;
-    struct err e;
     if (geteuid() != 0 || access("/usr/bin/qemu-system-x86_64", X_OK) != 0) {
         fputs("skipped: needs root and qemu-system-x86\n", stderr);
         return false;
@@ -64,10 +62,7 @@ bool qemu_open(struct rig *r)
     cr_assert(mkdtemp(own.directory) != NULL);
     snprintf(own.state, sizeof own.state, "%s/state", own.directory);
     snprintf(own.parent, sizeof own.parent, "baton-confq-%d", (int)getpid());
-    cr_assert_eq(cgroup_layout_read(&layout, &e), ERR_OK, "%s", e.text);
-    rig_sweep(&layout);
-    cr_assert_eq(cgroup_open(&layout, str_of(own.parent), &own.cgroups, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(cgroup_pool_get(own.cgroups, &own.all, &e), ERR_OK);
+    rig_cgroups(own.parent, &own.cgroups, &own.all);
     clean_up_after_me();
     qemu_open_runtime(r);
     return true;
@@ -95,10 +90,7 @@ void qemu_reopen(struct rig *r)
 
 void qemu_pass(struct rig *r, uint32_t ms)
 {
-    struct instant end = instant_add(clock_now(), SPAN_MS(ms));
-    uint32_t before = r->events_count;
-    while (clock_now().ns < end.ns && r->events_count == before)
-        loop_step(own.loop, SPAN_MS(ms));
+    rig_turn(r, own.loop, ms);
 }
 
 void qemu_fill(struct rig *r, struct runtime_spec *spec, const char *id, enum rig_deed deed)

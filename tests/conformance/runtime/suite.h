@@ -42,6 +42,15 @@ void rig_post(void *state, const struct runtime_event *ev); /* The runtime's sin
 struct cgroup_layout;
 void rig_sweep(const struct cgroup_layout *layout);
 
+/* A tree of groups of the test's own below parent, after a sweep, and the cpus of its pool. */
+struct cgroup_tree;
+struct cpuset;
+void rig_cgroups(const char *parent, struct cgroup_tree **out, struct cpuset *out_pool);
+
+/* Turns the loop for so long, or until the runtime posts something. */
+struct loop;
+void rig_turn(const struct rig *r, struct loop *loop, uint32_t ms);
+
 /* Runs all of it. */
 #define CONFORMANCE(kind)                                                                          \
     TEST(kind, lives_and_dies)                                                                     \

@@ -1,40 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is stored and carried out by nobody is told, by the schema; what is carried out never is. */
 #include "api/honoured.h"
-#include "api/kinds.h"
 #include "api/transcode.h"
 #include "proto/k8s/core_v1.pb-c.h"
-#include "tests/testlib/test.h"
-
-enum { MEMORY = 16 << 20 };
-
-struct world {
-    struct arena a;
-    const struct kind *kind;
-    struct kind_call call;
-};
-
-static void world_init(struct world *w, const char *group, const char *plural)
-{
-    arena_init(&w->a, MEMORY);
-    w->kind = kind_find(str_of(group), str_of(plural));
-    cr_assert_not_null(w->kind);
-}
-
-static ProtobufCMessage *parse(struct world *w, const char *json)
-{
-    const struct schema_kind *s = kind_schema(w->kind);
-    ProtobufCMessage *m = NULL;
-    struct buf raw;
-    struct err e = {0};
-    buf_init(&raw, 1 << 20);
-    enum err_code rc = transcode_from_json(s->message, str_of(json), &w->a, NULL, NULL, &raw, &e);
-    cr_assert_eq(rc, ERR_OK, "%s", e.text);
-    rc = transcode_unpack(s->message, arena_str(&w->a, buf_str(&raw)), &w->a, &m, &e);
-    cr_assert_eq(rc, ERR_OK, "%s", e.text);
-    buf_free(&raw);
-    return m;
-}
+#include "tests/unit/api/world.h"
 
 static struct str pack(struct world *w, const ProtobufCMessage *m)
 {
@@ -66,7 +35,7 @@ static const char *causes(struct world *w, const char *json)
 {
     struct str text = STR("");
     kind_call_init(&w->call, &w->a, KIND_CREATE, (struct wall){1}, 12345);
-    (void)kind_prepare(w->kind, &w->call, parse(w, json), NULL);
+    (void)kind_prepare(w->kind, &w->call, world_parse(w, json), NULL);
     for (const struct cause *c = w->call.causes.first; c != NULL; c = c->next)
         text = arena_printf(&w->a, STR_FMT STR_FMT ": " STR_FMT "\n", STR_ARG(text),
                             STR_ARG(c->field), STR_ARG(c->message));
@@ -100,7 +69,7 @@ TEST(honoured, a_pod_that_is_carried_out_is_not_warned_of)
         "\"env\":[{\"name\":\"A\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":\"k\"}}}]"
         ","
         "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\",\"readOnly\":true}]}]");
-    cr_assert_str_eq(warnings(&w, KIND_CREATE, parse(&w, json), NULL), "");
+    cr_assert_str_eq(warnings(&w, KIND_CREATE, world_parse(&w, json), NULL), "");
     arena_free(&w.a);
 }
 
@@ -114,7 +83,7 @@ TEST(honoured, each_field_that_nobody_carries_out_is_named)
             "\"readinessProbe\":{\"httpGet\":{\"port\":1,\"scheme\":\"HTTPS\"}},"
             "\"livenessProbe\":{\"grpc\":{\"port\":1}},\"terminationMessagePath\":\"/x\"}]");
     cr_assert_str_eq(
-        warnings(&w, KIND_CREATE, parse(&w, json), NULL),
+        warnings(&w, KIND_CREATE, world_parse(&w, json), NULL),
         "spec.containers[1].livenessProbe.grpc: stored, but not carried out yet\n"
         "spec.containers[1].readinessProbe.httpGet.scheme: stored, but not carried out "
         "yet\n"
@@ -132,7 +101,7 @@ TEST(honoured, a_token_that_a_client_asks_for_is_named)
     world_init(&w, "", "pods");
     const char *json = POD(C ",\"volumes\":[{\"name\":\"t\",\"projected\":{\"sources\":"
                              "[{\"serviceAccountToken\":{\"path\":\"t\"}}]}}]");
-    cr_assert_str_eq(warnings(&w, KIND_CREATE, parse(&w, json), NULL),
+    cr_assert_str_eq(warnings(&w, KIND_CREATE, world_parse(&w, json), NULL),
                      "spec.volumes[0].projected.sources[0].serviceAccountToken: stored, but not "
                      "carried out yet\n");
     arena_free(&w.a);
@@ -142,11 +111,11 @@ TEST(honoured, an_update_is_warned_of_when_spec_changes)
 {
     struct world w;
     world_init(&w, "", "pods");
-    ProtobufCMessage *was = parse(&w, POD("\"hostIPC\":true," C));
+    ProtobufCMessage *was = world_parse(&w, POD("\"hostIPC\":true," C));
     (void)warnings(&w, KIND_CREATE, was, NULL);
     ProtobufCMessage *labelled =
-        parse(&w, "{\"metadata\":{\"name\":\"p\",\"labels\":{\"a\":\"b\"}},\"spec\":{"
-                  "\"hostIPC\":true," C "}}");
+        world_parse(&w, "{\"metadata\":{\"name\":\"p\",\"labels\":{\"a\":\"b\"}},\"spec\":{"
+                        "\"hostIPC\":true," C "}}");
     ((Core__Pod *)labelled)->spec = ((Core__Pod *)was)->spec;
     cr_assert_str_eq(warnings(&w, KIND_UPDATE, labelled, was), "");
     Core__PodSpec changed = *((Core__Pod *)was)->spec;
@@ -172,7 +141,7 @@ TEST(honoured, many_fields_are_counted)
                    i == 0 ? "" : ",", i);
     buf_add(&json, STR("]}}"));
     const char *text = arena_dup(&w.a, buf_str(&json));
-    const char *said = warnings(&w, KIND_CREATE, parse(&w, text), NULL);
+    const char *said = warnings(&w, KIND_CREATE, world_parse(&w, text), NULL);
     cr_assert_eq(w.call.warnings_count, KIND_MISSED_MAX + 1, "%s", said);
     cr_assert_not_null(
         strstr(said, "spec: and 34 more fields that are stored, but not carried out yet\n"), "%s",

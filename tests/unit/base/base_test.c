@@ -38,6 +38,16 @@ TEST(str, split_and_trim)
     cr_assert(str_is(str_trim(STR(" \t a b\n")), "a b"));
 }
 
+TEST(str, a_path_that_goes_up)
+{
+    cr_assert(str_goes_up(STR("..")));
+    cr_assert(str_goes_up(STR("a/../b")));
+    cr_assert(str_goes_up(STR("/a/..")));
+    cr_assert(!str_goes_up(STR("a/..b/c.../.")));
+    cr_assert(!str_goes_up(STR("")));
+    cr_assert(!str_goes_up((struct str){NULL, 0}));
+}
+
 TEST(str, numbers_at_their_edges)
 {
     uint64_t u = 7;

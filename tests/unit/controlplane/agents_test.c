@@ -105,17 +105,6 @@ static const char *unknown_workload(struct world *w, char out[128])
     return condition_of(w, "baton.dev/UnknownWorkload", out);
 }
 
-/* All that can be done before the lease ends. */
-static void work(struct world *w)
-{
-    for (uint32_t i = 0; i < 50; i++) {
-        struct instant next = store_mem_deadline(w->store);
-        if (next.ns > w->now.ns)
-            world_pass(w, instant_sub(next, w->now));
-        world_turn(w);
-    }
-}
-
 static void work_once(struct world *w)
 {
     core_flush(w->core, w->now, w->wall);
@@ -138,7 +127,7 @@ static void create_pod(struct world *w, const char *name)
     struct blob *object = blob_new(typed_wrap(&a, "v1", "Pod", &p.base));
     world_write(
         w, &(struct write_request){.verb = WRITE_CREATE, .key = str_of(key), .object = object});
-    work(w);
+    session_work(w);
     blob_unref(object);
     arena_free(&a);
 }
@@ -150,11 +139,11 @@ TEST(agents, a_node_whose_hardware_contradicts_itself_takes_nothing_new)
     struct world *w = world_new();
     session_hello(w, 11, "a");
     session_has(w, 11, 0);
-    work(w);
+    session_work(w);
     create_pod(w, "one");
     cr_assert(world_has(w, "baton.dev/placements/default/pods.one"));
     session_has(w, 11, 3);
-    work(w);
+    session_work(w);
     cr_assert_str_eq(condition_of(w, "baton.dev/LedgerConflict", text),
                      "True core 0 is in NUMA node 3, which is not there");
     create_pod(w, "two");
@@ -163,7 +152,7 @@ TEST(agents, a_node_whose_hardware_contradicts_itself_takes_nothing_new)
     cr_assert(world_has(w, "baton.dev/placements/default/pods.one"));
     world_pass(w, SPAN_S(5));
     session_has(w, 11, 0);
-    work(w);
+    session_work(w);
     cr_assert_str_eq(condition_of(w, "baton.dev/LedgerConflict", text), "False ");
     cr_assert(world_has(w, "baton.dev/placements/default/pods.two"));
     world_free(w);
@@ -205,13 +194,13 @@ TEST(agents, a_subnet_is_given_once_and_cannot_be_claimed)
     for (size_t i = 0; i < COUNT_OF(claims); i++) {
         world_pass(w, SPAN_S(2));
         session_claims(w, 11, 0, claims[i]);
-        work(w);
+        session_work(w);
         snprintf(wanted, sizeof wanted, "True its agent says %s; the cluster gave it 10.128.0.0/24",
                  claims[i]);
         cr_assert_str_eq(condition_of(w, "baton.dev/SubnetClaimed", text), wanted);
     }
     session_claims(w, 11, 0, "10.128.0.0/24");
-    work(w);
+    session_work(w);
     cr_assert_str_eq(condition_of(w, "baton.dev/SubnetClaimed", text), "False ");
     session_hello(w, 13, "c"); /* What was claimed is still to be given. */
     told(w, 13, subnet);
@@ -235,7 +224,7 @@ TEST(agents, a_node_without_a_subnet_says_so_and_takes_nothing_that_wants_an_add
     }
     session_hello(w, 11, "a");
     session_has(w, 11, 0);
-    work(w);
+    session_work(w);
     condition_of(w, "NetworkUnavailable", text);
     cr_assert(strncmp(text, "True all 1024 subnets of /24", 28) == 0, "%s", text);
     create_pod(w, "one");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the core counts of placements, for the three rates at /metrics. */
 #include "api/transcode.h"
+#include "tests/testlib/hardware.h"
 #include "tests/testlib/test.h"
 #include "tests/unit/controlplane/session.h"
 
@@ -10,37 +11,11 @@
 /* A node of one socket with 4 cores and 1 GiB. */
 static void session_hardware(struct world *w, uint64_t session)
 {
-    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
-    Agent__Hardware h = AGENT__HARDWARE__INIT;
-    Baton__NodeHardwareSpec hw = BATON__NODE_HARDWARE_SPEC__INIT;
-    Baton__Socket socket = BATON__SOCKET__INIT, *sockets[] = {&socket};
-    Baton__NumaNode numa = BATON__NUMA_NODE__INIT, *numas[] = {&numa};
-    Baton__CacheDomain llc = BATON__CACHE_DOMAIN__INIT, *llcs[] = {&llc};
-    Baton__Core cores[4], *cores_at[4];
-    Baton__Thread threads[4], *threads_at[4];
-    numa.has_memory_bytes = true;
-    numa.memory_bytes = 1ull << 30;
-    for (uint32_t i = 0; i < 4; i++) {
-        cores[i] = (Baton__Core)BATON__CORE__INIT;
-        threads[i] = (Baton__Thread)BATON__THREAD__INIT;
-        cores[i].has_id = threads[i].has_cpu = threads[i].has_core = true;
-        cores[i].id = threads[i].cpu = threads[i].core = i;
-        cores_at[i] = &cores[i];
-        threads_at[i] = &threads[i];
-    }
-    hw.sockets = sockets;
-    hw.numa_nodes = numas;
-    hw.cache_domains = llcs;
-    hw.n_sockets = hw.n_numa_nodes = hw.n_cache_domains = 1;
-    hw.cores = cores_at;
-    hw.threads = threads_at;
-    hw.n_cores = hw.n_threads = 4;
-    hw.has_shared_cores = hw.has_workloads_max = true;
-    hw.shared_cores = 1;
-    hw.workloads_max = 10;
-    h.spec = &hw;
-    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
-    m.hardware = &h;
+    struct hardware h;
+    hardware_make(&h, 4, 1ull << 30);
+    h.spec.has_workloads_max = true;
+    h.spec.workloads_max = 10;
+    Agent__AgentMessage m = hardware_message(&h);
     session_says(w, session, &m);
 }
 

@@ -7,17 +7,6 @@
 
 #include <stdio.h>
 
-/* All that can be done before the lease ends. */
-static void work(struct world *w)
-{
-    for (uint32_t i = 0; i < 50; i++) {
-        struct instant next = store_mem_deadline(w->store);
-        if (next.ns > w->now.ns)
-            world_pass(w, instant_sub(next, w->now));
-        world_turn(w);
-    }
-}
-
 static void session_images(struct world *w, uint64_t session, const char *name, uint64_t bytes)
 {
     Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
@@ -57,7 +46,7 @@ static void create_of(struct world *w, const char *name, const char *image, char
     uint64_t op = world_write(
         w, &(struct write_request){
                .verb = WRITE_CREATE, .key = str_of(key), .object = object, .dry_run = true});
-    work(w);
+    session_work(w);
     blob_unref(object);
     cr_assert_eq(w->answers[op].result, WRITE_OK, "%s", w->answers[op].text);
     Core__Pod *made = typed_open(&a, &core__pod__descriptor, blob_str(w->answers[op].object));
@@ -78,7 +67,7 @@ TEST(images, a_large_image_draws_pods)
     session_claims(w, 12, 0, NULL);
     for (uint64_t there = 11; there < 13; there++) {
         const char *name = there == 11 ? "a" : "b";
-        work(w);
+        session_work(w);
         session_images(w, 23 - there, "docker.io/library/other:1", 1 << 30);
         session_images(w, there, "docker.io/library/app:latest", 20 << 20);
         create_of(w, "p", "nothing", plain); /* Wherever a pod goes that does not care. */

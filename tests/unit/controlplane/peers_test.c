@@ -41,6 +41,12 @@ static void listen(void *arg, uint64_t session, struct str bytes)
     agent__server_message__free_unpacked(m, NULL);
 }
 
+static void hear(struct world *w, struct known *k)
+{
+    w->sent = listen;
+    w->sent_arg = k;
+}
+
 static bool knows(const struct known *k, const char *row)
 {
     for (uint32_t i = 0; i < k->count; i++)
@@ -61,6 +67,12 @@ static void session_at(struct world *w, uint64_t session, const char *address)
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
     m.hardware = &hw;
     session_says(w, session, &m);
+}
+
+static void b_comes(struct world *w)
+{
+    session_hello(w, 12, "b");
+    session_at(w, 12, "192.0.2.2");
 }
 
 static void hello_knowing(struct world *w, uint64_t session, const char *node, uint64_t digest)
@@ -89,8 +101,7 @@ TEST(peers, nodes_that_come_together_are_told_together)
 {
     struct known k = {0};
     struct world *w = world_new();
-    w->sent = listen;
-    w->sent_arg = &k;
+    hear(w, &k);
     session_hello(w, 11, "a");
     session_hello(w, 12, "b");
     session_hello(w, 13, "c");
@@ -116,11 +127,9 @@ TEST(peers, a_session_that_begins_is_told_everything_unless_it_knows)
 {
     struct known k = {0};
     struct world *w = world_new();
-    session_hello(w, 12, "b");
-    session_at(w, 12, "192.0.2.2");
+    b_comes(w);
     work(w);
-    w->sent = listen;
-    w->sent_arg = &k;
+    hear(w, &k);
     session_hello(w, 11, "a");
     work(w);
     cr_assert_eq(k.messages, 1);
@@ -140,13 +149,11 @@ TEST(peers, a_control_plane_that_comes_back_knows_what_agents_know)
 {
     struct known k = {0};
     struct world *w = world_new();
-    session_hello(w, 12, "b");
-    session_at(w, 12, "192.0.2.2");
+    b_comes(w);
     work(w);
     w = world_crash(w);
     work(w);
-    w->sent = listen;
-    w->sent_arg = &k;
+    hear(w, &k);
     hello_knowing(w, 11, "a", fnv_add(FNV_BASIS, STR("b/10.128.0.0/24/192.0.2.2")));
     work(w);
     cr_assert_eq(k.messages, 0);
@@ -157,11 +164,9 @@ TEST(peers, a_node_that_is_forgotten_is_taken_back)
 {
     struct known k = {0};
     struct world *w = world_new();
-    w->sent = listen;
-    w->sent_arg = &k;
+    hear(w, &k);
     session_hello(w, 11, "a");
-    session_hello(w, 12, "b");
-    session_at(w, 12, "192.0.2.2");
+    b_comes(w);
     work(w);
     cr_assert(knows(&k, "b=10.128.1.0/24@192.0.2.2"));
     session_event(w, EV_AGENT_CLOSED, 12, "b", STR(""));

@@ -62,3 +62,13 @@ void session_claims(struct world *w, uint64_t session, uint32_t numa, const char
     m.hardware = &hw;
     session_says(w, session, &m);
 }
+
+void session_work(struct world *w)
+{
+    for (uint32_t i = 0; i < 50; i++) {
+        struct instant next = store_mem_deadline(w->store);
+        if (next.ns > w->now.ns)
+            world_pass(w, instant_sub(next, w->now));
+        world_turn(w);
+    }
+}

@@ -13,5 +13,6 @@ void session_hello(struct world *w, uint64_t session, const char *node); /* Open
 
 /* One core of one NUMA node; the core says that it is in numa. subnet: what the agent says is its part; NULL: nothing. */
 void session_claims(struct world *w, uint64_t session, uint32_t numa, const char *subnet);
+void session_work(struct world *w); /* All that can be done before the lease ends. */
 
 #endif /* UNIT_CONTROLPLANE_SESSION_H */

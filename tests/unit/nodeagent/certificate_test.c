@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When the agent asks for a new certificate: a function of two clocks and of what was answered. */
-#include "nodeagent/core/agent.h"
-#include "proto/baton/agent/v1.pb-c.h"
 #include "tests/testlib/test.h"
+#include "tests/unit/nodeagent/talk.h"
 
 #include <stdio.h>
 
@@ -19,22 +18,6 @@ struct world {
     char text[400];
     uint64_t op; /* A renewal that waits for its answer. */
 };
-
-static void step(struct world *w, struct agent_event ev);
-
-static void greet(struct world *w)
-{
-    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
-    Agent__HelloReply r = AGENT__HELLO_REPLY__INIT;
-    uint8_t bytes[64];
-    r.has_protocol = true;
-    r.protocol = 1;
-    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_HELLO_REPLY;
-    m.hello_reply = &r;
-    size_t len = agent__server_message__pack(&m, bytes);
-    step(w, (struct agent_event){.type = EV_SESSION_OPENED});
-    step(w, (struct agent_event){.type = EV_SESSION_MESSAGE, .bytes = str_from(bytes, len)});
-}
 
 static void step(struct world *w, struct agent_event ev)
 {
@@ -62,19 +45,19 @@ static void step(struct world *w, struct agent_event ev)
     }
     for (int kind = 0; kind < 2; kind++)
         if (lists[kind] != 0) {
-            struct runtime_event done = {.type = RUNTIME_DONE, .op = lists[kind]};
-            struct agent_event listed = {.type = EV_RUNTIME, .op = done.op};
-            listed.runtime.kind = (enum runtime_kind)kind;
-            listed.runtime.event = &done;
-            step(w, listed);
+            struct runtime_event done;
+            step(w, talk_listed((enum runtime_kind)kind, lists[kind], &done));
         }
     if (!connects)
         return;
     w->connects++;
-    if (w->is_away)
+    if (w->is_away) {
         step(w, (struct agent_event){.type = EV_SESSION_CLOSED});
-    else
-        greet(w);
+        return;
+    }
+    uint8_t room[64];
+    step(w, (struct agent_event){.type = EV_SESSION_OPENED});
+    step(w, talk_greeting(1, (struct span){0}, room));
 }
 
 static void answer(struct world *w, int64_t until_s)

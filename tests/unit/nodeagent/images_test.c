@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the agent tells of its images: when a session begins, when they are others, and not too often. */
-#include "nodeagent/core/agent.h"
-#include "proto/baton/agent/v1.pb-c.h"
 #include "tests/testlib/test.h"
+#include "tests/unit/nodeagent/talk.h"
 
 struct world {
     struct agent *agent;
@@ -47,16 +46,9 @@ static void have(struct world *w, size_t count)
 /* Both lists of runtimes are empty, and the control plane greets. */
 static void open_session(struct world *w)
 {
-    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
-    Agent__HelloReply r = AGENT__HELLO_REPLY__INIT;
-    uint8_t bytes[64];
-    r.has_protocol = true;
-    r.protocol = 1;
-    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_HELLO_REPLY;
-    m.hello_reply = &r;
-    size_t len = agent__server_message__pack(&m, bytes);
+    uint8_t room[64];
     step(w, (struct agent_event){.type = EV_SESSION_OPENED});
-    step(w, (struct agent_event){.type = EV_SESSION_MESSAGE, .bytes = str_from(bytes, len)});
+    step(w, talk_greeting(1, (struct span){0}, room));
 }
 
 static void begin(struct world *w)
@@ -71,11 +63,8 @@ static void begin(struct world *w)
         if (fx.at[i].type == FX_LIST)
             lists[fx.at[i].kind] = fx.at[i].op;
     for (int kind = 0; kind < 2; kind++) {
-        struct runtime_event done = {.type = RUNTIME_DONE, .op = lists[kind]};
-        struct agent_event listed = {.type = EV_RUNTIME, .op = done.op};
-        listed.runtime.kind = (enum runtime_kind)kind;
-        listed.runtime.event = &done;
-        step(w, listed);
+        struct runtime_event done;
+        step(w, talk_listed((enum runtime_kind)kind, lists[kind], &done));
     }
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* When the agent dials, hangs up and renews: what its control plane may do to it. */
-#include "nodeagent/core/agent.h"
-#include "proto/baton/agent/v1.pb-c.h"
 #include "tests/testlib/test.h"
+#include "tests/unit/nodeagent/talk.h"
 
 #include <stdio.h>
 
@@ -40,11 +39,8 @@ static void step(struct world *w, struct agent_event ev)
     }
     for (int kind = 0; kind < 2; kind++)
         if (lists[kind] != 0) {
-            struct runtime_event done = {.type = RUNTIME_DONE, .op = lists[kind]};
-            struct agent_event listed = {.type = EV_RUNTIME, .op = done.op};
-            listed.runtime.kind = (enum runtime_kind)kind;
-            listed.runtime.event = &done;
-            step(w, listed);
+            struct runtime_event done;
+            step(w, talk_listed((enum runtime_kind)kind, lists[kind], &done));
         }
 }
 
@@ -66,14 +62,8 @@ static void say(struct world *w, Agent__ServerMessage *m)
 
 static void greet(struct world *w, uint32_t protocol, struct span renew)
 {
-    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
-    Agent__HelloReply r = AGENT__HELLO_REPLY__INIT;
-    r.has_protocol = r.has_renew_ns = true;
-    r.protocol = protocol;
-    r.renew_ns = renew.ns;
-    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_HELLO_REPLY;
-    m.hello_reply = &r;
-    say(w, &m);
+    uint8_t room[64];
+    step(w, talk_greeting(protocol, renew, room));
 }
 
 /* To the agent's next deadline; how long that was. */

@@ -3,6 +3,7 @@
 #include "tests/unit/serve/whole.h"
 
 #include "proto/baton/agent/v1.pb-c.h"
+#include "tests/testlib/hardware.h"
 #include "tests/testlib/test.h"
 
 #include <stdio.h>
@@ -245,34 +246,11 @@ static void agent_hello(struct caller *c, const char *node)
 
 static void agent_hardware(struct caller *c)
 {
-    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
-    Agent__Hardware hardware = AGENT__HARDWARE__INIT;
-    Baton__NodeHardwareSpec hw = BATON__NODE_HARDWARE_SPEC__INIT;
-    Baton__Socket socket = BATON__SOCKET__INIT, *sockets[] = {&socket};
-    Baton__NumaNode numa = BATON__NUMA_NODE__INIT, *numas[] = {&numa};
-    Baton__CacheDomain llc = BATON__CACHE_DOMAIN__INIT, *llcs[] = {&llc};
-    Baton__Core cores[2] = {BATON__CORE__INIT, BATON__CORE__INIT}, *cores_at[] = {cores, cores + 1};
-    Baton__Thread threads[2] = {BATON__THREAD__INIT, BATON__THREAD__INIT};
-    Baton__Thread *threads_at[] = {threads, threads + 1};
-    numa.has_memory_bytes = true;
-    numa.memory_bytes = 4ull << 30;
-    for (uint32_t i = 0; i < 2; i++) {
-        cores[i].has_id = threads[i].has_cpu = threads[i].has_core = true;
-        cores[i].id = threads[i].cpu = threads[i].core = i;
-    }
-    hw.sockets = sockets;
-    hw.numa_nodes = numas;
-    hw.cache_domains = llcs;
-    hw.n_sockets = hw.n_numa_nodes = hw.n_cache_domains = 1;
-    hw.cores = cores_at;
-    hw.threads = threads_at;
-    hw.n_cores = hw.n_threads = 2;
-    hw.has_shared_cores = hw.has_system_cpu_millis = true;
-    hw.shared_cores = 1;
-    hw.system_cpu_millis = 250;
-    hardware.spec = &hw;
-    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
-    m.hardware = &hardware;
+    struct hardware h;
+    hardware_make(&h, 2, 4ull << 30);
+    h.spec.has_system_cpu_millis = true;
+    h.spec.system_cpu_millis = 250;
+    Agent__AgentMessage m = hardware_message(&h);
     agent_say(c, &m);
 }
 
