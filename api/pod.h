@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pod.h -- what the files about pods share: defaults, validation, updates, cells.
+ *
+ * WHAT   Kubernetes' rules of PodSpec (1.32), a function per part of it. Order: pod_defaults(), on a create
+ *        pod_admit(), then pod_spec_validate(), on an update pod_update_validate().
+ * WHY    A pod's rules are half of all rules there are; machines share those of affinity, spreading and tolerations.
+ * OWNS   What is added to an object lives in the call's arena.
+ * FAILS  Nothing returns an error: each thing wrong is a cause in c->causes with its field's path, all of them, worded as
+ *        Kubernetes words it.
+ *
+ * at: the path of what is judged. Amounts are struct quantity, never rounded here.
  */
 #ifndef API_POD_H
 #define API_POD_H

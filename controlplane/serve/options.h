@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * options.h -- batond's command line.
+ *
+ * WHAT   argv as a struct, checked and with every default filled in; options_help is what --help prints.
+ * OWNS   Text is borrowed from argv, which outlives the program's use of it.
+ * FAILS  ERR_INVALID names the option, what it got and what it wants; nothing was opened or changed.
  */
 #ifndef CONTROLPLANE_SERVE_OPTIONS_H
 #define CONTROLPLANE_SERVE_OPTIONS_H
@@ -26,18 +30,17 @@ struct options {
     const char *endpoints;                      /* --endpoints URL,URL: of etcd. */
     const char *etcd_ca, *etcd_cert, *etcd_key; /* --etcd-ca, -cert, -key FILE */
     const char *etcd_prefix;                    /* --etcd-prefix /NAME/; NULL: the default. */
-    struct network_asked network;               /* --pod-network CIDR, --node-subnet N */
-    struct span certificate_life;               /* --node-certificate S */
-    struct http_server_limits limits;           /* --limit NAME=VALUE, may be repeated. */
-    size_t flight_bytes;                        /* --flight-kib N; 0: nothing is recorded. */
-    bool connections_said;                      /* Their limit is the operator's, not ours. */
-    enum log_level log_level;                   /* --log error|warn|info|debug */
+    struct network_asked network;     /* --pod-network CIDR, --node-subnet N (prefix bits) */
+    struct span certificate_life;     /* --node-certificate S */
+    struct http_server_limits limits; /* --limit NAME=VALUE, may be repeated. */
+    size_t flight_bytes;              /* --flight-kib N; 0: nothing is recorded. */
+    bool connections_said;            /* Their limit is the operator's, not ours. */
+    enum log_level log_level;         /* --log error|warn|info|debug */
     bool wants_help, wants_version;
 };
 
 extern const char options_help[];
 
-/* Text is borrowed from argv. ERR_INVALID: what is wrong, in words. */
 MUST_USE enum err_code options_parse(int argc, char **argv, struct options *out, struct err *e);
 
 #endif /* CONTROLPLANE_SERVE_OPTIONS_H */

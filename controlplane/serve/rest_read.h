@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rest_read.h -- what get, list, watch and deletecollection share: revisions and the past.
+ *
+ * WHAT   Waiting for a revision, a collection as it was at one, and encoded runs of neighbours for lists of the present.
+ * WHY    None of it asks the core: snapshots of the index and the history are readable on any thread.
+ * OWNS   past_open() to past_close() and runs_open() to the list's end hold references; their tables live in the request's arena.
+ * ASYNC  revision_await() alone comes back later, on the same thread.
+ * FAILS  A revision that is too old: ERR_NOT_FOUND, which a client hears as 410; one that never came: 504.
  */
 #ifndef CONTROLPLANE_SERVE_REST_READ_H
 #define CONTROLPLANE_SERVE_REST_READ_H

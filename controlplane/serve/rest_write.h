@@ -2,10 +2,15 @@
 /*
  * rest_write.h -- a write on its way: from what the client sent to what the core is asked.
  *
- * Create, update and patch differ in where the new object comes from. The rest is one road:
- * change_submit() unpacks it, prepares and validates it against the one it replaces, leaves when
- * nothing changed, and asks the core to write it where the old one was read. When somebody else was
- * faster, a change without a version of the client's own is made again from the newer object.
+ * WHAT   Create, update and patch differ in where the new object comes from. The rest is one road:
+ *        change_submit() unpacks it, prepares and validates it against the one it replaces, leaves when
+ *        nothing changed, and asks the core to write it where the old one was read.
+ * OWNS   struct change lives in the request's arena, behind whose mark what the core does not need is
+ *        forgotten before the wait.
+ * ASYNC  change_submit() answers at once or when the core did. When somebody else was faster, a change
+ *        without a version of the client's own is made again from the newer object, up to
+ *        CHANGE_ATTEMPTS_MAX times.
+ * FAILS  By an answer: 400, 409, 415, 422 with every cause, 429 when the core's mailbox is full.
  */
 #ifndef CONTROLPLANE_SERVE_REST_WRITE_H
 #define CONTROLPLANE_SERVE_REST_WRITE_H

@@ -12,8 +12,8 @@
  * ASYNC  Every effect with an op is answered by exactly one event with that op, in a later step.
  *        Late answers for a workload that is gone are dropped by name.
  * FAILS  What the world refuses is told in the workload's status and tried again after a back-off.
- *        A peer's message that does not decode ends the session. Over WORKLOADS_MAX: the workload is
- *        refused, and the report says so.
+ *        A peer's message that does not decode ends the session. An Assign over AGENT_WORKLOADS_MAX is not
+ *        taken and not reported; the ledger counts against NodeHardware.workloads_max, so none comes.
  * SEAM   nodeagent/shell/ performs effects under libuv, tests/sim/ under a seed.
  *
  * A life: EV_SAVED for every record on disk, EV_STARTED, then whatever happens. Restart is the same
@@ -41,8 +41,8 @@ enum agent_event_type {
     EV_SESSION_OPENED,  /* The answer to FX_CONNECT, unless EV_SESSION_CLOSED is. */
     EV_SESSION_MESSAGE, /* bytes: one baton.agent.v1 message that came down. */
     EV_SESSION_CLOSED,  /* The session ended, or could not be opened. */
-    EV_HOST_DONE, /* host: FX_SAVE, FX_FORGET, FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN, FX_POOL,
-                     FX_RENEW. */
+    EV_HOST_DONE, /* host: FX_SAVE, FX_FORGET, FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN, FX_CHECK,
+                     FX_POOL, FX_RENEW. */
     EV_RUNTIME,   /* runtime: what a runtime told; kind says which one. */
     EV_DEADLINE,  /* agent_deadline() was reached. */
     EV_IMAGES,    /* bytes: a baton.agent.v1 Images, what is on the node now. */

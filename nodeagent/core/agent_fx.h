@@ -2,7 +2,18 @@
 /*
  * agent_fx.h -- what the agent wants done, in full: the effects of agent.h and what each carries.
  *
- * Who performs them copies what it keeps; all of it is the agent's until the next agent_step().
+ * WHAT   One struct per effect that carries more than text or bytes. Imperative and level-triggered: each says how
+ *        things are to be, so that asking again is harmless.
+ * WHY    Apart from agent.h for those who only perform: they need no event.
+ * OWNS   Everything, strings included, is the agent's until the next agent_step(); who performs an effect copies what
+ *        it keeps.
+ * ASYNC  With an op, one answer: FX_CREATE to FX_EXEC and FX_LIST by EV_RUNTIME, as runtime.h promises, the others by
+ *        EV_HOST_DONE. FX_CONNECT has no op and is answered by EV_SESSION_OPENED or _CLOSED, FX_MEASURE by EV_MEASURED. FX_DISCONNECT, FX_SEND,
+ *        FX_GIVE_UP, FX_TELL, FX_PEERS and FX_STREAM are not answered.
+ * FAILS  The answer says it, with a text for the user. The core decides whether and when it asks again.
+ * SEAM   nodeagent/shell/ and tests/sim/sim_node.c perform them.
+ *
+ * Sizes are bytes, ports in the host's order, addresses text with a prefix, times as base/time.h has them.
  */
 #ifndef NODEAGENT_CORE_AGENT_FX_H
 #define NODEAGENT_CORE_AGENT_FX_H

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* peers.h -- where other nodes' pods are, as the control plane told it. FX_PEERS says all of it at each change. */
+/*
+ * peers.h -- where other nodes' pods are, as the control plane told it.
+ *
+ * WHAT   A map from node to its part of the pod network and its address. FX_PEERS says all of it after each message, so
+ *        that the host's routes are a function of it. The digest of what is known goes up in Hello: who knows is not told again.
+ * OWNS   The agent owns the map; what FX_PEERS points at lives in the turn.
+ * FAILS  A peer that is not understood is left out. Over AGENT_PEERS_MAX: the ones beyond are not reached.
+ */
 #ifndef NODEAGENT_CORE_PEERS_H
 #define NODEAGENT_CORE_PEERS_H
 

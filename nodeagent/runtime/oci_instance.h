@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oci_instance.h -- what runtime_oci.c (the ops), oci_list.c (finding again) and oci_open.c (loop,
- * opening, closing) share. */
+/*
+ * oci_instance.h -- one container as the OCI runtime's files see it, and the table of all.
+ *
+ * WHAT   Shared by runtime_oci.c (the ops), oci_list.c (finding again) and oci_open.c (loop, opening, closing).
+ *        A container is its shim's child: what is known of it is the shim's report, its pidfd and files in its directory.
+ * OWNS   struct oci has a slot per instance, up to RUNTIME_INSTANCES_MAX; oci__take() to oci__give(). A slot's name goes
+ *        stale with it, so a late word of io/ finds nobody.
+ * ASYNC  oci__later() and oci__done() queue; the loop's next turn posts. An op has one oci__done(), a started instance
+ *        one oci__tell_exit().
+ * FAILS  oci__take(): ERR_INVALID, a name that cannot be one; ERR_LIMIT, all slots are taken. A destroy that is not through in DESTROY_LIMIT_S answers ERR_BUSY and
+ *        may be asked again.
+ */
 #ifndef NODEAGENT_RUNTIME_OCI_INSTANCE_H
 #define NODEAGENT_RUNTIME_OCI_INSTANCE_H
 

@@ -4,6 +4,11 @@
  *
  * WHAT   One struct per wish with copies of everything it needs, and a function that does it. No state of
  *        the loop's thread is touched; a struct net is used by one worker alone.
+ * WHY    hostwork.c decides which thread and in which order, and has no system call; these have them all and decide nothing.
+ * OWNS   The job is its asker's from the answer on, its arena ends with it. Over HOSTJOB_MEMORY_MAX bytes of copies the wish is
+ *        refused with ERR_LIMIT.
+ * ASYNC  Each blocks: milliseconds for networks and volumes, as long as the disk takes for removals.
+ * FAILS  j->code and j->err; what was done until then stays, and asking again goes on from there.
  */
 #ifndef NODEAGENT_SHELL_HOSTJOBS_H
 #define NODEAGENT_SHELL_HOSTJOBS_H

@@ -2,14 +2,15 @@
 /*
  * hostwork.h -- the core's wishes about images, networks, volumes and their end, done off the loop.
  *
- * WHAT   Takes FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN and answers each with one EV_HOST_DONE, and FX_MEASURE. Five
- *        workers: images may take minutes, networks take 2 ms, replacing nft tables and removing links 20. Keeps what the nft tables and
- *        the guests' DHCP are to say, as a function of all networks there are.
+ * WHAT   Takes FX_IMAGE, FX_NETWORK, FX_VOLUMES, FX_CLEAN and answers each with one EV_HOST_DONE; FX_MEASURE, answered by
+ *        EV_MEASURED; FX_GIVE_UP and FX_PEERS, which nobody answers. Workers by what may wait for what: images may take
+ *        minutes, networks take 2 ms, replacing nft tables and removing links 20. Keeps what the nft tables and the
+ *        guests' DHCP are to say, as a function of all networks there are.
  * WHY    host/ knows how, the core knows when; this knows which thread.
  *        The bridge is made with the first network: its address is the Placement's gateway.
  * OWNS   hostwork_new() to hostwork_free(). Effects are copied.
  * ASYNC  Never answers from inside hostwork_do().
- * FAILS  The answer carries it; ERR_BUSY when a worker's queue is full.
+ * FAILS  The answer carries it. A worker's queue holds more jobs than a node may have workloads: a full one is our bug.
  */
 #ifndef NODEAGENT_SHELL_HOSTWORK_H
 #define NODEAGENT_SHELL_HOSTWORK_H

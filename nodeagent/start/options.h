@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * options.h -- the agent's command line.
+ *
+ * WHAT   argv as a struct, checked and with every default filled in; options_help is what --help prints.
+ * OWNS   Text is borrowed from argv, which outlives the program's use of it.
+ * FAILS  ERR_INVALID names the option, what it got and what it wants; nothing was opened or changed.
  */
 #ifndef NODEAGENT_START_OPTIONS_H
 #define NODEAGENT_START_OPTIONS_H
@@ -40,7 +44,6 @@ struct options {
     uint64_t flight_bytes;       /* --flight-kib; 0: nothing is recorded. */
 };
 
-/* ERR_INVALID: which option, and what it wants. */
 MUST_USE enum err_code options_read(int argc, char **argv, struct options *out, struct err *e);
 extern const char options_help[];
 
