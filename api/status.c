@@ -127,29 +127,34 @@ void causes_unsupported(struct causes *c, const struct field *f, struct str valu
                STR_ARG(list));
 }
 
+static size_t put_escaped(char *at, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    const char *letter = c == 0 ? NULL : strchr("\aa\bb\ff\nn\rr\tt\vv\"\"\\\\", c);
+    at[0] = '\\';
+    if (letter != NULL) {
+        at[1] = letter[1];
+        return 2;
+    }
+    at[1] = 'x';
+    at[2] = hex[c >> 4];
+    at[3] = hex[c & 15];
+    return 4;
+}
+
 struct str status_quote(struct arena *a, struct str text)
 {
     char *at = arena_alloc(a, text.len * 4 + 3);
     if (at == NULL)
         return (struct str){NULL, 0};
-    static const char hex[] = "0123456789abcdef";
     size_t n = 0;
     at[n++] = '"';
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.at[i];
-        const char *letter = c == 0 ? NULL : strchr("\aa\bb\ff\nn\rr\tt\vv\"\"\\\\", c);
-        if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f) {
-            at[n++] = '\\';
-            if (letter != NULL && (c < 0x20 || c == '"' || c == '\\')) {
-                at[n++] = letter[1];
-            } else {
-                at[n++] = 'x';
-                at[n++] = hex[c >> 4];
-                at[n++] = hex[c & 15];
-            }
-        } else {
+        if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f)
+            n += put_escaped(at + n, c);
+        else
             at[n++] = (char)c;
-        }
     }
     at[n++] = '"';
     at[n] = '\0';

@@ -98,27 +98,41 @@ static bool is_int(struct str s, int64_t *out)
     return true;
 }
 
+/* What a float is made of. False: it is none. */
+struct float_parts {
+    size_t digits, points;
+    size_t exponent; /* Where it begins; 0: there is none. */
+};
+
+static bool float_scan(struct str s, struct float_parts *out)
+{
+    *out = (struct float_parts){0};
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        if (c >= '0' && c <= '9')
+            out->digits++;
+        else if (c == '.' && out->points == 0 && out->exponent == 0)
+            out->points++;
+        else if ((c == 'e' || c == 'E') && out->exponent == 0 && out->digits > 0) {
+            out->exponent = i;
+            i += i + 1 < s.len && (s.at[i + 1] == '+' || s.at[i + 1] == '-');
+        } else
+            return false;
+    }
+    return out->digits > 0 && (out->points > 0 || out->exponent > 0);
+}
+
 /* Digits with a point or an exponent, in JSON's own form; YAML's ".5" and "1." get their zero. */
 static struct str float_text(struct arena *a, struct str s)
 {
-    size_t digits = 0, points = 0, exponent = 0;
+    struct float_parts parts;
     struct str sign = s.len > 0 && s.at[0] == '-' ? STR("-") : STR("");
     struct str rest = str_slice(s, s.len > 0 && (s.at[0] == '-' || s.at[0] == '+'), s.len);
 
-    for (size_t i = 0; i < rest.len; i++) {
-        char c = rest.at[i];
-        if (c >= '0' && c <= '9')
-            digits++;
-        else if (c == '.' && points == 0 && exponent == 0)
-            points++;
-        else if ((c == 'e' || c == 'E') && exponent == 0 && digits > 0) {
-            exponent = i;
-            i += i + 1 < rest.len && (rest.at[i + 1] == '+' || rest.at[i + 1] == '-');
-        } else
-            return (struct str){NULL, 0};
-    }
-    if (digits == 0 || points + (exponent > 0) == 0 || digit_of(rest.at[rest.len - 1]) > 9)
-        return points == 1 && exponent == 0 && digits > 0
+    if (!float_scan(rest, &parts))
+        return (struct str){NULL, 0};
+    if (digit_of(rest.at[rest.len - 1]) > 9) /* "1." is whole, "1e" is not. */
+        return parts.exponent == 0
                    ? arena_printf(a, STR_FMT STR_FMT "0", STR_ARG(sign), STR_ARG(rest))
                    : (struct str){NULL, 0};
     return arena_printf(a, STR_FMT "%s" STR_FMT, STR_ARG(sign), rest.at[0] == '.' ? "0" : "",

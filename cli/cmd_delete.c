@@ -113,38 +113,52 @@ static int delete_manifest(struct cli *c, struct order *o, const struct manifest
     return status;
 }
 
+/* One option at *at into o or m. CLI_OK; otherwise the command's exit status. */
+static int take_option(struct cli *c, int argc, char **argv, int *at, struct order *o,
+                       struct manifest *m)
+{
+    const char *value;
+    uint64_t grace_s;
+    struct err e;
+
+    if ((value = cmd_option(argc, argv, at, "filename", 'f')) != NULL)
+        return manifest_read(c, value, m, &e) == ERR_OK ? CLI_OK : cli_fail(&e);
+    if ((value = cmd_option(argc, argv, at, "grace", 0)) != NULL) {
+        if (!cmd_seconds(value, &grace_s) || grace_s > GRACE_MAX_S)
+            return cmd_usage(&cmd_delete, "--grace %s is not a span of time up to 7d", value);
+        o->grace = arena_printf(&c->arena, "?gracePeriodSeconds=%u", (unsigned)grace_s).at;
+        return CLI_OK;
+    }
+    if ((value = cmd_option(argc, argv, at, "timeout", 0)) != NULL) {
+        if (!cmd_seconds(value, &o->timeout_s) || o->timeout_s > 86400)
+            return cmd_usage(&cmd_delete, "--timeout %s is not a span of time up to 24h", value);
+        return CLI_OK;
+    }
+    if (!cmd_flag(argv, at, "no-wait", 0))
+        return cmd_usage(&cmd_delete, "%s: not an option, or too many", argv[*at]);
+    o->no_wait = true;
+    return CLI_OK;
+}
+
 static int run(struct cli *c, int argc, char **argv)
 {
     struct order o = {.grace = "", .timeout_s = 300};
     struct manifest m = {0};
-    const char *value;
     char **names = arena_zalloc(&c->arena, DELETE_MAX, sizeof *names);
     uint32_t count = 0;
-    uint64_t grace_s;
     struct err e;
 
     o.all = arena_zalloc(&c->arena, DELETE_MAX, sizeof *o.all);
     if (arena_status(&c->arena, &e) != ERR_OK)
         return cli_fail(&e);
     for (int at = 1; at < argc;) {
-        if ((value = cmd_option(argc, argv, &at, "filename", 'f')) != NULL) {
-            if (manifest_read(c, value, &m, &e) != ERR_OK)
-                return cli_fail(&e);
-        } else if ((value = cmd_option(argc, argv, &at, "grace", 0)) != NULL) {
-            if (!cmd_seconds(value, &grace_s) || grace_s > GRACE_MAX_S)
-                return cmd_usage(&cmd_delete, "--grace %s is not a span of time up to 7d", value);
-            o.grace = arena_printf(&c->arena, "?gracePeriodSeconds=%u", (unsigned)grace_s).at;
-        } else if ((value = cmd_option(argc, argv, &at, "timeout", 0)) != NULL) {
-            if (!cmd_seconds(value, &o.timeout_s) || o.timeout_s > 86400)
-                return cmd_usage(&cmd_delete, "--timeout %s is not a span of time up to 24h",
-                                 value);
-        } else if (cmd_flag(argv, &at, "no-wait", 0)) {
-            o.no_wait = true;
-        } else if (argv[at][0] == '-' || count == DELETE_MAX) {
-            return cmd_usage(&cmd_delete, "%s: not an option, or too many", argv[at]);
-        } else {
+        if (argv[at][0] != '-' && count < DELETE_MAX) {
             names[count++] = argv[at++];
+            continue;
         }
+        int status = take_option(c, argc, argv, &at, &o, &m);
+        if (status != CLI_OK)
+            return status;
     }
     if ((m.count == 0) == (count == 0))
         return cmd_usage(&cmd_delete, "say what, by KIND/NAME or by -f FILE");

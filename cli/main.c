@@ -23,6 +23,24 @@ static const struct cmd *cmd_find(const char *name)
     return NULL;
 }
 
+static bool take_namespace(struct cli *c, const char *value)
+{
+    c->namespace = value;
+    if (strpbrk(value, "/%") == NULL)
+        return true;
+    fprintf(stderr, "baton: -n %s is not a namespace: it may not hold / or %%\n", value);
+    return false;
+}
+
+static bool take_format(struct cli *c, const char *value)
+{
+    c->format = value[0] == 'j' ? CLI_JSON : CLI_YAML;
+    if (strcmp(value, "json") == 0 || strcmp(value, "yaml") == 0)
+        return true;
+    fprintf(stderr, "baton: -o %s: say json or yaml\n", value);
+    return false;
+}
+
 /* Takes the options of every command out of argv; what is left is the command's. */
 static int take_common(struct cli *c, int argc, char **argv)
 {
@@ -35,18 +53,11 @@ static int take_common(struct cli *c, int argc, char **argv)
         } else if ((value = cmd_option(argc, argv, &at, "kubeconfig", 0)) != NULL) {
             c->kubeconfig = value;
         } else if ((value = cmd_option(argc, argv, &at, "namespace", 'n')) != NULL) {
-            c->namespace = value;
-            if (strpbrk(value, "/%") != NULL) {
-                fprintf(stderr, "baton: -n %s is not a namespace: it may not hold / or %%\n",
-                        value);
+            if (!take_namespace(c, value))
                 return -1;
-            }
         } else if ((value = cmd_option(argc, argv, &at, "output", 'o')) != NULL) {
-            if (strcmp(value, "json") != 0 && strcmp(value, "yaml") != 0) {
-                fprintf(stderr, "baton: -o %s: say json or yaml\n", value);
+            if (!take_format(c, value))
                 return -1;
-            }
-            c->format = value[0] == 'j' ? CLI_JSON : CLI_YAML;
         } else {
             argv[kept++] = argv[at++];
         }

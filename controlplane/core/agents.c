@@ -315,6 +315,30 @@ static void heard(struct core *c, struct held *h)
     h->report = NULL;
 }
 
+/* What the report says into the object, and the rows' end with it, as one transaction. */
+static enum reconcile carry(struct core *c, struct held *h, const Agent__WorkloadStatus *s,
+                            const struct cow_entry *placement, const struct cow_entry *workload)
+{
+    Baton__Placement *p =
+        typed_open(&c->turn, &baton__placement__descriptor, blob_str(placement->value));
+    struct str after =
+        h->is_machine ? status_machine(c, blob_str(workload->value), s, p == NULL ? NULL : p->spec)
+                      : status_pod(c, blob_str(workload->value), s, h->node);
+    bool ends = is_over(s) && !h->released && h->hold != 0;
+    if (after.at == NULL && !ends) {
+        heard(c, h);
+        return RECONCILE_DONE;
+    }
+    struct stage *stage = stage_begin(c);
+    if (after.at != NULL)
+        stage_put(stage, str_of(h->workload_key), after, NULL);
+    if (ends)
+        release(c, h, stage, p);
+    stage_on_settled(stage, ends ? released : settled, h->hold);
+    stage_end(stage);
+    return RECONCILE_DONE;
+}
+
 enum reconcile agents_reconcile(struct core *c, struct str key)
 {
     struct held *h = cluster_held(c, key);
@@ -340,24 +364,7 @@ enum reconcile agents_reconcile(struct core *c, struct str key)
         heard(c, h);
         return RECONCILE_DONE;
     }
-    Baton__Placement *p =
-        typed_open(&c->turn, &baton__placement__descriptor, blob_str(placement->value));
-    struct str after =
-        h->is_machine ? status_machine(c, blob_str(workload->value), s, p == NULL ? NULL : p->spec)
-                      : status_pod(c, blob_str(workload->value), s, h->node);
-    bool ends = is_over(s) && !h->released && h->hold != 0;
-    if (after.at == NULL && !ends) {
-        heard(c, h);
-        return RECONCILE_DONE;
-    }
-    struct stage *stage = stage_begin(c);
-    if (after.at != NULL)
-        stage_put(stage, str_of(h->workload_key), after, NULL);
-    if (ends)
-        release(c, h, stage, p);
-    stage_on_settled(stage, ends ? released : settled, h->hold);
-    stage_end(stage);
-    return RECONCILE_DONE;
+    return carry(c, h, s, placement, workload);
 }
 
 /* placing_changed() sees Placements and workloads, and tells. What a workload waits for may come after it:

@@ -169,33 +169,43 @@ static bool from_secret(struct environment *e, struct str env, const Core__Secre
     return missing(e, "secret", name, secret == NULL ? STR("") : str_of(s->key));
 }
 
-static bool from_all(struct environment *e, const Core__EnvFromSource *s)
+static bool put_prefixed(struct environment *e, const char *prefix, const char *key,
+                         struct str value)
 {
-    struct str prefix = str_of(s->prefix);
-    if (s->config_map_ref != NULL) {
-        const char *name = pod_ref_name(s->config_map_ref->local_object_reference);
-        const Core__ConfigMap *cm = pod_config_map(e->turn, e->workload, str_of(name));
-        if (cm == NULL && !s->config_map_ref->optional)
-            return missing(e, "configmap", str_of(name), STR(""));
-        for (size_t i = 0; cm != NULL && i < cm->n_data; i++)
-            if (!put(e,
-                     arena_printf(&e->turn->arena, STR_FMT "%s", STR_ARG(prefix), cm->data[i]->key),
-                     str_of(cm->data[i]->value)))
-                return false;
-    }
-    if (s->secret_ref != NULL) {
-        const char *name = pod_ref_name(s->secret_ref->local_object_reference);
-        const Core__Secret *secret = pod_secret(e->turn, e->workload, str_of(name));
-        if (secret == NULL && !s->secret_ref->optional)
-            return missing(e, "secret", str_of(name), STR(""));
-        for (size_t i = 0; secret != NULL && i < secret->n_data; i++)
-            if (!put(e,
-                     arena_printf(&e->turn->arena, STR_FMT "%s", STR_ARG(prefix),
-                                  secret->data[i]->key),
-                     str_from(secret->data[i]->value.data, secret->data[i]->value.len)))
-                return false;
+    return put(e, arena_printf(&e->turn->arena, "%s%s", prefix == NULL ? "" : prefix, key), value);
+}
+
+static bool all_of_config_map(struct environment *e, const char *prefix,
+                              const Core__ConfigMapEnvSource *s)
+{
+    const char *name = pod_ref_name(s->local_object_reference);
+    const Core__ConfigMap *cm = pod_config_map(e->turn, e->workload, str_of(name));
+    if (cm == NULL)
+        return s->optional || missing(e, "configmap", str_of(name), STR(""));
+    for (size_t i = 0; i < cm->n_data; i++)
+        if (!put_prefixed(e, prefix, cm->data[i]->key, str_of(cm->data[i]->value)))
+            return false;
+    return true;
+}
+
+static bool all_of_secret(struct environment *e, const char *prefix, const Core__SecretEnvSource *s)
+{
+    const char *name = pod_ref_name(s->local_object_reference);
+    const Core__Secret *secret = pod_secret(e->turn, e->workload, str_of(name));
+    if (secret == NULL)
+        return s->optional || missing(e, "secret", str_of(name), STR(""));
+    for (size_t i = 0; i < secret->n_data; i++) {
+        const ProtobufCBinaryData *value = &secret->data[i]->value;
+        if (!put_prefixed(e, prefix, secret->data[i]->key, str_from(value->data, value->len)))
+            return false;
     }
     return true;
+}
+
+static bool from_all(struct environment *e, const Core__EnvFromSource *s)
+{
+    return (s->config_map_ref == NULL || all_of_config_map(e, s->prefix, s->config_map_ref)) &&
+           (s->secret_ref == NULL || all_of_secret(e, s->prefix, s->secret_ref));
 }
 
 static bool one(struct environment *e, const Core__EnvVar *v)

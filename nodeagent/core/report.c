@@ -61,10 +61,34 @@ static void devices_of(struct agent_turn *t, const struct workload *w, uint32_t 
     }
 }
 
+static void fact_running(const struct instance *i, Agent__ContainerFact *f)
+{
+    f->state = AGENT__CONTAINER_STATE__CONTAINER_STATE_RUNNING;
+    f->has_pid = f->has_started_at_ns = f->has_ready = f->has_started = true;
+    f->pid = (uint32_t)i->pid;
+    f->started_at_ns = i->started.ns;
+    f->ready = i->is_ready;
+    f->started = i->is_started;
+}
+
+/* The reasons are those of Kubernetes' ContainerStateWaiting. */
+static void fact_waiting(const struct workload *w, const struct instance *i,
+                         Agent__ContainerFact *f)
+{
+    f->state = AGENT__CONTAINER_STATE__CONTAINER_STATE_WAITING;
+    f->reason = i->trouble != NULL                                  ? (char *)i->trouble
+                : w->state != WORKLOAD_RUNNING && w->reason != NULL ? (char *)w->reason
+                : i->init || w->instances_count == 1                ? (char *)"ContainerCreating"
+                : i->state == INSTANCE_WAITING                      ? (char *)"PodInitializing"
+                                                                    : (char *)"ContainerCreating";
+    f->message = i->trouble != NULL ? (char *)i->text : (char *)w->text;
+}
+
 static Agent__ContainerFact *fact_of(struct agent_turn *t, const struct workload *w, uint32_t n)
 {
     const struct instance *i = &w->instances[n];
     bool over = i->end.happened && !i->again;
+    bool running = i->state >= INSTANCE_RUNNING && i->state <= INSTANCE_KILLING;
     Agent__ContainerFact *f = fact_of_end(t, i, &i->end);
     if (!over) {
         Agent__ContainerFact fresh = AGENT__CONTAINER_FACT__INIT;
@@ -82,25 +106,10 @@ static Agent__ContainerFact *fact_of(struct agent_turn *t, const struct workload
     const struct instance_end *last = i->end.happened && i->again ? &i->end : &i->last;
     if (last->happened)
         f->last = fact_of_end(t, i, last);
-    bool running = i->state >= INSTANCE_RUNNING && i->state <= INSTANCE_KILLING;
-    if (over)
-        return f;
-    f->state = running ? AGENT__CONTAINER_STATE__CONTAINER_STATE_RUNNING
-                       : AGENT__CONTAINER_STATE__CONTAINER_STATE_WAITING;
-    if (running) {
-        f->has_pid = f->has_started_at_ns = f->has_ready = f->has_started = true;
-        f->pid = (uint32_t)i->pid;
-        f->started_at_ns = i->started.ns;
-        f->ready = i->is_ready;
-        f->started = i->is_started;
-    } else {
-        f->reason = i->trouble != NULL                                  ? (char *)i->trouble
-                    : w->state != WORKLOAD_RUNNING && w->reason != NULL ? (char *)w->reason
-                    : i->init || w->instances_count == 1 ? (char *)"ContainerCreating"
-                    : i->state == INSTANCE_WAITING       ? (char *)"PodInitializing"
-                                                         : (char *)"ContainerCreating";
-        f->message = i->trouble != NULL ? (char *)i->text : (char *)w->text;
-    }
+    if (!over && running)
+        fact_running(i, f);
+    else if (!over)
+        fact_waiting(w, i, f);
     return f;
 }
 

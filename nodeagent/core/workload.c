@@ -376,38 +376,51 @@ static void assign_new(struct agent *a, struct agent_turn *t, const Agent__Assig
         save(a, t, w);
 }
 
+/* The workload or its object was deleted. */
+static void withdrawn(struct agent *a, struct agent_turn *t, struct workload *w)
+{
+    if (w->state == WORKLOAD_GONE)
+        agent_give(a, w); /* Nobody is left to hear of it. */
+    else
+        workload_unwant(a, t, w, (struct span){0});
+}
+
+/* One that was never understood is at least heard to leave. */
+static void renewed(struct agent *a, struct agent_turn *t, struct workload *w,
+                    const Agent__Assign *assign)
+{
+    char text[200];
+    struct meta meta;
+    if (w->state == WORKLOAD_GONE)
+        return;
+    if (w->assign == NULL) {
+        struct str object = str_from(assign->workload.data, assign->workload.len);
+        if (assign->has_workload && meta_read(object, &meta, NULL) == ERR_OK && meta.is_deleting)
+            workload_unwant(a, t, w, (struct span){0});
+        return;
+    }
+    if (assign->revision != w->assign->revision && workload_load(a, w, assign, text, sizeof text) &&
+        is_leaving(w))
+        workload_unwant(a, t, w, grace_of(w));
+}
+
 void workload_assign(struct agent *a, struct agent_turn *t, const Agent__Assign *assign)
 {
     if (assign->placement_uid == NULL || strlen(assign->placement_uid) >= WORKLOAD_UID_MAX)
         return;
     struct workload *w = agent_find(a, str_of(assign->placement_uid));
-    if (w != NULL)
-        a->named[w->slot.slot] = true;
-    if (w == NULL && !assign->removed) {
+    bool is_new = w == NULL && !assign->removed;
+    if (is_new) {
         assign_new(a, t, assign);
         w = agent_find(a, str_of(assign->placement_uid));
-        if (w != NULL)
-            a->named[w->slot.slot] = true;
-        return;
     }
     if (w == NULL)
         return;
-    if (assign->removed) {
-        if (w->state == WORKLOAD_GONE)
-            agent_give(a, w); /* Nobody is left to hear of it. */
-        else
-            workload_unwant(a, t, w, (struct span){0});
-        return;
-    }
-    char text[200];
-    struct meta meta;
-    if (w->state != WORKLOAD_GONE && w->assign == NULL && assign->has_workload &&
-        meta_read(str_from(assign->workload.data, assign->workload.len), &meta, NULL) == ERR_OK &&
-        meta.is_deleting)
-        workload_unwant(a, t, w, (struct span){0});
-    if (w->state != WORKLOAD_GONE && w->assign != NULL && assign->revision != w->assign->revision &&
-        workload_load(a, w, assign, text, sizeof text) && is_leaving(w))
-        workload_unwant(a, t, w, grace_of(w));
+    a->named[w->slot.slot] = true;
+    if (assign->removed)
+        withdrawn(a, t, w);
+    else if (!is_new)
+        renewed(a, t, w, assign);
 }
 
 /* ---- restart ---- */

@@ -179,19 +179,16 @@ static int memory_file(struct str bytes, struct err *e)
     return -1;
 }
 
-enum err_code image__pull(struct images *s, const struct image_place *p,
-                          const struct image_want *want, struct arena *a, struct err *e)
+/* What fetches p into the layout temporary: NULL-terminated, in the arena. */
+static enum err_code command(const struct images *s, const struct image_place *p,
+                             const struct image_want *want, const char *temporary, struct arena *a,
+                             const char *argv[ARGUMENTS_MAX], struct err *e)
 {
-    char temporary[FS_PATH_MAX];
-    const char *argv[ARGUMENTS_MAX];
+    bool from_registry = p->transport == IMAGE_REGISTRY;
     uint32_t n = 0;
-    struct err unused;
 
-    e = e == NULL ? &unused : e;
-    image__temporary(s, "refs", temporary);
-    struct str scratch = arena_printf(a, "TMPDIR=%s", temporary);
     argv[n++] = "env"; /* An archive is taken apart there, not in /var/tmp. */
-    argv[n++] = scratch.at;
+    argv[n++] = arena_printf(a, "TMPDIR=%s", temporary).at;
     argv[n++] = "setpriv"; /* Of util-linux: PR_SET_PDEATHSIG for somebody else's program. */
     argv[n++] = "--pdeathsig";
     argv[n++] = "KILL";
@@ -206,16 +203,28 @@ enum err_code image__pull(struct images *s, const struct image_place *p,
     argv[n++] = "--dest-oci-accept-uncompressed-layers"; /* Else the digest would be another one. */
     argv[n++] = "--dest-shared-blob-dir";
     argv[n++] = p->blobs;
-    if (p->transport == IMAGE_REGISTRY && is_insecure(s, p->source))
+    if (from_registry && is_insecure(s, p->source))
         argv[n++] = "--src-tls-verify=false";
-    if (want->auth.len > 0 && p->transport == IMAGE_REGISTRY) {
+    if (from_registry && want->auth.len > 0) {
         argv[n++] = "--src-authfile";
         argv[n++] = AUTH_PATH;
     }
     argv[n++] = arena_dup(a, p->source);
     argv[n++] = arena_printf(a, "oci:%s", temporary).at;
     argv[n] = NULL;
-    if (arena_status(a, e) != ERR_OK)
+    return arena_status(a, e) == ERR_OK ? ERR_OK : ERR_LIMIT;
+}
+
+enum err_code image__pull(struct images *s, const struct image_place *p,
+                          const struct image_want *want, struct arena *a, struct err *e)
+{
+    char temporary[FS_PATH_MAX];
+    const char *argv[ARGUMENTS_MAX];
+    struct err unused;
+
+    e = e == NULL ? &unused : e;
+    image__temporary(s, "refs", temporary);
+    if (command(s, p, want, temporary, a, argv, e) != ERR_OK)
         return ERR_LIMIT;
     CLEANUP(fs_close) int secret = -1;
     if (want->auth.len > 0 && (secret = memory_file(want->auth, e)) < 0)

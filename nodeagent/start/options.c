@@ -92,75 +92,123 @@ static enum err_code check(const struct options *o, struct err *e)
     return ERR_OK;
 }
 
-enum err_code options_read(int argc, char **argv, struct options *out, struct err *e)
+/* By the names of numbers[]. */
+enum {
+    SHARED_CORES,
+    SYSTEM_CPU,
+    SYSTEM_MEMORY,
+    WORKLOADS,
+    DISK_RESERVE,
+    PULL_STALL,
+    IMAGE_HIGH,
+    IMAGE_LOW,
+    IMAGE_AGE,
+    FLIGHT_KIB,
+    NUMBERS
+};
+
+/* argv under way. */
+struct reading {
+    struct options o;
+    const char *runtime;
+    struct number numbers[NUMBERS];
+};
+
+static bool take_flag(struct options *o, const char *name)
 {
-    struct options o = {0};
-    const char *runtime = NULL;
-    struct {
+    const struct {
+        const char *name;
+        bool *to;
+    } flags[] = {{"--clean", &o->clean},   {"--doctor", &o->doctor}, {"--fix", &o->fix},
+                 {"--record", &o->record}, {"--help", &o->help},     {"--version", &o->version}};
+    for (size_t i = 0; i < COUNT_OF(flags); i++)
+        if (strcmp(name, flags[i].name) == 0)
+            return *flags[i].to = true;
+    return false;
+}
+
+static bool take_text(struct reading *r, const char *name, const char *value)
+{
+    struct options *o = &r->o;
+    const struct {
         const char *name;
         const char **to;
     } texts[] = {
-        {"--state", &o.state},           {"--share", &o.share},
-        {"--import", &o.import},         {"--server", &o.server},
-        {"--token-file", &o.token_file}, {"--node-name", &o.node_name},
-        {"--topology", &o.topology},     {"--oci-runtime", &o.command},
-        {"--runtime", &runtime},         {"--address", &o.address},
-        {"--devices", &o.devices},       {"--device-root", &o.device_root},
+        {"--state", &o->state},           {"--share", &o->share},
+        {"--import", &o->import},         {"--server", &o->server},
+        {"--token-file", &o->token_file}, {"--node-name", &o->node_name},
+        {"--topology", &o->topology},     {"--oci-runtime", &o->command},
+        {"--runtime", &r->runtime},       {"--address", &o->address},
+        {"--devices", &o->devices},       {"--device-root", &o->device_root},
     };
-    struct number numbers[] = {{"--shared-cores", 1, 1024, 1},
-                               {"--system-cpu", 0, 64000, 250},
-                               {"--system-memory", 0, 1 << 20, 512},
-                               {"--workloads", 1, 1024, 250},
-                               {"--disk-reserve", 0, 1 << 30, UINT64_MAX},
-                               {"--pull-stall", 1, 3600, 60},
-                               {"--image-gc-high", 1, 100, 85},
-                               {"--image-gc-low", 0, 100, 80},
-                               {"--image-gc-age", 0, 86400 * 365, 120},
-                               {"--flight-kib", 0, 1 << 20, FLIGHT_BYTES_DEFAULT >> 10}};
-    struct {
-        const char *name;
-        bool *to;
-    } flags[] = {{"--clean", &o.clean},   {"--doctor", &o.doctor}, {"--fix", &o.fix},
-                 {"--record", &o.record}, {"--help", &o.help},     {"--version", &o.version}};
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        if (strcmp(name, texts[i].name) == 0)
+            return *texts[i].to = value, true;
+    return false;
+}
+
+/* ERR_NOT_FOUND: nobody knows that name. */
+static enum err_code take_value(struct reading *r, const char *name, const char *value,
+                                struct err *e)
+{
+    if (take_text(r, name, value))
+        return ERR_OK;
+    for (size_t i = 0; i < NUMBERS; i++)
+        if (strcmp(name, r->numbers[i].name) == 0)
+            return read_number(&r->numbers[i], value, e);
+    if (strcmp(name, "--insecure-registry") != 0)
+        return ERR_NOT_FOUND;
+    if (r->o.insecure_count == OPTIONS_INSECURE_MAX)
+        return err_set(e, ERR_LIMIT, "--insecure-registry: at most %d", OPTIONS_INSECURE_MAX);
+    r->o.insecure[r->o.insecure_count++] = value;
+    return ERR_OK;
+}
+
+static void take_numbers(struct options *o, const struct number *n)
+{
+    o->shared_cores = (uint32_t)n[SHARED_CORES].value;
+    o->system_cpu_millis = (uint32_t)n[SYSTEM_CPU].value;
+    o->system_memory_bytes = n[SYSTEM_MEMORY].value << 20;
+    o->workloads_max = (uint32_t)n[WORKLOADS].value;
+    o->disk_reserve_given = n[DISK_RESERVE].value != UINT64_MAX;
+    o->disk_reserve_bytes = o->disk_reserve_given ? n[DISK_RESERVE].value << 20 : 0;
+    o->pull_stall_s = (uint32_t)n[PULL_STALL].value;
+    o->image_high_percent = (uint32_t)n[IMAGE_HIGH].value;
+    o->image_low_percent = (uint32_t)n[IMAGE_LOW].value;
+    o->image_age_s = (uint32_t)n[IMAGE_AGE].value;
+    o->flight_bytes = n[FLIGHT_KIB].value << 10;
+}
+
+enum err_code options_read(int argc, char **argv, struct options *out, struct err *e)
+{
+    struct reading r = {
+        .numbers = {[SHARED_CORES] = {"--shared-cores", 1, 1024, 1},
+                    [SYSTEM_CPU] = {"--system-cpu", 0, 64000, 250},
+                    [SYSTEM_MEMORY] = {"--system-memory", 0, 1 << 20, 512},
+                    [WORKLOADS] = {"--workloads", 1, 1024, 250},
+                    [DISK_RESERVE] = {"--disk-reserve", 0, 1 << 30, UINT64_MAX},
+                    [PULL_STALL] = {"--pull-stall", 1, 3600, 60},
+                    [IMAGE_HIGH] = {"--image-gc-high", 1, 100, 85},
+                    [IMAGE_LOW] = {"--image-gc-low", 0, 100, 80},
+                    [IMAGE_AGE] = {"--image-gc-age", 0, 86400 * 365, 120},
+                    [FLIGHT_KIB] = {"--flight-kib", 0, 1 << 20, FLIGHT_BYTES_DEFAULT >> 10}}};
 
     for (int i = 1; i < argc; i++) {
-        bool known = false;
-        for (size_t k = 0; k < COUNT_OF(flags) && !known; k++)
-            if ((known = strcmp(argv[i], flags[k].name) == 0))
-                *flags[k].to = true;
-        for (size_t k = 0; k < COUNT_OF(texts) && !known; k++)
-            if ((known = strcmp(argv[i], texts[k].name) == 0 && i + 1 < argc))
-                *texts[k].to = argv[++i];
-        for (size_t k = 0; k < COUNT_OF(numbers) && !known; k++)
-            if ((known = strcmp(argv[i], numbers[k].name) == 0 && i + 1 < argc) &&
-                read_number(&numbers[k], argv[++i], e) != ERR_OK)
-                return ERR_INVALID;
-        if (!known && strcmp(argv[i], "--insecure-registry") == 0 && i + 1 < argc) {
-            if (o.insecure_count == OPTIONS_INSECURE_MAX)
-                return err_set(e, ERR_LIMIT, "--insecure-registry: at most %d",
-                               OPTIONS_INSECURE_MAX);
-            o.insecure[o.insecure_count++] = argv[++i];
-            known = true;
-        }
-        if (!known)
+        if (take_flag(&r.o, argv[i]))
+            continue;
+        enum err_code code = i + 1 < argc ? take_value(&r, argv[i], argv[i + 1], e) : ERR_NOT_FOUND;
+        if (code == ERR_NOT_FOUND)
             return err_set(e, ERR_INVALID, "%s: no such option, or its value is missing", argv[i]);
+        if (code != ERR_OK)
+            return code;
+        i++;
     }
-    if (runtime != NULL && strcmp(runtime, "fake") != 0)
-        return err_set(e, ERR_INVALID, "--runtime %s: only fake can be chosen", runtime);
-    o.fake = runtime != NULL;
-    o.shared_cores = (uint32_t)numbers[0].value;
-    o.system_cpu_millis = (uint32_t)numbers[1].value;
-    o.system_memory_bytes = numbers[2].value << 20;
-    o.workloads_max = (uint32_t)numbers[3].value;
-    o.disk_reserve_given = numbers[4].value != UINT64_MAX;
-    o.disk_reserve_bytes = o.disk_reserve_given ? numbers[4].value << 20 : 0;
-    o.pull_stall_s = (uint32_t)numbers[5].value;
-    o.image_high_percent = (uint32_t)numbers[6].value;
-    o.image_low_percent = (uint32_t)numbers[7].value;
-    o.image_age_s = (uint32_t)numbers[8].value;
-    o.flight_bytes = numbers[9].value << 10;
-    enum err_code code = check(&o, e);
+    if (r.runtime != NULL && strcmp(r.runtime, "fake") != 0)
+        return err_set(e, ERR_INVALID, "--runtime %s: only fake can be chosen", r.runtime);
+    r.o.fake = r.runtime != NULL;
+    take_numbers(&r.o, r.numbers);
+    enum err_code code = check(&r.o, e);
     if (code == ERR_OK)
-        *out = o;
+        *out = r.o;
     return code;
 }
