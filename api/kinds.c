@@ -2,8 +2,6 @@
 #include "api/kinds.h"
 #include "api/kinds_priv.h"
 #include "api/transcode.h"
-#include <stdarg.h>
-#include <stdio.h>
 
 const struct kind *const kinds[] = {
     &kind_config_map,
@@ -34,102 +32,14 @@ const struct kind *kind_find(struct str group, struct str plural)
     return NULL;
 }
 
-const struct schema_kind *kind_schema(const struct kind *k)
-{
-    for (uint32_t i = 0; i < schema_kinds_count; i++)
-        if (str_is(schema_kinds[i].plural, k->plural) && str_is(schema_kinds[i].group, k->group))
-            return &schema_kinds[i];
-    return NULL;
-}
-
-void kind_call_init(struct kind_call *c, struct arena *a, enum kind_write write, struct wall wall,
-                    uint64_t random)
-{
-    *c = (struct kind_call){.arena = a, .wall = wall, .random = random, .write = write};
-    causes_init(&c->causes, a);
-}
-
-void kind_warn(struct kind_call *c, const struct field *f, const char *fmt, ...)
-{
-    if (c->warnings_count == KIND_WARNINGS_MAX)
-        return;
-    char text[512];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    struct str path = field_print(f, c->arena);
-    c->warnings[c->warnings_count++] =
-        arena_printf(c->arena, STR_FMT "%s%s", STR_ARG(path), path.len == 0 ? "" : ": ", text);
-}
-
-void kind_deny(struct kind_call *c, const char *fmt, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    if (c->denied.len == 0)
-        c->denied = arena_str(c->arena, str_of(text));
-}
-
 /* ------------------------------------------------------------------ messages in the arena */
-
-void *kind_new(struct arena *a, const ProtobufCMessageDescriptor *type)
-{
-    void *at = arena_alloc(a, type->sizeof_message);
-    if (at != NULL)
-        protobuf_c_message_init(type, at);
-    return at;
-}
-
-void *kind_grow(struct arena *a, const void *list, size_t count, size_t more)
-{
-    void **at = arena_zalloc(a, count + more, sizeof *at);
-    if (at != NULL && count > 0)
-        memcpy(at, list, count * sizeof *at);
-    return at;
-}
-
-/* Where an object keeps the sub-message of that name; NULL: it has none such. */
-static ProtobufCMessage **part(const ProtobufCMessage *object, const char *name)
-{
-    const ProtobufCFieldDescriptor *f =
-        protobuf_c_message_descriptor_get_field_by_name(object->descriptor, name);
-    if (f == NULL || f->type != PROTOBUF_C_TYPE_MESSAGE)
-        return NULL;
-    return (ProtobufCMessage **)(void *)((char *)(uintptr_t)object + f->offset);
-}
 
 Meta__ObjectMeta *kind_meta(ProtobufCMessage *object, struct arena *a)
 {
-    ProtobufCMessage **at = part(object, "metadata");
+    ProtobufCMessage **at = kind__part(object, "metadata");
     if (at != NULL && *at == NULL)
         *at = kind_new(a, &meta__object_meta__descriptor);
     return at == NULL ? NULL : (Meta__ObjectMeta *)*at;
-}
-
-const Meta__ObjectMeta *kind_meta_get(const ProtobufCMessage *object)
-{
-    ProtobufCMessage **at = object == NULL ? NULL : part(object, "metadata");
-    return at == NULL ? NULL : (const Meta__ObjectMeta *)*at;
-}
-
-struct str kind_bytes(const ProtobufCMessage *m, struct arena *a)
-{
-    if (m == NULL)
-        return STR("");
-    size_t len = protobuf_c_message_get_packed_size(m);
-    uint8_t *at = arena_alloc(a, len + 1);
-    if (at != NULL)
-        protobuf_c_message_pack(m, at);
-    return str_from(at, at == NULL ? 0 : len);
-}
-
-bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b, struct arena *arena)
-{
-    return str_eq(kind_bytes(a, arena), kind_bytes(b, arena));
 }
 
 /* ------------------------------------------------------------------ what is not the client's */
@@ -167,9 +77,9 @@ static void meta_keep(Meta__ObjectMeta *m, const Meta__ObjectMeta *old)
 
 static void part_take(ProtobufCMessage *object, const ProtobufCMessage *from, const char *name)
 {
-    ProtobufCMessage **at = part(object, name);
+    ProtobufCMessage **at = kind__part(object, name);
     if (at != NULL)
-        *at = from == NULL ? NULL : *part(from, name);
+        *at = from == NULL ? NULL : *kind__part(from, name);
 }
 
 /* Through the status door everything but status is as it was, but for labels and annotations (and
@@ -187,17 +97,17 @@ static void only_status(ProtobufCMessage *object, const ProtobufCMessage *old, s
     merged->labels = m->labels;
     merged->n_annotations = m->n_annotations;
     merged->annotations = m->annotations;
-    *part(object, "metadata") = &merged->base;
+    *kind__part(object, "metadata") = &merged->base;
 }
 
 static void count_generation(const struct kind *k, struct kind_call *c, ProtobufCMessage *object,
                              const ProtobufCMessage *old)
 {
-    ProtobufCMessage **now = part(object, "spec");
+    ProtobufCMessage **now = kind__part(object, "spec");
     bool counts = (k->flags & KIND_COUNTS) != 0 && c->write != KIND_BIND;
     if (!counts || old == NULL || now == NULL)
         return;
-    if (!kind_same(*now, *part(old, "spec"), c->arena)) {
+    if (!kind_same(*now, *kind__part(old, "spec"), c->arena)) {
         Meta__ObjectMeta *m = kind_meta(object, c->arena);
         m->has_generation = true;
         m->generation++;

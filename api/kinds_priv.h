@@ -51,4 +51,7 @@ void selector_validate(struct kind_call *c, const Meta__LabelSelector *s, const 
 void check_one_of(struct kind_call *c, const struct field *f, const char *text,
                   const char *const *values);
 
+/* kind_call.c: where an object keeps the sub-message of that name; NULL: it has none such. */
+ProtobufCMessage **kind__part(const ProtobufCMessage *object, const char *name);
+
 #endif /* API_KINDS_PRIV_H */

@@ -6,13 +6,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-/* In the order help shows them: look, do, set up. */
-const struct cmd *const cmd_table[] = {
-    &cmd_info,       &cmd_node,    &cmd_topo,    &cmd_why,   &cmd_doctor, &cmd_plan, &cmd_get,
-    &cmd_logs,       &cmd_console, &cmd_run,     &cmd_apply, &cmd_delete, &cmd_wait, &cmd_token,
-    &cmd_kubeconfig, &cmd_store,   &cmd_version, &cmd_help,  NULL,
-};
-
 int cmd_usage(const struct cmd *cmd, const char *fmt, ...)
 {
     va_list args;
