@@ -8,7 +8,8 @@
  * OWNS   Everything, strings included, is the agent's until the next agent_step(); who performs an effect copies what
  *        it keeps.
  * ASYNC  With an op, one answer: FX_CREATE to FX_EXEC and FX_LIST by EV_RUNTIME, as runtime.h promises, the others by
- *        EV_HOST_DONE. FX_CONNECT has no op and is answered by EV_SESSION_OPENED or _CLOSED, FX_MEASURE by EV_MEASURED. FX_DISCONNECT, FX_SEND,
+ *        EV_HOST_DONE. FX_CONNECT has no op and is answered by EV_SESSION_OPENED or _CLOSED, FX_MEASURE by
+ *        EV_MEASURED. FX_DISCONNECT, FX_SEND,
  *        FX_GIVE_UP, FX_TELL, FX_PEERS and FX_STREAM are not answered.
  * FAILS  The answer says it, with a text for the user. The core decides whether and when it asks again.
  * SEAM   nodeagent/shell/ and tests/sim/sim_node.c perform them.
