@@ -157,6 +157,7 @@ static void front_turn(struct loop_client *self, struct instant now)
         return;
     f->gauged = now;
     front_gauges(f);
+    front_strangers_sum(f, now);
     front_expect(f, rest_thread_expire(f->verbs, now));
 }
 

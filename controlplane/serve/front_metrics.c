@@ -112,7 +112,8 @@ static void labels_of(const struct rest_request *r, struct buf *out)
     metrics_label(out, "scope", known ? scope_of(r) : STR(""));
 }
 
-/* The audit line: every write and every refusal; reads at debug. Never a body, never a credential. */
+/* The audit line: every write and every refusal; reads at debug. Never a body, never a credential.
+ * Who has no name is not written down more than ten times a minute. */
 static void log_request(const struct rest_request *r, struct span took)
 {
     bool reads = r->verb == REST_GET || r->verb == REST_LIST || r->verb == REST_WATCH ||
@@ -120,8 +121,9 @@ static void log_request(const struct rest_request *r, struct span took)
     bool refused = r->status == 401 || r->status == 403 || r->status == 429;
     enum log_level level = reads && !refused ? LOG_DEBUG : LOG_INFO;
 
-    if (!log_is_on(level)) /* Quoting costs more than the rest. */
-        return;
+    bool stranger = r->status == 401 || r->user.anonymous;
+    if (!log_is_on(level) || (stranger && !front_stranger(r->front, STRANGER_ASKS)))
+        return; /* Quoting costs more than the rest. */
     log_event(level, "api.request", "user=%s verb=%s path=%s code=%u us=%lld bytes=%llu",
               log_quote(r->user.name).text, verb_name(r), log_quote(r->path).text, r->status,
               (long long)(took.ns / 1000), (unsigned long long)r->sent_bytes);

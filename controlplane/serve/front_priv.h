@@ -5,11 +5,15 @@
 #ifndef CONTROLPLANE_SERVE_FRONT_PRIV_H
 #define CONTROLPLANE_SERVE_FRONT_PRIV_H
 
+#include "base/seldom.h"
 #include "controlplane/serve/front.h"
 
 enum {
     FRONT_SPARES_MAX = 128
 }; /* Requests' memory that is kept for the next: half a megabyte a thread. */
+
+/* What people without a name of ours do, and is written down. */
+enum front_stranger { STRANGER_ASKS, STRANGER_JOINS, STRANGER__COUNT };
 
 struct waiting {
     front_written *written;
@@ -41,6 +45,7 @@ struct front {
     front_written *request_written; /* Of a request's write: front_request_written(), which lies
                                      * above what the verbs call (tools/parts.txt). */
     struct instant gauged;
+    struct seldom strangers[STRANGER__COUNT];
     bool drained_said;
 };
 
@@ -74,6 +79,10 @@ MUST_USE enum err_code front_who(struct front *f, const struct http_request *q, 
 /* Who asks, and may he? For requests that are not REST's. The text lives in a. */
 bool front_may(struct front *f, const struct http_request *q, enum rest_verb verb,
                const struct rest_path *at, struct arena *a, struct str *out_why);
+
+/* front_strangers.c. Is a line to be written of this one? Too many a minute are counted instead, and summed up. */
+bool front_stranger(struct front *f, enum front_stranger does);
+void front_strangers_sum(struct front *f, struct instant now);
 
 /* front_metrics.c: one line and two counts a request. */
 void front_count(struct rest_request *r);

@@ -68,8 +68,10 @@ bool join_message(struct join *j, struct str bytes)
 /* The join is the owner's to free in answer(). */
 static void fail(struct join *j, enum grpc_status status, const char *why)
 {
-    log_event(LOG_WARN, "node.join_refused", "node=%s from=%s why=%s", log_quote(j->node).text,
-              j->address, log_quote(str_of(why)).text);
+    bool stranger = status == GRPC_PERMISSION_DENIED || status == GRPC_INVALID_ARGUMENT;
+    if (!stranger || front_stranger(j->front, STRANGER_JOINS)) /* Others showed a good token. */
+        log_event(LOG_WARN, "node.join_refused", "node=%s from=%s why=%s", log_quote(j->node).text,
+                  j->address, log_quote(str_of(why)).text);
     j->answer(j->owner, status, str_of(why), NULL);
 }
 

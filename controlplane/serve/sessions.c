@@ -50,7 +50,8 @@ struct sessions {
     struct slots slots;
     struct session **at;
     struct session *first;
-    uint32_t owing; /* Sessions whose agents said too much. */
+    uint32_t owing;  /* Sessions whose agents said too much. */
+    bool is_closing; /* All of them end: one line tells it. */
 };
 
 struct sessions *sessions_new(struct front *f)
@@ -158,7 +159,7 @@ static void session_end(struct session *x, enum grpc_status status, struct str w
     char scratch[512];
     struct http_header trailers[2];
 
-    if (x->type == CALL_SESSION)
+    if (x->type == CALL_SESSION && !x->all->is_closing)
         log_event(status == GRPC_OK ? LOG_INFO : LOG_WARN, "agent.session_closed",
                   "node=%s status=%d why=%s", log_quote(str_of(x->node)).text, (int)status,
                   log_quote(why).text);
@@ -170,13 +171,20 @@ static void session_end(struct session *x, enum grpc_status status, struct str w
 
 void sessions_free(struct sessions *s)
 {
+    static const struct str why = STR("the control plane is shutting down");
+    uint32_t count = 0;
+    s->is_closing = true;
     while (s->first != NULL) {
         struct session *x = s->first;
+        count += x->type == CALL_SESSION;
         if (x->type != CALL_JOIN)
-            session_end(x, GRPC_UNAVAILABLE, STR("the control plane is shutting down"));
+            session_end(x, GRPC_UNAVAILABLE, why);
         else
             session_free(x);
     }
+    if (count > 0)
+        log_event(LOG_INFO, "agent.sessions_closed", "sessions=%u why=%s", count,
+                  log_quote(why).text);
     slots_fini(&s->slots);
     mem_free(s->at);
     mem_free(s);
