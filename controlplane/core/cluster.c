@@ -14,6 +14,7 @@ struct cluster *cluster_new(const struct core_config *config)
     struct cluster *k = mem_zalloc(1, sizeof *k);
     k->ledger = ledger_new(NULL);
     map_init(&k->nodes, CLUSTER_NODES_MAX);
+    map_init(&k->addresses, CLUSTER_NODES_MAX);
     map_init(&k->by_session, CLUSTER_NODES_MAX);
     map_init(&k->held, HELD_MAX);
     map_init(&k->by_uid, HELD_MAX);
@@ -48,6 +49,7 @@ void cluster_free(struct cluster *k)
         mem_free(n);
     }
     map_fini(&k->nodes);
+    map_fini(&k->addresses);
     map_fini(&k->by_session);
     map_fini(&k->held);
     map_fini(&k->by_uid);

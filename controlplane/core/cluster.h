@@ -49,6 +49,8 @@ struct node_state {
     char marked[192];        /* The description contradicts what is held; empty: it does not. */
     char contradiction[192]; /* A Placement whose rows cannot be its own, and why. */
     char claim[64];          /* The subnet its agent says it has, and was not given. */
+    char address[48];   /* addresses.c: the first it may be reached at; empty: none of its own. */
+    char mistaken[192]; /* Those that its agent told and that it cannot have, and why. */
     char stranger[CLUSTER_UID_MAX]; /* Reported by the agent, and nobody placed it. */
     struct {
         bool told, holds;
@@ -91,6 +93,8 @@ struct held {
 struct cluster {
     struct ledger *ledger;
     struct map nodes, by_session;     /* Name, the session's 8 bytes -> node_state. */
+    struct map addresses;             /* node_state.address -> node_state. */
+    uint32_t mistaken;                /* Nodes that told addresses they cannot have. */
     struct map held, by_uid, by_hold; /* Placement's key, its uid, the hold's 8 bytes. */
     struct images *images;            /* images.c: which nodes have them. */
     struct queue *waiting;            /* Workloads without a Placement. */
@@ -154,6 +158,11 @@ void nodes_look(struct core *c, struct node_state *n); /* Something its Node tel
 void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec);
 struct span nodes_lease(void);
 struct span nodes_renew(void);
+
+/* addresses.c. What was told becomes what is believed: n->spec without what this node cannot have. */
+void addresses_judge(struct core *c, struct node_state *n);
+void addresses_free(struct core *c);
+void addresses_loaded(struct core *c, struct node_state *n);
 
 /* pressure.c */
 void pressure_told(struct core *c, struct node_state *n, const Agent__LeaseRenew *r);

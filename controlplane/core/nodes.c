@@ -380,6 +380,7 @@ static void fill(struct core *c, const struct node_state *n, const Baton__NodeHa
         snprintf(claim, sizeof claim, "its agent says %s; the cluster gave it %s", n->claim,
                  n->subnet[0] == '\0' ? "none" : n->subnet);
     trouble(c, st, "baton.dev/SubnetClaimed", "NotItsOwn", claim);
+    trouble(c, st, "baton.dev/AddressClaimed", "NotItsOwn", n->mistaken);
     trouble(c, st, "baton.dev/UnknownWorkload", "NobodyPlacedIt", n->stranger);
 }
 
@@ -483,6 +484,7 @@ static enum reconcile forget(struct core *c, struct node_state *n)
     n->index = LEDGER_NODE_NONE;
     n->forgotten = true;
     images_forget(c, n);
+    addresses_free(c);
     cluster_set_hardware(n, NULL);
     for (struct held *h = n->first; h != NULL; h = h->next)
         core_mark(c, CONTROL_AGENTS, str_of(h->key));
@@ -572,15 +574,19 @@ enum reconcile nodes_reconcile(struct core *c, struct str key)
         cluster_set_hardware(n, n->reported);
         n->forgotten = false;
     }
-    const Baton__NodeHardwareSpec *hw = n->spec;
-    if (hw == NULL)
+    if (n->spec == NULL)
         return RECONCILE_DONE; /* Its agent has not said what it has. */
     if (e == NULL && !alive)
         return forget(c, n);
     /* After our own start a node keeps the Ready it had until its lease would have run out. */
+    bool was_heard = n->ready;
     if (n->reported != NULL || !alive)
         n->ready = alive;
-    write(c, n, hw, e);
+    if (n->reported != NULL)
+        addresses_judge(c, n);
+    if (was_heard && !n->ready)
+        addresses_free(c);
+    write(c, n, n->spec, e);
     return RECONCILE_DONE;
 }
 
@@ -611,6 +617,7 @@ static void load(struct core *c, struct cow_entry *e)
     struct blob *bytes = blob_new(objects_pack(&c->turn, &hw->spec->base));
     cluster_set_hardware(n, bytes);
     blob_unref(bytes);
+    addresses_loaded(c, n);
     struct cow_entry *object = core_find(c, node_key(c, n));
     Core__Node *node = node_of(c, object);
     n->ready = was_ready(node);

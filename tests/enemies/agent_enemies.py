@@ -123,6 +123,7 @@ def token_reused():
 def tokens_guessed():
     """A thousand guesses on one connection, with certificate requests that cost something to verify; and as bearer."""
     _, csr = request("guess")
+    at = log_end()
     h, refused = H2(window=0x7fffffff, cert=False), 0
     for i in range(1000):
         q = field(1, f"{os.urandom(5).hex()[:10]}.{os.urandom(16).hex()}") + field(2, csr) + field(3, f"guess-{i}")
@@ -137,7 +138,9 @@ def tokens_guessed():
     bearer = {ask("/api/v1/namespaces", headers=f"Authorization: Bearer {os.urandom(5).hex()[:10]}.{os.urandom(16).hex()}\r\n",
                   cert=False)[0] for _ in range(50)}
     assert refused == 1000 and bearer == {401}, (refused, bearer)
-    return "PERMISSION_DENIED; 401 as a bearer's"
+    lines = log_since(at).count("node.join_refused")
+    assert 0 < lines <= 40, f"{lines} lines of the log are a guesser's"  # Ten a thread and minute; two threads, two minutes.
+    return "PERMISSION_DENIED; 401 as a bearer's; ten lines a minute, then their number"
 
 
 def another_key():
@@ -206,8 +209,12 @@ def reports_of_others():
     return "not heard; its own Node is marked"
 
 
+def machine(name):
+    return [a["address"] for a in get(f"/api/v1/nodes/{name}")["status"]["addresses"] if a["type"] == "InternalIP"]
+
+
 def addresses_of_others():
-    """Says that its neighbour's part of the pod network, and then all of it, is its own."""
+    """Says that its neighbour's part of the pod network, and then all of it, is its own; then its neighbour's machine's."""
     keep, enemy = session("victim"), session("mallory")
     until(lambda: get("/api/v1/nodes/victim") is not None and get("/api/v1/nodes/mallory") is not None)
     theirs = get("/api/v1/nodes/victim")["spec"]["podCIDR"]
@@ -218,6 +225,14 @@ def addresses_of_others():
         assert get("/api/v1/nodes/mallory")["spec"]["podCIDR"] == own
         assert get("/apis/baton.dev/v1/nodehardware/mallory")["spec"]["podNetwork"]["subnet"] == own
     assert get("/api/v1/nodes/victim")["spec"]["podCIDR"] == theirs
+    keep.say(hardware(address="192.0.2.50"))
+    until(lambda: machine("victim") == ["192.0.2.50"])
+    for claim in ("192.0.2.50", theirs.replace(".0/24", ".7")):
+        enemy.say(hardware(address=claim))
+        until(lambda: claim in condition("mallory", "baton.dev/AddressClaimed").get("message", ""))
+        assert machine("mallory") == [] and machine("victim") == ["192.0.2.50"]
+    enemy.say(hardware(address="192.0.2.51"))
+    until(lambda: machine("mallory") == ["192.0.2.51"])
     for s in (keep, enemy):
         s.s.close()
     return "not believed; its own Node is marked"

@@ -102,6 +102,8 @@ void sim_patch(struct sim *s, const char *kind, const char *name, const char *js
 void sim_delete(struct sim *s, const char *kind, const char *name, int64_t grace_s);
 void sim_evict(struct sim *s, const char *pod); /* pods/eviction. */
 void sim_agent_crash(struct sim *s, uint32_t node);
+void sim_move(struct sim *s, uint32_t node,
+              const char *address); /* Its agent is killed, and says that next. */
 void sim_control_crash(struct sim *s);
 /* While it is down its store's bytes of an object become what decay makes of them. */
 void sim_rot(struct sim *s, const char *kind, const char *name,

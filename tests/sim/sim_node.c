@@ -6,9 +6,9 @@
 #include "base/mem.h"
 #include "nodeagent/core/flight.h"
 #include "nodeagent/runtime/runtime_fake.h"
-#include "proto/baton/agent/v1.pb-c.h"
 #include "proto/baton/v1.pb-c.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/sim_disk.h"
 
 #include <stdio.h>
 
@@ -23,12 +23,6 @@ struct answer { /* A host effect being performed. */
     struct blob *measured; /* Not a host effect's answer, but EV_MEASURED. */
 };
 
-/* Everything of one name holds so much, on a disk with so much left. */
-struct disk_wish {
-    uint64_t free_bytes, bytes;
-    char place[32];
-};
-
 struct sim_node {
     struct sim *sim;
     uint32_t index;
@@ -39,7 +33,7 @@ struct sim_node {
     uint64_t steps, twin_left;
     struct runtime *runtimes[2];
     struct map disk; /* uid -> record */
-    struct disk_wish usage;
+    struct sim_disk usage;
     struct answer *answers;
     uint32_t answers_count;
     uint64_t session;
@@ -399,7 +393,7 @@ static void pool(struct sim_node *n, const struct agent_effect *fx)
 
 void sim_disk(struct sim *s, uint32_t node, uint64_t free_bytes, const char *place, uint64_t bytes)
 {
-    struct disk_wish *w = &s->nodes[node]->usage;
+    struct sim_disk *w = &s->nodes[node]->usage;
     w->free_bytes = free_bytes;
     w->bytes = bytes;
     snprintf(w->place, sizeof w->place, "%s", place);
@@ -407,32 +401,9 @@ void sim_disk(struct sim *s, uint32_t node, uint64_t free_bytes, const char *pla
 
 static void measure(struct sim_node *n, const struct agent_effect *fx)
 {
-    Agent__Disk m = AGENT__DISK__INIT;
-    Agent__DiskUse *uses = mem_zalloc(fx->measure.count + 1, sizeof *uses);
-    m.places = mem_zalloc(fx->measure.count + 1, sizeof *m.places);
-    m.has_size_bytes = m.has_free_bytes = true;
-    m.size_bytes = n->sim->options.disk_bytes;
-    m.free_bytes = n->usage.free_bytes;
-    for (uint32_t i = 0; i < fx->measure.count; i++) {
-        const struct agent_place *p = &fx->measure.at[i];
-        Agent__DiskUse *u = m.places[m.n_places++] = &uses[i];
-        bool named = p->kind != AGENT_PLACE_LOGS && str_is(p->name, n->usage.place);
-        agent__disk_use__init(u);
-        u->workload_uid = (char *)p->uid.at;
-        u->name = (char *)p->name.at;
-        u->has_kind = u->has_bytes = u->has_inodes = true;
-        u->kind = (uint32_t)p->kind;
-        u->bytes = named ? n->usage.bytes : 4096;
-        u->inodes = 1;
-    }
-    size_t len = agent__disk__get_packed_size(&m);
-    uint8_t *bytes = mem_zalloc(1, len + 1);
-    agent__disk__pack(&m, bytes);
     answer(n, fx->op, SPAN_MS(10), false, "");
-    n->answers[n->answers_count - 1].measured = blob_new(str_from(bytes, len));
-    mem_free(bytes);
-    mem_free(m.places);
-    mem_free(uses);
+    n->answers[n->answers_count - 1].measured =
+        sim_disk_answer(&n->usage, n->sim->options.disk_bytes, fx);
 }
 
 static void perform(struct sim_node *n, const struct agent_effect *fx)
@@ -651,6 +622,14 @@ static bool fake_fault(void *state, enum runtime_fault which)
     return sim_fault(state, (enum sim_fault)(SIM_CREATE_FAILS + which));
 }
 
+static void describe_it(struct sim_node *n)
+{
+    if (n->sim->options.hardware != NULL)
+        describe_as_told(n);
+    else
+        describe(n);
+}
+
 struct sim_node *sim_node_new(struct sim *s, uint32_t index)
 {
     struct sim_node *n = mem_zalloc(1, sizeof *n);
@@ -666,12 +645,18 @@ struct sim_node *sim_node_new(struct sim *s, uint32_t index)
         n->runtimes[kind] = runtime_fake_open(
             sink_of(n, kind),
             &(struct runtime_fake_options){.kind = kind, .fault = fake_fault, .fault_state = s});
-    if (s->options.hardware != NULL)
-        describe_as_told(n);
-    else
-        describe(n);
+    describe_it(n);
     n->restart_at = s->now;
     return n;
+}
+
+void sim_move(struct sim *s, uint32_t node, const char *address)
+{
+    struct sim_node *n = s->nodes[node];
+    sim_agent_crash(s, node);
+    snprintf(n->where, sizeof n->where, "%s", address);
+    buf_clear(&n->hardware);
+    describe_it(n);
 }
 
 void sim_node_free(struct sim_node *n)
