@@ -349,6 +349,9 @@ struct str status_pod(struct core *c, struct str envelope, const Agent__Workload
     pod_addresses(c, pod, s, n);
     pod_conditions(c, pod, s);
     missed_condition(c, pod->status, envelope);
+    if (str_is(str_of(pod->status->reason), "Evicted")) /* For policies about pods that failed. */
+        status_pod_condition(c, pod->status, "DisruptionTarget", true, "TerminationByKubelet",
+                             str_of(pod->status->message));
     return if_different(c, "v1", "Pod", &pod->base, before);
 }
 

@@ -109,7 +109,12 @@ struct agent_cache { /* Of one cache domain, by its number in resctrl. */
 };
 
 /* Where a workload may write on disk. name: the container's or the volume's. */
-enum agent_place_kind { AGENT_PLACE_ROOT, AGENT_PLACE_LOGS, AGENT_PLACE_VOLUME };
+enum agent_place_kind {
+    AGENT_PLACE_ROOT,
+    AGENT_PLACE_LOGS,
+    AGENT_PLACE_VOLUME,
+    AGENT_PLACE_NAMELESS /* Only found, never asked for: deleted and still open, nobody knows where. */
+};
 
 struct agent_place {
     enum agent_place_kind kind;

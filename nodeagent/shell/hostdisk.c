@@ -4,9 +4,10 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "io/clock.h"
-#include "nodeagent/host/usage.h"
+#include "nodeagent/host/usage_open.h"
 #include "nodeagent/host/worker.h"
 #include "proto/baton/agent/v1.pb-c.h"
 
@@ -32,11 +33,17 @@ struct hostdisk {
 
 /* ---- on the worker ---- */
 
-static Agent__DiskUse *use_of(struct job *j, const struct agent_place *p, const struct usage *found)
+/* A workload, and what its processes hold that has no name. */
+struct owner {
+    struct usage nameless;
+};
+
+static bool tell(struct job *j, Agent__Disk *m, const struct agent_place *p,
+                 const struct usage *found)
 {
     Agent__DiskUse *u = arena_alloc(&j->arena, sizeof *u);
     if (u == NULL)
-        return NULL;
+        return false;
     agent__disk_use__init(u);
     u->workload_uid = (char *)p->uid.at;
     u->name = (char *)p->name.at;
@@ -45,32 +52,80 @@ static Agent__DiskUse *use_of(struct job *j, const struct agent_place *p, const 
     u->bytes = found->bytes;
     u->inodes = found->inodes;
     u->partial = found->partial;
-    return u;
+    m->places[m->n_places++] = u;
+    return true;
+}
+
+/* "0::/baton-c-n/pool/UID.NAME.0": an instance's group begins with its workload's name. */
+static struct usage *whose(void *arg, int32_t pid, struct str groups)
+{
+    struct map *owners = arg;
+    struct str line, part;
+    (void)pid;
+    while (str_split(&groups, '\n', &line))
+        while (str_split(&line, '/', &part)) {
+            struct owner *o = map_find(owners, str_slice(part, 0, str_find(part, '.', 0)));
+            if (o != NULL)
+                return &o->nameless;
+        }
+    return NULL;
+}
+
+static bool is_last(const struct job *j, uint32_t i)
+{
+    return i + 1 == j->count || !str_eq(j->places[i].uid, j->places[i + 1].uid);
+}
+
+static void find_nameless(struct job *j, const struct usage_walk *walk, struct map *owners)
+{
+    for (uint32_t i = 0; i < j->count; i++) {
+        struct owner *o = is_last(j, i) ? arena_zalloc(&j->arena, 1, sizeof *o) : NULL;
+        if (o != NULL && map_put(owners, j->places[i].uid, o) != ERR_OK)
+            return; /* The node has no more workloads than the map holds. */
+    }
+    if (j->count > 0)
+        usage_open(&(struct usage_open){j->state, walk, whose, owners});
 }
 
 /* Half a workload is told as one that holds more; what comes behind it has its turn next time. */
+static void look_at_places(struct job *j, Agent__Disk *m, const struct usage_walk *walk,
+                           const struct map *owners)
+{
+    bool in_time = true;
+    for (uint32_t i = 0; i < j->count; i++) {
+        const struct agent_place *p = &j->places[i];
+        bool begins = i == 0 || is_last(j, i - 1);
+        struct usage found = {.partial = !in_time};
+        if (!in_time && begins)
+            return;
+        if (in_time)
+            in_time = usage_directory(p->path.at, walk, &found);
+        in_time = in_time && !instant_due(walk->until, clock_now());
+        if (!tell(j, m, p, &found))
+            return;
+        const struct owner *o = is_last(j, i) ? map_find(owners, p->uid) : NULL;
+        struct agent_place nameless = {
+            .kind = AGENT_PLACE_NAMELESS, .uid = p->uid, .name = STR("")};
+        if (o != NULL && (o->nameless.inodes > 0 || o->nameless.partial) &&
+            !tell(j, m, &nameless, &o->nameless))
+            return;
+    }
+}
+
 static void look(struct job *j, Agent__Disk *m)
 {
     struct usage_walk walk = {.entries_max = USAGE_ENTRIES_MAX,
                               .until = instant_add(clock_now(), SPAN_MS(HOSTDISK_TURN_MS)),
                               .now = clock_now};
-    bool in_time = true;
-    m->places = arena_zalloc(&j->arena, j->count + 1, sizeof *m->places);
-    for (uint32_t i = 0; m->places != NULL && i < j->count; i++) {
-        const struct agent_place *p = &j->places[i];
-        bool begun = m->n_places > 0 && str_eq(p->uid, j->places[i - 1].uid);
-        struct usage found = {.partial = !in_time};
-        if (!in_time && !begun)
-            return;
-        if (in_time)
-            in_time = usage_directory(p->path.at, &walk, &found);
-        if (in_time && instant_due(walk.until, clock_now()))
-            in_time = false;
-        Agent__DiskUse *u = use_of(j, p, &found);
-        if (u == NULL)
-            return;
-        m->places[m->n_places++] = u;
-    }
+    struct map owners;
+    m->places = arena_zalloc(&j->arena, 2 * j->count + 1, sizeof *m->places);
+    if (m->places == NULL)
+        return;
+    map_init(&owners, AGENT_WORKLOADS_MAX);
+    find_nameless(j, &walk, &owners);
+    walk.until = instant_add(clock_now(), SPAN_MS(HOSTDISK_TURN_MS));
+    look_at_places(j, m, &walk, &owners);
+    map_fini(&owners);
 }
 
 static void run(struct worker_job *w)

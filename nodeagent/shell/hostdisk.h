@@ -4,7 +4,8 @@
  *
  * WHAT   Performs FX_MEASURE: what is free on the file system of the state directory, and what each place holds, in
  *        the order they were asked for and for at most HOSTDISK_TURN_MS; a workload that was not reached by then is
- *        left out of the answer, one that was begun is told as partial.
+ *        left out of the answer, one that was begun is told as partial. Before that, for as long, what
+ *        their processes hold open that has no name any more.
  * WHY    A pod may have a million files; neither the loop nor who starts meanwhile waits for them to be counted.
  * OWNS   Copies what it is asked. One job at a time: the core asks again when it was answered.
  * ASYNC  One done() for each hostdisk_do(), never from inside it; bytes: a baton.agent.v1 Disk.

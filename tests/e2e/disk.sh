@@ -75,6 +75,7 @@ pod honest 'dd if=/dev/zero of=/tmp/a bs=1M count=8; while :; do date >/tmp/b; s
 pod root 'dd if=/dev/zero of=/tmp/a bs=1M count=48; sleep 1000' "$(limit 32Mi)"
 pod volume 'dd if=/dev/zero of=/data/a bs=1M count=24; sleep 1000' '{}' '{sizeLimit: 16Mi}'
 pod hidden 'mkdir -p /data/a/b/c && ln -s / /data/a/root && dd if=/dev/zero of=/data/a/b/c/d bs=1M count=24; sleep 1000' '{}' '{sizeLimit: 16Mi}'
+pod ghost 'exec 3>/tmp/a && rm /tmp/a && dd if=/dev/zero bs=1M count=48 >&3; sleep 1000' "$(limit 32Mi)"
 pod talker 'yes 0123456789012345678901234567890123456789012345678901234567890123456789 | head -n 400000; sleep 1000' "$(limit 16Mi)"
 cat >"$work/two.yaml" <<Y
 apiVersion: v1
@@ -91,6 +92,7 @@ check_says "what no disk can hold waits, and says so" "ephemeral-storage: 214748
 evicted root "Pod ephemeral local storage usage exceeds the total limit of containers 32Mi."
 evicted volume "Usage of EmptyDir volume \"data\" exceeds the limit \"16Mi\"."
 evicted hidden "Usage of EmptyDir volume \"data\" exceeds the limit \"16Mi\"."
+evicted ghost "Pod ephemeral local storage usage exceeds the total limit of containers 32Mi."
 evicted talker "Pod ephemeral local storage usage exceeds the total limit of containers 16Mi."
 evicted two "Container small exceeded its local ephemeral storage limit \"16Mi\"."
 check_says "an Event tells of it" "Evicted" cluster_baton get events
@@ -100,7 +102,8 @@ check "the honest one lives" is pod/honest "$phase" Running
 
 # --- a disk that is full ---------------------------------------------------------------------------------------------
 check "the disk has room" condition False
-pod hog 'while :; do dd if=/dev/zero bs=1M count=64 >>/data/a; done'
+# Half of it has a name, the other half has none.
+pod hog 'exec 3>/data/b && rm /data/b; while :; do dd if=/dev/zero bs=1M count=32 >>/data/a; dd if=/dev/zero bs=1M count=32 >&3; done'
 evicted hog "The node was low on resource: ephemeral-storage." 40
 check "the node said that it was short" until_true 10 condition True
 check "and keeps others away" is node/n1 "$taint" NoSchedule

@@ -58,7 +58,7 @@ bool sim_fault(struct sim *s, enum sim_fault which)
     if (s->healed)
         return false;
     s->points++;
-    bool trips = s->points == s->options.trip ||
+    bool trips = s->points == s->options.trip || (s->options.always >> which & 1) != 0 ||
                  (s->options.per_mille > 0 && rng_below(&s->rng, 1000) < s->options.per_mille);
     s->hit[which] += trips;
     return trips;

@@ -58,6 +58,7 @@ struct sim_options {
     uint32_t nodes, cores, threads_per_core; /* Of each node; one core is never exclusive. */
     uint64_t trip;                           /* The fault point that fails, from 1; 0: none. */
     uint32_t per_mille;                      /* Of all other points. */
+    uint32_t always;                         /* Bits by enum sim_fault: every one of these fails. */
     bool story;                              /* Keep the trace as text, not only its hash. */
     uint64_t disk_bytes;  /* Of each node's; a tenth is its reserve. 0: nobody looks at disks. */
     const char *hardware; /* JSON of a NodeHardwareSpec that every node has instead; or NULL. */

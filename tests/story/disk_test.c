@@ -43,6 +43,7 @@ static void is_evicted(struct sim *s, const char *name, const char *why)
     cr_expect(says(s, "Pod", name, "status.phase", "Failed"));
     cr_expect(says(s, "Pod", name, "status.reason", "Evicted"));
     cr_expect(says(s, "Pod", name, "status.message", why));
+    cr_expect(says(s, "Pod", name, "status.conditions.5.type", "DisruptionTarget"));
     cr_expect_not_null(strstr(sim_events(s, name), "Warning Evicted x1"));
 }
 
@@ -120,6 +121,45 @@ TEST(story, a_disk_that_others_fill_costs_nobody_his_place)
     sim_run(s, SPAN_S(60));
     cr_expect(says(s, "Node", "n0", "status.conditions.1.status", "True"));
     cr_expect(says(s, "Pod", "reader", "status.phase", "Running"));
+    sim_free(s);
+}
+
+/* A machine's disks lie there, too; what they may become was said, and is no reason to leave before others. */
+TEST(story, a_machine_may_have_to_leave_like_a_pod)
+{
+    struct sim *s = disks(1);
+    story_machine(s, "vm", 1, false);
+    pod(s, "reader", "other", "", "");
+    sim_disk(s, 0, 2 * GIB, "guest", 40 * GIB);
+    sim_run(s, SPAN_S(15));
+    sim_disk(s, 0, 80 * GIB, "", 0);
+    sim_run(s, SPAN_S(5));
+    cr_expect(says(s, "VirtualMachineInstance", "vm", "status.phase", "Failed"));
+    cr_expect(says(s, "VirtualMachineInstance", "vm", "status.reason", "Evicted"));
+    cr_expect(says(s, "Pod", "reader", "status.phase", "Running"));
+    sim_free(s);
+}
+
+/* A disk that is full has no room for the news of it. Who leaves does so all the same, and is not begun again. */
+TEST(story, a_full_disk_does_not_keep_who_has_to_leave)
+{
+    struct sim *s = disks(1);
+    pod(s, "writer", "main", "", "");
+    sim_disk(s, 0, 4096, "main", 80 * GIB);
+    s->options.always = 1u << SIM_SAVE_FAILS;
+    sim_run(s, SPAN_S(15));
+    cr_expect(says(s, "Pod", "writer", "status.phase", "Failed"), "what it held is gone");
+    s->options.always = 0;
+    sim_disk(s, 0, 80 * GIB, "", 0);
+    sim_run(s, SPAN_S(10));
+    sim_agent_crash(s, 0);
+    sim_run(s, SPAN_S(10));
+    cr_expect(says(s, "Pod", "writer", "status.phase", "Failed"));
+    cr_expect(says(s, "Pod", "writer", "status.reason", "Evicted"));
+    struct str story = buf_str(&s->story);
+    const char *evicted = strstr(story.at, "n0 writer Evicted: ");
+    cr_assert_not_null(evicted);
+    cr_expect_null(strstr(evicted, "writer/main STARTING"), "it is not begun again");
     sim_free(s);
 }
 
