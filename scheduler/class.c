@@ -7,7 +7,8 @@
  * (a StatefulSet's pods) should share what is remembered about nodes.
  */
 #include "base/buf.h"
-#include "scheduler/terms.h"
+#include "scheduler/held.h"
+#include "scheduler/shortlist.h"
 
 static size_t copy_request(char *block, struct request *to, const struct request *r);
 
@@ -64,6 +65,7 @@ static enum err_code class_new(struct ledger *l, const struct request *r, struct
     }
     c->id = table__add(&l->classes, c);
     l->classes_memory += c->bytes;
+    held__of_request(&c->r, held__take, &l->names);
     terms__class_came(l, c);
     *out = c;
     return ERR_OK;
@@ -119,10 +121,22 @@ void class__free_if_unused(struct ledger *l, struct class *c)
     if (*memo == c)
         *memo = NULL;
     terms__class_went(l, c);
+    held__of_request(&c->r, held__drop, &l->names);
     map_remove(&l->classes_map, c->key);
     table__remove(&l->classes, c->id);
     l->classes_memory -= c->bytes;
     class__free(c);
+}
+
+void class__drop_unused(struct ledger *l, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct class **memo = &l->classes_memo[l->memo_swept++ % MEMO_SIZE], *c = *memo;
+        *memo = NULL;
+        if (c != NULL)
+            class__free_if_unused(l, c);
+        shortlist__drop_oldest(l);
+    }
 }
 
 void class__free(struct class *c)
@@ -428,6 +442,7 @@ static enum err_code labels_find(struct ledger *l, struct str key, struct labels
         return err_set(e, ERR_LIMIT, "too many different sets of labels");
     }
     s->id = table__add(&l->labels, s);
+    held__of_labels(s, held__take, &l->names);
     l->classes_memory += sizeof *s + key.len;
     *out = s;
     return ERR_OK;
@@ -468,6 +483,7 @@ void labels__unref(struct ledger *l, struct labels *s)
     if (*memo == s)
         *memo = NULL;
     terms__labels_went(s);
+    held__of_labels(s, held__drop, &l->names);
     map_remove(&l->labels_map, s->key);
     table__remove(&l->labels, s->id);
     l->classes_memory -= sizeof *s + s->key.len;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who holds what: the life of a hold from place or restore to undo or release. */
-#include "scheduler/ledger.h"
+#include "scheduler/held.h"
 #include "scheduler/shortlist.h"
 
 static const struct ledger_limits defaults = {.nodes_max = 10000,
@@ -8,6 +8,7 @@ static const struct ledger_limits defaults = {.nodes_max = 10000,
                                               .names_max = 4000000,
                                               .names_bytes_max = 512ull << 20,
                                               .cache_bytes_max = 256ull << 20};
+enum { SWEEP_CLASSES = 64 };
 enum { REQUEST_KEY_MAX = 1 << 20, SHAPES_MAX = 1 << 20 };
 
 static enum err_code place(struct ledger *l, const struct request *r, bool plain,
@@ -32,6 +33,7 @@ struct ledger *ledger_new(const struct ledger_limits *limits)
     enum err_code rc = names_intern(&l->names, STR("node.kubernetes.io/unschedulable"),
                                     &l->name_unschedulable, NULL);
     CHECK(rc == ERR_OK);
+    names__hold(&l->names, l->name_unschedulable);
     buf_init(&l->scratch, REQUEST_KEY_MAX);
     map_init(&l->shapes, SHAPES_MAX);
     map_init(&l->nodes_map, node__slots(l));
@@ -93,6 +95,13 @@ void ledger_free(struct ledger *l)
 struct names *ledger_names(struct ledger *l)
 {
     return &l->names;
+}
+
+void ledger_sweep(struct ledger *l)
+{
+    names_sweep(&l->names);
+    if (names_are_short(&l->names))
+        class__drop_unused(l, SWEEP_CLASSES);
 }
 
 /* ---- choosing ---- */
@@ -233,6 +242,7 @@ static enum err_code hold_new(struct ledger *l, struct node *n, const struct req
     struct hold *h = ledger__hold(l, index);
     *h = (struct hold){.class_id = c->id, .labels_id = own->id, .generation = h->generation + 1};
     *ledger__tag(l, index) = (struct hold_tag){r->cookie, r->started, r->gang};
+    names__hold(&l->names, r->gang);
     node__list(l, n, index);
     rows__take(l, n, h, r, f);
     l->holds_count++;
@@ -326,6 +336,7 @@ static void hold_end(struct ledger *l, uint64_t name)
 
     labels__unref(l, ledger__labels(l, h->labels_id));
     class__unref(l, c);
+    names__drop(&l->names, ledger__tag(l, index)->gang);
     h->state = HOLD_FREE;
     h->node = l->hold_free;
     l->hold_free = index;

@@ -7,7 +7,8 @@
  *        ledger_undo() when it failed, ledger_release() when the agent says the workload is gone.
  *        ledger_restore() takes again what a stored Placement names.
  * WHY    Node and cores chosen apart is how a node comes to refuse what the cluster promised.
- * OWNS   The ledger copies everything it keeps. Names are ids of ledger_names(). A hold is a name
+ * OWNS   The ledger copies everything it keeps. Names are ids of ledger_names(), and good until the next
+ *        ledger_sweep() (names.h). A hold is a name
  *        that goes stale safely: after undo or release every call with it is ERR_NOT_FOUND or a
  *        no-op. Nothing is a pointer, nothing calls back, nothing reads a clock.
  * ASYNC  Nothing. Every call ends before it returns, in bounded time.
@@ -41,6 +42,11 @@ struct ledger_limits {
 struct ledger *ledger_new(const struct ledger_limits *limits);
 void ledger_free(struct ledger *l);
 struct names *ledger_names(struct ledger *l);
+
+/* Between two turns of the caller, when no request or topology of the former is in use any more: names that
+ * nobody holds are forgotten. While more than half of the names there may be are held, what is remembered of classes
+ * goes too, some at a time, since it holds theirs. */
+void ledger_sweep(struct ledger *l);
 
 /* ---- nodes ---- */
 

@@ -128,6 +128,7 @@ struct ledger {
     struct shortlist *list_newest, *list_oldest; /* By last use. */
     uint32_t list_keep;                          /* Nodes on a shortlist; tests make it small, */
     uint32_t order_patience;                     /* and blocks that a walk may see in vain. */
+    uint32_t memo_swept; /* Of the memo of classes, the next place to be emptied. */
     uint64_t cache_bytes, builds;
     struct mix mix;
     bool has_devices; /* Some node has, or had. */
@@ -211,6 +212,7 @@ MUST_USE enum err_code labels__intern(struct ledger *l, const struct request *r,
 void labels__unref(struct ledger *l, struct labels *s);
 void class__free(struct class *c);                             /* NULL is allowed. */
 void class__free_if_unused(struct ledger *l, struct class *c); /* No hold and nothing remembered. */
+void class__drop_unused(struct ledger *l, uint32_t count);     /* And lists: the least used. */
 
 /* ---- facts.c ---- */
 void node__content(const struct ledger *l, struct node *n); /* What does not change with holds. */

@@ -8,6 +8,7 @@
  * usual is learned here from the requests that were made so far, in steps that grow with their
  * number, so that costs stand still between two steps.
  */
+#include "scheduler/held.h"
 #include "scheduler/search_priv.h"
 
 enum { WEIGHT_ONE = 1 << 16, STEP_FIRST = 16, STEP_PART = 16, FADE_EVERY = 1 << 16 };
@@ -44,7 +45,7 @@ static struct mix_shape shape_of(const struct request *r)
 }
 
 /* Where the shape is counted. When the table is full, in the place of one that has faded. */
-static uint32_t mix_find(struct mix *m, const struct mix_shape *s)
+static uint32_t mix_find(struct names *names, struct mix *m, const struct mix_shape *s)
 {
     uint32_t spare = m->seen_count;
     for (uint32_t i = 0; i < m->seen_count; i++) {
@@ -55,8 +56,11 @@ static uint32_t mix_find(struct mix *m, const struct mix_shape *s)
     }
     if (spare == MIX_SHAPES_MAX)
         return MIX_SHAPES_MAX;
+    if (spare < m->seen_count)
+        held__of_mix_shape(&m->seen[spare], held__drop, names);
     m->seen_count += spare == m->seen_count;
     m->seen[spare] = *s;
+    held__of_mix_shape(s, held__take, names);
     return spare;
 }
 
@@ -67,7 +71,7 @@ void mix__arrived(struct ledger *l, struct class *c)
         return;
     struct mix_shape s = shape_of(&c->r);
     if (c->mix_seen >= m->seen_count || !shape_equal(&m->seen[c->mix_seen], &s))
-        c->mix_seen = mix_find(m, &s);
+        c->mix_seen = mix_find(&l->names, m, &s);
     if (c->mix_seen < MIX_SHAPES_MAX)
         m->seen[c->mix_seen].arrived++;
     if (++m->arrived < m->next)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes come, change and go; what is held on them stays. */
+#include "scheduler/held.h"
 #include "scheduler/terms.h"
 
 static struct node *node_new(struct ledger *l, const struct topology *t, struct shape *s);
@@ -149,6 +150,7 @@ static struct node *node_new(struct ledger *l, const struct topology *t, struct 
     n->hold_first = HOLD_NONE;
     node_fill_rows(l, n, t);
     node_fill_facts(l, n, t);
+    held__of_node(n, held__take, &l->names);
     node__content(l, n);
     return n;
 }
@@ -236,6 +238,7 @@ void node__free(struct ledger *l, struct node *n)
                        n->labels_count * sizeof *n->labels + n->taints_count * sizeof *n->taints +
                        n->images_count * sizeof *n->images +
                        n->capabilities_count * sizeof *n->capabilities;
+    held__of_node(n, held__drop, &l->names);
     shape__unref(l, n->shape);
     mem_free(n->llcs);
     mem_free(n->devices);
@@ -361,10 +364,12 @@ enum err_code ledger_node_set_images(struct ledger *l, uint32_t node,
     if (count > TOPOLOGY_IMAGES_MAX)
         return err_set(e, ERR_LIMIT, "%u images, at most %u are supported", count,
                        TOPOLOGY_IMAGES_MAX);
+    held__of_images(n, held__drop, &l->names);
     l->nodes_memory -= n->images_count * sizeof *n->images;
     mem_free(n->images);
     n->images = copy_array(l, images, count, sizeof *images);
     n->images_count = count;
+    held__of_images(n, held__take, &l->names);
     node__content(l, n);
     ledger__node_changed(l, node, true);
     return ERR_OK;

@@ -108,6 +108,8 @@ uint32_t group__draw(const struct ledger *l, const struct shortlist *sl, struct 
 void shortlist__use(struct ledger *l, struct shortlist *sl);   /* The last that goes. */
 void shortlist__clear(struct ledger *l, struct shortlist *sl); /* Before it is built anew. */
 void shortlist__drop_all(struct ledger *l, struct class *c);
+void shortlist__drop_oldest(
+    struct ledger *l); /* If there is any, with its class, when nobody holds that. */
 void shortlist__drop_over_cap(struct ledger *l); /* The least used go. */
 /* Who is a whole log behind had better be built anew. */
 void shortlist__drop_behind(struct ledger *l);

@@ -64,10 +64,11 @@ void shortlist__drop_all(struct ledger *l, struct class *c)
     }
 }
 
-/* With its class, when nobody holds that. */
-static void drop_oldest(struct ledger *l)
+void shortlist__drop_oldest(struct ledger *l)
 {
     struct shortlist *sl = l->list_oldest;
+    if (sl == NULL)
+        return;
     struct class *c = sl->class;
     struct shortlist **at = &c->lists;
     while (*at != sl)
@@ -80,12 +81,12 @@ static void drop_oldest(struct ledger *l)
 void shortlist__drop_over_cap(struct ledger *l)
 {
     while (l->cache_bytes > l->limits.cache_bytes_max && l->list_oldest != l->list_newest)
-        drop_oldest(l);
+        shortlist__drop_oldest(l);
 }
 
 void shortlist__drop_behind(struct ledger *l)
 {
     const struct columns *c = &l->columns;
     while (l->list_oldest != NULL && c->log_end - l->list_oldest->cursor >= c->log_size)
-        drop_oldest(l);
+        shortlist__drop_oldest(l);
 }

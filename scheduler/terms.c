@@ -308,7 +308,7 @@ void terms__node_enters(struct ledger *l, uint32_t node)
 {
     for (uint32_t i = 0; i < l->topos.count; i++)
         if (l->topos.at[i] != NULL)
-            topo__node_enters(l->topos.at[i], ledger__node(l, node));
+            topo__node_enters(l, l->topos.at[i], ledger__node(l, node));
     for (uint32_t i = 0; i < l->terms.count; i++) {
         if (l->terms.at[i] == NULL)
             continue;

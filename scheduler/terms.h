@@ -13,6 +13,7 @@
 #ifndef SCHEDULER_TERMS_H
 #define SCHEDULER_TERMS_H
 
+#include "scheduler/held.h"
 #include "scheduler/search_priv.h"
 
 #define DOMAIN_NONE UINT32_MAX
@@ -24,8 +25,9 @@ struct topo {
     uint32_t *domain_of, *next;       /* By node; next: the list of the domain's nodes. */
     uint32_t size;                    /* Nodes there is room for. */
     uint32_t *values, *nodes, *first; /* By domain: label value, nodes in it, head of their list. */
-    uint32_t domains_count, domains_size;
-    uint32_t *table; /* Value -> domain + 1; open addressing. */
+    uint32_t domains_count, domains_size,
+        domain_spare; /* domain_spare: + 1; a list through first. */
+    uint32_t *table;  /* Value -> domain + 1; open addressing. */
     uint32_t table_size;
 };
 
@@ -56,7 +58,8 @@ struct class_terms {
 struct topo *topo__ref(struct ledger *l, uint32_t key);
 void topo__unref(struct ledger *l, struct topo *t);
 void topo__free(struct topo *t);
-void topo__node_enters(struct topo *t, const struct node *n);
+void topo__node_enters(struct ledger *l, struct topo *t, const struct node *n);
+void topo__held(const struct topo *t, held_each *each, void *context); /* NULL is allowed. */
 void topo__node_leaves(struct topo *t, uint32_t node);
 
 void terms__class_came(struct ledger *l, struct class *c);

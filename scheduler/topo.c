@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which domain of a topology key each node is in. Domains are numbered as they are first seen and
- * stay until the key is no longer used. */
+/* Which domain of a topology key each node is in. Domains are numbered as they are first seen. One without
+ * nodes keeps its number and value until room is short: then all of these are given to others. */
 #include "scheduler/terms.h"
 
 static uint32_t topo_slot(const struct topo *t, uint32_t value)
@@ -19,10 +19,28 @@ static void *more(void *at, uint32_t from, uint32_t to, uint32_t fill)
     return grown;
 }
 
-static void topo_grow_domains(struct topo *t)
+/* Counters of a domain without nodes are 0, so whoever comes next finds it as if it were new. */
+static uint32_t topo_empty_out(struct ledger *l, struct topo *t)
 {
-    uint32_t size = t->domains_size == 0 ? 8 : t->domains_size * 2;
-    t->values = more(t->values, t->domains_size, size, 0);
+    uint32_t freed = 0;
+    for (uint32_t d = 0; d < t->domains_count; d++) {
+        if (t->nodes[d] > 0 || t->values[d] == NAME_UNKNOWN)
+            continue;
+        names__drop(&l->names, t->values[d]);
+        t->values[d] = NAME_UNKNOWN;
+        t->first[d] = t->domain_spare;
+        t->domain_spare = d + 1;
+        freed++;
+    }
+    return freed;
+}
+
+static void topo_make_room(struct ledger *l, struct topo *t)
+{
+    uint32_t size = t->domains_size == 0 ? 8 : t->domains_size;
+    if (t->domains_size > 0 && topo_empty_out(l, t) < size / 4)
+        size *= 2;
+    t->values = more(t->values, t->domains_size, size, NAME_UNKNOWN);
     t->nodes = more(t->nodes, t->domains_size, size, 0);
     t->first = more(t->first, t->domains_size, size, LEDGER_NODE_NONE);
     t->domains_size = size;
@@ -30,22 +48,41 @@ static void topo_grow_domains(struct topo *t)
     t->table_size = size * 2;
     t->table = mem_zalloc(t->table_size, sizeof *t->table);
     for (uint32_t i = 0; i < t->domains_count; i++)
-        t->table[topo_slot(t, t->values[i])] = i + 1;
+        if (t->values[i] != NAME_UNKNOWN)
+            t->table[topo_slot(t, t->values[i])] = i + 1;
 }
 
-static uint32_t topo_domain(struct topo *t, uint32_t value)
+static uint32_t topo_domain_new(struct topo *t)
 {
-    if (t->domains_count == t->domains_size)
-        topo_grow_domains(t);
+    if (t->domain_spare == 0)
+        return t->domains_count++;
+    uint32_t d = t->domain_spare - 1;
+    t->domain_spare = t->first[d];
+    t->first[d] = LEDGER_NODE_NONE;
+    return d;
+}
+
+static uint32_t topo_domain(struct ledger *l, struct topo *t, uint32_t value)
+{
+    if (t->domains_count == t->domains_size && t->domain_spare == 0)
+        topo_make_room(l, t);
     uint32_t at = topo_slot(t, value);
     if (t->table[at] == 0) {
-        t->values[t->domains_count] = value;
-        t->table[at] = ++t->domains_count;
+        uint32_t d = topo_domain_new(t);
+        t->values[d] = value;
+        t->table[at] = d + 1;
+        names__hold(&l->names, value);
     }
     return t->table[at] - 1;
 }
 
-void topo__node_enters(struct topo *t, const struct node *n)
+void topo__held(const struct topo *t, held_each *each, void *context)
+{
+    for (uint32_t d = 0; t != NULL && d < t->domains_count; d++)
+        each(context, t->values[d]); /* NAME_UNKNOWN is nobody's. */
+}
+
+void topo__node_enters(struct ledger *l, struct topo *t, const struct node *n)
 {
     const struct topology_label *label = n->removed ? NULL : node__label(n, t->key);
     if (n->index >= t->size) {
@@ -58,7 +95,7 @@ void topo__node_enters(struct topo *t, const struct node *n)
     }
     if (label == NULL)
         return;
-    uint32_t d = topo_domain(t, label->value);
+    uint32_t d = topo_domain(l, t, label->value);
     t->domain_of[n->index] = d;
     t->next[n->index] = t->first[d];
     t->first[d] = n->index;
@@ -93,7 +130,7 @@ struct topo *topo__ref(struct ledger *l, uint32_t key)
     t->id = table__add(&l->topos, t);
     for (uint32_t i = 0; i < l->nodes.count; i++)
         if (ledger__node(l, i) != NULL)
-            topo__node_enters(t, ledger__node(l, i));
+            topo__node_enters(l, t, ledger__node(l, i));
     return t;
 }
 
@@ -102,6 +139,7 @@ void topo__unref(struct ledger *l, struct topo *t)
     if (--t->refs > 0)
         return;
     table__remove(&l->topos, t->id);
+    topo__held(t, held__drop, &l->names);
     topo__free(t);
 }
 

@@ -4,6 +4,7 @@
  * the rows of its holds alone and compared with what the node believes.
  */
 #include "scheduler/search_priv.h"
+#include "scheduler/terms.h"
 
 struct recount {
     uint64_t taken[CORE_WORDS];
@@ -21,6 +22,7 @@ static enum err_code count_hold(const struct ledger *l, const struct node *n, co
 static enum err_code compare(const struct node *n, const struct recount *x, struct err *e);
 static enum err_code compare_row(const struct ledger *l, const struct node *n, struct err *e);
 static enum err_code compare_orders(const struct ledger *l, struct err *e);
+static enum err_code compare_names(const struct ledger *l, struct err *e);
 
 enum err_code ledger_verify(const struct ledger *l, struct err *e)
 {
@@ -54,7 +56,9 @@ enum err_code ledger_verify(const struct ledger *l, struct err *e)
     if (rc == ERR_OK && (holds != l->holds_count || nodes != l->nodes_count))
         rc = err_set(e, ERR_CORRUPT, "%u holds and %u nodes counted, %u and %u believed", holds,
                      nodes, l->holds_count, l->nodes_count);
-    return rc == ERR_OK ? compare_orders(l, e) : rc;
+    if (rc == ERR_OK)
+        rc = compare_orders(l, e);
+    return rc == ERR_OK ? compare_names(l, e) : rc;
 }
 
 static enum err_code count_cores(const struct node *n, const struct request *r, const struct fit *f,
@@ -213,4 +217,67 @@ static enum err_code compare_orders(const struct ledger *l, struct err *e)
     for (uint32_t i = 1; i < COLUMNS_ORDERS; i++)
         equal &= order_verify(&c->order[i], c->hot, nodes[i]);
     return equal ? ERR_OK : err_set(e, ERR_CORRUPT, "the order of nodes is broken");
+}
+
+/* ---- names ---- */
+
+struct mentions {
+    uint32_t *holds; /* By id. */
+    uint32_t end;
+    bool is_beyond;
+};
+
+static void mention(void *context, uint32_t id)
+{
+    struct mentions *x = context;
+    if (id == NAME_EMPTY || id == NAME_UNKNOWN)
+        return;
+    if (id >= x->end)
+        x->is_beyond = true;
+    else
+        x->holds[id]++;
+}
+
+static void mention_all(const struct ledger *l, struct mentions *x)
+{
+    mention(x, l->name_unschedulable);
+    for (uint32_t i = 0; i < l->nodes.count; i++)
+        if (ledger__node(l, i) != NULL)
+            held__of_node(ledger__node(l, i), mention, x);
+    for (uint32_t i = 0; i < l->classes.count; i++)
+        if (ledger__class(l, i) != NULL)
+            held__of_request(&ledger__class(l, i)->r, mention, x);
+    for (uint32_t i = 0; i < l->labels.count; i++)
+        if (ledger__labels(l, i) != NULL)
+            held__of_labels(ledger__labels(l, i), mention, x);
+    for (uint32_t i = 0; i < l->holds_end; i++)
+        if (ledger__hold(l, i)->state != HOLD_FREE)
+            mention(x, ledger__tag(l, i)->gang);
+    for (uint32_t i = 0; i < l->mix.seen_count; i++)
+        held__of_mix_shape(&l->mix.seen[i], mention, x);
+    for (uint32_t i = 0; i < l->topos.count; i++)
+        topo__held(l->topos.at[i], mention, x);
+}
+
+/* Each id is held as often as it is mentioned, and by others as often as they said. */
+static enum err_code compare_names(const struct ledger *l, struct err *e)
+{
+    const struct names *n = &l->names;
+    struct mentions x = {.holds = mem_zalloc(n->end, sizeof *x.holds), .end = n->end};
+    enum err_code rc = ERR_OK;
+    uint64_t outside = 0;
+    mention_all(l, &x);
+    for (uint32_t i = 1; i < n->end && rc == ERR_OK; i++) {
+        uint32_t holds = names__holds(n, i);
+        bool is_free = holds == UINT32_MAX;
+        if (is_free ? x.holds[i] > 0 : holds < x.holds[i])
+            rc = err_set(e, ERR_CORRUPT, "name %u is mentioned %u times and held %u times", i,
+                         x.holds[i], is_free ? 0 : holds);
+        outside += is_free ? 0 : holds - x.holds[i];
+    }
+    mem_free(x.holds);
+    if (rc == ERR_OK && (x.is_beyond || outside != n->outside))
+        rc = err_set(e, ERR_CORRUPT, "names are held %llu times by others, %llu times as they say",
+                     (unsigned long long)outside, (unsigned long long)n->outside);
+    return rc;
 }

@@ -29,9 +29,9 @@ struct budget {
     enum bound bound;
     int32_t amount;
     bool is_percent, always_unhealthy, selects_nothing, is_counted;
-    uint32_t expected, healthy; /* Durable. */
-    uint32_t leaving;           /* Of the healthy: their deletion is in flight. */
-    struct request_selector selector;
+    uint32_t expected, healthy;       /* Durable. */
+    uint32_t leaving;                 /* Of the healthy: their deletion is in flight. */
+    struct request_selector selector; /* Its names are held. */
     struct str name;
     char text[];
 };
@@ -39,7 +39,7 @@ struct budget {
 /* A namespace with at least one budget. */
 struct space {
     struct budget *first;
-    uint32_t count, name_id; /* name_id: of the scheduler's names. */
+    uint32_t count, name_id; /* name_id: of the scheduler's names, held. */
     char namespace[];
 };
 
@@ -72,28 +72,44 @@ struct budgets *budgets_new(void)
     return all;
 }
 
-static void budget_free(struct budget *b)
+/* change: names_hold or names_drop. */
+static void selector_names(struct names *names, const struct request_selector *s,
+                           void (*change)(struct names *names, uint32_t id))
 {
+    for (uint32_t i = 0; i < s->expressions_count; i++) {
+        change(names, s->expressions[i].key);
+        for (uint32_t k = 0; k < s->expressions[i].values_count; k++)
+            change(names, s->expressions[i].values[k]);
+    }
+}
+
+/* names: NULL when they end, too. */
+static void budget_free(struct names *names, struct budget *b)
+{
+    if (names != NULL)
+        selector_names(names, &b->selector, names_drop);
     for (uint32_t i = 0; i < b->selector.expressions_count; i++)
         mem_free((void *)(uintptr_t)b->selector.expressions[i].values);
     mem_free((void *)(uintptr_t)b->selector.expressions);
     mem_free(b);
 }
 
-static void space_free(struct space *s)
+static void space_free(struct names *names, struct space *s)
 {
     for (struct budget *b = s->first, *next; b != NULL; b = next) {
         next = b->next;
-        budget_free(b);
+        budget_free(names, b);
     }
+    if (names != NULL)
+        names_drop(names, s->name_id);
     mem_free(s);
 }
 
-static void drop_spaces(struct budgets *all)
+static void drop_spaces(struct names *names, struct budgets *all)
 {
     const struct map_entry *e;
     for (uint32_t at = 0; (e = map_next(&all->spaces, &at)) != NULL;)
-        space_free(e->value);
+        space_free(names, e->value);
     map_fini(&all->spaces);
     all->count = 0;
 }
@@ -101,7 +117,7 @@ static void drop_spaces(struct budgets *all)
 void budgets_free(struct budgets *all)
 {
     const struct map_entry *e;
-    drop_spaces(all);
+    drop_spaces(NULL, all);
     for (uint32_t at = 0; (e = map_next(&all->leaving, &at)) != NULL;)
         mem_free(e->value);
     map_fini(&all->leaving);
@@ -382,6 +398,7 @@ static struct budget *budget_new(struct core *c, const struct core_change *chang
         b->always_unhealthy = str_is(str_of(o->spec->unhealthy_pod_eviction_policy), "AlwaysAllow");
         read_bound(b, o->spec);
         keep_selector(b, &selector);
+        selector_names(ledger_names(c->cluster->ledger), &selector, names_hold);
     }
     arena_free(&a);
     return b;
@@ -400,8 +417,10 @@ static struct space *make_space(struct core *c, struct str namespace)
     struct space *s = mem_zalloc(1, sizeof *s + namespace.len + 1);
     memcpy(s->namespace, namespace.at, namespace.len);
     if (names_intern(ledger_names(c->cluster->ledger), namespace, &s->name_id, NULL) == ERR_OK &&
-        map_put(&c->controls->budgets->spaces, str_of(s->namespace), s) == ERR_OK)
+        map_put(&c->controls->budgets->spaces, str_of(s->namespace), s) == ERR_OK) {
+        names_hold(ledger_names(c->cluster->ledger), s->name_id);
         return s;
+    }
     mem_free(s);
     return NULL;
 }
@@ -409,6 +428,7 @@ static struct space *make_space(struct core *c, struct str namespace)
 static void budget_changed(struct core *c, const struct core_change *change)
 {
     struct budgets *all = c->controls->budgets;
+    struct names *names = ledger_names(c->cluster->ledger);
     struct space *s = map_find(&all->spaces, change->at.namespace);
     if (s == NULL && (change->is.deleted || (s = make_space(c, change->at.namespace)) == NULL))
         return;
@@ -429,16 +449,16 @@ static void budget_changed(struct core *c, const struct core_change *change)
     s->count += (b != NULL) - (old != NULL);
     all->count += (b != NULL) - (old != NULL);
     if (old != NULL)
-        budget_free(old);
+        budget_free(names, old);
     if (s->first == NULL) {
         map_remove(&all->spaces, change->at.namespace);
-        mem_free(s);
+        space_free(names, s);
     }
 }
 
 void budgets_loaded(struct core *c)
 {
-    drop_spaces(c->controls->budgets);
+    drop_spaces(ledger_names(c->cluster->ledger), c->controls->budgets);
     map_init(&c->controls->budgets->spaces, SPACES_MAX);
 }
 

@@ -98,6 +98,7 @@ struct cluster {
     struct map held, by_uid, by_hold; /* Placement's key, its uid, the hold's 8 bytes. */
     struct images *images;            /* images.c: which nodes have them. */
     struct queue *waiting;            /* Workloads without a Placement. */
+    bool is_short;                    /* Some workload waits for a full table, not for a node. */
     bool by_spaces;                   /* Some workload once selected namespaces by labels. */
     uint32_t lacking;                 /* Of the held, how many were told with something missing. */
     struct map nominations;         /* placing_preempt.c: key of who comes -> who leaves for it. */
@@ -146,6 +147,8 @@ struct str cluster_placement_key(struct core *c, struct str workload_key);
 
 /* placing_wait.c. A node came or changed: everything that waits may fit now. */
 void placing_room(struct core *c);
+/* A turn has ended, and with it names that nobody holds. */
+void placing_swept(struct core *c);
 /* The rows of a workload that is gone: the ledger's hold ends, or is kept for whom it left. */
 void placing_let_go(struct core *c, struct held *h);
 /* The hardware was told, or rows became free: try again what could not have its rows at the start. */

@@ -42,6 +42,7 @@ struct core_config {
     struct str
         pod_network;      /* As network_parse() takes it; empty: the default. Outlives the core. */
     uint32_t node_prefix; /* Of a node's part of it; 0: the default. */
+    uint32_t names_max;   /* Of the scheduler; 0: its default. Tests make it small. */
 };
 
 enum {

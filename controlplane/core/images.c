@@ -13,7 +13,7 @@ enum {
 static const uint64_t BYTES_MIN = 23ull << 20;
 
 struct image {
-    uint32_t id, nodes; /* id: of the scheduler's names. */
+    uint32_t id, nodes; /* id: of the scheduler's names, held. */
     uint64_t bytes;     /* As it was told last. */
     size_t len;
     char name[];
@@ -51,8 +51,10 @@ static struct image *image_of(struct core *c, struct str name)
     memcpy(i->name, name.at, name.len);
     i->len = name.len;
     if (names_intern(ledger_names(c->cluster->ledger), name, &i->id, NULL) == ERR_OK &&
-        map_put(m, str_from(i->name, i->len), i) == ERR_OK)
+        map_put(m, str_from(i->name, i->len), i) == ERR_OK) {
+        names_hold(ledger_names(c->cluster->ledger), i->id);
         return i;
+    }
     mem_free(i);
     return NULL;
 }
@@ -64,6 +66,7 @@ void images_forget(struct core *c, struct node_state *n)
         if (--had->nodes > 0)
             continue;
         map_remove(&c->cluster->images->by_name, str_from(had->name, had->len));
+        names_drop(ledger_names(c->cluster->ledger), had->id);
         mem_free(had);
     }
     mem_free(n->images);

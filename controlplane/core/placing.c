@@ -94,6 +94,8 @@ void placing__explain(struct core *c, struct candidate *w, enum err_code code, c
     struct explanation *x = arena_alloc(&c->turn, sizeof *x);
     if (code != ERR_BUSY || x == NULL) {
         snprintf(w->why, sizeof w->why, "%s", e->text);
+        c->cluster->is_short |= code == ERR_LIMIT;
+        w->needs = code == ERR_LIMIT ? QUEUE_ANY : 0;
         return;
     }
     ledger_explain(l, &w->request, x);

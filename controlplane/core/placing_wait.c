@@ -142,6 +142,14 @@ void placing_room(struct core *c)
         placing__event(c, QUEUE_ANY);
 }
 
+/* Nothing tells what leaves a table of the ledger: who waits for that is tried again, after its rest. */
+void placing_swept(struct core *c)
+{
+    if (c->cluster->is_short)
+        placing_room(c);
+    c->cluster->is_short = false;
+}
+
 /* The agent says that the workload is gone: its rows are free, or go to whom they were promised. */
 void placing_let_go(struct core *c, struct held *h)
 {

@@ -42,6 +42,7 @@ MUST_USE static enum err_code class_add(struct sched_classes *s, struct names *n
     if (s->count == SCHED_CLASSES_MAX)
         return err_set(e, ERR_LIMIT, "more than %d names of devices in the cluster",
                        SCHED_CLASSES_MAX);
+    names_hold(n, id);
     s->at[s->count++] = id;
     return ERR_OK;
 }

@@ -32,7 +32,7 @@ struct sched_overhead {
     uint64_t vm_bytes, device_bytes, vcpu_bytes;
 };
 
-/* Names that mean exact devices. It only grows: a name that no node has any more waits for one. */
+/* Names that mean exact devices, held. It only grows: a name that no node has any more waits for one. */
 enum { SCHED_CLASSES_MAX = 256, SCHED_SHARES_MAX = 256 };
 
 struct sched_classes {

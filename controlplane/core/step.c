@@ -27,22 +27,26 @@ struct core *core_new(const struct core_config *config)
     return c;
 }
 
-/* Forget the last turn's effects and what they point to. */
+/* Forget the last turn's effects and what they point to, and the names that its requests brought. */
 static void turn_clear(struct core *c)
 {
     for (uint32_t i = 0; i < c->effects_count; i++)
         blob_unref(c->effects[i].object);
     c->effects_count = 0;
     arena_free(&c->turn);
+    ledger_sweep(c->cluster->ledger);
     c->flushed = false;
 }
 
 static void turn_at(struct core *c, struct instant now, struct wall wall)
 {
-    if (c->flushed)
+    bool begins = c->flushed;
+    if (begins)
         turn_clear(c);
     c->now = now;
     c->wall = wall;
+    if (begins)
+        placing_swept(c);
 }
 
 void core_step(struct core *c, const struct core_event *ev)

@@ -61,6 +61,7 @@ struct sim_options {
     uint32_t always;                         /* Bits by enum sim_fault: every one of these fails. */
     bool story;                              /* Keep the trace as text, not only its hash. */
     uint64_t disk_bytes;  /* Of each node's; a tenth is its reserve. 0: nobody looks at disks. */
+    uint32_t names_max;   /* Of the scheduler; 0: its default. */
     const char *hardware; /* JSON of a NodeHardwareSpec that every node has instead; or NULL. */
 };
 

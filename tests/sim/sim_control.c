@@ -46,7 +46,8 @@ static void boot(struct sim *s)
     uint64_t seed = rng_u64(&s->rng);
     k->restart_at = (struct instant){0};
     k->store = store_mem_open(k->disk, seed, &sink);
-    k->core = core_new(&(struct core_config){.seed = seed, .cluster_id = STR("sim")});
+    k->core = core_new(&(struct core_config){
+        .seed = seed, .cluster_id = STR("sim"), .names_max = s->options.names_max});
     k->seen = 0;
     core_step(k->core, &(struct core_event){.type = EV_STARTED, .now = s->now, .wall = s->wall});
     k->dirty = true;

@@ -73,6 +73,7 @@ TEST(sched_view, a_placement_written_and_read_takes_the_same_rows)
     cr_assert_eq(again.address, rows.address);
     cr_assert_eq(again.mac, rows.mac);
     cr_assert_eq(again.numa_mask, rows.numa_mask);
+    cr_assert_eq(sched_view_pod(ledger_names(second), &a, NULL, p, &r, &e), ERR_OK);
     cr_assert_eq(ledger_restore(second, &r, &again, &hold, &e), ERR_OK, "%s", e.text);
     cr_assert_eq(ledger_restore(second, &r, &again, &hold, &e), ERR_CONFLICT, "rows held twice");
     cr_assert_eq(ledger_verify(second, &e), ERR_OK, "%s", e.text);
