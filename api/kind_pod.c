@@ -181,7 +181,7 @@ static void pod_validate(struct kind_call *c, const ProtobufCMessage *object,
     if (c->write == KIND_BIND)
         return;
     pod_spec_validate(c, pod->spec, &spec);
-    policy_validate(c, pod->metadata, is_exclusive(pod->spec));
+    policy_validate(c, pod->metadata, is_exclusive(pod->spec) ? pod_cpus(pod->spec) : 0);
     shares_validate(c, pod, (const Core__Pod *)old);
     if (old != NULL)
         pod_update_validate(c, pod, (const Core__Pod *)old);

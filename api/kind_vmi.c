@@ -77,6 +77,12 @@ static uint64_t at_least_one(uint32_t n)
     return n == 0 ? 1 : n;
 }
 
+static uint64_t vcpus_of(const Kubevirt__CPU *cpu)
+{
+    uint64_t vcpus = at_least_one(cpu->cores) * at_least_one(cpu->sockets);
+    return vcpus > VCPUS_MAX ? vcpus : vcpus * at_least_one(cpu->threads);
+}
+
 static void cpu_validate(struct kind_call *c, const Kubevirt__DomainSpec *d, const struct field *at)
 {
     struct field cpu = field_name(at, "cpu"), resources = field_name(at, "resources");
@@ -85,8 +91,7 @@ static void cpu_validate(struct kind_call *c, const Kubevirt__DomainSpec *d, con
     struct quantity asked;
     if (d->cpu == NULL)
         return;
-    uint64_t vcpus = at_least_one(d->cpu->cores) * at_least_one(d->cpu->sockets);
-    vcpus = vcpus > VCPUS_MAX ? vcpus : vcpus * at_least_one(d->cpu->threads);
+    uint64_t vcpus = vcpus_of(d->cpu);
     if (vcpus > VCPUS_MAX)
         causes_invalid_i64(&c->causes, &cpu, (int64_t)vcpus,
                            "cores x sockets x threads may not be more than 512");
@@ -298,7 +303,9 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     memory_validate(c, v->spec->domain, &domain);
     resources_validate(c, v->spec->domain->resources, &resources);
     const Kubevirt__CPU *cpu = v->spec->domain->cpu;
-    policy_validate(c, v->metadata, cpu != NULL && cpu->dedicated_cpu_placement);
+    bool is_exclusive = cpu != NULL && cpu->dedicated_cpu_placement;
+    policy_validate(c, v->metadata,
+                    is_exclusive ? vcpus_of(cpu) + cpu->isolate_emulator_thread : 0);
     shares_refuse(c, v->metadata);
     disks_validate(c, v->spec, &spec);
     volumes_validate(c, v->spec, &spec);

@@ -44,5 +44,7 @@ bool limits_add(struct arena *a, struct limits_list *to, const ProtobufCMessageD
 /* pod_limits.c: by the LimitRanges in c->limits, on create. */
 void pod_limits_fill(struct kind_call *c, Core__Pod *pod);
 void pod_limits_check(struct kind_call *c, const Core__Pod *pod);
+/* The most that its containers may use at a time, in whole CPUs. */
+uint64_t pod_cpus(const Core__PodSpec *s);
 
 #endif /* API_LIMITS_H */

@@ -177,6 +177,11 @@ static struct asked asked_by_pod(const Core__PodSpec *s, struct str name)
     return sum;
 }
 
+uint64_t pod_cpus(const Core__PodSpec *s)
+{
+    return (uint64_t)((asked_by_pod(s, STR("cpu")).limit.nano + 999999999) / 1000000000);
+}
+
 struct refusal {
     struct kind_call *c;
     struct str text;

@@ -85,8 +85,22 @@ struct policy policy_read(const Meta__ObjectMeta *m)
                            .bandwidth_percent = amount_of(m, 1)};
 }
 
-void policy_validate(struct kind_call *c, const Meta__ObjectMeta *m, bool is_exclusive)
+/* Where cores have one thread every number does, and the policy says nothing: it is about those with two. What is there
+ * already stays. */
+static void full_cores_validate(struct kind_call *c, const struct field *at, const char *value,
+                                uint64_t cpus)
 {
+    if (c->write == KIND_CREATE && cpus % 2 == 1)
+        causes_add(
+            &c->causes, CAUSE_INVALID, at,
+            "\"%s\": takes both threads of each core, and this workload has %llu CPUs, an odd "
+            "number",
+            value, (unsigned long long)cpus);
+}
+
+void policy_validate(struct kind_call *c, const Meta__ObjectMeta *m, uint64_t cpus)
+{
+    bool is_exclusive = cpus > 0;
     struct field meta = field_name(NULL, "metadata"), list = field_name(&meta, "annotations");
     struct policy p = policy_read(m);
     for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
@@ -98,6 +112,8 @@ void policy_validate(struct kind_call *c, const Meta__ObjectMeta *m, bool is_exc
         if (rows[i].needs_cores && index_of(m, i) != 0 && !is_exclusive)
             causes_invalid(&c->causes, &at, kind_str(value),
                            "is about cores of its own, and this workload shares the pool");
+        if (i == CORES && p.cores == POLICY_CORES_FULL)
+            full_cores_validate(c, &at, value, cpus);
         if (i == SPREAD_NUMA && p.spread_numa && p.numa == POLICY_NUMA_SINGLE)
             causes_invalid(&c->causes, &at, kind_str(value),
                            "excludes baton.dev/numa-policy: single-numa-node");

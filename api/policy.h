@@ -5,7 +5,7 @@
  * WHAT   Annotations of the workload (docs/decisions/0083), after the kubelet's Topology Manager and CPU
  *        Manager options, which are the node's there and the workload's own here:
  *          baton.dev/numa-policy: none (default), best-effort, restricted, single-numa-node
- *          baton.dev/core-policy: full-cores-only, one-thread-per-core
+ *          baton.dev/core-policy: full-cores-only (an even number of CPUs), one-thread-per-core
  *          baton.dev/align-caches: "true"   fewest last-level caches, or nowhere
  *          baton.dev/spread-numa: "true"    even over NUMA nodes where one is not enough
  *          baton.dev/choice: pack (default), spread
@@ -37,7 +37,7 @@ struct policy {
 /* What is not understood counts as absent: stored objects may be older than a rule. */
 struct policy policy_read(const Meta__ObjectMeta *m);
 
-/* is_exclusive: it gets cores of its own. */
-void policy_validate(struct kind_call *c, const Meta__ObjectMeta *m, bool is_exclusive);
+/* cpus: of its own, in all; 0: it shares the pool. */
+void policy_validate(struct kind_call *c, const Meta__ObjectMeta *m, uint64_t cpus);
 
 #endif /* API_POLICY_H */

@@ -56,128 +56,15 @@ static void add_manifest(struct cli *c, const struct manifest *m, struct json *s
 
 /* ---- the answer ---- */
 
-static struct str name_of(struct cli *c, const struct json *ref)
-{
-    return arena_printf(&c->arena, "%s/" STR_FMT "/" STR_FMT,
-                        str_is(json_text(json_find(ref, STR("kind"))), "Pod") ? "pod" : "vmi",
-                        STR_ARG(json_text(json_find(ref, STR("namespace")))),
-                        STR_ARG(json_text(json_find(ref, STR("name")))));
-}
-
-static struct str numbers(struct cli *c, const struct json *list)
-{
-    struct buf text;
-    buf_init(&text, 1 << 16);
-    for (const struct json *x = list == NULL ? NULL : list->first; x != NULL; x = x->next)
-        buf_printf(&text, "%s" STR_FMT, text.len > 0 ? "," : "", STR_ARG(x->text));
-    struct str out = arena_str(&c->arena, text.len > 0 ? buf_str(&text) : STR("-"));
-    buf_free(&text);
-    return out;
-}
-
-static struct str number_or_dash(struct cli *c, const struct json *value, const char *unit)
-{
-    return value == NULL ? STR("-")
-                         : arena_printf(&c->arena, STR_FMT "%s", STR_ARG(value->text), unit);
-}
-
-static struct str mebibytes(struct cli *c, const struct json *value)
-{
-    int64_t bytes;
-    if (value == NULL || json_i64(value, &bytes) != ERR_OK)
-        return STR("-");
-    return arena_printf(&c->arena, "%lldMi", (long long)(bytes >> 20));
-}
-
-/* What it holds of memory: pages of their own size beside the rest, "16Mi+512x2Mi". */
-static struct str memory_of(struct cli *c, const struct json *placement)
-{
-    struct str text = mebibytes(c, json_path(placement, "memoryBytes"));
-    const struct json *list = json_path(placement, "hugepages");
-    bool is_first = str_is(text, "-");
-    for (const struct json *x = list == NULL ? NULL : list->first; x != NULL; x = x->next) {
-        int64_t bytes, count;
-        if (json_i64(json_find(x, STR("pageBytes")), &bytes) != ERR_OK ||
-            json_i64(json_find(x, STR("pages")), &count) != ERR_OK)
-            continue;
-        text = arena_printf(&c->arena, STR_FMT "%s%lldx%s", STR_ARG(is_first ? STR("") : text),
-                            is_first ? "" : "+", (long long)count, bytes >> 30 > 0 ? "1Gi" : "2Mi");
-        is_first = false;
-    }
-    return text;
-}
-
-/* Its devices by address or path, parts with their thousandths: "0000:41:00.0,0000:81:00.0:250". */
-static struct str devices_of(struct cli *c, const struct json *placement)
-{
-    const struct json *list = json_path(placement, "devices");
-    struct str text = STR("");
-    for (const struct json *d = list == NULL ? NULL : list->first; d != NULL; d = d->next) {
-        const struct json *milli = json_find(d, STR("milli")), *paths = json_find(d, STR("paths"));
-        struct str id = json_text(json_find(d, STR("pciAddress")));
-        if (id.len == 0)
-            id = json_text(paths == NULL ? NULL : paths->first);
-        text = arena_printf(&c->arena, STR_FMT "%s" STR_FMT "%s" STR_FMT, STR_ARG(text),
-                            text.len > 0 ? "," : "", STR_ARG(id), milli == NULL ? "" : ":",
-                            STR_ARG(milli == NULL ? STR("") : milli->text));
-    }
-    return text;
-}
-
-static struct str or_dash(struct str text)
-{
-    return text.len > 0 ? text : STR("-");
-}
-
-static struct json *row_of(struct cli *c, const struct json *step)
-{
-    const struct json *p = json_find(step, STR("placement"));
-    struct str cells[] = {
-        name_of(c, json_find(step, STR("workload"))),
-        json_text(json_find(step, STR("result"))),
-        or_dash(json_text(json_find(step, STR("from")))),
-        or_dash(json_text(json_path(p, "node"))),
-        numbers(c, json_path(p, "exclusive.cpus")),
-        number_or_dash(c, json_path(p, "sharedMillis"), "m"),
-        memory_of(c, p),
-        or_dash(devices_of(c, p)),
-    };
-    struct json *row = json_new(&c->arena, JSON_OBJECT);
-    struct json *list = json_new(&c->arena, JSON_ARRAY);
-    for (uint32_t i = 0; i < COUNT_OF(cells); i++)
-        json_append(list, json_new_string(&c->arena, cells[i]));
-    json_set(&c->arena, row, STR("cells"), list);
-    return row;
-}
-
-static struct json *table_of(struct cli *c, const struct json *steps)
-{
-    static const char *const names[] = {"Workload", "Result", "From",   "Node",
-                                        "CPUs",     "Pool",   "Memory", "Devices"};
-    struct json *table = json_new(&c->arena, JSON_OBJECT);
-    struct json *columns = json_new(&c->arena, JSON_ARRAY);
-    struct json *rows = json_new(&c->arena, JSON_ARRAY);
-    for (uint32_t i = 0; i < COUNT_OF(names); i++) {
-        struct json *column = json_new(&c->arena, JSON_OBJECT);
-        set_text(c, column, "name", str_of(names[i]));
-        set_text(c, column, "type", STR("string"));
-        json_append(columns, column);
-    }
-    for (const struct json *x = steps == NULL ? NULL : steps->first; x != NULL; x = x->next)
-        json_append(rows, row_of(c, x));
-    json_set(&c->arena, table, STR("columnDefinitions"), columns);
-    json_set(&c->arena, table, STR("rows"), rows);
-    return table;
-}
-
 /* What the table has no room for: who must leave, and what is short. */
 static void print_notes(struct cli *c, const struct json *steps)
 {
     for (const struct json *x = steps == NULL ? NULL : steps->first; x != NULL; x = x->next) {
-        struct str who = name_of(c, json_find(x, STR("workload")));
+        struct str who = plan_workload(&c->arena, json_find(x, STR("workload")));
         const struct json *victims = json_find(x, STR("victims"));
         for (const struct json *v = victims == NULL ? NULL : victims->first; v != NULL; v = v->next)
-            printf(STR_FMT " drives away " STR_FMT "\n", STR_ARG(who), STR_ARG(name_of(c, v)));
+            printf(STR_FMT " drives away " STR_FMT "\n", STR_ARG(who),
+                   STR_ARG(plan_workload(&c->arena, v)));
         struct str result = json_text(json_find(x, STR("result")));
         if (!str_is(result, "DoesNotFit") && !str_is(result, "NotWaiting"))
             continue;
@@ -197,7 +84,7 @@ static int show(struct cli *c, const struct json *plan)
         print_object(c, plan);
     } else {
         if (steps != NULL)
-            print_table(c, table_of(c, steps), false);
+            print_table(c, plan_table(&c->arena, steps), false);
         print_notes(c, steps);
         if (left != NULL)
             printf(STR_FMT " more, like the ones above\n", STR_ARG(left->text));

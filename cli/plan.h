@@ -15,4 +15,9 @@
 MUST_USE enum err_code plan_ask(struct cli *c, struct json *spec, const struct json **out,
                                 struct err *e);
 
+/* ---- plan_table.c ---- */
+struct str plan_workload(struct arena *a, const struct json *ref); /* "pod/default/web" */
+/* A Table as print_table() takes it, a row for each of status.steps. steps may be NULL. */
+struct json *plan_table(struct arena *a, const struct json *steps);
+
 #endif /* CLI_PLAN_H */

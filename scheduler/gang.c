@@ -77,6 +77,127 @@ enum err_code plan_place_gang(struct plan *p, const struct request *members, uin
     return ERR_OK;
 }
 
+/* ---- could they ever? ---- */
+
+/* Amounts that add up, of a node or of members together. */
+enum amount { THREADS, CPU_MILLI, MEMORY, HUGE_2M, HUGE_1G, DEVICES, PODS, AMOUNTS };
+
+struct amounts {
+    uint64_t at[AMOUNTS];
+};
+
+/* Different requests among the members; of so many it is asked which nodes they fit. */
+enum { KINDS_MAX = 16 };
+
+struct kinds {
+    struct class *at[KINDS_MAX];
+    bool served[KINDS_MAX]; /* Some node could hold one. */
+    uint32_t count;
+};
+
+/* No node takes less for it. */
+static struct amounts amounts_of(const struct request *r)
+{
+    struct amounts a = {.at = {[THREADS] = r->exclusive_cpus,
+                               [CPU_MILLI] = 1000ull * r->exclusive_cpus + r->shared_milli,
+                               [MEMORY] = r->memory_bytes + r->overhead_bytes,
+                               [HUGE_2M] = r->hugepages_2m,
+                               [HUGE_1G] = r->hugepages_1g,
+                               [PODS] = 1}};
+    for (uint32_t i = 0; i < r->devices_count; i++)
+        a.at[DEVICES] += (uint64_t)r->devices[i].count *
+                         (r->devices[i].units == 0 ? TOPOLOGY_DEVICE_UNITS : r->devices[i].units);
+    return a;
+}
+
+/* The node never has more. */
+static struct amounts amounts_empty(const struct node *n)
+{
+    const struct shape *s = n->shape;
+    uint64_t milli = 1000ull * s->threads_count;
+    struct amounts a = {
+        .at = {[CPU_MILLI] = milli > n->system_cpu_milli ? milli - n->system_cpu_milli : 0,
+               [DEVICES] = (uint64_t)n->devices_count * TOPOLOGY_DEVICE_UNITS,
+               [PODS] = n->pods_max}};
+    for (uint32_t i = 0; i < s->numa_count; i++) {
+        a.at[THREADS] += s->numa_usable[i] * s->core_threads_max;
+        a.at[MEMORY] += n->numa[i].memory_total;
+        a.at[HUGE_2M] += n->numa[i].huge2m_total;
+        a.at[HUGE_1G] += n->numa[i].huge1g_total;
+    }
+    return a;
+}
+
+/* No more members have room, each of them taking at least so much. */
+static uint64_t seats_of(const struct amounts *has, const struct amounts *least)
+{
+    uint64_t seats = UINT32_MAX;
+    for (uint32_t i = 0; i < AMOUNTS; i++)
+        if (least->at[i] > 0)
+            seats = min_u64(seats, has->at[i] / least->at[i]);
+    return seats;
+}
+
+/* One reference to each. */
+static void kinds_take(struct ledger *l, struct kinds *k, const struct request *members,
+                       uint32_t count)
+{
+    for (uint32_t m = 0; m < count && k->count < KINDS_MAX; m++) {
+        bool known = false;
+        if (class__intern(l, &members[m], &k->at[k->count], NULL) != ERR_OK)
+            continue;
+        for (uint32_t i = 0; i < k->count; i++)
+            known |= k->at[i] == k->at[k->count];
+        if (known)
+            class__unref(l, k->at[k->count]);
+        k->count += !known;
+    }
+}
+
+static bool serves(const struct node *n, struct kinds *k)
+{
+    bool any = k->count == KINDS_MAX; /* There may be others, that it serves. */
+    for (uint32_t i = 0; i < k->count; i++) {
+        struct fit f;
+        bool fits = fit__node(n, &k->at[i]->r, true, &f) == EXPLAIN_FITS;
+        k->served[i] |= fits;
+        any |= fits;
+    }
+    return any;
+}
+
+bool ledger_gang_is_hopeless(struct ledger *l, const struct request *members, uint32_t count)
+{
+    struct amounts all = {{0}}, least = amounts_of(&members[0]), room = {{0}};
+    struct kinds kinds = {.count = 0};
+    uint64_t seats = 0;
+    bool hopeless = false;
+    for (uint32_t m = 0; m < count; m++) {
+        struct amounts one = amounts_of(&members[m]);
+        for (uint32_t i = 0; i < AMOUNTS; i++) {
+            all.at[i] += one.at[i];
+            least.at[i] = min_u64(least.at[i], one.at[i]);
+        }
+    }
+    kinds_take(l, &kinds, members, count);
+    for (uint32_t i = 0; i < l->nodes.count; i++) {
+        const struct node *n = ledger__node(l, i);
+        if (n == NULL || n->removed || !serves(n, &kinds))
+            continue;
+        struct amounts has = amounts_empty(n);
+        seats += seats_of(&has, &least);
+        for (uint32_t a = 0; a < AMOUNTS; a++)
+            room.at[a] += has.at[a];
+    }
+    for (uint32_t i = 0; i < AMOUNTS; i++)
+        hopeless |= all.at[i] > room.at[i];
+    for (uint32_t i = 0; i < kinds.count; i++) {
+        hopeless |= !kinds.served[i];
+        class__unref(l, kinds.at[i]);
+    }
+    return (hopeless || seats < count) && l->nodes_count > 0;
+}
+
 /* ---- rows kept ---- */
 
 struct keeping {

@@ -48,6 +48,10 @@ MUST_USE enum err_code ledger_place_gang(struct ledger *l, const struct request 
                                          uint32_t count, uint64_t *out_holds, uint32_t *out_failed,
                                          struct err *e);
 
+/* No search could ever place all of them together: some one does not fit any node that is there even if it were empty, or they
+ * want more than such nodes have all in all. False does not promise that they fit. */
+bool ledger_gang_is_hopeless(struct ledger *l, const struct request *members, uint32_t count);
+
 /* What of these rows nobody holds, held for r until released: it waits for somebody to give the rest of them back, and nobody
  * else is to have these meanwhile. Counts as a hold of r's priority without labels or address. 0: nothing could be held. */
 uint64_t ledger_keep(struct ledger *l, const struct request *r, const struct placement *rows);

@@ -129,6 +129,16 @@ bool gang__find_least(struct core *c, struct gang *g)
     return g->least > 0;
 }
 
+const char *gang__hope(struct core *c, const struct candidate *at, uint32_t count)
+{
+    struct request *members = arena_alloc(&c->turn, count * sizeof *members);
+    for (uint32_t i = 0; members != NULL && i < count; i++)
+        members[i] = at[i].request;
+    return members != NULL && ledger_gang_is_hopeless(c->cluster->ledger, members, count)
+               ? ", and all of them would not even if every node were empty"
+               : "";
+}
+
 /* ---- the decision ---- */
 
 /* Places the first count of them or none. The one that found no place says what it lacks while the others
@@ -165,8 +175,9 @@ static bool place(struct core *c, struct gang *g, uint32_t count, struct candida
     placing__explain(c, *out_failed, code, &e);
     (*out_failed)->needs |= QUEUE_ANY; /* It is not the only one that needs something. */
     char why[sizeof g->at->why];
-    snprintf(why, sizeof why, "pod group " STR_FMT ": %u of %u members fit; the next: %s",
-             STR_ARG(g->name), held + g->placed, count + g->placed, (*out_failed)->why);
+    snprintf(why, sizeof why, "pod group " STR_FMT ": %u of %u members fit%s; the next: %s",
+             STR_ARG(g->name), held + g->placed, count + g->placed, gang__hope(c, g->at, count),
+             (*out_failed)->why);
     memcpy((*out_failed)->why, why, sizeof why);
     while (held > 0)
         ledger_undo(l, holds[--held]);

@@ -124,6 +124,8 @@ struct gang {
 bool gang__collect(struct core *c, struct gang *g);    /* False: something is in flight. */
 bool gang__find_least(struct core *c, struct gang *g); /* False: the group is not there. */
 struct str gang__name(const struct candidate *w);      /* Empty: it is by itself. */
+/* For a sentence about members that did not fit together: that no room would ever do, or "". They are translated. */
+const char *gang__hope(struct core *c, const struct candidate *at, uint32_t count);
 enum reconcile gang__try(struct core *c, struct str namespace, struct str name);
 void gang__index(struct core *c, const struct core_change *change); /* Of a workload. */
 void gang__forget(struct core *c); /* Before everything is told anew. */

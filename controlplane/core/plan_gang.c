@@ -57,8 +57,9 @@ static void explain(struct question *q, const struct group *g, uint32_t count,
     if (held < count)
         plan__explain(q, &g->gang.at[held], code, &e, why);
     plan_back(q->plan, mark);
-    snprintf(text, PLAN_TEXT_MAX, "pod group " STR_FMT ": %u of %u members fit; the next: %.600s",
-             STR_ARG(g->gang.name), held + g->gang.placed, count + g->gang.placed, why);
+    snprintf(text, PLAN_TEXT_MAX, "pod group " STR_FMT ": %u of %u members fit%s; the next: %.600s",
+             STR_ARG(g->gang.name), held + g->gang.placed, count + g->gang.placed,
+             gang__hope(q->c, g->gang.at, count), why);
 }
 
 static bool place(struct question *q, struct group *g, uint32_t count)

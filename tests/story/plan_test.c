@@ -162,8 +162,8 @@ TEST(plan, a_group_is_answered_as_one)
     plan_group(s, "2", "");
     says(s, "summary", "0 of 3 workloads fit");
     says(s, "steps.0.message",
-         "pod group ring: 2 of 3 members fit; the next: 0 of 1 nodes fit: exclusive cores: 2 "
-         "wanted, 1 free");
+         "pod group ring: 2 of 3 members fit, and all of them would not even if every node were "
+         "empty; the next: 0 of 1 nodes fit: exclusive cores: 2 wanted, 1 free");
     says(s, "steps.2.result", "DoesNotFit");
     sim_create(s, "PodGroup",
                "{\"metadata\":{\"name\":\"ring\",\"namespace\":\"default\"},\"spec\":{"
@@ -204,8 +204,12 @@ TEST(plan, why_a_member_waits)
     says(s, "steps.0.result", "DoesNotFit");
     says(s, "steps.0.workload.name", "ring-1");
     says(s, "steps.0.message",
-         "pod group ring: 1 of 2 members fit; the next: 0 of 1 nodes fit: exclusive cores: 2 "
-         "wanted, 1 free");
+         "pod group ring: 1 of 2 members fit, and all of them would not even if every node were "
+         "empty; the next: 0 of 1 nodes fit: exclusive cores: 2 wanted, 1 free");
     says(s, "summary", "0 of 1 workloads fit");
+    struct str told = sim_field(s, "Pod", "ring-0", "status.conditions.0.message");
+    cr_expect(str_starts(told, STR("pod group ring: 1 of 2 members fit, and all of them would not "
+                                   "even if every node were empty; ")),
+              STR_FMT, STR_ARG(told));
     sim_free(s);
 }

@@ -368,6 +368,59 @@ TEST(kinds, policies_that_contradict_each_other)
     arena_free(&w.a);
 }
 
+static ProtobufCMessage *object_of(struct world *w, const char *json)
+{
+    const struct schema_message *m = kind_schema(w->kind)->message;
+    ProtobufCMessage *out = NULL;
+    struct buf raw;
+    buf_init(&raw, 1 << 20);
+    cr_assert_eq(transcode_from_json(m, str_of(json), &w->a, NULL, NULL, &raw, NULL), ERR_OK);
+    cr_assert_eq(transcode_unpack(m, buf_str(&raw), &w->a, &out, NULL), ERR_OK);
+    buf_free(&raw);
+    return out;
+}
+
+/* Both threads of each core, and an odd number of them. */
+TEST(kinds, full_cores_are_an_even_number_of_cpus)
+{
+    static const char pod[] =
+        "{\"metadata\":{\"name\":\"p\",\"annotations\":{\"baton.dev/core-policy\":"
+        "\"full-cores-only\"}},\"spec\":{\"initContainers\":[{\"name\":\"i\",\"image\":\"x\","
+        "\"resources\":{\"limits\":{\"cpu\":\"%u\",\"memory\":\"1Mi\"}}}],\"containers\":[{"
+        "\"name\":"
+        "\"a\",\"image\":\"x\",\"resources\":{\"limits\":{\"cpu\":\"2\",\"memory\":\"1Mi\"}}},{"
+        "\"name\":"
+        "\"b\",\"image\":\"x\",\"resources\":{\"limits\":{\"cpu\":\"%u\",\"memory\":\"1Mi\"}}}]}}";
+    static const struct {
+        uint32_t init, second, cpus; /* cpus: what the refusal counts; 0: none. */
+    } rows[] = {{1, 2, 0}, {1, 1, 3}, {4, 1, 0}, {5, 2, 5}};
+    struct world w;
+    char json[640], expected[256];
+    world_init(&w, "", "pods");
+    for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
+        snprintf(json, sizeof json, pod, rows[i].init, rows[i].second);
+        snprintf(expected, sizeof expected,
+                 "metadata.annotations[baton.dev/core-policy]: Invalid value: \"full-cores-only\": "
+                 "takes "
+                 "both threads of each core, and this workload has %u CPUs, an odd number\n",
+                 rows[i].cpus);
+        bool ok = prepare(&w, KIND_CREATE, object_of(&w, json), NULL);
+        cr_expect_eq(ok, rows[i].cpus == 0, "row %u", i);
+        cr_expect_str_eq(causes_of(&w), rows[i].cpus == 0 ? "" : expected);
+    }
+    arena_free(&w.a);
+
+    world_init(&w, "kubevirt.io", "virtualmachineinstances");
+    ProtobufCMessage *m =
+        object_of(&w, "{\"metadata\":{\"name\":\"v\",\"annotations\":{\"baton.dev/"
+                      "core-policy\":\"full-cores-only\"}"
+                      "},\"spec\":{\"domain\":{\"cpu\":{\"cores\":2,\"dedicatedCpuPlacement\":true,"
+                      "\"isolateEmulatorThread\":true},\"memory\":{\"guest\":\"64Mi\"}}}}");
+    cr_assert_not(prepare(&w, KIND_CREATE, m, NULL), "the emulator's is the third");
+    cr_assert(strstr(causes_of(&w), "has 3 CPUs, an odd number") != NULL, "%s", causes_of(&w));
+    arena_free(&w.a);
+}
+
 TEST(kinds, devices_of_a_machine)
 {
     struct world w;

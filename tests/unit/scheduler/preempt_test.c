@@ -153,6 +153,48 @@ TEST(gang, all_members_or_none)
     ledger_free(l);
 }
 
+/* Nobody who says that a gang is hopeless is wrong: on empty nodes none of these is ever placed. And some of those
+ * that nothing but their number makes so are found. */
+TEST(gang, hopeless_is_what_empty_nodes_could_not_hold)
+{
+    struct ledger *l = ledger_new(NULL);
+    struct rng rng;
+    uint32_t said = 0, placed = 0, failed;
+    uint64_t holds[6];
+    put(l, "n1", 1, 1, 1, 5, 1, 16);
+    put(l, "n2", 1, 2, 1, 4, 2, 8);
+    rng_seed(&rng, 5);
+    for (uint32_t round = 0; round < 600; round++) {
+        struct request members[6];
+        uint32_t count = 1 + (uint32_t)rng_below(&rng, 6);
+        for (uint32_t i = 0; i < count; i++)
+            members[i] =
+                (struct request){.exclusive_cpus = (uint32_t)rng_below(&rng, 7),
+                                 .shared_milli = 500 * (uint32_t)rng_below(&rng, 4),
+                                 .memory_bytes = rng_below(&rng, 10) * GIB,
+                                 .hugepages_1g = rng_below(&rng, 8) == 0,
+                                 .numa_policy = rng_below(&rng, 2) ? NUMA_SINGLE : NUMA_NONE};
+        bool hopeless = ledger_gang_is_hopeless(l, members, count);
+        said += hopeless;
+        if (ledger_place_gang(l, members, count, holds, &failed, NULL) != ERR_OK)
+            continue;
+        placed++;
+        cr_assert_not(hopeless, "round %u", round);
+        for (uint32_t i = 0; i < count; i++)
+            ledger_undo(l, holds[i]);
+    }
+    cr_assert_gt(said, 60u);
+    cr_assert_gt(placed, 60u);
+    struct request alike[8];
+    for (uint32_t i = 0; i < COUNT_OF(alike); i++) /* Four cores, then six of two threads each. */
+        alike[i] = (struct request){.exclusive_cpus = 3};
+    cr_assert_not(ledger_gang_is_hopeless(l, alike, 4));
+    cr_assert(ledger_gang_is_hopeless(l, alike, 8));
+    alike[0].exclusive_cpus = 15; /* One alone is enough. */
+    cr_assert(ledger_gang_is_hopeless(l, alike, 2));
+    ledger_free(l);
+}
+
 TEST(gang, drives_away_for_all_or_for_none)
 {
     struct ledger *l = ledger_new(NULL);
