@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "io/fs.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct powercut {
     pthread_mutex_t lock;
     bool paused;
     uint32_t calls_count, files_count;
+    uint32_t first, lasting; /* Calls it began with; those that no cut takes away. */
     char names[FILES_MAX][32];
     bool is_gone[FILES_MAX]; /* Deleted, at the end of the record. */
     struct call calls[CALLS_MAX];
@@ -77,7 +79,7 @@ static int record(void *state, const struct vfs_call *call)
                            .len = call->len,
                            .directory_too = call->directory_too};
         if (call->kind == VFS_WRITE)
-            c->bytes = memcpy(malloc(call->len), call->bytes, call->len);
+            c->bytes = call->len == 0 ? NULL : memcpy(malloc(call->len), call->bytes, call->len);
         if (call->kind == VFS_DELETE)
             p->is_gone[c->file] = true;
     }
@@ -98,11 +100,65 @@ uint32_t powercut_calls(struct powercut *p)
     return count;
 }
 
+uint32_t powercut_first(struct powercut *p)
+{
+    return p->first;
+}
+
 void powercut_pause(struct powercut *p, bool paused)
 {
     pthread_mutex_lock(&p->lock);
     p->paused = paused;
     pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- A record that begins with something ---- */
+
+static void add_call(struct powercut *p, const struct vfs_call *call)
+{
+    CHECK(record(p, call) == SQLITE_OK);
+}
+
+struct powercut *powercut_after(const char *dir)
+{
+    struct powercut *p = powercut_new();
+    DIR *d = opendir(dir);
+    CHECK(d != NULL);
+    for (struct dirent *entry; (entry = readdir(d)) != NULL;) {
+        char path[512];
+        struct buf bytes;
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
+        buf_init(&bytes, FILE_MAX);
+        CHECK(fs_read(path, &bytes, NULL) == ERR_OK);
+        add_call(p, &(struct vfs_call){.kind = VFS_NEW, .path = path});
+        add_call(p, &(struct vfs_call){
+                        .kind = VFS_WRITE, .path = path, .bytes = bytes.at, .len = bytes.len});
+        buf_free(&bytes);
+    }
+    closedir(d);
+    p->first = p->lasting = p->calls_count;
+    return p;
+}
+
+struct powercut *powercut_behind(struct powercut *from, uint32_t calls)
+{
+    struct powercut *p = powercut_new();
+    CHECK(from->paused && calls <= from->calls_count);
+    for (uint32_t i = 0; i < calls; i++) {
+        const struct call *c = &from->calls[i];
+        char path[40];
+        snprintf(path, sizeof path, "/%s", from->names[c->file]);
+        add_call(p, &(struct vfs_call){.kind = c->kind,
+                                       .path = path,
+                                       .at = c->at,
+                                       .bytes = c->bytes,
+                                       .len = c->len,
+                                       .directory_too = c->directory_too});
+    }
+    p->first = calls;
+    return p;
 }
 
 /* ---- The cut ---- */
@@ -133,6 +189,9 @@ static bool is_log(const char *name)
 static void find_syncs(struct cut *c)
 {
     bool directory_done[FILES_MAX] = {false};
+    c->named = c->record->lasting;
+    for (uint32_t i = 0; i < c->record->files_count; i++)
+        c->synced[i] = c->record->lasting;
     for (uint32_t i = 0; i < c->calls; i++) {
         const struct call *call = &c->record->calls[i];
         if (call->kind == VFS_SYNC) {

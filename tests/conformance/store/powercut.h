@@ -39,9 +39,14 @@ enum powercut_mode {
 extern const char *const powercut_names[POWERCUT__COUNT];
 
 struct powercut *powercut_new(void);
+/* For what happens behind a cut: all that is in dir now lasts. */
+struct powercut *powercut_after(const char *dir);
+/* For what happens behind a kill -9 at that moment: the kernel has all of these calls, and the disk only what was synced. */
+struct powercut *powercut_behind(struct powercut *p, uint32_t calls);
 void powercut_free(struct powercut *p);
 struct vfs_guard powercut_guard(struct powercut *p);
 uint32_t powercut_calls(struct powercut *p); /* So far. */
+uint32_t powercut_first(struct powercut *p); /* Those that were there when the record began. */
 void powercut_pause(struct powercut *p, bool paused);
 
 /* Makes dir (empty) what a cut behind the first calls calls leaves. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The power is cut at every call a history of the store makes to its disk, and each time in every way powercut.h knows.
- * What is then found must open, hold the first n transactions for some n, and n must cover everything acknowledged.
+ * What is then found must open, hold the first n transactions for some n, and n must cover everything acknowledged. So must
+ * what a second cut leaves, at any call of the recovery from the first, or of the one from a kill -9.
  */
 #include "tests/conformance/store/powercut.h"
 #include "tests/conformance/store/rig.h"
@@ -216,4 +217,105 @@ TEST(powercut, unsynced_writes_are_torn)
 TEST(powercut, unsynced_writes_are_noise)
 {
     cut_everywhere(4, POWERCUT_NOISE, POWERCUT_NOISE);
+}
+
+/* ---- Another cut, while it recovers ---- */
+
+enum { STEP_MAX = 3 }; /* Of every few first cuts one is followed by a second. */
+
+/* What a life behind a first cut, or a kill, was told; in calls of its own record. */
+struct recovery {
+    struct powercut *record;
+    uint64_t head, fence; /* Of its load. */
+    uint32_t loaded_at, asked_at, told_at;
+};
+
+static void recover(struct recovery *v, const struct history *h, uint32_t calls,
+                    enum powercut_mode mode, bool killed, struct rng *rng)
+{
+    struct rig *r = rig_new(engines[1]);
+    powercut_leave(h->record, calls, killed ? POWERCUT_KEPT : mode, rng, r->dir);
+    *v = (struct recovery){.record =
+                               killed ? powercut_behind(h->record, calls) : powercut_after(r->dir)};
+    struct vfs_guard guard = powercut_guard(v->record);
+    vfs_use(&guard);
+    rig_open(r);
+    cr_assert_eq(rig_load(r), ERR_OK);
+    v->loaded_at = powercut_calls(v->record);
+    v->head = r->head;
+    v->fence = r->fence;
+    v->asked_at = powercut_calls(v->record);
+    cr_assert_eq(rig_wait(r, ask_commit(r, r->head / EACH + 1)), ERR_OK);
+    v->told_at = powercut_calls(v->record);
+    powercut_pause(v->record, true);
+    rig_free(r);
+}
+
+static void expect_after_both(struct rig *r, const struct history *h, uint32_t calls,
+                              const struct recovery *v, uint32_t calls_then)
+{
+    uint64_t n = r->head / EACH, least = 0, most = v->head / EACH;
+    for (uint32_t i = 1; i <= COMMITS; i++) {
+        least += h->told_at[i] != 0 && h->told_at[i] <= calls;
+        most = h->asked_at[i] != 0 && h->asked_at[i] <= calls && i > most ? i : most;
+    }
+    if (v->loaded_at <= calls_then)
+        least = v->head / EACH; /* It was shown. */
+    if (v->told_at <= calls_then)
+        least = v->head / EACH + 1;
+    if (v->asked_at <= calls_then && v->head / EACH + 1 > most)
+        most = v->head / EACH + 1;
+    cr_assert_eq(r->head % EACH, 0, "half a transaction");
+    cr_assert_geq(n, least, "cut at %u, then at %u: shown or acknowledged, and lost", calls,
+                  calls_then);
+    cr_assert_leq(n, most);
+    struct model want = model_after(n);
+    expect_model(r, &want);
+    cr_assert(v->loaded_at > calls_then || r->fence > v->fence, "a fence was given twice");
+}
+
+static void cut_again(const struct history *h, uint32_t calls, const struct recovery *v,
+                      struct rng *rng)
+{
+    uint32_t least = powercut_first(v->record), count = powercut_calls(v->record) - least + 1;
+    uint32_t then = least + (uint32_t)rng_below(rng, count);
+    enum powercut_mode mode = (enum powercut_mode)rng_below(rng, POWERCUT__COUNT);
+    struct rig *r = rig_new(engines[1]);
+    struct err e;
+    powercut_leave(v->record, then, mode, rng, r->dir);
+    cr_assert_eq(rig_try_open(r, &e), ERR_OK, "cut at %u, then at %u, %s: %s", calls, then,
+                 powercut_names[mode], e.text);
+    cr_assert_eq(rig_load(r), ERR_OK, "cut at %u, then at %u, %s: %s", calls, then,
+                 powercut_names[mode], r->done[r->op].err.text);
+    expect_after_both(r, h, calls, v, then);
+    rig_free(r);
+}
+
+static void cut_twice(uint64_t seed, bool killed)
+{
+    struct history h = {.record = powercut_new()};
+    struct rng rng;
+    rng_seed(&rng, seed);
+    live(&h);
+    uint32_t calls = powercut_calls(h.record), cuts = 0, behind = 0;
+    for (uint32_t cut = 0; cut <= calls; cut += 1 + (uint32_t)rng_below(&rng, STEP_MAX)) {
+        struct recovery v;
+        recover(&v, &h, cut, (enum powercut_mode)rng_below(&rng, POWERCUT__COUNT), killed, &rng);
+        behind += powercut_calls(v.record) - powercut_first(v.record);
+        cut_again(&h, cut, &v, &rng);
+        powercut_free(v.record);
+        cuts++;
+    }
+    cr_assert_gt(behind, 5 * cuts, "a recovery writes");
+    powercut_free(h.record);
+}
+
+TEST(powercut, another_one_while_it_recovers)
+{
+    cut_twice(5, false);
+}
+
+TEST(powercut, one_while_it_recovers_from_a_kill)
+{
+    cut_twice(6, true);
 }
