@@ -243,6 +243,17 @@ enum err_code db_open(const char *path, const struct seal *seal, uint64_t limit_
     return code;
 }
 
+void db_rest(struct db *d)
+{
+    enum { WORTH_IT = 512 << 10 };
+    int used = 0, most;
+    sqlite3_db_status(d->sql, SQLITE_DBSTATUS_CACHE_USED, &used, &most, 0);
+    if (used < WORTH_IT)
+        return;
+    sqlite3_db_release_memory(d->sql);
+    mem_trim();
+}
+
 void db_close(struct db *d)
 {
     if (d == NULL)

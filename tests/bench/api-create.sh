@@ -3,7 +3,8 @@
 # Pods created over TLS, each with its Placement, on joined nodes that start nothing; then what the store alone does with
 # the same bytes in the same batches. share: the part of it that creating through the API reaches.
 # tests/bench/run api-create [NODES [PODS [sqlite|etcd]]]    prints "api-create[STORE] METRIC VALUE UNIT"
-# etcd: Debian's, one member, started for this on loopback; cpu_us[etcd] is all of its time, divided by the pods.
+# etcd: Debian's, one member, started for this on loopback; cpu_us[etcd] is all of its time, divided by the pods. bare_rate: what
+# etcd does with the same batches by itself, one put after another; store_etcd_us, bare_etcd_us: its processor time for a pod.
 set -eu
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/bench/batond.sh
@@ -12,11 +13,11 @@ cd "$(dirname "$0")/../.."
 . tests/testlib/etcd.sh
 nodes=${1:-1000} pods=${2:-100000} store=${3:-sqlite}
 cmake --build --preset bench --target batond api-load store-alone >/dev/null
-where=$work/state
+where=$work/state alone=
 if [ "$store" = etcd ]; then
     trap 'etcd_down; cleanup' EXIT
     etcd_up "$work/etcd" --quota-backend-bytes 8000000000
-    where=$etcd_url batond_options="--store etcd --endpoints $etcd_url"
+    where=$etcd_url batond_options="--store etcd --endpoints $etcd_url" alone="--etcd-pid $etcd_pid"
 fi
 etcd_puts() { curl -s "$etcd_url/metrics" | awk '/^etcd_mvcc_put_total|^etcd_debugging_mvcc_put_total/ { print int($2); exit }'; }
 etcd_ms() { awk -v hz="$(getconf CLK_TCK)" '{ print 1000 * ($14 + $15) / hz }' "/proc/$etcd_pid/stat"; }
@@ -35,8 +36,8 @@ if [ "$store" = etcd ]; then
 fi
 stop_batond
 # "batch[inflight=N] W writes" becomes N:W.
-# shellcheck disable=SC2046 # One word each.
-build/bench/store-alone "$work/state" "$where" $(sed -n 's/^[^ ]* batch\[inflight=\([0-9]*\)\] \([0-9]*\).*/\1:\2/p' "$work/out") |
+# shellcheck disable=SC2046,SC2086 # One word each.
+build/bench/store-alone $alone "$work/state" "$where" $(sed -n 's/^[^ ]* batch\[inflight=\([0-9]*\)\] \([0-9]*\).*/\1:\2/p' "$work/out") |
     sed "s/^/api-create[$store] /" | tee "$work/alone"
 awk -v name="api-create[$store]" '{ split($2, a, "["); if (a[1] == "rate") rate[a[2]] = $3
     if (a[1] == "store_rate") printf "%s share[%s %.0f %%\n", name, a[2], 100 * rate[a[2]] / $3 }' "$work/out" "$work/alone"

@@ -4,14 +4,13 @@
  * DIR: SQLite; beside it the bare thing, a file that gets the same bytes and one fdatasync per transaction.
  * URL: an etcd; beside it a put of the same bytes per transaction, one after another.
  */
-#include "base/base64.h"
 #include "base/check.h"
 #include "base/rng.h"
 #include "io/clock.h"
 #include "io/fs.h"
+#include "tests/bench/bare_put.h"
 #include "tests/bench/engine.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,49 +111,15 @@ static double bare_file_rate(const char *dir, uint32_t count)
     return (double)writes / ((double)instant_sub(clock_now(), begin).ns / 1e9);
 }
 
-static size_t forget(char *at, size_t size, size_t count, void *state)
-{
-    (void)at;
-    (void)state;
-    return size * count;
-}
-
-static void put(CURL *easy, uint64_t number, uint32_t count)
-{
-    struct buf body;
-    char key[40];
-    int len = snprintf(key, sizeof key, "/bare/%016llx", (unsigned long long)number);
-    long status = 0;
-    buf_init(&body, 4 << 20);
-    buf_add(&body, STR("{\"key\":\""));
-    buf_add_base64(&body, str_from(key, (size_t)len));
-    buf_add(&body, STR("\",\"value\":\""));
-    buf_add_base64(&body, str_from(bytes, count * (size_t)ROW));
-    buf_add(&body, STR("\"}"));
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.at);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)body.len);
-    CHECK(curl_easy_perform(easy) == CURLE_OK);
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    CHECK(status == 200);
-    buf_free(&body);
-}
-
 static double bare_put_rate(const char *endpoint, uint32_t count)
 {
-    char url[300];
-    CURL *easy = curl_easy_init();
-    static uint64_t number;
-    snprintf(url, sizeof url, "%s/v3/kv/put", endpoint);
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, forget);
+    struct bare_put *b = bare_put_open(endpoint);
     struct instant begin = clock_now(), end = instant_add(begin, SPAN_S(SECONDS));
     uint64_t writes = 0;
-    while (clock_now().ns < end.ns) {
-        put(easy, number++, count);
-        writes += count;
-    }
+    for (; clock_now().ns < end.ns; writes += count)
+        bare_put(b, str_from(bytes, count * (size_t)ROW));
     double seconds = (double)instant_sub(clock_now(), begin).ns / 1e9;
-    curl_easy_cleanup(easy);
+    bare_put_close(b);
     return (double)writes / seconds;
 }
 
