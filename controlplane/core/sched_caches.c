@@ -90,7 +90,7 @@ enum err_code sched_caches_stored(const Baton__PlacementSpec *spec, struct place
 void sched_caches_restored(struct names *n, struct arena *a, const Baton__PlacementSpec *spec,
                            struct request *out)
 {
-    struct placement stored = {0};
+    struct placement stored;
     struct request_scalar *at = (struct request_scalar *)out->scalars;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < out->scalars_count; i++)
@@ -98,7 +98,10 @@ void sched_caches_restored(struct names *n, struct arena *a, const Baton__Placem
             at[kept++] = at[i];
     out->scalars_count = kept;
     out->cache_ways = out->bandwidth_mbps = 0;
-    if (spec->n_caches == 0 || sched_caches_stored(spec, &stored, NULL) != ERR_OK)
+    if (spec->n_caches == 0)
+        return; /* Most; what follows is large. */
+    stored = (struct placement){0};
+    if (sched_caches_stored(spec, &stored, NULL) != ERR_OK)
         return;
     out->cache_ways = stored.caches[0].ways;
     out->bandwidth_mbps = stored.caches[0].bandwidth_mbps;
