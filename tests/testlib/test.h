@@ -4,6 +4,7 @@
  *
  * WHAT   TEST(suite, name) { body }. Criterion 2.4 prints a sanitizer's leak report and passes the
  *        test anyway, so the leak scan runs inside the test, once the body's own frame is gone.
+ *        TEST_WITHIN(suite, name, seconds): one that may take longer than a minute, as tests/long asks of it.
  *        Under -DPLAIN_RUNNER (ThreadSanitizer, which Criterion cannot start) the same bodies run
  *        one after another in one process.
  */
@@ -28,14 +29,15 @@ static inline int leak_check(void)
 }
 #endif
 
-#define TEST(suite, name)                                                                          \
+#define TEST_WITHIN(suite, name, seconds)                                                          \
     static void suite##_##name##_body(void);                                                       \
-    Test(suite, name, .timeout = 60)                                                               \
+    Test(suite, name, .timeout = (seconds))                                                        \
     {                                                                                              \
         suite##_##name##_body();                                                                   \
         cr_assert_eq(leak_check(), 0, "test leaked");                                              \
     }                                                                                              \
     static void suite##_##name##_body(void)
+#define TEST(suite, name) TEST_WITHIN(suite, name, 60)
 #endif /* PLAIN_RUNNER */
 
 #endif /* TESTLIB_TEST_H */

@@ -185,7 +185,7 @@ TEST(etcd, a_broken_record_is_refused)
 /* ---- History ---- */
 
 /* Our compaction and etcd's own, while a writer and a follower are at work. */
-TEST(etcd, compaction_under_load)
+TEST_WITHIN(etcd, compaction_under_load, 600)
 {
     struct rig *r = home_new(NULL);
     struct traffic t;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-TEST(etcd, killed_and_started_again_under_load)
+TEST_WITHIN(etcd, killed_and_started_again_under_load, 600)
 {
     struct rig *r = home_new(NULL);
     struct traffic t;
@@ -39,7 +39,7 @@ static uint32_t find_leader(const struct rig *r)
     return 0;
 }
 
-TEST(etcd, the_leader_of_three_is_killed_under_load)
+TEST_WITHIN(etcd, the_leader_of_three_is_killed_under_load, 600)
 {
     char endpoints[256];
     struct rig *r = home_of_three(endpoints);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* Every fourth answer is lost with its connection: repeated requests find that they were done. */
-TEST(etcd, lost_answers_cost_time_and_nothing_else)
+TEST_WITHIN(etcd, lost_answers_cost_time_and_nothing_else, 600)
 {
     struct rig *r = home_new(NULL);
     struct cutter c;

@@ -13,7 +13,7 @@
 #include "io/seal.h"
 #include "tests/testlib/etcd.h"
 
-enum { RIG_OPS = 65536, RIG_ROWS = 65536 };
+enum { RIG_OPS = 65536, RIG_ROWS = 131072 };
 
 struct rig;
 
