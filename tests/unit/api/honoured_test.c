@@ -35,7 +35,7 @@ static const char *causes(struct world *w, const char *json)
 {
     struct str text = STR("");
     kind_call_init(&w->call, &w->a, KIND_CREATE, (struct wall){1}, 12345);
-    (void)kind_prepare(w->kind, &w->call, world_parse(w, json), NULL);
+    (void)kind_prepare(w->kind, &w->call, parse(w, json), NULL);
     for (const struct cause *c = w->call.causes.first; c != NULL; c = c->next)
         text = arena_printf(&w->a, STR_FMT STR_FMT ": " STR_FMT "\n", STR_ARG(text),
                             STR_ARG(c->field), STR_ARG(c->message));
@@ -69,7 +69,7 @@ TEST(honoured, a_pod_that_is_carried_out_is_not_warned_of)
         "\"env\":[{\"name\":\"A\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":\"k\"}}}]"
         ","
         "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\",\"readOnly\":true}]}]");
-    cr_assert_str_eq(warnings(&w, KIND_CREATE, world_parse(&w, json), NULL), "");
+    cr_assert_str_eq(warnings(&w, KIND_CREATE, parse(&w, json), NULL), "");
     arena_free(&w.a);
 }
 
@@ -83,7 +83,7 @@ TEST(honoured, each_field_that_nobody_carries_out_is_named)
             "\"readinessProbe\":{\"httpGet\":{\"port\":1,\"scheme\":\"HTTPS\"}},"
             "\"livenessProbe\":{\"grpc\":{\"port\":1}},\"terminationMessagePath\":\"/x\"}]");
     cr_assert_str_eq(
-        warnings(&w, KIND_CREATE, world_parse(&w, json), NULL),
+        warnings(&w, KIND_CREATE, parse(&w, json), NULL),
         "spec.containers[1].livenessProbe.grpc: stored, but not carried out yet\n"
         "spec.containers[1].readinessProbe.httpGet.scheme: stored, but not carried out "
         "yet\n"
@@ -101,7 +101,7 @@ TEST(honoured, a_token_that_a_client_asks_for_is_named)
     world_init(&w, "", "pods");
     const char *json = POD(C ",\"volumes\":[{\"name\":\"t\",\"projected\":{\"sources\":"
                              "[{\"serviceAccountToken\":{\"path\":\"t\"}}]}}]");
-    cr_assert_str_eq(warnings(&w, KIND_CREATE, world_parse(&w, json), NULL),
+    cr_assert_str_eq(warnings(&w, KIND_CREATE, parse(&w, json), NULL),
                      "spec.volumes[0].projected.sources[0].serviceAccountToken: stored, but not "
                      "carried out yet\n");
     arena_free(&w.a);
@@ -111,11 +111,11 @@ TEST(honoured, an_update_is_warned_of_when_spec_changes)
 {
     struct world w;
     world_init(&w, "", "pods");
-    ProtobufCMessage *was = world_parse(&w, POD("\"hostIPC\":true," C));
+    ProtobufCMessage *was = parse(&w, POD("\"hostIPC\":true," C));
     (void)warnings(&w, KIND_CREATE, was, NULL);
     ProtobufCMessage *labelled =
-        world_parse(&w, "{\"metadata\":{\"name\":\"p\",\"labels\":{\"a\":\"b\"}},\"spec\":{"
-                        "\"hostIPC\":true," C "}}");
+        parse(&w, "{\"metadata\":{\"name\":\"p\",\"labels\":{\"a\":\"b\"}},\"spec\":{"
+                  "\"hostIPC\":true," C "}}");
     ((Core__Pod *)labelled)->spec = ((Core__Pod *)was)->spec;
     cr_assert_str_eq(warnings(&w, KIND_UPDATE, labelled, was), "");
     Core__PodSpec changed = *((Core__Pod *)was)->spec;
@@ -141,7 +141,7 @@ TEST(honoured, many_fields_are_counted)
                    i == 0 ? "" : ",", i);
     buf_add(&json, STR("]}}"));
     const char *text = arena_dup(&w.a, buf_str(&json));
-    const char *said = warnings(&w, KIND_CREATE, world_parse(&w, text), NULL);
+    const char *said = warnings(&w, KIND_CREATE, parse(&w, text), NULL);
     cr_assert_eq(w.call.warnings_count, KIND_MISSED_MAX + 1, "%s", said);
     cr_assert_not_null(
         strstr(said, "spec: and 34 more fields that are stored, but not carried out yet\n"), "%s",

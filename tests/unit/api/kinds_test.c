@@ -191,9 +191,8 @@ TEST(kinds, a_secret_takes_its_strings)
 {
     struct world w;
     world_init(&w, "", "secrets");
-    ProtobufCMessage *m =
-        world_parse(&w, "{\"metadata\":{\"name\":\"s\"},\"data\":{\"a\":\"MQ==\"},"
-                        "\"stringData\":{\"a\":\"2\",\"b\":\"3\"}}");
+    ProtobufCMessage *m = parse(&w, "{\"metadata\":{\"name\":\"s\"},\"data\":{\"a\":\"MQ==\"},"
+                                    "\"stringData\":{\"a\":\"2\",\"b\":\"3\"}}");
     cr_assert(prepare(&w, KIND_CREATE, m, NULL));
     cr_assert_not_null(strstr(json_of(&w, m), "\"data\":{\"a\":\"Mg==\",\"b\":\"Mw==\"},"
                                               "\"type\":\"Opaque\""));
@@ -205,10 +204,10 @@ TEST(kinds, a_pod_gets_its_defaults)
     struct world w;
     world_init(&w, "", "pods");
     ProtobufCMessage *m =
-        world_parse(&w, "{\"metadata\":{\"name\":\"p\",\"uid\":\"mine\"},\"spec\":{"
-                        "\"containers\":[{\"name\":\"c\",\"image\":\"i:2\",\"resources\":"
-                        "{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"}}}]},\"status\":{"
-                        "\"phase\":\"Running\"}}");
+        parse(&w, "{\"metadata\":{\"name\":\"p\",\"uid\":\"mine\"},\"spec\":{"
+                  "\"containers\":[{\"name\":\"c\",\"image\":\"i:2\",\"resources\":"
+                  "{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"}}}]},\"status\":{"
+                  "\"phase\":\"Running\"}}");
     cr_assert(prepare(&w, KIND_CREATE, m, NULL), "%s", causes_of(&w));
     const char *text = json_of(&w, m);
     static const char *const parts[] = {"\"imagePullPolicy\":\"IfNotPresent\"",
@@ -224,7 +223,7 @@ TEST(kinds, a_pod_gets_its_defaults)
     cr_assert_null(strstr(text, "mine"), "a uid is not the client's to choose");
 
     /* Idempotent: what was stored, sent back, changes nothing. */
-    ProtobufCMessage *again = world_parse(&w, text);
+    ProtobufCMessage *again = parse(&w, text);
     cr_assert(prepare(&w, KIND_UPDATE, again, m), "%s", causes_of(&w));
     cr_assert_str_eq(json_of(&w, again), text);
     arena_free(&w.a);
@@ -234,7 +233,7 @@ TEST(kinds, every_mistake_of_a_pod_is_told)
 {
     struct world w;
     world_init(&w, "", "pods");
-    ProtobufCMessage *m = world_parse(
+    ProtobufCMessage *m = parse(
         &w, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"restartPolicy\":\"Odd\",\"containers\":["
             "{\"name\":\"c\",\"image\":\"i\",\"ports\":[{\"containerPort\":70000}],"
             "\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}]},{\"name\":\"c\"}]}}");
@@ -293,7 +292,7 @@ TEST(kinds, rules_of_placing_are_checked_for_pods_and_machines)
         world_init(&w, kinds_with_rules[i].group, kinds_with_rules[i].plural);
         struct str json = arena_printf(&w.a, "{\"metadata\":{\"name\":\"p\"},\"spec\":{%s,%s}}",
                                        rules, kinds_with_rules[i].rest);
-        cr_assert_not(prepare(&w, KIND_CREATE, world_parse(&w, json.at), NULL));
+        cr_assert_not(prepare(&w, KIND_CREATE, parse(&w, json.at), NULL));
         cr_expect_str_eq(causes_of(&w), causes, "%s", kinds_with_rules[i].plural);
         arena_free(&w.a);
     }
@@ -303,15 +302,14 @@ TEST(kinds, a_pod_keeps_what_it_runs_with)
 {
     struct world w;
     world_init(&w, "", "pods");
-    ProtobufCMessage *m =
-        world_parse(&w, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{"
-                        "\"name\":\"c\",\"image\":\"i:1\"}]}}");
+    ProtobufCMessage *m = parse(&w, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{"
+                                    "\"name\":\"c\",\"image\":\"i:1\"}]}}");
     cr_assert(prepare(&w, KIND_CREATE, m, NULL));
     char *text = arena_dup(&w.a, str_of(json_of(&w, m)));
     strstr(text, "i:1")[2] = '2';
-    cr_assert(prepare(&w, KIND_UPDATE, world_parse(&w, text), m), "%s", causes_of(&w));
+    cr_assert(prepare(&w, KIND_UPDATE, parse(&w, text), m), "%s", causes_of(&w));
 
-    ProtobufCMessage *other = world_parse(&w, json_of(&w, m));
+    ProtobufCMessage *other = parse(&w, json_of(&w, m));
     ((Core__Pod *)other)->spec->hostname = arena_dup(&w.a, STR("h"));
     cr_assert_not(prepare(&w, KIND_UPDATE, other, m));
     cr_assert_not_null(strstr(causes_of(&w), "spec: Forbidden: pod updates may not change"));
@@ -323,7 +321,7 @@ TEST(kinds, a_machine_that_asks_for_too_much_is_told_where)
 {
     struct world w;
     world_init(&w, "kubevirt.io", "virtualmachineinstances");
-    ProtobufCMessage *m = world_parse(
+    ProtobufCMessage *m = parse(
         &w, "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"domain\":{\"devices\":{\"tpm\":{"
             "\"enabled\":true},\"autoattachGraphicsDevice\":false,\"disks\":[{\"name\":\"d\"}]},"
             "\"cpu\":{\"cores\":2,\"dedicatedCpuPlacement\":true},\"resources\":{\"requests\":{"
@@ -345,7 +343,7 @@ TEST(kinds, policies_that_contradict_each_other)
 {
     struct world w;
     world_init(&w, "kubevirt.io", "virtualmachineinstances");
-    ProtobufCMessage *m = world_parse(
+    ProtobufCMessage *m = parse(
         &w, "{\"metadata\":{\"name\":\"v\",\"annotations\":{\"baton.dev/align-caches\":\"true\","
             "\"baton.dev/numa-policy\":\"some\"}},\"spec\":{\"domain\":{\"cpu\":{\"cores\":2,"
             "\"isolateEmulatorThread\":true,\"numa\":{\"guestMappingPassthrough\":{}}},\"memory\":{"
@@ -435,9 +433,9 @@ TEST(kinds, devices_of_a_machine)
     char json[1024];
     snprintf(json, sizeof json, machine, "intel.com/vf", "\"masquerade\":{}", "\"sriov\":{}",
              "a.b/c", "g");
-    cr_assert(prepare(&w, KIND_CREATE, world_parse(&w, json), NULL), "%s", causes_of(&w));
+    cr_assert(prepare(&w, KIND_CREATE, parse(&w, json), NULL), "%s", causes_of(&w));
     snprintf(json, sizeof json, machine, "fast-net", "\"sriov\":{}", "\"bridge\":{}", "", "a");
-    cr_assert_not(prepare(&w, KIND_CREATE, world_parse(&w, json), NULL));
+    cr_assert_not(prepare(&w, KIND_CREATE, parse(&w, json), NULL));
     cr_assert_str_eq(
         causes_of(&w),
         "spec.domain.devices.interfaces[0].sriov: Forbidden: its network is not a multus network\n"
@@ -458,8 +456,8 @@ TEST(kinds, a_priority_class_is_the_users_up_to_a_limit)
     struct world w;
     world_init(&w, "scheduling.k8s.io", "priorityclasses");
     cr_assert_not(prepare(&w, KIND_CREATE,
-                          world_parse(&w, "{\"metadata\":{\"name\":\"system-mine\"},"
-                                          "\"value\":1000000001,\"preemptionPolicy\":\"Perhaps\"}"),
+                          parse(&w, "{\"metadata\":{\"name\":\"system-mine\"},"
+                                    "\"value\":1000000001,\"preemptionPolicy\":\"Perhaps\"}"),
                           NULL));
     cr_assert_str_eq(
         causes_of(&w),
@@ -469,10 +467,10 @@ TEST(kinds, a_priority_class_is_the_users_up_to_a_limit)
         "1000000000\n"
         "preemptionPolicy: Unsupported value: \"Perhaps\": supported values: \"Never\", "
         "\"PreemptLowerPriority\"\n");
-    ProtobufCMessage *high = world_parse(&w, "{\"metadata\":{\"name\":\"high\"},\"value\":7}");
+    ProtobufCMessage *high = parse(&w, "{\"metadata\":{\"name\":\"high\"},\"value\":7}");
     cr_assert(prepare(&w, KIND_CREATE, high, NULL), "%s", causes_of(&w));
     cr_assert_not(prepare(&w, KIND_UPDATE,
-                          world_parse(&w, "{\"metadata\":{\"name\":\"high\"},\"value\":8}"), high));
+                          parse(&w, "{\"metadata\":{\"name\":\"high\"},\"value\":8}"), high));
     cr_assert_str_eq(causes_of(&w), "value: Forbidden: may not be changed in an update.\n");
     arena_free(&w.a);
 }
@@ -481,13 +479,12 @@ TEST(kinds, a_disruption_budget_says_one_amount)
 {
     struct world w;
     world_init(&w, "policy", "poddisruptionbudgets");
-    cr_assert_not(
-        prepare(&w, KIND_CREATE,
-                world_parse(&w, "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":"
-                                "-1,\"maxUnavailable\":\"101%\",\"selector\":{"
-                                "\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"Near\"}]},"
-                                "\"unhealthyPodEvictionPolicy\":\"Never\"}}"),
-                NULL));
+    cr_assert_not(prepare(&w, KIND_CREATE,
+                          parse(&w, "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":"
+                                    "-1,\"maxUnavailable\":\"101%\",\"selector\":{"
+                                    "\"matchExpressions\":[{\"key\":\"a\",\"operator\":\"Near\"}]},"
+                                    "\"unhealthyPodEvictionPolicy\":\"Never\"}}"),
+                          NULL));
     cr_assert_str_eq(
         causes_of(&w),
         "spec: Invalid value: \"minAvailable, maxUnavailable\": minAvailable and maxUnavailable "
@@ -498,17 +495,15 @@ TEST(kinds, a_disruption_budget_says_one_amount)
         "\"AlwaysAllow\", \"IfHealthyBudget\"\n"
         "spec.selector.matchExpressions[0].operator: Invalid value: \"Near\": not a valid selector "
         "operator\n");
-    cr_assert_not(
-        prepare(&w, KIND_CREATE,
-                world_parse(&w, "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":"
-                                "\"5\"}}"),
-                NULL));
+    cr_assert_not(prepare(&w, KIND_CREATE,
+                          parse(&w, "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"minAvailable\":"
+                                    "\"5\"}}"),
+                          NULL));
     cr_expect_not_null(strstr(causes_of(&w), "a valid percent string must be"));
-    cr_expect(
-        prepare(&w, KIND_CREATE,
-                world_parse(&w, "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"maxUnavailable\":0}}"),
-                NULL),
-        "%s", causes_of(&w));
+    cr_expect(prepare(&w, KIND_CREATE,
+                      parse(&w, "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"maxUnavailable\":0}}"),
+                      NULL),
+              "%s", causes_of(&w));
     arena_free(&w.a);
 }
 
@@ -519,7 +514,7 @@ static const Core__LimitRange *range_of(struct world *w, const char *spec)
     snprintf(text, sizeof text,
              "{\"metadata\":{\"name\":\"l\",\"namespace\":\"default\"},\"spec\":{\"limits\":[%s]}}",
              spec);
-    ProtobufCMessage *m = world_parse(w, text);
+    ProtobufCMessage *m = parse(w, text);
     cr_assert(prepare(w, KIND_CREATE, m, NULL), "%s", causes_of(w));
     return (const Core__LimitRange *)m;
 }
@@ -539,10 +534,9 @@ TEST(kinds, a_limit_range_fills_itself_and_contradicts_nothing)
     world_init(&w, "", "limitranges");
     cr_assert_not(prepare(
         &w, KIND_CREATE,
-        world_parse(
-            &w, "{\"metadata\":{\"name\":\"l\"},\"spec\":{\"limits\":[{\"type\":\"Pod\",\"min\":{"
-                "\"cpu\":\"2\"},\"max\":{\"cpu\":\"1\"},\"default\":{\"cpu\":\"1\"}},{\"type\":"
-                "\"Pod\",\"maxLimitRequestRatio\":{\"cpu\":\"500m\"}}]}}"),
+        parse(&w, "{\"metadata\":{\"name\":\"l\"},\"spec\":{\"limits\":[{\"type\":\"Pod\",\"min\":{"
+                  "\"cpu\":\"2\"},\"max\":{\"cpu\":\"1\"},\"default\":{\"cpu\":\"1\"}},{\"type\":"
+                  "\"Pod\",\"maxLimitRequestRatio\":{\"cpu\":\"500m\"}}]}}"),
         NULL));
     cr_assert_str_eq(
         causes_of(&w),
@@ -586,7 +580,7 @@ TEST(kinds, a_pod_is_filled_and_held_against_limit_ranges)
             "{\"metadata\":{\"name\":\"p\",\"namespace\":\"default\"},\"spec\":{\"containers\":[{%s"
             "\"name\":\"a\",\"image\":\"i\"},{\"name\":\"b\",\"image\":\"i\"}]}}",
             pods[i].resources);
-        ProtobufCMessage *m = world_parse(&w, text);
+        ProtobufCMessage *m = parse(&w, text);
         kind_call_init(&w.call, &w.a, KIND_CREATE, (struct wall){1}, 1);
         w.call.limits = &l;
         w.call.limits_count = 1;
@@ -613,9 +607,8 @@ TEST(kinds, a_pod_takes_its_class_as_the_shell_found_it)
 {
     struct world w;
     world_init(&w, "", "pods");
-    ProtobufCMessage *m =
-        world_parse(&w, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{"
-                        "\"name\":\"c\",\"image\":\"i\"}]}}");
+    ProtobufCMessage *m = parse(&w, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{"
+                                    "\"name\":\"c\",\"image\":\"i\"}]}}");
     kind_call_init(&w.call, &w.a, KIND_CREATE, (struct wall){1}, 1);
     w.call.priority = (struct kind_priority){
         .is_known = true, .name = STR("std"), .preemption_policy = STR("Never"), .value = 42};
@@ -652,7 +645,7 @@ static void plan_cause(const char *json, const char *field, const char *message)
 {
     struct world w;
     world_init(&w, "baton.dev", "plans");
-    bool ok = prepare(&w, KIND_CREATE, world_parse(&w, json), NULL);
+    bool ok = prepare(&w, KIND_CREATE, parse(&w, json), NULL);
     cr_expect_eq(ok, field[0] == '\0', "%s", json);
     const struct cause *first = w.call.causes.first;
     if (first != NULL) {

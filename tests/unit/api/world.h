@@ -4,7 +4,8 @@
 #define UNIT_API_WORLD_H
 
 #include "api/kinds.h"
-#include "tests/testlib/parse.h"
+#include "api/transcode.h"
+#include "tests/testlib/test.h"
 
 struct world {
     struct arena a;
@@ -19,9 +20,19 @@ static inline void world_init(struct world *w, const char *group, const char *pl
     cr_assert_not_null(w->kind);
 }
 
-static inline ProtobufCMessage *world_parse(struct world *w, const char *json)
+static inline ProtobufCMessage *parse(struct world *w, const char *json)
 {
-    return parse(&w->a, kind_schema(w->kind)->message->full.at, json);
+    const struct schema_message *m = kind_schema(w->kind)->message;
+    ProtobufCMessage *out = NULL;
+    struct buf raw;
+    struct err e = {0};
+    buf_init(&raw, 1 << 20);
+    enum err_code rc = transcode_from_json(m, str_of(json), &w->a, NULL, NULL, &raw, &e);
+    cr_assert_eq(rc, ERR_OK, "%s", e.text);
+    rc = transcode_unpack(m, buf_str(&raw), &w->a, &out, &e);
+    cr_assert_eq(rc, ERR_OK, "%s", e.text);
+    buf_free(&raw);
+    return out;
 }
 
 #endif /* UNIT_API_WORLD_H */
