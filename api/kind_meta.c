@@ -202,12 +202,16 @@ void check_one_of(struct kind_call *c, const struct field *f, const char *text,
         causes_unsupported(&c->causes, f, str_of(text), values);
 }
 
-struct str kind_suffix(struct kind_call *c)
+struct str kind_letters(struct arena *a, uint64_t number)
 {
     static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
     char text[6] = "";
-    uint64_t r = c->random;
-    for (int i = 0; i < 5; i++, r /= sizeof letters - 1)
-        text[i] = letters[r % (sizeof letters - 1)];
-    return arena_str(c->arena, str_of(text));
+    for (int i = 0; i < 5; i++, number /= sizeof letters - 1)
+        text[i] = letters[number % (sizeof letters - 1)];
+    return arena_str(a, str_of(text));
+}
+
+struct str kind_suffix(struct kind_call *c)
+{
+    return kind_letters(c->arena, c->random);
 }

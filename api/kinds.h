@@ -153,7 +153,8 @@ struct str kind_bytes(const ProtobufCMessage *m, struct arena *a);
 void *kind_new(struct arena *a, const ProtobufCMessageDescriptor *type);
 void *kind_grow(struct arena *a, const void *list, size_t count, size_t more);
 
-/* Five characters of an alphabet that makes no words, as generated names end with. */
+/* Five characters of an alphabet that makes no words, as generated names end with: of a number, or at random. */
+struct str kind_letters(struct arena *a, uint64_t number);
 struct str kind_suffix(struct kind_call *c);
 
 static inline struct str kind_str(const char *text) /* A field's text; "" where absent. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/meta.h"
-
-#include <stdio.h>
+#include "api/typed.h"
 
 /* ObjectMeta (k8s.io/apimachinery/pkg/apis/meta/v1). */
 enum {
@@ -236,9 +235,9 @@ static void put_time(struct buf *out, uint32_t number, int64_t seconds)
 
 static void put_revision(struct buf *out, uint64_t revision)
 {
-    char text[24];
-    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)revision);
-    wire_put_bytes(out, META_RESOURCE_VERSION, str_from(text, (size_t)len));
+    size_t begin = wire_begin(out, META_RESOURCE_VERSION);
+    buf_add_u64(out, revision);
+    wire_end(out, begin);
 }
 
 static void put_label(struct editing *w)
@@ -355,13 +354,18 @@ static bool put_object(struct str old, const struct meta_edit *edit, struct buf 
     size_t begin = wire_begin(out, OBJECT_METADATA);
     bool ok = put_meta(wire_find_bytes(old, OBJECT_METADATA), edit, out);
     wire_end(out, begin);
+    struct str rest = STR("");
     const uint8_t *field = r.at;
     for (; wire_next(&r, &f); field = r.at)
         if (f.number !=
             OBJECT_METADATA) { /* Canonical bytes: everything else follows in one piece. */
-            buf_add(out, str_from(field, (size_t)(r.end - field)));
+            rest = str_from(field, (size_t)(r.end - field));
             break;
         }
+    if (edit->put_count > 0)
+        ok = ok && typed_put_fields(rest, edit->put, edit->put_count, out);
+    else
+        buf_add(out, rest);
     return ok && !r.broken;
 }
 

@@ -58,6 +58,8 @@ bool meta_next_label(struct wire_reader *at, struct str *out_key, struct str *ou
 bool meta_has_finalizer(const struct meta *m, struct str finalizer);
 struct str meta_label(const struct meta *m, struct str key); /* {NULL, 0}: not there. */
 
+struct typed_field;
+
 /* What is to be different. Zeroed: nothing is. A str with at NULL leaves that field as it is. */
 struct meta_edit {
     struct str name, namespace, uid;
@@ -67,6 +69,9 @@ struct meta_edit {
     int64_t created_s, deleted_s, grace_s;
     struct str add_finalizer, drop_finalizer, drop_finalizer_too, drop_owner_uid;
     struct str label_key, label_value; /* One label to set. */
+    /* Fields of the object beside its metadata, as typed_put() takes them; they live until it is written. */
+    const struct typed_field *put;
+    uint32_t put_count;
 };
 
 MUST_USE enum err_code meta_write(struct str envelope, const struct meta_edit *edit,

@@ -5,6 +5,7 @@
  * node that is lost for five minutes.
  */
 #include "api/pod.h"
+#include "base/fnv.h"
 
 /* ------------------------------------------------------------------ service account */
 
@@ -58,6 +59,27 @@ static void namespace_source(struct kind_call *c, Core__VolumeProjection *p)
     d->n_items = d->items != NULL;
 }
 
+static bool has_volume(const Core__PodSpec *s, const char *name)
+{
+    for (size_t i = 0; i < s->n_volumes; i++)
+        if (is_text(s->volumes[i]->name, name))
+            return true;
+    return false;
+}
+
+/* Kubernetes ends it with five random letters. Ours follow from what the token is of, so that all pods of a template
+ * have the same bytes for a spec: what is opened once serves them all (specs.h). */
+static char *token_name(struct kind_call *c, const Core__PodSpec *s)
+{
+    for (uint64_t h = fnv_add(FNV_BASIS, kind_str(s->service_account_name));; h++) {
+        char *name = (char *)(uintptr_t)arena_printf(c->arena, POD_TOKEN_VOLUME STR_FMT,
+                                                     STR_ARG(kind_letters(c->arena, h)))
+                         .at;
+        if (name == NULL || !has_volume(s, name))
+            return name;
+    }
+}
+
 static char *token_volume(struct kind_call *c, Core__PodSpec *s)
 {
     Core__VolumeProjection *sources[] = {projection(c), projection(c), projection(c)};
@@ -77,9 +99,7 @@ static char *token_volume(struct kind_call *c, Core__PodSpec *s)
     p->default_mode = 420;
     source->projected = p;
     v->volume_source = source;
-    struct str suffix = kind_suffix(c);
-    v->name =
-        (char *)(uintptr_t)arena_printf(c->arena, POD_TOKEN_VOLUME STR_FMT, STR_ARG(suffix)).at;
+    v->name = token_name(c, s);
     volumes[s->n_volumes++] = v;
     s->volumes = volumes;
     return v->name;

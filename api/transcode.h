@@ -80,6 +80,9 @@ void transcode_wrap(const struct transcode_envelope *from, struct buf *out);
 /* The same around raw bytes of that length which the caller appends in between. */
 void transcode_wrap_begin(const struct transcode_head *head, size_t raw_len, struct buf *out);
 void transcode_wrap_end(struct buf *out);
+/* And around bytes whose length is known when they are there: returns what transcode_wrap_close() takes. */
+size_t transcode_wrap_open(const struct transcode_head *head, struct buf *out);
+void transcode_wrap_close(size_t begin, struct buf *out);
 size_t transcode_wrap_len(const struct transcode_head *head, size_t raw_len);
 
 /* Canonical bytes of an object with metadata.resourceVersion set to revision (0: without one):

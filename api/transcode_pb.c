@@ -394,13 +394,30 @@ struct str transcode_raw(struct str bytes)
     return str_ends(bytes, tail) ? raw : (struct str){NULL, 0};
 }
 
-void transcode_wrap_begin(const struct transcode_head *head, size_t raw_len, struct buf *out)
+static void put_head(const struct transcode_head *head, struct buf *out)
 {
     buf_add(out, magic);
     size_t begin = wire_begin(out, UNKNOWN_TYPE_META);
     wire_put_bytes(out, TYPE_META_API_VERSION, head->api_version);
     wire_put_bytes(out, TYPE_META_KIND, head->kind);
     wire_end(out, begin);
+}
+
+size_t transcode_wrap_open(const struct transcode_head *head, struct buf *out)
+{
+    put_head(head, out);
+    return wire_begin(out, UNKNOWN_RAW);
+}
+
+void transcode_wrap_close(size_t begin, struct buf *out)
+{
+    wire_end(out, begin);
+    transcode_wrap_end(out);
+}
+
+void transcode_wrap_begin(const struct transcode_head *head, size_t raw_len, struct buf *out)
+{
+    put_head(head, out);
     wire_put_tag(out, UNKNOWN_RAW, WIRE_BYTES);
     wire_put_varint(out, raw_len);
 }

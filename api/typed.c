@@ -55,9 +55,6 @@ struct str typed_pack(struct arena *a, const void *message)
     return bytes;
 }
 
-static bool put_fields(struct str message, const struct typed_field *fields, uint32_t count,
-                       struct buf *out);
-
 static uint32_t number_of(const struct typed_field *f)
 {
     return f->holder != 0 ? f->holder : f->number;
@@ -72,14 +69,13 @@ static bool put_field(const struct typed_field *f, struct str was, struct buf *o
     }
     struct typed_field inner = {.number = f->number, .bytes = f->bytes};
     size_t begin = wire_begin(out, f->holder);
-    bool ok = put_fields(was, &inner, 1, out);
+    bool ok = typed_put_fields(was, &inner, 1, out);
     wire_end(out, begin);
     return ok;
 }
 
-/* Fields are stored by rising number. False: the message does not decode. */
-static bool put_fields(struct str message, const struct typed_field *fields, uint32_t count,
-                       struct buf *out)
+bool typed_put_fields(struct str message, const struct typed_field *fields, uint32_t count,
+                      struct buf *out)
 {
     struct wire_reader r = wire_read(message);
     struct wire_field f;
@@ -110,7 +106,7 @@ struct str typed_put(struct arena *a, struct str envelope, const struct typed_fi
         return put;
     buf_init(&raw, TYPED_BYTES_MAX);
     buf_init(&whole, TYPED_BYTES_MAX);
-    bool ok = put_fields(open.raw, fields, fields_count, &raw);
+    bool ok = typed_put_fields(open.raw, fields, fields_count, &raw);
     open.raw = buf_str(&raw);
     transcode_wrap(&open, &whole);
     if (ok && buf_status(&raw, NULL) == ERR_OK && buf_status(&whole, NULL) == ERR_OK)

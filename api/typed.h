@@ -12,6 +12,7 @@
 #define API_TYPED_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include <protobuf-c/protobuf-c.h>
 
 /* A pointer to the type's struct: Core__Pod for &core__pod__descriptor. */
@@ -35,5 +36,9 @@ struct typed_field {
  * again. They stand by rising number of what is changed in the object itself, each once. */
 struct str typed_put(struct arena *a, struct str envelope, const struct typed_field *fields,
                      uint32_t fields_count);
+
+/* The same of a message's own bytes, appended to out. False: the message does not decode. */
+bool typed_put_fields(struct str message, const struct typed_field *fields, uint32_t count,
+                      struct buf *out);
 
 #endif /* API_TYPED_H */

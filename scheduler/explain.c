@@ -252,36 +252,59 @@ void explain_print_nearest(const struct ledger *l, const struct request *r,
     finish(&text, out);
 }
 
-void ledger_explain_hold(const struct ledger *l, uint64_t hold, char *out, size_t size)
+static void add_count(struct buf *text, const char *before, uint64_t count, const char *behind)
+{
+    buf_add(text, str_of(before));
+    buf_add_u64(text, count);
+    buf_add(text, str_of(behind));
+}
+
+static void print_rows(const struct node *n, const struct placement *rows, struct buf *text)
+{
+    if (rows->cores_count > 0) {
+        add_count(text, "; ", rows->cpus_count, " CPUs on ");
+        add_count(text, "", rows->cores_count, " exclusive cores");
+    }
+    if (rows->numa_mask != 0) {
+        add_count(text, "; rows of ", (uint64_t)__builtin_popcount(rows->numa_mask), " of ");
+        add_count(text, "", n->shape->numa_count, " NUMA nodes");
+    }
+}
+
+static void print_hold(const struct ledger *l, const struct hold *h, const struct placement *rows,
+                       struct buf *text)
+{
+    const struct node *n = ledger__node(l, h->node);
+    const struct request *r = &ledger__class(l, h->class_id)->r;
+    buf_add(text, names_text(&l->names, n->name));
+    buf_add(text, r->node_name != 0            ? STR(": pinned by its node name")
+                  : r->choice == CHOICE_SPREAD ? STR(": the node with most left over")
+                                               : STR(": the node with least left over"));
+    print_rows(n, rows, text);
+    int64_t rules = rules__node_cost(l, n, r);
+    if (rules != 0) {
+        buf_add(text, STR("; its preferences of nodes count "));
+        buf_add_i64(text, -rules);
+    }
+}
+
+void ledger_explain_hold(const struct ledger *l, uint64_t hold, const struct placement *rows,
+                         char *out, size_t size)
 {
     uint32_t index;
     const struct hold *h = ledger__hold_find(l, hold, &index);
+    struct placement own;
     struct buf text;
     if (size == 0)
         return;
     out[0] = '\0';
     if (h == NULL)
         return;
-    const struct node *n = ledger__node(l, h->node);
-    const struct request *r = &ledger__class(l, h->class_id)->r;
-    struct placement rows;
-
-    rows__print(l, h, &rows);
+    if (rows == NULL) {
+        rows__print(l, h, &own);
+        rows = &own;
+    }
     buf_init(&text, size - 1);
-    buf_printf(&text, STR_FMT ": ", STR_ARG(names_text(&l->names, n->name)));
-    if (r->node_name != 0)
-        buf_add(&text, STR("pinned by its node name"));
-    else if (r->choice == CHOICE_SPREAD)
-        buf_add(&text, STR("the node with most left over"));
-    else
-        buf_add(&text, STR("the node with least left over"));
-    if (rows.cores_count > 0)
-        buf_printf(&text, "; %u CPUs on %u exclusive cores", rows.cpus_count, rows.cores_count);
-    if (rows.numa_mask != 0)
-        buf_printf(&text, "; rows of %d of %u NUMA nodes", __builtin_popcount(rows.numa_mask),
-                   n->shape->numa_count);
-    int64_t rules = rules__node_cost(l, n, r);
-    if (rules != 0)
-        buf_printf(&text, "; its preferences of nodes count %lld", (long long)-rules);
+    print_hold(l, h, rows, &text);
     finish(&text, out);
 }

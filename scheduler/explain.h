@@ -84,7 +84,9 @@ void explain_print(const struct ledger *l, const struct explanation *x, char *ou
 void explain_print_nearest(const struct ledger *l, const struct request *r,
                            const struct explanation *x, char *out, size_t size);
 
-/* What decided for a hold that stands: "2 of 40 nodes fit; n7 chosen: ...". */
-void ledger_explain_hold(const struct ledger *l, uint64_t hold, char *out, size_t size);
+/* What decided for a hold that stands: "n7: the node with least left over; rows of 1 of 2 NUMA nodes". rows: its own, or NULL
+ * where nobody has them at hand. */
+void ledger_explain_hold(const struct ledger *l, uint64_t hold, const struct placement *rows,
+                         char *out, size_t size);
 
 #endif /* SCHEDULER_EXPLAIN_H */

@@ -2,6 +2,7 @@
 /* What agents are told of each Placement: the workload, and what it mentions. Level-triggered; agents.c hears them. */
 #include "base/mem.h"
 #include "controlplane/core/cluster.h"
+#include "api/specs.h"
 
 enum { DEPENDENCIES_MAX = 256, MENTIONS_BYTES_MAX = 64 << 10 };
 
@@ -114,7 +115,7 @@ static void look_into(struct core *c, struct held *h, const struct cow_entry *wo
 {
     Core__Pod *pod = h->is_machine || h->mentions_known
                          ? NULL
-                         : typed_open(&c->turn, &core__pod__descriptor, blob_str(workload->value));
+                         : specs_open(c->specs, &c->turn, blob_str(workload->value));
     if (pod != NULL && pod->spec != NULL)
         h->mentions = agents_mentions(pod->spec);
     h->mentions_known = true;

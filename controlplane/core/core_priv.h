@@ -88,6 +88,7 @@ struct core_marks;
 struct core_control_state;
 struct core_above;
 struct cluster;
+struct specs;
 
 struct core {
     struct core_config config;
@@ -105,6 +106,7 @@ struct core {
     const struct core_above *above;      /* controllers.c: called from below. */
     struct core_control_state *controls; /* controllers.c: what each controller remembers. */
     struct cluster *cluster;             /* cluster.h: nodes, placements, sessions. */
+    struct specs *specs;                 /* specs.h: pods' specs, opened once. */
     struct str reconciling; /* The key X_reconcile() is called for; at NULL: none is. */
     enum core_control reconciling_control;
     bool is_loaded;
@@ -139,6 +141,11 @@ struct stage *stage_begin(struct core *c);
 /* Create or replace. object: an envelope, copied. edit: further metadata to change; NULL: none. Refuses the stage when it is too large (WRITE_TOO_LARGE), broken
  * (WRITE_INVALID), or when the key is in flight (WRITE_BUSY: a reconcile asks core_is_busy() first). */
 void stage_put(struct stage *s, struct str key, struct str object, const struct meta_edit *edit);
+
+/* The same for an object that is written from the start: whoever calls it appends the envelope, canonical and with that
+ * metadata.resourceVersion (0: without), and calls stage_put_end() next. NULL: refused, and there is no end. */
+struct buf *stage_put_begin(struct stage *s, struct str key, uint64_t *out_revision);
+void stage_put_end(struct stage *s, struct str key);
 
 /* Delete. The last state stays in the history with the deletion's revision in it. */
 void stage_remove(struct stage *s, struct str key);

@@ -8,6 +8,7 @@
 #include "controlplane/core/budgets.h"
 #include "controlplane/core/images.h"
 #include "controlplane/core/placing_priv.h"
+#include "api/specs.h"
 #include "proto/k8s/scheduling_v1.pb-c.h"
 
 #include <stdio.h>
@@ -24,7 +25,7 @@ bool placing__open(struct core *c, struct candidate *w, struct str key, const st
     *w = (struct candidate){
         .key = key, .namespace = at->namespace, .name = at->name, .reason = "Unschedulable"};
     if (at->group.len == 0) {
-        w->pod = typed_open(&c->turn, &core__pod__descriptor, object);
+        w->pod = specs_open(c->specs, &c->turn, object);
         return w->pod != NULL && w->pod->spec != NULL && w->pod->metadata != NULL;
     }
     w->machine = typed_open(&c->turn, &kubevirt__virtual_machine_instance__descriptor, object);
@@ -203,20 +204,25 @@ static void waits(struct core *c, const struct candidate *w)
         placing__failed(c, w);
 }
 
-/* What the client sent, with what was decided: nothing else of it has changed. The numbers are Kubernetes' (core/v1, Pod
- * and PodSpec). */
-static struct str say(struct core *c, const struct candidate *w, struct str object)
+/* What was decided goes into the client's bytes: nothing else of them has changed. The numbers are Kubernetes' (core/v1,
+ * Pod and PodSpec). False: the turn's memory is full. */
+static bool say(struct core *c, const struct candidate *w, struct draft *d)
 {
     enum { POD_SPEC = 2, POD_SPEC_NODE_NAME = 10, POD_STATUS = 3 };
-    if (w->machine != NULL)
-        return placing__close(c, w);
-    const struct typed_field said[] = {
-        {POD_SPEC, POD_SPEC_NODE_NAME, str_of(w->pod->spec->node_name)},
-        {0, POD_STATUS, typed_pack(&c->turn, w->pod->status)}};
-    uint32_t first = said[0].bytes.len == 0;
-    if (said[1].bytes.at == NULL)
-        return said[1].bytes;
-    return typed_put(&c->turn, object, &said[first], COUNT_OF(said) - first);
+    if (w->machine != NULL) {
+        d->object = placing__close(c, w);
+        return d->object.at != NULL;
+    }
+    struct typed_field *said = arena_zalloc(&c->turn, 2, sizeof *said);
+    struct str node = str_of(w->pod->spec->node_name),
+               status = typed_pack(&c->turn, w->pod->status);
+    if (said == NULL || status.at == NULL)
+        return false;
+    if (node.len > 0)
+        said[d->edit.put_count++] = (struct typed_field){POD_SPEC, POD_SPEC_NODE_NAME, node};
+    said[d->edit.put_count++] = (struct typed_field){0, POD_STATUS, status};
+    d->edit.put = said;
+    return true;
 }
 
 void placing_create(struct core *c, struct stage *s, struct draft *d)
@@ -242,10 +248,7 @@ void placing_create(struct core *c, struct stage *s, struct draft *d)
             return;
         }
     }
-    struct str bytes = say(c, &w, d->object);
-    if (bytes.at != NULL)
-        d->object = bytes;
-    else
+    if (!say(c, &w, d))
         stage_refuse(s, WRITE_BUSY, "too much at once");
 }
 

@@ -58,6 +58,18 @@ bool placing__have_status(struct core *c, struct candidate *w);
 /* What its Placement would say of rows and ports, and nothing about the decision. NULL: the turn's memory is
  * full, or the node is gone. */
 Baton__PlacementSpec *placing__spec(struct core *c, const struct candidate *w);
+/* What a Placement says beside rows: its name and uid, and why there. */
+struct placing_words {
+    struct str name, uid, reason;
+};
+
+/* The Placement's envelope. The first is quick, and false, with nothing written, where only the second will do; that one
+ * leaves metadata.resourceVersion out, and gives {NULL, 0} when the turn's memory is full. Else they say the same. */
+MUST_USE bool placing__write(struct core *c, const struct candidate *w,
+                             const struct placing_words *words, uint64_t revision, struct buf *out);
+struct str placing__by_struct(struct core *c, const struct candidate *w,
+                              const struct placing_words *words);
+
 /* The Placement into the stage that holds the object, and where it is into the object. False: refused, and
  * nothing is held. */
 bool placing__stage(struct core *c, struct stage *s, struct candidate *w);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A decision written down: the Placement, what the object says of it, and what is told as an Event. */
+#include "api/placed.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "controlplane/core/events.h"
@@ -13,6 +14,16 @@ static void *message(struct core *c, size_t size, const ProtobufCMessageDescript
     if (m != NULL)
         protobuf_c_message_init(type, m);
     return m;
+}
+
+static const char *api_version_of(const struct candidate *w)
+{
+    return w->pod != NULL ? "v1" : "kubevirt.io/v1";
+}
+
+static const char *kind_of(const struct candidate *w)
+{
+    return w->pod != NULL ? "Pod" : "VirtualMachineInstance";
 }
 
 /* HostPorts carry what the ledger does not: the container and its port. */
@@ -43,16 +54,15 @@ static bool host_ports(struct core *c, const struct candidate *w, Baton__Placeme
     return true;
 }
 
-static bool decision(struct core *c, const struct candidate *w, Baton__PlacementSpec *spec)
+static bool decision(struct core *c, const struct candidate *w, struct str reason,
+                     Baton__PlacementSpec *spec)
 {
-    char text[512];
     Baton__Decision *d = message(c, sizeof *d, &baton__decision__descriptor);
     Meta__MicroTime *at = message(c, sizeof *at, &meta__micro_time__descriptor);
     Baton__WorkloadRef *ref = message(c, sizeof *ref, &baton__workload_ref__descriptor);
     if (d == NULL || at == NULL || ref == NULL)
         return false;
-    ledger_explain_hold(c->cluster->ledger, w->hold, text, sizeof text);
-    d->reason = objects_text(&c->turn, str_of(text));
+    d->reason = objects_text(&c->turn, reason);
     d->has_nodes_considered = true;
     d->nodes_considered = ledger_nodes_count(c->cluster->ledger);
     at->has_seconds = true;
@@ -60,8 +70,8 @@ static bool decision(struct core *c, const struct candidate *w, Baton__Placement
     at->has_nanos = true;
     at->nanos = (int32_t)(c->wall.ns % 1000000000 / 1000 * 1000);
     d->decided_at = at;
-    ref->api_version = w->pod != NULL ? (char *)"v1" : (char *)"kubevirt.io/v1";
-    ref->kind = w->pod != NULL ? (char *)"Pod" : (char *)"VirtualMachineInstance";
+    ref->api_version = (char *)api_version_of(w);
+    ref->kind = (char *)kind_of(w);
     ref->namespace_ = objects_text(&c->turn, w->namespace);
     ref->name = objects_text(&c->turn, w->name);
     ref->uid = objects_text(&c->turn, w->uid);
@@ -70,21 +80,17 @@ static bool decision(struct core *c, const struct candidate *w, Baton__Placement
     return true;
 }
 
-static Meta__ObjectMeta *placement_meta(struct core *c, const struct candidate *w,
+static Meta__ObjectMeta *placement_meta(struct core *c, struct str name, struct str uid,
                                         const Baton__WorkloadRef *ref)
 {
-    struct str key = cluster_placement_key(c, w->key);
-    struct index_key at;
-    char uid[RNG_UUID_LEN + 1];
     Meta__ObjectMeta *m = message(c, sizeof *m, &meta__object_meta__descriptor);
     Meta__OwnerReference *owner = message(c, sizeof *owner, &meta__owner_reference__descriptor);
     Meta__OwnerReference **owners = arena_zalloc(&c->turn, 1, sizeof *owners);
-    if (m == NULL || owner == NULL || owners == NULL || !index_key_parse(key, &at))
+    if (m == NULL || owner == NULL || owners == NULL)
         return NULL;
-    rng_uuid(&c->rng, uid);
-    m->name = objects_text(&c->turn, at.name);
+    m->name = objects_text(&c->turn, name);
     m->namespace_ = ref->namespace_;
-    m->uid = objects_text(&c->turn, str_of(uid));
+    m->uid = objects_text(&c->turn, uid);
     m->creation_timestamp = objects_time(&c->turn, c->wall);
     owner->api_version = ref->api_version;
     owner->kind = ref->kind;
@@ -122,19 +128,90 @@ Baton__PlacementSpec *placing__spec(struct core *c, const struct candidate *w)
     return spec;
 }
 
-static Baton__Placement *placement_of(struct core *c, const struct candidate *w)
+/* ---- what is written ---- */
+
+struct str placing__by_struct(struct core *c, const struct candidate *w,
+                              const struct placing_words *words)
 {
+    const struct str none = {NULL, 0};
     Baton__Placement *p = message(c, sizeof *p, &baton__placement__descriptor);
     Baton__PlacementSpec *spec = placing__spec(c, w);
     Baton__PlacementStatus *status =
         message(c, sizeof *status, &baton__placement_status__descriptor);
-    if (p == NULL || spec == NULL || status == NULL || !decision(c, w, spec))
-        return NULL;
+    if (p == NULL || spec == NULL || status == NULL || !decision(c, w, words->reason, spec))
+        return none;
     status->phase = (char *)"Held";
-    p->metadata = placement_meta(c, w, spec->workload);
+    p->metadata = placement_meta(c, words->name, words->uid, spec->workload);
     p->spec = spec;
     p->status = status;
-    return p->metadata == NULL ? NULL : p;
+    return p->metadata == NULL ? none : typed_wrap(&c->turn, "baton.dev/v1", "Placement", &p->base);
+}
+
+/* What placed.h has no words for. */
+static bool is_special(const struct candidate *w)
+{
+    return w->rows->devices_count > 0 || w->rows->caches_count > 0 || w->request.ports_count > 0;
+}
+
+static void address_facts(const struct candidate *w, const Baton__NodeHardwareSpec *hw,
+                          struct placed *p)
+{
+    uint32_t first;
+    if (w->rows->address == 0 || hw->pod_network == NULL ||
+        sched_view_subnet(str_of(hw->pod_network->subnet), &first, &p->prefix) != ERR_OK)
+        return;
+    p->address = w->rows->address;
+    p->mac = w->rows->mac;
+    p->gateway = str_of(hw->pod_network->gateway);
+    p->gateway_address = first + 1;
+}
+
+static void memory_facts(const struct candidate *w, const Baton__NodeHardwareSpec *hw,
+                         struct placed_numa to[TOPOLOGY_NUMA_MAX], struct placed *p)
+{
+    for (uint32_t i = 0; i < hw->n_numa_nodes && i < TOPOLOGY_NUMA_MAX; i++) {
+        const struct placement_memory *m = &w->rows->memory[i];
+        if (w->rows->numa_mask >> i & 1)
+            to[p->numa_count++] = (struct placed_numa){hw->numa_nodes[i]->id, m->bytes,
+                                                       m->hugepages_2m, m->hugepages_1g};
+    }
+    p->numa = to;
+}
+
+bool placing__write(struct core *c, const struct candidate *w, const struct placing_words *words,
+                    uint64_t revision, struct buf *out)
+{
+    struct placed_numa numa[TOPOLOGY_NUMA_MAX];
+    const struct node_state *n = node_of(c, w);
+    const Kubevirt__CPU *cpu = w->machine == NULL ? NULL : w->machine->spec->domain->cpu;
+    if (n == NULL || n->spec == NULL || is_special(w))
+        return false;
+    struct placed p = {
+        .name = words->name,
+        .namespace = w->namespace,
+        .uid = words->uid,
+        .revision = revision,
+        .workload = {str_of(api_version_of(w)), str_of(kind_of(w)), w->name, w->uid},
+        .now = c->wall,
+        .node = names_text(ledger_names(c->cluster->ledger), w->rows->node_name),
+        .cpus = w->rows->cpus,
+        .cores = w->rows->cores,
+        .cpus_count = w->rows->cpus_count,
+        .cores_count = w->rows->cores_count,
+        .shared_milli = w->rows->shared_milli,
+        .emulator_in_pool = w->machine != NULL && (cpu == NULL || !cpu->isolate_emulator_thread),
+        .host_network = w->pod != NULL && w->pod->spec->host_network,
+        .memory_bytes = w->request.memory_bytes,
+        .overhead_bytes = w->request.overhead_bytes,
+        .reason = words->reason,
+        .nodes_considered = ledger_nodes_count(c->cluster->ledger),
+    };
+    memory_facts(w, n->spec, numa, &p);
+    address_facts(w, n->spec, &p);
+    if (!str_is_text(p.gateway) || !str_is_text(p.reason) || !str_is_text(p.node))
+        return false; /* An agent said it. */
+    placed_write(&p, out);
+    return true;
 }
 
 /* ---- what the object says ---- */
@@ -173,8 +250,8 @@ void placing__tell_waiting(struct core *c, const struct candidate *w)
 {
     if (strcmp(w->reason, "Unschedulable") != 0)
         return;
-    events_tell(c, &(struct event_note){.api_version = w->pod != NULL ? "v1" : "kubevirt.io/v1",
-                                        .kind = w->pod != NULL ? "Pod" : "VirtualMachineInstance",
+    events_tell(c, &(struct event_note){.api_version = api_version_of(w),
+                                        .kind = kind_of(w),
                                         .namespace = w->namespace,
                                         .name = w->name,
                                         .uid = w->uid,
@@ -241,35 +318,62 @@ static void settled(struct core *c, uint64_t hold, bool durable)
     placing__unhold(c, h);
 }
 
-/* The Placement into the stage that holds the object. False: it was refused, and nothing is held. */
-bool placing__stage(struct core *c, struct stage *s, struct candidate *w)
+static bool put_placement(struct core *c, struct stage *s, const struct candidate *w,
+                          struct str key, const struct placing_words *words)
 {
-    struct node_state *n = node_of(c, w);
-    struct str key = cluster_placement_key(c, w->key);
-    Baton__Placement *p = n == NULL ? NULL : placement_of(c, w);
-    struct str bytes = p == NULL ? (struct str){NULL, 0}
-                                 : typed_wrap(&c->turn, "baton.dev/v1", "Placement", &p->base);
-    struct held *h = bytes.at == NULL ? NULL : cluster_hold(c, key, w->key, n);
-    if (h == NULL) {
-        ledger_undo(c->cluster->ledger, w->hold);
-        stage_refuse(s, WRITE_BUSY, "the decision could not be written down");
+    uint64_t revision;
+    struct buf *out = stage_put_begin(s, key, &revision);
+    if (out == NULL)
         return false;
+    if (placing__write(c, w, words, revision, out)) {
+        stage_put_end(s, key);
+        return !stage_is_refused(s);
     }
-    snprintf(h->uid, sizeof h->uid, "%s", p->metadata->uid);
+    struct str bytes = placing__by_struct(c, w, words);
+    if (bytes.at == NULL)
+        stage_refuse(s, WRITE_BUSY, "the decision could not be written down");
+    else
+        stage_put(s, key, bytes, NULL);
+    return !stage_is_refused(s);
+}
+
+static void keep_held(struct core *c, const struct candidate *w, struct held *h,
+                      const struct placing_words *words)
+{
+    snprintf(h->uid, sizeof h->uid, STR_FMT, STR_ARG(words->uid));
     snprintf(h->workload_uid, sizeof h->workload_uid, STR_FMT, STR_ARG(w->uid));
     h->is_machine = w->machine != NULL;
     words__keep(c, h, w);
     h->mentions = w->pod == NULL ? NULL : agents_mentions(w->pod->spec);
     h->mentions_known = true;
-    h->reason = objects_keep(str_of(p->spec->decision->reason));
+    h->reason = objects_keep(words->reason);
     h->hold = w->hold;
     CHECK(map_put(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold), h) == ERR_OK);
     CHECK(map_put(&c->cluster->by_uid, str_of(h->uid), h) == ERR_OK);
     if (w->request.priority < c->cluster->priority_least)
         c->cluster->priority_least = w->request.priority;
+}
+
+/* The Placement into the stage that holds the object. False: it was refused, and nothing is held. */
+bool placing__stage(struct core *c, struct stage *s, struct candidate *w)
+{
+    char uid[RNG_UUID_LEN + 1], reason[512];
+    struct node_state *n = node_of(c, w);
+    struct str key = cluster_placement_key(c, w->key);
+    struct index_key at;
+    bool ok = n != NULL && index_key_parse(key, &at);
+    struct held *h = ok ? cluster_hold(c, key, w->key, n) : NULL;
+    if (h == NULL) {
+        ledger_undo(c->cluster->ledger, w->hold);
+        stage_refuse(s, WRITE_BUSY, "the decision could not be written down");
+        return false;
+    }
+    rng_uuid(&c->rng, uid);
+    ledger_explain_hold(c->cluster->ledger, w->hold, w->rows, reason, sizeof reason);
+    struct placing_words words = {at.name, str_of(uid), str_of(reason)};
+    keep_held(c, w, h, &words);
     stage_on_settled(s, settled, w->hold);
-    stage_put(s, key, bytes, NULL);
-    if (!stage_is_refused(s))
+    if (put_placement(c, s, w, key, &words))
         say_placed(c, w, n->name);
     return !stage_is_refused(s);
 }

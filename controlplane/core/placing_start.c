@@ -2,6 +2,7 @@
 /* At start: every stored Placement takes its rows again. */
 #include "base/check.h"
 #include "controlplane/core/placing_priv.h"
+#include "api/specs.h"
 
 #include <stdio.h>
 
@@ -111,6 +112,7 @@ void placing_loaded(struct core *c)
     while ((e = index_range_next(&r)) != NULL) {
         arena_init(&c->turn, turn.limit);
         restore(c, e);
+        specs_turn(c->specs);
         arena_free(&c->turn);
     }
     c->turn = turn;

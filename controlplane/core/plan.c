@@ -180,7 +180,7 @@ void plan__placed(struct question *q, struct candidate *w, const char *from,
     if (step == NULL || w->rows == NULL ||
         ledger_hold_rows(q->c->cluster->ledger, answer->hold, w->rows, NULL) != ERR_OK)
         return;
-    ledger_explain_hold(q->c->cluster->ledger, answer->hold, text, sizeof text);
+    ledger_explain_hold(q->c->cluster->ledger, answer->hold, NULL, text, sizeof text);
     add_victims(q, step, &answer->victims);
     step->placement = placing__spec(q->c, w);
     add_step(q, w, step, answer->victims.victims_count > 0 ? "Preempts" : "Fits", text,
@@ -395,7 +395,7 @@ static bool stands(struct question *q, struct candidate *w)
     if (step == NULL)
         return true;
     step->placement = p == NULL ? NULL : p->spec;
-    ledger_explain_hold(q->c->cluster->ledger, h->hold, text, sizeof text);
+    ledger_explain_hold(q->c->cluster->ledger, h->hold, NULL, text, sizeof text);
     add_step(q, w, step, "Stands", text, 0);
     return true;
 }

@@ -42,10 +42,41 @@ static bool may_write(struct stage *s, struct str key, struct cow_entry **out_be
     return true;
 }
 
+/* What was written there as a stored object's bytes, or a refusal. */
+static bool take_scratch(struct stage *s, struct blob **out)
+{
+    struct buf *b = &s->core->writes->scratch;
+    if (buf_status(b, NULL) != ERR_OK) {
+        stage_refuse(s, WRITE_TOO_LARGE, "the object needs more than %u bytes once stored",
+                     (unsigned)STORE_VALUE_MAX);
+        b->overflow = false;
+        return false;
+    }
+    *out = blob_new(buf_str(b));
+    return true;
+}
+
 /* Where the next number comes from. */
 static uint64_t *revisions(struct stage *s)
 {
     return s->in_memory ? &s->core->memory->next_revision : &s->core->writes->next_revision;
+}
+
+struct buf *stage_put_begin(struct stage *s, struct str key, uint64_t *out_revision)
+{
+    struct core_writes *w = s->core->writes;
+    if (!may_write(s, key, &s->before))
+        return NULL;
+    *out_revision = s->dry_run ? 0 : *revisions(s);
+    buf_clear(&w->scratch);
+    return &w->scratch;
+}
+
+void stage_put_end(struct stage *s, struct str key)
+{
+    struct blob *value;
+    if (take_scratch(s, &value))
+        add_change(s, key, s->dry_run ? 0 : *revisions(s), value, s->before);
 }
 
 void stage_put(struct stage *s, struct str key, struct str object, const struct meta_edit *edit)
@@ -91,14 +122,7 @@ bool stage_encode(struct stage *s, struct str object, const struct meta_edit *ed
         stage_refuse(s, WRITE_INVALID, "%s", e.text);
         return false;
     }
-    if (buf_status(b, NULL) != ERR_OK) {
-        stage_refuse(s, WRITE_TOO_LARGE, "the object needs more than %u bytes once stored",
-                     (unsigned)STORE_VALUE_MAX);
-        b->overflow = false;
-        return false;
-    }
-    *out = blob_new(buf_str(b));
-    return true;
+    return take_scratch(s, out);
 }
 
 static void add_change(struct stage *s, struct str key, uint64_t revision, struct blob *value,

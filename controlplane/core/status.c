@@ -5,6 +5,7 @@
 #include "api/transcode.h"
 #include "base/check.h"
 #include "controlplane/core/cluster.h"
+#include "api/specs.h"
 
 #include <stdio.h>
 
@@ -334,7 +335,7 @@ static struct str if_different(struct core *c, const char *api_version, const ch
 struct str status_pod(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
                       const struct node_state *n)
 {
-    Core__Pod *pod = typed_open(&c->turn, &core__pod__descriptor, envelope);
+    Core__Pod *pod = specs_open(c->specs, &c->turn, envelope);
     if (pod == NULL || pod->spec == NULL || pod->metadata == NULL)
         return (struct str){NULL, 0};
     struct str before = typed_wrap(&c->turn, "v1", "Pod", &pod->base);

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "controlplane/core/placing_priv.h"
+#include "api/specs.h"
 
 enum { TURN_BYTES_MAX = 256 << 20 }; /* A turn's arena: many objects of 1.4 MiB, decoded. */
 
@@ -15,6 +16,7 @@ struct core *core_new(const struct core_config *config)
     rng_seed(&c->rng, config->seed);
     rng_seed(&c->memory_rng, ~config->seed);
     arena_init(&c->turn, TURN_BYTES_MAX);
+    c->specs = specs_new();
     c->index = index_new();
     c->history = history_new(config->history_bytes);
     c->memory = memory_new();
@@ -33,6 +35,7 @@ static void turn_clear(struct core *c)
     for (uint32_t i = 0; i < c->effects_count; i++)
         blob_unref(c->effects[i].object);
     c->effects_count = 0;
+    specs_turn(c->specs);
     arena_free(&c->turn);
     ledger_sweep(c->cluster->ledger);
     c->flushed = false;
@@ -138,6 +141,7 @@ void core_free(struct core *c)
     memory_free(c->memory);
     history_free(c->history);
     index_free(c->index);
+    specs_free(c->specs);
     arena_free(&c->turn);
     mem_free(c->effects);
     mem_free(c);

@@ -50,8 +50,9 @@ struct stage {
     struct blob *origin; /* NULL: none. */
     enum core_control control;
 
-    bool in_memory;          /* Its keys are: settled where it ends. */
-    bool seen_new, seen_old; /* While in doubt: rows of the load that decide it. */
+    struct cow_entry *before; /* Of what is between stage_put_begin() and _end(). */
+    bool in_memory;           /* Its keys are: settled where it ends. */
+    bool seen_new, seen_old;  /* While in doubt: rows of the load that decide it. */
 };
 
 /* A key in flight, and who waits for it. */
