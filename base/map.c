@@ -18,25 +18,42 @@ void map_fini(struct map *m)
     map_init(m, m->limit);
 }
 
-/* Where key's index stands, or the free place where it would go. Removed entries keep their place
+/* A slot of the table: an entry's index + 1, which is less than the table's size, and above it the upper bits of the hash, so
+ * that another key's entry is seldom looked at: with many entries each look is waited for. */
+static uint32_t tag_of(const struct map *m, uint64_t hash)
+{
+    return (uint32_t)(hash >> 32) & ~(m->table_size - 1);
+}
+
+static uint32_t index_of(const struct map *m, uint32_t slot)
+{
+    return slot & (m->table_size - 1);
+}
+
+/* Where key's slot stands, or the free place where it would go. Removed entries keep their place
  * in the table until the next rebuild, so probing runs past them. */
 static uint32_t probe(const struct map *m, struct str key, uint64_t hash)
 {
-    uint32_t mask = m->table_size - 1, at = (uint32_t)hash & mask;
+    uint32_t mask = m->table_size - 1, at = (uint32_t)hash & mask, tag = tag_of(m, hash);
     while (m->table[at] != 0) {
-        const struct map_entry *e = &m->entries[m->table[at] - 1];
-        if (e->value != NULL && e->hash == hash && str_eq(e->key, key))
+        const struct map_entry *e = &m->entries[index_of(m, m->table[at]) - 1];
+        if ((m->table[at] & ~mask) == tag && e->value != NULL && e->hash == hash &&
+            str_eq(e->key, key))
             break;
         at = (at + 1) & mask;
     }
     return at;
 }
 
+/* Index + 1 of key's entry; 0: it is not there. */
+static uint32_t find(const struct map *m, struct str key, uint64_t hash)
+{
+    return m->table_size == 0 ? 0 : index_of(m, m->table[probe(m, key, hash)]);
+}
+
 void *map_find(const struct map *m, struct str key)
 {
-    if (m->table_size == 0)
-        return NULL;
-    uint32_t index = m->table[probe(m, key, str_hash(key))];
+    uint32_t index = find(m, key, m->table_size == 0 ? 0 : str_hash(key));
     return index == 0 ? NULL : m->entries[index - 1].value;
 }
 
@@ -64,7 +81,7 @@ static void rebuild(struct map *m)
         uint32_t at = (uint32_t)m->entries[i].hash & mask;
         while (m->table[at] != 0)
             at = (at + 1) & mask;
-        m->table[at] = i + 1;
+        m->table[at] = (i + 1) | tag_of(m, m->entries[i].hash);
     }
 }
 
@@ -72,12 +89,10 @@ enum err_code map_put(struct map *m, struct str key, void *value)
 {
     CHECK(value != NULL);
     uint64_t hash = str_hash(key);
-    if (m->table_size != 0) {
-        uint32_t index = m->table[probe(m, key, hash)];
-        if (index != 0) {
-            m->entries[index - 1] = (struct map_entry){key, hash, value};
-            return ERR_OK;
-        }
+    uint32_t index = find(m, key, hash);
+    if (index != 0) {
+        m->entries[index - 1] = (struct map_entry){key, hash, value};
+        return ERR_OK;
     }
     if (m->live == m->limit)
         return ERR_LIMIT;
@@ -86,16 +101,14 @@ enum err_code map_put(struct map *m, struct str key, void *value)
 
     uint32_t at = probe(m, key, hash);
     m->entries[m->entries_count] = (struct map_entry){key, hash, value};
-    m->table[at] = ++m->entries_count;
+    m->table[at] = ++m->entries_count | tag_of(m, hash);
     m->live++;
     return ERR_OK;
 }
 
 void *map_remove(struct map *m, struct str key)
 {
-    if (m->table_size == 0)
-        return NULL;
-    uint32_t index = m->table[probe(m, key, str_hash(key))];
+    uint32_t index = find(m, key, m->table_size == 0 ? 0 : str_hash(key));
     if (index == 0)
         return NULL;
     void *value = m->entries[index - 1].value;

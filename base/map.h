@@ -20,7 +20,8 @@ struct map_entry {
 
 struct map {
     struct map_entry *entries;
-    uint32_t *table; /* Index + 1 into entries, 0 free; a power of two long. */
+    uint32_t *
+        table; /* Index + 1 into entries and bits of the hash (map.c), 0 free; a power of two long. */
     uint32_t entries_count, entries_size, table_size, live, limit;
 };
 

@@ -8,11 +8,15 @@ enum { DEPENDENCIES_MAX = 256, MENTIONS_BYTES_MAX = 64 << 10 };
 
 void agents__send(struct core *c, struct node_state *n, Agent__ServerMessage *m)
 {
-    struct str bytes = objects_pack(&c->turn, &m->base);
-    if (n->session == 0 || bytes.at == NULL)
+    if (n->session == 0)
         return;
-    core_emit(c,
-              &(struct core_effect){.type = FX_AGENT_SEND, .session = n->session, .bytes = bytes});
+    struct blob *bytes = objects_blob(&m->base);
+    core_emit(c, &(struct core_effect){.type = FX_AGENT_SEND,
+                                       .session = n->session,
+                                       .object = bytes,
+                                       .bytes = blob_str(bytes)});
+    c->sent_bytes += bytes->len;
+    blob_unref(bytes); /* The effect has its own reference. */
 }
 
 /* ---- what a workload mentions ---- */
@@ -122,20 +126,22 @@ static void look_into(struct core *c, struct held *h, const struct cow_entry *wo
 }
 
 /* Forgets what the decision has left: it is told once, and asked for again seldom. */
-static struct mentions mentions_of(struct core *c, struct held *h, const struct cow_entry *workload)
+static void mentions_of(struct core *c, struct held *h, const struct cow_entry *workload,
+                        struct mentions *out)
 {
-    struct mentions all = {.count = 0};
     struct index_key at;
     struct str line, plural;
+    out->count = 0;
+    out->missing = 0;
+    out->stamp = 0;
     look_into(c, h, workload);
     if (index_key_parse(str_of(h->workload_key), &at))
         for (struct str rest = str_of(h->mentions); str_split(&rest, '\n', &line);)
             if (str_split(&line, '/', &plural) && line.len > 0)
-                depend(c, &all, at.namespace, plural, line);
+                depend(c, out, at.namespace, plural, line);
     mem_free(h->mentions);
     h->mentions = NULL;
     h->mentions_known = false;
-    return all;
 }
 
 /* ---- down ---- */
@@ -204,7 +210,8 @@ void agents_tell(struct core *c, struct held *h)
                 h->told_grace == meta.grace_s && h->told_generation == meta.generation;
     if (told && h->told_missing == 0)
         return;
-    struct mentions mentions = mentions_of(c, h, workload);
+    struct mentions mentions;
+    mentions_of(c, h, workload, &mentions);
     if (told && h->told_missing == mentions.missing)
         return;
     cluster_set_missing(c, h, mentions.missing);

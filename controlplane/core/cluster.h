@@ -139,7 +139,7 @@ void cluster_set_hardware(struct node_state *n, struct blob *hardware);
  * back in the next turn, and one report or object is far smaller than that half. */
 static inline bool cluster_has_room(const struct core *c)
 {
-    return c->turn.held <= c->turn.limit / 2;
+    return c->turn.held + c->sent_bytes <= c->turn.limit / 2;
 }
 
 /* The workload's key becomes the Placement's: PLURAL.NAME in the same namespace. */

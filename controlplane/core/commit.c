@@ -264,7 +264,9 @@ static void settle_ok(struct core *c, struct stage *s)
     release_keys(c, s);
     stage_answer(s, WRITE_OK,
                  (struct str){NULL, 0}); /* First: the client waits, others hear of it. */
+    w->settling = s;
     stage_settle(s, true);
+    w->settling = NULL;
     stage_free(s);
 }
 

@@ -173,8 +173,9 @@ struct core_effect {
     uint64_t op; /* FX_REPLY: the write's. FX_COMMIT, FX_COMPACT: a new one. */
     uint64_t session, revision, fence;
     enum write_result result;
-    struct blob *object; /* FX_REPLY: as stored (the last state, for a finished deletion). */
-    bool gone;           /* FX_REPLY: the object is there no more. */
+    struct blob *
+        object; /* FX_REPLY: as stored (the last state, for a finished deletion). FX_AGENT_SEND: has the bytes. */
+    bool gone; /* FX_REPLY: the object is there no more. */
     const struct store_write *writes;
     uint32_t writes_count;
     struct str bytes; /* FX_AGENT_SEND, FX_POISONED. */

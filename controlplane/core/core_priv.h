@@ -113,6 +113,7 @@ struct core {
 
     struct core_effect *effects; /* Of this turn. */
     uint32_t effects_count, effects_size;
+    size_t sent_bytes; /* Of this turn's messages to agents, which are not in its arena. */
     struct core_counts counts;
     bool flushed; /* The next core_step() begins a turn. */
 };
@@ -141,6 +142,10 @@ struct stage *stage_begin(struct core *c);
 /* Create or replace. object: an envelope, copied. edit: further metadata to change; NULL: none. Refuses the stage when it is too large (WRITE_TOO_LARGE), broken
  * (WRITE_INVALID), or when the key is in flight (WRITE_BUSY: a reconcile asks core_is_busy() first). */
 void stage_put(struct stage *s, struct str key, struct str object, const struct meta_edit *edit);
+
+/* The same over before, which core_find() gave for the key while this stage was open, or NULL. */
+void stage_put_over(struct stage *s, struct str key, struct cow_entry *before, struct str object,
+                    const struct meta_edit *edit);
 
 /* The same for an object that is written from the start: whoever calls it appends the envelope, canonical and with that
  * metadata.resourceVersion (0: without), and calls stage_put_end() next. NULL: refused, and there is no end. */

@@ -16,8 +16,20 @@ bool memory_has(struct str key)
     return str_starts(key, STR("/events/"));
 }
 
+/* What a stage has just put into the tree is looked for by those who are told of it. */
+static struct cow_entry *find_settling(const struct stage *s, struct str key)
+{
+    for (uint32_t i = 0; s != NULL && i < s->count; i++)
+        if (str_eq(cow_entry_key(s->at[i].now), key))
+            return s->at[i].deleted ? NULL : s->at[i].now;
+    return NULL;
+}
+
 struct cow_entry *core_find(struct core *c, struct str key)
 {
+    struct cow_entry *e = find_settling(c->writes->settling, key);
+    if (e != NULL)
+        return e;
     struct index *x = memory_has(key) ? c->memory->index : c->index;
     return cow_find(index_tree(x)->root, key);
 }

@@ -2,6 +2,7 @@
 #include "controlplane/core/objects.h"
 
 #include "api/quantity.h"
+#include "base/check.h"
 #include "base/mem.h"
 #include "controlplane/core/core_priv.h"
 
@@ -29,6 +30,15 @@ struct str objects_pack(struct arena *a, const ProtobufCMessage *message)
         return (struct str){NULL, 0};
     protobuf_c_message_pack(message, bytes);
     return str_from(bytes, len);
+}
+
+struct blob *objects_blob(const ProtobufCMessage *message)
+{
+    size_t len = protobuf_c_message_get_packed_size(message);
+    CHECK(len < UINT32_MAX);
+    struct blob *bytes = blob_reserve((uint32_t)len);
+    protobuf_c_message_pack(message, (uint8_t *)bytes->at);
+    return bytes;
 }
 
 Meta__Time *objects_time(struct arena *a, struct wall at)

@@ -11,6 +11,7 @@
 #define CONTROLPLANE_CORE_OBJECTS_H
 
 #include "base/arena.h"
+#include "base/blob.h"
 #include "base/time.h"
 #include "api/typed.h"
 #include "proto/baton/agent/v1.pb-c.h"
@@ -24,6 +25,8 @@ ProtobufCAllocator objects_allocator(struct arena *a);
 
 /* A session's message. {NULL, 0} when the arena is at its limit. */
 struct str objects_pack(struct arena *a, const ProtobufCMessage *message);
+
+struct blob *objects_blob(const ProtobufCMessage *message); /* The same as a blob: a reference. */
 
 Meta__Time *objects_time(struct arena *a, struct wall at); /* Whole seconds. */
 char *objects_text(struct arena *a, struct str text);

@@ -337,11 +337,18 @@ static bool put_placement(struct core *c, struct stage *s, const struct candidat
     return !stage_is_refused(s);
 }
 
+static void copy_uid(char to[CLUSTER_UID_MAX], struct str uid)
+{
+    struct str kept = str_slice(uid, 0, CLUSTER_UID_MAX - 1);
+    memcpy(to, kept.at, kept.len);
+    to[kept.len] = '\0';
+}
+
 static void keep_held(struct core *c, const struct candidate *w, struct held *h,
                       const struct placing_words *words)
 {
-    snprintf(h->uid, sizeof h->uid, STR_FMT, STR_ARG(words->uid));
-    snprintf(h->workload_uid, sizeof h->workload_uid, STR_FMT, STR_ARG(w->uid));
+    copy_uid(h->uid, words->uid);
+    copy_uid(h->workload_uid, w->uid);
     h->is_machine = w->machine != NULL;
     words__keep(c, h, w);
     h->mentions = w->pod == NULL ? NULL : agents_mentions(w->pod->spec);

@@ -24,7 +24,7 @@ struct stage *stage_begin(struct core *c)
 }
 
 /* The entry's place in the tree, or a refusal when the key may not be written now. */
-static bool may_write(struct stage *s, struct str key, struct cow_entry **out_before)
+static bool is_writable(struct stage *s, struct str key)
 {
     struct core *c = s->core;
     CHECK(s->count < STAGE_WRITES_MAX);
@@ -38,7 +38,14 @@ static bool may_write(struct stage *s, struct str key, struct cow_entry **out_be
     }
     for (uint32_t i = 0; i < s->count; i++)
         CHECK(!str_eq(cow_entry_key(s->at[i].now), key)); /* Once in a stage. */
-    *out_before = core_find(c, key);
+    return true;
+}
+
+static bool may_write(struct stage *s, struct str key, struct cow_entry **out_before)
+{
+    if (!is_writable(s, key))
+        return false;
+    *out_before = core_find(s->core, key);
     return true;
 }
 
@@ -81,10 +88,14 @@ void stage_put_end(struct stage *s, struct str key)
 
 void stage_put(struct stage *s, struct str key, struct str object, const struct meta_edit *edit)
 {
-    struct cow_entry *before;
-    struct blob *value;
+    stage_put_over(s, key, core_find(s->core, key), object, edit);
+}
 
-    if (!may_write(s, key, &before))
+void stage_put_over(struct stage *s, struct str key, struct cow_entry *before, struct str object,
+                    const struct meta_edit *edit)
+{
+    struct blob *value;
+    if (!is_writable(s, key))
         return;
     uint64_t revision = s->dry_run ? 0 : *revisions(s);
     if (!stage_encode(s, object, edit, revision, &value))

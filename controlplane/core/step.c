@@ -35,6 +35,7 @@ static void turn_clear(struct core *c)
     for (uint32_t i = 0; i < c->effects_count; i++)
         blob_unref(c->effects[i].object);
     c->effects_count = 0;
+    c->sent_bytes = 0;
     specs_turn(c->specs);
     arena_free(&c->turn);
     ledger_sweep(c->cluster->ledger);

@@ -213,7 +213,7 @@ static void stage_draft(struct stage *s, struct draft *d)
 {
     if (stage_is_refused(s)) /* By the kind's rule. */
         return;
-    stage_put(s, d->key, d->object, &d->edit);
+    stage_put_over(s, d->key, d->before, d->object, &d->edit);
     if (!stage_is_refused(s)) {
         const struct cow_entry *now = s->at[s->count - 1].now;
         reply_with(s, blob_ref(now->value), now->stamp);

@@ -94,8 +94,10 @@ struct core_writes {
     struct instant load_at; /* LOAD_WAIT, LOAD_NOT: when to try again; 0: at once. */
     uint64_t fence, next_op, next_revision;
 
-    struct map busy;                        /* Key to struct busy. */
-    struct stage *open_stage;               /* Begun and not ended: at most one. */
+    struct map busy;          /* Key to struct busy. */
+    struct stage *open_stage; /* Begun and not ended: at most one. */
+    const struct stage
+        *settling; /* Applied, and its settled functions run: they ask for its objects first. */
     struct commit open;                     /* Being filled. */
     struct commit flight[CORE_COMMITS_MAX]; /* A ring, in order. */
     uint32_t flight_first, flight_count;

@@ -61,6 +61,17 @@ struct letter *letter_agent(uint64_t session, struct str node, struct str bytes)
     return l;
 }
 
+struct letter *letter_agent_message(uint64_t session, struct blob *bytes)
+{
+    char *at;
+    struct letter *l = letter_new(0, &at);
+
+    l->agent.session = session;
+    l->agent.bytes = blob_str(bytes);
+    l->object = blob_ref(bytes);
+    return l;
+}
+
 void letter_free(void *letter)
 {
     struct letter *l = letter;

@@ -56,6 +56,7 @@ struct letter {
 struct letter *letter_write(const struct write_request *w);
 struct letter *letter_written(const struct core_effect *fx);
 struct letter *letter_agent(uint64_t session, struct str node, struct str bytes);
+struct letter *letter_agent_message(uint64_t session, struct blob *bytes); /* Referenced. */
 void letter_free(void *letter);
 
 /* Thread, and what of it: an op or session's name that any thread can route. */

@@ -243,7 +243,8 @@ static void agent_send(struct shell *s, const struct core_effect *fx)
 {
     bool close = fx->type == FX_AGENT_CLOSE;
     struct str bytes = close ? str_of(fx->text) : fx->bytes;
-    struct letter *l = letter_agent(fx->session, (struct str){NULL, 0}, bytes);
+    struct letter *l = fx->object != NULL ? letter_agent_message(fx->session, fx->object)
+                                          : letter_agent(fx->session, (struct str){NULL, 0}, bytes);
     struct mailbox *inbox = s->fronts[letter_front(fx->session)]->inbox;
 
     if (!close && mailbox_count(inbox) >= FRONT_AGENT_MAX) {

@@ -256,6 +256,37 @@ TEST(slots, a_stale_name_finds_nothing)
     slots_fini(&s);
 }
 
+/* Against an array of what is there: small tables and large ones, with places of the removed in them. */
+TEST(map, finds_what_a_list_finds)
+{
+    enum { KEYS = 3000, STEPS = 60000 };
+    static char keys[KEYS][8];
+    static bool there[KEYS];
+    struct rng r;
+    struct map m;
+    uint32_t live = 0;
+    rng_seed(&r, 5);
+    map_init(&m, KEYS);
+    for (uint32_t i = 0; i < KEYS; i++)
+        snprintf(keys[i], sizeof keys[i], "k%u", i);
+    for (uint32_t i = 0; i < STEPS; i++) {
+        uint32_t k = (uint32_t)rng_below(&r, i < STEPS / 2 ? 40 : KEYS);
+        struct str key = str_of(keys[k]);
+        cr_assert_eq(map_find(&m, key), there[k] ? keys[k] : NULL);
+        if (rng_below(&r, 5) < 3) {
+            cr_assert_eq(map_put(&m, key, keys[k]), ERR_OK);
+            live += !there[k];
+            there[k] = true;
+        } else {
+            cr_assert_eq(map_remove(&m, key), there[k] ? keys[k] : NULL);
+            live -= there[k];
+            there[k] = false;
+        }
+        cr_assert_eq(m.live, live);
+    }
+    map_fini(&m);
+}
+
 TEST(map, keeps_order_through_growth_and_removal)
 {
     struct map m;
