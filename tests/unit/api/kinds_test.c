@@ -229,33 +229,6 @@ TEST(kinds, a_pod_gets_its_defaults)
     arena_free(&w.a);
 }
 
-/* The name that the volume with the account's token got; in text. */
-static struct str token_name(struct world *w, uint64_t random, const char *volumes)
-{
-    struct str json = arena_printf(&w->a,
-                                   "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"volumes\":[%s],"
-                                   "\"containers\":[{\"name\":\"c\",\"image\":\"i:2\"}]}}",
-                                   volumes);
-    Core__Pod *pod = (Core__Pod *)parse(w, json.at);
-    kind_call_init(&w->call, &w->a, KIND_CREATE, (struct wall){(int64_t)NOW_S * 1000000000},
-                   random);
-    cr_assert(kind_prepare(w->kind, &w->call, &pod->base, NULL), "%s", causes_of(w));
-    const Core__Container *c = pod->spec->containers[0];
-    return str_of(c->volume_mounts[c->n_volume_mounts - 1]->name);
-}
-
-TEST(kinds, pods_of_one_template_name_the_volume_of_their_token_alike)
-{
-    struct world w;
-    world_init(&w, "", "pods");
-    struct str first = token_name(&w, 1, ""), second = token_name(&w, 2, "");
-    cr_assert(str_eq(first, second));
-    struct str taken =
-        arena_printf(&w.a, "{\"name\":\"" STR_FMT "\",\"emptyDir\":{}}", STR_ARG(first));
-    cr_assert_not(str_eq(token_name(&w, 1, taken.at), first));
-    arena_free(&w.a);
-}
-
 TEST(kinds, every_mistake_of_a_pod_is_told)
 {
     struct world w;

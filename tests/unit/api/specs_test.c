@@ -2,11 +2,12 @@
 /* A pod whose spec was opened before is the same as one that is opened now, field by field; and what does not decode does not. */
 #include "api/specs.h"
 
+#include "api/kinds.h"
 #include "api/transcode.h"
 #include "api/typed.h"
 #include "base/rng.h"
 #include "base/wire.h"
-#include "tests/testlib/test.h"
+#include "tests/testlib/parse.h"
 
 enum { BYTES_MAX = 1 << 20, ARENA_MAX = 16 << 20, SPECS = 8, ROUNDS = 6000, DEPTH_MAX = 4 };
 enum { POD_METADATA = 1, POD_SPEC = 2, POD_STATUS = 3, SPEC_NODE_NAME = 10 };
@@ -239,4 +240,31 @@ TEST(specs, what_a_turn_looks_at_makes_no_room_before_its_end)
     cr_assert_gt(specs_found(s), found);
     arena_free(&a);
     specs_free(s);
+}
+
+/* The name that the volume with the account's token gets in a new pod. */
+static struct str token_name(struct arena *a, uint64_t random, const char *volumes)
+{
+    struct kind_call call;
+    struct str json = arena_printf(a,
+                                   "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"volumes\":[%s],"
+                                   "\"containers\":[{\"name\":\"c\",\"image\":\"i:2\"}]}}",
+                                   volumes);
+    Core__Pod *pod = parse(a, "k8s.io.api.core.v1.Pod", json.at);
+    kind_call_init(&call, a, KIND_CREATE, (struct wall){1700000000ll * 1000000000}, random);
+    cr_assert(kind_prepare(kind_find(STR(""), STR("pods")), &call, &pod->base, NULL));
+    const Core__Container *c = pod->spec->containers[0];
+    return str_of(c->volume_mounts[c->n_volume_mounts - 1]->name);
+}
+
+TEST(specs, pods_of_one_template_name_the_volume_of_their_token_alike)
+{
+    struct arena a;
+    arena_init(&a, ARENA_MAX);
+    struct str first = token_name(&a, 1, ""), second = token_name(&a, 2, "");
+    cr_assert(str_eq(first, second));
+    struct str taken =
+        arena_printf(&a, "{\"name\":\"" STR_FMT "\",\"emptyDir\":{}}", STR_ARG(first));
+    cr_assert_not(str_eq(token_name(&a, 1, taken.at), first));
+    arena_free(&a);
 }
