@@ -165,13 +165,27 @@ static uint64_t disk_reserve(const struct program *p)
     return tenth < most ? tenth : most;
 }
 
+/* What it is called; nothing of a runtime that does not say: it may run containers all the same. */
+static void name_runtime(const struct program *p, char out[OCI_VERSION_MAX])
+{
+    struct err e;
+    snprintf(out, OCI_VERSION_MAX, "%s", p->options.fake ? "fake://" BATON_VERSION : "");
+    if (!p->options.fake &&
+        runtime_oci_version(str_of(p->options.command == NULL ? "" : p->options.command), out,
+                            &e) != ERR_OK)
+        log_event(LOG_WARN, "runtime.nameless", "err=%s", log_quote(str_of(e.text)).text);
+}
+
 static void describe(struct program *p)
 {
+    char runtime[OCI_VERSION_MAX];
+    name_runtime(p, runtime);
     struct hardware_settings s = {.shared_cores = p->options.shared_cores,
                                   .system_cpu_millis = p->options.system_cpu_millis,
                                   .workloads_max = p->options.workloads_max,
                                   .system_memory_bytes = p->options.system_memory_bytes,
                                   .reserved_storage_bytes = disk_reserve(p),
+                                  .runtime_version = runtime,
                                   .devices = &p->devices};
     buf_init(&p->hardware, HARDWARE_BYTES_MAX);
     hardware_encode(&p->machine, &p->accel, &s, &p->hardware);

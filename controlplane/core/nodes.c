@@ -4,6 +4,7 @@
  * lease lives in memory; only a change of the Ready condition is written. A node without contact
  * becomes NotReady after its lease: nothing is moved, nothing is stopped.
  */
+#include "api/version.h"
 #include "base/check.h"
 #include "controlplane/core/cluster.h"
 #include "controlplane/core/events.h"
@@ -306,7 +307,10 @@ static Core__NodeSystemInfo *system_info(struct core *c, const Baton__SystemInfo
     to->kernel_version = from->kernel_version;
     to->os_image = from->os_image;
     to->container_runtime_version = from->container_runtime_version;
-    to->kubelet_version = from->agent_version;
+    to->kubelet_version =
+        (char *)arena_printf(&c->turn, KUBERNETES_VERSION "%s",
+                             from->agent_version == NULL ? "" : from->agent_version)
+            .at;
     to->operating_system = from->operating_system;
     to->architecture = from->architecture;
     return to;

@@ -2,6 +2,7 @@
 /*
  * What is answered without looking at any kind: version, health, metrics, and join tokens.
  */
+#include "api/version.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "controlplane/serve/authority.h"
@@ -11,15 +12,14 @@
 
 enum { METRICS_MAX = 16 << 20, TTL_DEFAULT_S = 3600 };
 
-/* The Kubernetes minor version whose behaviour the API follows; kubectl compares its own with it. */
 static const char version_text[] = "{\n"
                                    "  \"major\": \"1\",\n"
-                                   "  \"minor\": \"33\",\n"
+                                   "  \"minor\": \"" KUBERNETES_MINOR "\",\n"
                                    "  \"emulationMajor\": \"1\",\n"
-                                   "  \"emulationMinor\": \"33\",\n"
+                                   "  \"emulationMinor\": \"" KUBERNETES_MINOR "\",\n"
                                    "  \"minCompatibilityMajor\": \"1\",\n"
                                    "  \"minCompatibilityMinor\": \"32\",\n"
-                                   "  \"gitVersion\": \"v1.33.0+baton-" BATON_VERSION "\",\n"
+                                   "  \"gitVersion\": \"" KUBERNETES_VERSION BATON_VERSION "\",\n"
                                    "  \"gitCommit\": \"\",\n"
                                    "  \"gitTreeState\": \"clean\",\n"
                                    "  \"buildDate\": \"1970-01-01T00:00:00Z\",\n"

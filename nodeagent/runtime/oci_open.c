@@ -2,6 +2,7 @@
 /* Opening, the loop's events, closing. */
 #include "base/mem.h"
 #include "io/fs.h"
+#include "io/proc.h"
 #include "nodeagent/runtime/oci_instance.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,6 +125,32 @@ static enum err_code find_command(struct str wanted, char out[OCI_PATH_MAX], str
                 return ERR_OK;
         }
     return err_set(e, ERR_NOT_FOUND, "neither crun nor runc is installed");
+}
+
+/* "crun version 1.8.1" and "runc version 1.1.5+ds1" are how their first lines begin. */
+enum err_code runtime_oci_version(struct str command, char out[OCI_VERSION_MAX], struct err *e)
+{
+    char path[OCI_PATH_MAX];
+    const char *const argv[] = {path, "--version", NULL};
+    struct proc_request request = {.argv = argv, .timeout = SPAN_S(2)};
+    struct str rest, line, name, word, version = {0};
+    struct buf text;
+    int status = 0;
+    enum err_code code = find_command(command, path, e);
+    if (code != ERR_OK)
+        return code;
+    buf_init(&text, PROC_CAPTURE_DEFAULT);
+    code = proc_run_wait(&request, &text, NULL, &status, e);
+    rest = buf_str(&text);
+    if (code == ERR_OK && status == 0 && str_split(&rest, '\n', &line) &&
+        str_split(&line, ' ', &name) && str_split(&line, ' ', &word) && str_is(word, "version"))
+        version = line;
+    if (code == ERR_OK && (version.len == 0 || name.len + version.len + 4 > OCI_VERSION_MAX))
+        code = err_set(e, ERR_INVALID, "%s does not tell its version", path);
+    if (code == ERR_OK)
+        snprintf(out, OCI_VERSION_MAX, STR_FMT "://" STR_FMT, STR_ARG(name), STR_ARG(version));
+    buf_free(&text);
+    return code;
 }
 
 /* What we are ourselves bounds what a container can be. */

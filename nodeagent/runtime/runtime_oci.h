@@ -35,6 +35,13 @@ MUST_USE enum err_code runtime_oci_open(struct loop *l, const struct runtime_oci
                                         struct runtime_sink sink, struct runtime **out,
                                         struct err *e);
 
+enum { OCI_VERSION_MAX = 64 };
+
+/* "crun://1.8.1", which Node.status.nodeInfo tells, of the runtime that an empty or given command finds; it is run, which
+ * may take two seconds. ERR_NOT_FOUND, ERR_INVALID: there is none, or it says no version of itself. */
+MUST_USE enum err_code runtime_oci_version(struct str command, char out[OCI_VERSION_MAX],
+                                           struct err *e);
+
 /* A device node as it is now: numbers move when drivers do. */
 struct oci_node {
     bool block;

@@ -19,7 +19,7 @@ struct hardware_settings {
     uint32_t shared_cores, system_cpu_millis, workloads_max;
     uint64_t system_memory_bytes;
     uint64_t reserved_storage_bytes; /* With less free nothing new comes here. */
-    const char *runtime_version;     /* "crun 1.8.1" */
+    const char *runtime_version;     /* "crun://1.8.1" */
     const struct devices *devices;   /* NULL: none is given away. */
 };
 

@@ -29,6 +29,8 @@ if ! cluster_start "$1" "$work/state" --address lo; then
 fi
 addresses() { cluster_baton get node n1 -o json | grep -B 1 -A 1 '"InternalIP"' | grep -o '[0-9.]*[0-9]' | tr '\n' ' '; }
 check "the address is the one that was named" test "$(addresses)" = "127.0.0.1 "
+check_says "the node tells its runtime" '"containerRuntimeVersion": "crun://1.' cluster_baton get node n1 -o json
+check_says "and the version of the API, as Kubernetes' own do" '"kubeletVersion": "v1.33.0+baton-' cluster_baton get node n1 -o json
 check_says "one that is not on the machine is refused, with those that are" \
     "--address 192.0.2.77: no interface that is up has it; there are lo 127.0.0.1" \
     "$1/baton-agent" --state "$work/other" --server 127.0.0.1:1 --address 192.0.2.77

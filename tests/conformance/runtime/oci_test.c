@@ -585,3 +585,22 @@ TEST(runc, a_terminal_is_one_stream)
 {
     a_terminal_is_one_stream(&runc_rig);
 }
+
+/* As this machine's own say it; a program that is there and says something else is no name. */
+TEST(oci, a_runtime_is_called_by_what_it_says_of_itself)
+{
+    static const struct {
+        const char *path, *begins;
+    } rows[] = {{"/usr/bin/crun", "crun://1."}, {"/usr/sbin/runc", "runc://1."}};
+    char version[OCI_VERSION_MAX];
+    struct err e = {0};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (access(rows[i].path, X_OK) != 0)
+            continue;
+        cr_assert_eq(runtime_oci_version(str_of(rows[i].path), version, &e), ERR_OK, "%s", e.text);
+        cr_expect(str_starts(str_of(version), str_of(rows[i].begins)), "%s", version);
+        cr_expect_null(strpbrk(version, " \n"), "%s", version);
+    }
+    cr_expect_eq(runtime_oci_version(STR("/bin/true"), version, &e), ERR_INVALID);
+    cr_expect_eq(runtime_oci_version(STR("/does/not/exist"), version, &e), ERR_NOT_FOUND);
+}
