@@ -118,12 +118,19 @@ const struct schema_kind *schema_kind_plural(struct str group, struct str versio
 const struct schema_field *schema_find(const struct schema_message *m, struct str json,
                                        const struct schema_field **out_outer);
 
-/* The field with that number; NULL: unknown. */
+/* The field with that number, as an index into m->fields; SCHEMA_NO_FIELD: unknown. */
+#define SCHEMA_NO_FIELD UINT32_MAX
+static inline uint32_t schema_index(const struct schema_message *m, uint32_t number)
+{
+    return number <= m->number_max ? (uint32_t)m->by_number[number] - 1 : SCHEMA_NO_FIELD;
+}
+
+/* The same as a field; NULL: unknown. */
 static inline const struct schema_field *schema_numbered(const struct schema_message *m,
                                                          uint32_t number)
 {
-    uint8_t at = number <= m->number_max ? m->by_number[number] : 0;
-    return at == 0 ? NULL : &m->fields[at - 1];
+    uint32_t at = schema_index(m, number);
+    return at == SCHEMA_NO_FIELD ? NULL : &m->fields[at];
 }
 
 /* What a hash slot holds, and the hash; for schemagen and schema_find(). */

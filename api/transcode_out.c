@@ -30,7 +30,7 @@ static bool corrupt(struct output *o)
 }
 
 /* Numbers that step back are not canonical: their field may have been passed already. */
-static bool cursor_next(struct output *o, struct cursor *c)
+static inline bool cursor_next(struct output *o, struct cursor *c)
 {
     uint32_t number = c->field.number;
     c->have = wire_next(&c->reader, &c->field);
@@ -178,6 +178,10 @@ static bool write_special(struct output *o, const struct schema_message *m, stru
 static bool write_value(struct output *o, const struct schema_field *f, const struct wire_field *w,
                         uint64_t revision, uint32_t depth)
 {
+    if (f->type == SCHEMA_STRING && w->type == WIRE_BYTES) { /* Most are. */
+        json_print_string(o->out, w->bytes);
+        return true;
+    }
     if (f->type != SCHEMA_MESSAGE)
         return write_scalar(o, f->type, w);
     if (w->type != WIRE_BYTES)
@@ -250,7 +254,7 @@ static void write_key(struct output *o, const struct schema_field *f, bool *comm
     if (room == NULL)
         return;
     *room = ',';
-    memcpy(room + *comma, f->key.at, f->key.len);
+    str_copy_short(room + *comma, f->key);
     o->out->len += f->key.len + *comma;
     *comma = true;
 }
@@ -299,33 +303,37 @@ static bool write_missing(struct output *o, const struct schema_message *m,
     return !f->always || write_absent(o, m, f, comma, depth);
 }
 
-/* resourceVersion as we say, whatever the bytes do. */
-static bool write_version(struct output *o, const struct schema_field *f, struct cursor *c,
-                          bool *comma, uint64_t revision)
+/* The fields from index from on and before index to that are not in the bytes and show all the same. */
+static bool write_gap(struct output *o, const struct schema_message *m, uint32_t from, uint32_t to,
+                      bool *comma, uint32_t depth)
 {
-    write_key(o, f, comma);
+    for (uint32_t i = m->shown[from]; i < to; i = m->shown[i + 1])
+        if (!write_missing(o, m, &m->fields[i], comma, depth))
+            return false;
+    return true;
+}
+
+/* What is before index to, with resourceVersion among it: as we say, whether the bytes have it or not. */
+static bool write_gap_version(struct output *o, const struct schema_message *m, uint32_t from,
+                              uint32_t version, uint32_t to, bool *comma, uint64_t revision,
+                              uint32_t depth)
+{
+    if (!write_gap(o, m, from, version, comma, depth))
+        return false;
+    write_key(o, &m->fields[version], comma);
     buf_add_char(o->out, '"');
     buf_add_u64(o->out, revision);
     buf_add_char(o->out, '"');
-    return !c->have || c->field.number != f->number || cursor_next(o, c);
+    return write_gap(o, m, version + 1, to, comma, depth);
 }
 
-/* Index of the field to look at next: the one the bytes go on with, or an earlier one that shows
- * though it is absent. Passes numbers that are unknown to us. */
-static bool next_field(struct output *o, const struct schema_message *m, struct cursor *c,
-                       uint32_t from, uint32_t *out)
+/* Index of resourceVersion in a metadata whose object is said to have that revision; UINT32_MAX: it is as it is. */
+static uint32_t version_index(const struct schema_message *m, uint64_t revision, uint32_t depth)
 {
-    while (c->have) {
-        const struct schema_field *f = schema_numbered(m, c->field.number);
-        if (f != NULL) {
-            *out = min_u32((uint32_t)(f - m->fields), m->shown[from]);
-            return true;
-        }
-        if (!cursor_next(o, c))
-            return false;
-    }
-    *out = m->fields_count > 0 ? m->shown[from] : 0;
-    return true;
+    if (depth != 1 || revision == 0)
+        return UINT32_MAX;
+    const struct schema_field *f = schema_find(m, STR("resourceVersion"), NULL);
+    return f == NULL ? UINT32_MAX : (uint32_t)(f - m->fields);
 }
 
 /* revision at the object's own level goes on to its metadata, and there to resourceVersion. */
@@ -333,32 +341,28 @@ static bool write_fields(struct output *o, const struct schema_message *m, struc
                          bool *comma, uint64_t revision, uint32_t depth)
 {
     struct cursor c;
-    uint32_t version = UINT32_MAX; /* Index of resourceVersion, until it is written. */
-    if (depth == 1 && revision != 0) {
-        const struct schema_field *f = schema_find(m, STR("resourceVersion"), NULL);
-        version = f == NULL ? UINT32_MAX : (uint32_t)(f - m->fields);
-    }
+    uint32_t next = 0,
+             version = version_index(m, revision, depth); /* All before next is written. */
     if (!cursor_open(o, &c, bytes))
         return false;
-    for (uint32_t i = 0;; i++) {
-        bool ok;
-        if (!next_field(o, m, &c, i, &i))
-            return false;
-        if (version <= i && version != UINT32_MAX) {
-            i = version;
-            version = UINT32_MAX;
-            ok = write_version(o, &m->fields[i], &c, comma, revision);
-        } else if (i == m->fields_count) {
-            return true;
-        } else if (c.have && c.field.number == m->fields[i].number) {
-            bool is_metadata = depth == 0 && m->fields[i].number == 1;
-            ok = write_present(o, &m->fields[i], &c, comma, is_metadata ? revision : 0, depth);
-        } else {
-            ok = write_missing(o, m, &m->fields[i], comma, depth);
+    while (c.have) {
+        uint32_t number = c.field.number, at = schema_index(m, number);
+        bool is_version = at == version, is_past_version = version >= next && version < at;
+        if (at == SCHEMA_NO_FIELD || is_version) {
+            if (!cursor_next(o, &c))
+                return false;
+            continue;
         }
-        if (!ok)
+        if (!(is_past_version ? write_gap_version(o, m, next, version, at, comma, revision, depth)
+                              : write_gap(o, m, next, at, comma, depth)) ||
+            !write_present(o, &m->fields[at], &c, comma, depth == 0 && number == 1 ? revision : 0,
+                           depth))
             return false;
+        next = at + 1;
     }
+    return version >= next && version != UINT32_MAX
+               ? write_gap_version(o, m, next, version, m->fields_count, comma, revision, depth)
+               : write_gap(o, m, next, m->fields_count, comma, depth);
 }
 
 static bool write_message(struct output *o, const struct schema_message *m, struct str bytes,

@@ -77,9 +77,8 @@ static size_t print_escape(struct buf *out, struct str text, size_t at)
 
 #if defined(__SSE2__)
 /* A bit for each of the 16 bytes that is special: below a blank, one of the five signs, or 0xe2. */
-static uint32_t special_bits(const char *at)
+static uint32_t special_of(__m128i v)
 {
-    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
     __m128i hit = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
     hit = _mm_or_si128(
         hit, _mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8('&' ^ '"')), _mm_set1_epi8('&')));
@@ -88,6 +87,60 @@ static uint32_t special_bits(const char *at)
     hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
     hit = _mm_or_si128(hit, _mm_cmpeq_epi8(v, _mm_set1_epi8((char)0xe2)));
     return (uint32_t)_mm_movemask_epi8(hit);
+}
+
+static __m128i load_16(const char *at)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)at);
+}
+
+static uint32_t special_bits(const char *at)
+{
+    return special_of(load_16(at));
+}
+
+/* Copies 4 to 15 bytes as two words that may overlap, and looks at both at once. */
+static uint32_t copy_looking_short(char *to, const char *from, size_t len)
+{
+    uint64_t head = 0, tail = 0;
+    size_t word = len >= 8 ? 8 : 4;
+    if (word == 8) {
+        memcpy(&head, from, 8);
+        memcpy(&tail, from + len - 8, 8);
+        memcpy(to, &head, 8);
+        memcpy(to + len - 8, &tail, 8);
+        return special_of(_mm_set_epi64x((long long)tail, (long long)head));
+    }
+    memcpy(&head, from, 4);
+    memcpy(&tail, from + len - 4, 4);
+    memcpy(to, &head, 4);
+    memcpy(to + len - 4, &tail, 4);
+    head |= tail << 32;
+    return special_of(_mm_set1_epi64x((long long)head));
+}
+
+/* Copies text while it looks: true when nothing in it may need an escape. What was copied is worth nothing otherwise. */
+static bool copy_plain(char *to, struct str text)
+{
+    uint32_t special = 0;
+    size_t at = 0;
+    if (text.len < 4) {
+        for (; at < text.len; at++) {
+            to[at] = text.at[at];
+            special |= is_special((uint8_t)text.at[at]);
+        }
+        return special == 0;
+    }
+    if (text.len < 16)
+        return copy_looking_short(to, text.at, text.len) == 0;
+    for (; text.len - at >= 16 && special == 0; at += 16) {
+        __m128i v = load_16(text.at + at);
+        _mm_storeu_si128((__m128i *)(void *)(to + at), v);
+        special = special_of(v);
+    }
+    at = text.len - 16; /* The last ones, some of them for the second time. */
+    _mm_storeu_si128((__m128i *)(void *)(to + at), load_16(text.at + at));
+    return (special | special_bits(text.at + at)) == 0;
 }
 
 /* How far from can go in steps of 16 bytes: to a special one, or to the last bytes. */
@@ -101,6 +154,16 @@ static size_t skip_plain(struct str text, size_t from)
     return from;
 }
 #else
+static bool copy_plain(char *to, struct str text)
+{
+    bool is_plain = true;
+    for (size_t at = 0; at < text.len && is_plain; at++) {
+        to[at] = text.at[at];
+        is_plain = !is_special((uint8_t)text.at[at]);
+    }
+    return is_plain;
+}
+
 static size_t skip_plain(struct str text, size_t from)
 {
     (void)text;
@@ -119,18 +182,16 @@ static size_t find_special(struct str text, size_t from)
 
 void json_print_string(struct buf *out, struct str text)
 {
-    size_t at = find_special(text, 0), done;
-    char *room = buf_reserve(out, at + 2);
+    char *room = buf_reserve(out, text.len + 2);
     if (room == NULL)
         return;
     room[0] = '"';
-    if (at > 0)
-        memcpy(room + 1, text.at, at);
-    room[at + 1] = '"';
-    if (at == text.len) {
-        out->len += at + 2;
+    if (copy_plain(room + 1, text)) {
+        room[text.len + 1] = '"';
+        out->len += text.len + 2;
         return;
     }
+    size_t at = find_special(text, 0), done; /* All before it stands there already. */
     out->len += at + 1;
     while (at < text.len) {
         at += print_escape(out, text, at);

@@ -95,4 +95,25 @@ uint64_t str_hash(struct str s);
 void str_hash_seed(uint64_t k0,
                    uint64_t k1); /* Once, before the first map; the simulator: fixed. */
 
+/* memcpy() for lengths that are seldom above 32: those take no call. */
+static inline void str_copy_short(char *to, struct str s)
+{
+    size_t len = s.len, word = len >= 16 ? 16 : len >= 8 ? 8 : len >= 4 ? 4 : 0;
+    if (len > 32) {
+        memcpy(to, s.at, len);
+    } else if (word == 16) { /* Two words that may overlap. */
+        memcpy(to, s.at, 16);
+        memcpy(to + len - 16, s.at + len - 16, 16);
+    } else if (word == 8) {
+        memcpy(to, s.at, 8);
+        memcpy(to + len - 8, s.at + len - 8, 8);
+    } else if (word == 4) {
+        memcpy(to, s.at, 4);
+        memcpy(to + len - 4, s.at + len - 4, 4);
+    } else {
+        for (size_t i = 0; i < len; i++)
+            to[i] = s.at[i];
+    }
+}
+
 #endif /* BASE_STR_H */
