@@ -307,6 +307,8 @@ static bool write_missing(struct output *o, const struct schema_message *m,
 static bool write_gap(struct output *o, const struct schema_message *m, uint32_t from, uint32_t to,
                       bool *comma, uint32_t depth)
 {
+    if (from == m->fields_count)
+        return true; /* Also the only way for a message without fields, which has no row of shown ones. */
     for (uint32_t i = m->shown[from]; i < to; i = m->shown[i + 1])
         if (!write_missing(o, m, &m->fields[i], comma, depth))
             return false;

@@ -111,6 +111,14 @@ TEST(transcode, writes_what_is_always_there)
     becomes(CORE "EphemeralContainer", "{}", "{\"name\":\"\",\"resources\":{}}");
 }
 
+/* Messages that only say that they are there. */
+TEST(transcode, shows_what_has_no_fields)
+{
+    becomes("kubevirt.io.v1.InterfaceSRIOV", "{}", "{}");
+    becomes("kubevirt.io.v1.Interface", "{\"sriov\":{},\"name\":\"a\"}",
+            "{\"name\":\"a\",\"sriov\":{}}");
+}
+
 /* Kubernetes' GRPCAction.service and TypedLocalObjectReference.apiGroup are pointers without omitempty: what is absent
  * is null, and stays absent when it is read again. */
 TEST(transcode, an_absent_pointer_that_is_always_shown_is_null)
