@@ -15,6 +15,7 @@
 #include "nodeagent/doctor/clean.h"
 #include "nodeagent/doctor/doctor.h"
 #include "nodeagent/doctor/sweep.h"
+#include "nodeagent/host/devices_given.h"
 #include "nodeagent/host/resctrl.h"
 #include "nodeagent/runtime/runtime_oci.h"
 #include "nodeagent/runtime/runtime_qemu.h"
@@ -115,6 +116,14 @@ static void measure(struct program *p)
               log_quote(str_of(p->accel.reason)).text);
 }
 
+/* For baton doctor, which asks later what became of them. */
+static enum err_code write_devices_down(struct program *p, const struct devices_roots *roots,
+                                        struct err *e)
+{
+    struct devices_given g = {p->options.state, *roots};
+    return devices_given_put(&g, p->options.devices, &p->devices, e);
+}
+
 /* Read before the node is told: a wrong file is for the operator now, not for a workload later. */
 static enum err_code find_devices(struct program *p, struct err *e)
 {
@@ -122,7 +131,7 @@ static enum err_code find_devices(struct program *p, struct err *e)
     struct device_rules rules;
     char sys[FS_PATH_MAX] = "/sys", dev[FS_PATH_MAX] = "/dev";
     if (p->options.devices == NULL)
-        return ERR_OK;
+        return write_devices_down(p, &(struct devices_roots){sys, dev}, e);
     if (p->options.device_root != NULL && (!fs_join(sys, p->options.device_root, "sys") ||
                                            !fs_join(dev, p->options.device_root, "dev")))
         return err_set(e, ERR_LIMIT, "--device-root is too long");
@@ -135,6 +144,8 @@ static enum err_code find_devices(struct program *p, struct err *e)
     if (code == ERR_OK)
         code = devices_discover(&p->devices_arena, &(struct devices_roots){sys, dev}, &rules,
                                 &p->devices, e);
+    if (code == ERR_OK)
+        code = write_devices_down(p, &(struct devices_roots){sys, dev}, e);
     buf_free(&text);
     for (uint32_t i = 0; i < p->devices.notes_count; i++)
         log_event(LOG_WARN, "device.left", "why=%s", log_quote(p->devices.notes[i]).text);

@@ -5,6 +5,7 @@
 #include "io/pki.h"
 #include "io/proc.h"
 #include "nodeagent/doctor/doctor.h"
+#include "nodeagent/host/devices_given.h"
 
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -144,6 +145,52 @@ static void check_groups(struct doctor_findings *f, const struct inventory *v)
                                 v->group));
 }
 
+static bool has_pages(const char *path)
+{
+    struct buf text;
+    buf_init(&text, 64);
+    bool any = fs_read(path, &text, NULL) == ERR_OK && !str_is(str_trim(buf_str(&text)), "0");
+    buf_free(&text);
+    return any;
+}
+
+static void check_huge_pages(struct doctor_findings *f, const struct inventory *v)
+{
+    if (!has_pages("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages") &&
+        !has_pages("/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages"))
+        return;
+    doctor_say(f, "hugepages", v->layout.hugetlb ? "ok" : "warn",
+               v->layout.hugetlb ? STR("each workload is held to its own")
+                                 : STR("no hugetlb controller: whoever maps huge pages can take "
+                                       "another workload's"));
+}
+
+/* What became of the devices that were given away at the agent's start, a line each. */
+static void check_devices(struct doctor_findings *f, const struct inventory *v, const char *root)
+{
+    char sys[FS_PATH_MAX] = "/sys", dev[FS_PATH_MAX] = "/dev";
+    struct devices_given g = {v->state, {sys, dev}};
+    struct devices_judged all;
+    struct err e;
+    if (root != NULL && (!fs_join(sys, root, "sys") || !fs_join(dev, root, "dev")))
+        return;
+    enum err_code code = devices_given_judge(f->arena, &g, &all, &e);
+    if (code == ERR_NOT_FOUND)
+        return;
+    if (code != ERR_OK) {
+        doctor_say(f, "devices", "warn", str_of(e.text));
+        return;
+    }
+    for (uint32_t i = 0; i < all.troubles_count; i++)
+        doctor_say(f, "devices", all.at[i].is_failure ? "fail" : "warn", all.at[i].text);
+    if (all.troubles_lost > 0)
+        doctor_say(f, "devices", "warn", arena_printf(f->arena, "%u more", all.troubles_lost));
+    if (all.troubles_count == 0)
+        doctor_say(f, "devices", "ok",
+                   arena_printf(f->arena, "%u of " STR_FMT ", as at the agent's start", all.count,
+                                STR_ARG(all.file)));
+}
+
 static void check_forwarding(struct doctor_findings *f)
 {
     struct buf text;
@@ -156,13 +203,16 @@ static void check_forwarding(struct doctor_findings *f)
     buf_free(&text);
 }
 
-void doctor_check_node(struct doctor_findings *f, const struct inventory *v)
+void doctor_check_node(struct doctor_findings *f, const struct inventory *v,
+                       const char *device_root)
 {
     check_certificate(f, v);
     check_disk(f, v);
     check_programs(f);
     check_accelerator(f, v);
     check_groups(f, v);
+    check_huge_pages(f, v);
+    check_devices(f, v, device_root);
     check_forwarding(f);
     doctor_say(f, "workloads", "ok", arena_printf(f->arena, "%u recorded", v->records_count));
 }

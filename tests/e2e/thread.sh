@@ -14,7 +14,9 @@ port=$((11000 + $$ % 9000))
 work=$(mktemp -d /tmp/baton-e2e.XXXXXX)
 state=$work/state
 second=$work/second
+device=/dev/baton-test-$$
 cleanup() {
+    rm -f "$device"
     [ ! -d "$second" ] || "$source_dir/deploy/down" --state "$second" --purge >"$work/down2.log" 2>&1 || cat "$work/down2.log"
     "$source_dir/deploy/down" --state "$state" --purge >"$work/down.log" 2>&1 || cat "$work/down.log"
     rm -rf "$work"
@@ -182,7 +184,14 @@ done
 k1() { "$newest" "$@"; }
 k2() { "$newest" --kubeconfig "$second/kubeconfig" "$@"; }
 mkdir -p "$second" && cp -r "$state/images" "$second/images"
-check "deploy/up of a second cluster" "$work/clone/deploy/up" --state "$second" --port $((port + 1)) --no-samples
+devices() { # RULES of nodeDevices
+    printf '{"nodeDevices": [%s]}\n' "$1" >"$work/devices.json"
+}
+# shellcheck disable=SC2120 # By check.
+up2() { "$work/clone/deploy/up" --state "$second" --port $((port + 1)) --no-samples "$@"; }
+mknod "$device" c 1 7 # As /dev/full: whoever writes to it is told that there is no space.
+devices '{"resourceName": "test.dev/full", "path": "'"$device"'", "milli": true}'
+check "deploy/up of a second cluster, which gives a device away" up2 --devices "$work/devices.json"
 cat >"$work/web.yaml" <<'Y'
 apiVersion: v1
 kind: Pod
@@ -203,6 +212,48 @@ check_says "the first one's answers" "first" page k1
 check_says "the second one answers, from a network of its own" "second" page k2
 contexts_differ() { [ "$(k1 config current-context)" != "$(k2 config current-context)" ]; }
 check "their kubeconfigs have contexts of different names" contexts_differ
+
+# --- its devices: given away, given to a pod, gone, and other ones ------------------------------------------------------
+counts() { k2 get node -o 'jsonpath={.items[0].status.capacity}' | grep -q "$1"; }
+check "its node counts the device" counts '"test.dev/full":"1","test.dev/full-milli":"1k"'
+cat >"$work/full.yaml" <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: full}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: oci:busybox:latest
+    command: [/bin/sh, -c, "echo x >$device; echo \$DEVICE_PERCENT_TEST_DEV_FULL %; sleep 600"]
+    resources: {limits: {cpu: 10m, memory: 16Mi, test.dev/full-milli: 125}}
+Y
+k2 create -f "$work/full.yaml" >/dev/null
+full() { k2 logs full | tr '\n' ' ' | grep -q 'No space left on device 12.5 %'; }
+check "a pod with a part of it writes to it, and knows its share" until_true 30 full
+doctor2() { "$second/bin/baton" --kubeconfig "$second/kubeconfig" doctor >"$work/doctor2"; }
+doctor2
+check_says "baton doctor finds it as it was" "1 of $work/devices.json, as at the agent's start" cat "$work/doctor2"
+rm "$device"
+gone() { ! doctor2; }
+check "baton doctor fails when it is gone" gone
+check_says "and says so" "$device (test.dev/full) is gone, and the cluster still gives it away" cat "$work/doctor2"
+mknod "$device" c 1 7
+agent2=$(cat "$second/run/agent.pid" 2>/dev/null)
+check "deploy/up again, the file being the same" up2
+same() { [ "$agent2" = "$(cat "$second/run/agent.pid" 2>/dev/null)" ]; }
+check "leaves the agent alone" same
+devices '{"resourceName": "test.dev/full", "path": "'"$device"'"}, {"resourceName": "test.dev/null", "path": "/dev/null", "shares": 5}'
+check "deploy/up again, its content having changed" up2
+check "the node counts what it says now" until_true 20 counts '"test.dev/full":"1","test.dev/null":"5"'
+devices '{"resourceName": "test.dev/full", "path": "full"}'
+# shellcheck disable=SC2119
+wrong() { ! up2 >"$work/wrong" 2>&1 && grep -q 'nodeDevices\[0\].path: wants a path below /dev/' "$work/wrong"; }
+check "deploy/up with a file that is wrong fails and says where" wrong
+check "deploy/up --devices none" up2 --devices none
+none() { ! k2 get node -o 'jsonpath={.items[0].status.capacity}' | grep -q test.dev; }
+check "the node has none any more" until_true 20 none
+
 check "deploy/down --purge of the second" "$work/clone/deploy/down" --state "$second" --purge
 check_says "the first one's still answers" "first" page k1
 check "delete it" k1 delete pod web --timeout=30s

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is given away of a machine with two sockets, and what is not. */
 #include "io/fs.h"
+#include "nodeagent/host/devices_given.h"
 #include "nodeagent/host/vfio.h"
 #include "tests/testlib/test.h"
 #include "tests/unit/host/kernel.h"
@@ -266,4 +267,95 @@ TEST(vfio, a_crash_at_any_write)
         cr_expect_eq(records_of(&v), 0);
         kernel_free(k);
     }
+}
+
+/* ---- what became of them ---- */
+
+static const char all_rules[] =
+    "{\"pciHostDevices\":[{\"pciVendorSelector\":\"10DE:20B0\",\"resourceName\":\"nvidia.com/"
+    "A100\"},"
+    "{\"physicalFunction\":\"0000:c1:00.0\",\"driver\":\"vfio-pci\",\"resourceName\":\"intel.com/"
+    "vf\"}"
+    "],\"nodeDevices\":[{\"path\":\"/dev/fuse\",\"resourceName\":\"linux.org/fuse\"}]}";
+
+/* An agent started, and gave away what its file says. */
+static struct devices_given given(struct seen *s)
+{
+    struct devices_given g = {s->kernel->root, {s->kernel->sys, s->kernel->dev}};
+    char path[96];
+    kernel_file(s->kernel, "rules.json", all_rules);
+    look(s, all_rules);
+    cr_assert_eq(s->code, ERR_OK, "%s", s->err.text);
+    snprintf(path, sizeof path, "%s/rules.json", s->kernel->root);
+    cr_assert_eq(devices_given_put(&g, path, &s->devices, &s->err), ERR_OK, "%s", s->err.text);
+    return g;
+}
+
+static void judged(struct seen *s, const struct devices_given *g, const char *want)
+{
+    struct devices_judged all;
+    struct buf text;
+    buf_init(&text, 64 << 10);
+    cr_assert_eq(devices_given_judge(&s->arena, g, &all, &s->err), ERR_OK, "%s", s->err.text);
+    cr_expect_eq(all.count, 7);
+    for (uint32_t i = 0; i < all.troubles_count; i++)
+        buf_printf(&text, "%s " STR_FMT "\n", all.at[i].is_failure ? "fail" : "warn",
+                   STR_ARG(all.at[i].text));
+    buf_add_char(&text, '\0');
+    cr_expect_str_eq(text.at, want);
+    buf_free(&text);
+}
+
+TEST(devices, what_became_of_them)
+{
+    struct seen s = {.kernel = kernel_new()};
+    struct devices_given g = given(&s);
+    judged(&s, &g, "");
+    kernel_file(s.kernel, "sys/bus/pci/devices/0000:41:00.0/numa_node", "1\n");
+    kernel_link(s.kernel, "sys/bus/pci/devices/0000:41:00.0/driver", "../../drivers/nvidia");
+    kernel_link(s.kernel, "sys/bus/pci/devices/0000:c1:02.1/iommu_group", "../../iommu_groups/9");
+    kernel_gone(s.kernel, "sys/bus/pci/devices/0000:c1:02.2/iommu_group");
+    kernel_gone(s.kernel, "sys/bus/pci/devices/0000:c1:02.3");
+    kernel_gone(s.kernel, "dev/fuse");
+    judged(
+        &s, &g,
+        "fail 0000:41:00.0 (nvidia.com/A100) is bound to nvidia, at the agent's start to nouveau\n"
+        "warn 0000:41:00.0 (nvidia.com/A100) is in NUMA node 1, at the agent's start in 0: restart "
+        "the agent\n"
+        "fail 0000:c1:02.1 (intel.com/vf) is in IOMMU group 9, at the agent's start in 71: restart "
+        "the agent\n"
+        "fail 0000:c1:02.2 (intel.com/vf) has no IOMMU group any more: nobody can have it through "
+        "VFIO\n"
+        "fail 0000:c1:02.3 (intel.com/vf) is gone, and the cluster still gives it away: restart "
+        "the "
+        "agent\n"
+        "fail /dev/fuse (linux.org/fuse) is gone, and the cluster still gives it away: restart the "
+        "agent\n"
+        "warn 0000:c1:02.2 (intel.com/vf) would not be given away any more: restart the agent\n"
+        "warn 0000:c1:02.2 is not given away: vfio-pci needs an IOMMU group of its own\n"
+        "warn linux.org/fuse: a rule matches nothing on this machine\n");
+    kernel_free(s.kernel);
+    arena_free(&s.arena);
+}
+
+/* What is bound for a workload has the driver that it should have then, and is judged by that. */
+TEST(devices, what_became_of_those_that_are_held)
+{
+    struct seen s = {.kernel = kernel_new()};
+    struct devices_given g = given(&s);
+    kernel_file(s.kernel, "devices/0000:81:00.0", "a");
+    judged(&s, &g,
+           "fail 0000:81:00.0 (nvidia.com/A100) is bound to nouveau, and a workload has it through "
+           "vfio-pci\n");
+    kernel_link(s.kernel, "sys/bus/pci/devices/0000:81:00.0/driver", "../../drivers/vfio-pci");
+    judged(&s, &g, "");
+    kernel_file(s.kernel, "rules.json", "{\"nodeDevice\":[]}");
+    struct devices_judged all;
+    cr_assert_eq(devices_given_judge(&s.arena, &g, &all, &s.err), ERR_OK);
+    cr_assert_eq(all.troubles_count, 1);
+    cr_expect(str_starts(all.at[0].text, STR("the agent would not start again: ")));
+    cr_expect(str_ends(all.at[0].text,
+                       STR("nodeDevice: not known; there are pciHostDevices and nodeDevices")));
+    kernel_free(s.kernel);
+    arena_free(&s.arena);
 }

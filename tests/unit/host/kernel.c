@@ -43,7 +43,17 @@ void kernel_link(struct kernel *k, const char *name, const char *target)
     char path[FS_PATH_MAX];
     below(k, path, "%s", name);
     make_parents(path);
+    (void)unlink(path);
     cr_assert_eq(symlink(target, path), 0);
+}
+
+void kernel_gone(struct kernel *k, const char *name)
+{
+    char path[FS_PATH_MAX];
+    struct err e;
+    below(k, path, "%s", name);
+    cr_assert(fs_exists(path), "%s", name);
+    cr_assert_eq(fs_remove_tree(path, &e), ERR_OK, "%s", e.text);
 }
 
 /* ---- what the kernel does ---- */

@@ -27,7 +27,8 @@ struct kernel *kernel_new(void);
 void kernel_free(struct kernel *k);
 
 void kernel_file(struct kernel *k, const char *path, const char *text); /* Below root. */
-void kernel_link(struct kernel *k, const char *path, const char *target);
+void kernel_link(struct kernel *k, const char *path, const char *target); /* In its place. */
+void kernel_gone(struct kernel *k, const char *path);
 /* A PCI function; group below 0: none. */
 void kernel_function(struct kernel *k, const char *address, const char *ids, const char *class,
                      int numa, int group, const char *driver);
