@@ -458,6 +458,41 @@ TEST(runc, is_held)
     is_held(&runc_rig);
 }
 
+/* Read back from the kernel, where it has the controller: what was asked for, and of other sizes nothing. */
+TEST(oci, is_held_to_its_huge_pages)
+{
+    static const char *const sizes[][2] = {{"2MB", "4194304"}, {"1GB", "0"}};
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!oci_rig.open(&r))
+        return;
+    const struct cgroup_layout *l = cgroup_layout(own.cgroups);
+    oci_fill(&r, &spec, "p1.main.0", RIG_RUNS);
+    spec.huge_2m_bytes = 4 << 20;
+    rig_ok(&oci_rig, &r, rig_create(&r, &spec));
+    for (uint32_t i = 0; i < COUNT_OF(sizes) * 2 && l->hugetlb; i++) {
+        char path[CGROUP_PATH_MAX + 256];
+        struct buf text, below;
+        struct err e;
+        buf_init(&text, 4096);
+        buf_init(&below, 4096);
+        cr_assert_eq(cgroup_path(own.cgroups, spec.id, &below, &e), ERR_OK, "%s", e.text);
+        snprintf(path, sizeof path, "%s" STR_FMT "/hugetlb.%s%s.%s",
+                 l->mount[l->unified ? 0 : CGROUP_HUGETLB], STR_ARG(buf_str(&below)),
+                 sizes[i / 2][0], i % 2 == 0 ? "" : ".rsvd", l->unified ? "max" : "limit_in_bytes");
+        bool is_there = fs_read(path, &text, &e) == ERR_OK; /* Not every kernel has every size. */
+        cr_expect(!is_there || str_is(str_trim(buf_str(&text)), sizes[i / 2][1]), "%s: " STR_FMT,
+                  path, STR_ARG(buf_str(&text)));
+        cr_expect(is_there || i > 0, "%s", path);
+        buf_free(&text);
+        buf_free(&below);
+    }
+    if (l->hugetlb)
+        fprintf(stderr, "held to its huge pages\n");
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "p1.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
 /* A device of this machine, given to a user that may not open the host's own node: with it the container opens
  * it, without it there is none. It exits with what is not so. */
 static void is_given_a_device(const struct rig_kind *k)
