@@ -3,7 +3,7 @@
 #include "api/limits.h"
 #include "api/pod.h"
 #include "api/policy.h"
-#include "api/shares.h"
+#include "api/parts.h"
 
 /* Kubernetes' static CPU manager, for the pod as a whole (controlplane/core/sched_view.h). */
 static bool is_exclusive(const Core__PodSpec *s)
@@ -121,7 +121,7 @@ static void pod_validate(struct kind_call *c, const ProtobufCMessage *object,
         return;
     pod_spec_validate(c, pod->spec, &spec);
     policy_validate(c, pod->metadata, is_exclusive(pod->spec) ? pod_cpus(pod->spec) : 0);
-    shares_validate(c, pod, (const Core__Pod *)old);
+    parts_validate(c, pod, (const Core__Pod *)old);
     if (old != NULL)
         pod_update_validate(c, pod, (const Core__Pod *)old);
     else if (c->causes.count == 0)

@@ -8,7 +8,7 @@
 #include "api/honoured.h"
 #include "api/pod.h"
 #include "api/policy.h"
-#include "api/shares.h"
+#include "api/parts.h"
 #include "api/vmi.h"
 #include "base/wire.h"
 
@@ -306,7 +306,7 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     bool is_exclusive = cpu != NULL && cpu->dedicated_cpu_placement;
     policy_validate(c, v->metadata,
                     is_exclusive ? vcpus_of(cpu) + cpu->isolate_emulator_thread : 0);
-    shares_refuse(c, v->metadata);
+    parts_refuse(c, v->metadata);
     disks_validate(c, v->spec, &spec);
     volumes_validate(c, v->spec, &spec);
     vmi_networks_validate(c, v->spec, &spec);

@@ -3,7 +3,7 @@
  * A machine's interfaces and devices (KubeVirt: Interface, HostDevice, GPU, NUMA), each refused with its path.
  * A virtual function's network is called by the resource it is given away as (docs/decisions/0151).
  */
-#include "api/shares.h"
+#include "api/parts.h"
 #include "api/vmi.h"
 
 /* vendor.com/name */
@@ -113,7 +113,7 @@ static void device_validate(struct kind_call *c, const struct named *all, size_t
     else if (!is_resource(all[i].device))
         causes_invalid(&c->causes, &device, kind_str(all[i].device),
                        "must be a resource's name: vendor.com/name");
-    else if (share_name(kind_str(all[i].device), &whole))
+    else if (part_name(kind_str(all[i].device), &whole))
         causes_invalid(&c->causes, &device, kind_str(all[i].device), "a machine has devices whole");
 }
 

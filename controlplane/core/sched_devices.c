@@ -6,7 +6,7 @@
  * A row's name is its PCI address, or path#share for a device node. Its model says "vfio" where an IOMMU
  * group holds it alone: machines ask for that, containers take any.
  */
-#include "api/shares.h"
+#include "api/parts.h"
 #include "controlplane/core/sched_view.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ enum { ROW_NAME_MAX = 300 };
 static const struct str VFIO = STR("vfio");
 
 /* How the thousandths of a resource are called. */
-static struct str shares_name(struct str resource, char out[ROW_NAME_MAX])
+static struct str parts_name(struct str resource, char out[ROW_NAME_MAX])
 {
     int len = snprintf(out, ROW_NAME_MAX, STR_FMT "-milli", STR_ARG(resource));
     return str_from(out, (size_t)(len < ROW_NAME_MAX ? len : ROW_NAME_MAX - 1));
@@ -53,12 +53,12 @@ enum err_code sched_classes_add(struct sched_classes *s, struct names *n,
     enum err_code code = ERR_OK;
     for (size_t i = 0; code == ERR_OK && i < hw->n_devices; i++) {
         struct str name = str_of(hw->devices[i]->resource);
-        char shares[ROW_NAME_MAX];
+        char parts[ROW_NAME_MAX];
         if (name.len == 0)
             continue;
         code = class_add(s, n, name, e);
         if (code == ERR_OK && hw->devices[i]->milli)
-            code = class_add(s, n, shares_name(name, shares), e);
+            code = class_add(s, n, parts_name(name, parts), e);
     }
     return code;
 }
@@ -73,12 +73,12 @@ static uint32_t shares_of(const Baton__Device *d)
 uint64_t sched_devices_count(const Baton__NodeHardwareSpec *hw, struct str resource)
 {
     struct str device;
-    bool in_shares = share_name(resource, &device);
+    bool in_parts = part_name(resource, &device);
     uint64_t sum = 0;
     for (size_t i = 0; i < hw->n_devices; i++) {
         const Baton__Device *d = hw->devices[i];
-        if (str_eq(str_of(d->resource), in_shares ? device : resource))
-            sum += !in_shares ? shares_of(d) : d->milli ? SHARE_ONE : 0;
+        if (str_eq(str_of(d->resource), in_parts ? device : resource))
+            sum += !in_parts ? shares_of(d) : d->milli ? PART_ONE : 0;
     }
     return sum;
 }
@@ -125,7 +125,7 @@ MUST_USE static enum err_code shares_check(const Baton__Device *d, struct err *e
 {
     struct str device;
     bool pci = str_of(d->pci_address).len > 0;
-    if (share_name(str_of(d->resource), &device))
+    if (part_name(str_of(d->resource), &device))
         return err_set(e, ERR_INVALID, "device %u is given away as thousandths: %s", d->id,
                        d->resource);
     if (shares_of(d) > (pci ? 1 : SCHED_SHARES_MAX))
@@ -369,10 +369,10 @@ static bool grant(struct arena *a, const Baton__Device *from, bool machine, Bato
     return machine || vfio_paths(a, to);
 }
 
-static bool grant_share(struct arena *a, const struct placement_device *row, Baton__DeviceGrant *to)
+static bool grant_part(struct arena *a, const struct placement_device *row, Baton__DeviceGrant *to)
 {
     to->has_milli = true;
-    to->milli = row->units == 0 ? SHARE_ONE : row->units; /* All of it is told as the whole. */
+    to->milli = row->units == 0 ? PART_ONE : row->units; /* All of it is told as the whole. */
     to->name = (char *)arena_printf(a, "%s-milli", to->name).at;
     return to->name != NULL;
 }
@@ -398,7 +398,7 @@ enum err_code sched_devices_rows(struct names *n, struct arena *a, const struct 
         to->has_share = share > 0;
         to->share = share;
         if (!grant(a, from, want->models_count > 0, to) ||
-            (want->units > 0 && !grant_share(a, row, to)))
+            (want->units > 0 && !grant_part(a, row, to)))
             break;
         out->devices[out->n_devices++] = to;
     }
@@ -420,10 +420,10 @@ enum err_code sched_devices_stored(struct names *n, const Baton__PlacementSpec *
                            from->share);
         struct str name_of = str_of(from->name);
         if (from->has_milli &&
-            (from->milli == 0 || from->milli > SHARE_ONE || !share_name(name_of, &name_of)))
+            (from->milli == 0 || from->milli > PART_ONE || !part_name(name_of, &name_of)))
             return err_set(e, ERR_INVALID, "%u thousandths of %s are stored", from->milli,
                            from->name == NULL ? "" : from->name);
-        *to = (struct placement_device){.units = from->milli % SHARE_ONE};
+        *to = (struct placement_device){.units = from->milli % PART_ONE};
         enum err_code code = names_intern(n, name_of, &to->class_name, e);
         if (code == ERR_OK)
             code = names_intern(n, str_from(name, (size_t)len), &to->id_name, e);

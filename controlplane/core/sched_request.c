@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/core/sched_view.h"
 #include "api/policy.h"
-#include "api/shares.h"
+#include "api/parts.h"
 
 /* Requests and limits of every kind of object are lists of the same pair. */
 struct amounts {
@@ -78,7 +78,7 @@ struct counted {
 static uint64_t amount_in(const Core__Container *c, const struct counted *what)
 {
     if (what->each > 0)
-        return share_of(c, what->meta, what->name) == what->each ? share_devices(what->meta) : 0;
+        return part_of(c, what->meta, what->name) == what->each ? part_devices(what->meta) : 0;
     const Resource__Quantity *q =
         what->limit ? find(limits_of(c->resources), what->name) : asked(c->resources, what->name);
     return (uint64_t)(what->milli ? objects_milli_of(q) : objects_units(q));
@@ -175,7 +175,7 @@ static uint32_t part_below(const Core__Pod *pod, struct str name, uint32_t size)
         const Core__Container *c = i < spec->n_init_containers
                                        ? spec->init_containers[i]
                                        : spec->containers[i - spec->n_init_containers];
-        uint32_t part = share_of(c, pod->metadata, name);
+        uint32_t part = part_of(c, pod->metadata, name);
         largest = part < size ? max_u32(largest, part) : largest;
     }
     return largest;
@@ -189,12 +189,12 @@ MUST_USE static enum err_code devices(struct names *n, struct arena *a, const Co
     struct counted what = {.name = text, .meta = pod->metadata};
     struct request_device want = {.class_name = name};
     uint64_t most = REQUEST_DEVICE_COUNT_MAX + 1; /* Refused as well as any more. */
-    if (!share_name(text, &device)) {
+    if (!part_name(text, &device)) {
         want.count = (uint32_t)min_u64(at_once(pod->spec, &what), most);
         return sched_devices_want(a, out, &want, e);
     }
     enum err_code code = names_intern(n, device, &want.class_name, e);
-    uint32_t part = SHARE_ONE + 1;
+    uint32_t part = PART_ONE + 1;
     while (code == ERR_OK && (part = part_below(pod, text, part)) > 0) {
         want.units = what.each = part;
         want.count = (uint32_t)min_u64(at_once(pod->spec, &what), most);

@@ -7,7 +7,7 @@
  */
 #include "nodeagent/core/devices.h"
 
-#include "api/shares.h"
+#include "api/parts.h"
 
 /* How many devices like g, whole or by so many thousandths, a container asks for. */
 static int64_t amount_of(const struct workload *w, const Core__Container *c,
@@ -17,7 +17,7 @@ static int64_t amount_of(const struct workload *w, const Core__Container *c,
     const Meta__ObjectMeta *meta = w->pod->metadata;
     struct str resource = str_of(g->name);
     if (g->has_milli)
-        return share_of(c, meta, resource) == g->milli ? share_devices(meta) : 0;
+        return part_of(c, meta, resource) == g->milli ? part_devices(meta) : 0;
     for (size_t i = 0; r != NULL && i < r->n_limits; i++)
         if (str_eq(str_of(r->limits[i]->key), resource))
             return workload_quantity(r->limits[i]->value);
@@ -174,15 +174,14 @@ bool pod_device_variable(struct agent_turn *t, const struct workload *w, const C
 
 /* DEVICE_MILLI_VENDOR_COM_GPU=250 and DEVICE_PERCENT_VENDOR_COM_GPU=25 for the n-th of its limits: of each of its
  * devices. What holds a program to its share inside the device is the driver's; NVIDIA's MPS takes the percentage. */
-bool pod_share_variables(struct agent_turn *t, const struct workload *w, const Core__Container *c,
-                         size_t n, struct pod_variable out[2])
+bool pod_part_variables(struct agent_turn *t, const struct workload *w, const Core__Container *c,
+                        size_t n, struct pod_variable out[2])
 {
     struct str resource = str_of(c->resources->limits[n]->key), device;
     struct pod_device d = {0};
     while (pod_device_next(w, c, &d)) {
         uint32_t milli = d.grant->milli;
-        if (milli == 0 || !str_eq(str_of(d.grant->name), resource) ||
-            !share_name(resource, &device))
+        if (milli == 0 || !str_eq(str_of(d.grant->name), resource) || !part_name(resource, &device))
             continue;
         out[0] = (struct pod_variable){variable(t, "DEVICE_MILLI", device),
                                        arena_printf(&t->arena, "%u", milli)};

@@ -24,9 +24,9 @@ struct pod_variable {
 /* False: it is no PCI device. */
 bool pod_device_variable(struct agent_turn *t, const struct workload *w, const Core__Container *c,
                          size_t n, struct pod_variable *out);
-/* False: it has no share of one. */
-bool pod_share_variables(struct agent_turn *t, const struct workload *w, const Core__Container *c,
-                         size_t n, struct pod_variable out[2]);
+/* False: it has no part of one. */
+bool pod_part_variables(struct agent_turn *t, const struct workload *w, const Core__Container *c,
+                        size_t n, struct pod_variable out[2]);
 
 /* PCI addresses for vfio-pci, of a pod or a machine. */
 const struct str *device_functions(struct agent_turn *t, const struct workload *w,

@@ -257,7 +257,7 @@ bool pod_env(struct agent_turn *t, const struct workload *w, const Core__Contain
     for (size_t i = 0; ok && c->resources != NULL && i < c->resources->n_limits; i++) {
         if (pod_device_variable(t, w, c, i, v))
             ok = put(&e, v[0].name, v[0].value);
-        if (ok && pod_share_variables(t, w, c, i, v))
+        if (ok && pod_part_variables(t, w, c, i, v))
             ok = put(&e, v[0].name, v[0].value) && put(&e, v[1].name, v[1].value);
     }
     for (uint32_t i = 0; ok && i < image->env_count; i++) {

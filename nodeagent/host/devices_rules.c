@@ -52,7 +52,7 @@ static bool is_resource(struct str s)
     return true;
 }
 
-/* The device may be had by the thousandth, as NAME-milli (api/shares.h), unless it has one holder or counts them. */
+/* The device may be had by the thousandth, as NAME-milli (api/parts.h), unless it has one holder or counts them. */
 static enum err_code read_milli(const struct json *from, const char *list, uint32_t i,
                                 struct device_rule *out, struct err *e)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/shares.h"
+#include "api/parts.h"
 #include "api/kinds_priv.h"
 #include "api/quantity.h"
 
 static const struct str SUFFIX = STR("-milli");
 static const char KEY[] = "baton.dev/gpu-count";
 
-bool share_name(struct str name, struct str *out_device)
+bool part_name(struct str name, struct str *out_device)
 {
     size_t slash = str_find(name, '/', 0);
     if (!str_ends(name, SUFFIX) || slash + 1 + SUFFIX.len >= name.len)
@@ -29,11 +29,11 @@ static const char *count_text(const Meta__ObjectMeta *m)
 static uint32_t count_of(const char *text)
 {
     uint64_t count;
-    bool is_one = str_parse_u64(str_of(text), &count) == ERR_OK && count <= SHARE_DEVICES_MAX;
+    bool is_one = str_parse_u64(str_of(text), &count) == ERR_OK && count <= PART_DEVICES_MAX;
     return is_one ? (uint32_t)count : 0;
 }
 
-uint32_t share_devices(const Meta__ObjectMeta *m)
+uint32_t part_devices(const Meta__ObjectMeta *m)
 {
     const char *text = count_text(m);
     uint32_t count = text == NULL ? 1 : count_of(text);
@@ -59,13 +59,13 @@ static uint32_t each_of(const struct quantity *amount, uint32_t devices)
     const __int128 one = 1000000000;
     __int128 units = amount->nano / one;
     bool is_even = amount->nano % one == 0 && units % devices == 0;
-    return is_even && units > 0 && units / devices <= SHARE_ONE ? (uint32_t)(units / devices) : 0;
+    return is_even && units > 0 && units / devices <= PART_ONE ? (uint32_t)(units / devices) : 0;
 }
 
-uint32_t share_of(const Core__Container *c, const Meta__ObjectMeta *m, struct str name)
+uint32_t part_of(const Core__Container *c, const Meta__ObjectMeta *m, struct str name)
 {
     struct quantity amount;
-    return amount_of(c, name, &amount) ? each_of(&amount, share_devices(m)) : 0;
+    return amount_of(c, name, &amount) ? each_of(&amount, part_devices(m)) : 0;
 }
 
 /* ---- what is refused ---- */
@@ -87,8 +87,8 @@ static void limit_validate(struct kind_call *c, const Core__Pod *pod,
                            const struct quantity *amount, const struct field *at)
 {
     struct str device, text = kind_str(limit->value->string);
-    uint32_t devices = share_devices(pod->metadata);
-    (void)share_name(kind_str(limit->key), &device);
+    uint32_t devices = part_devices(pod->metadata);
+    (void)part_name(kind_str(limit->key), &device);
     if (each_of(amount, devices) == 0 && devices == 1)
         causes_invalid(&c->causes, at, text,
                        "must be 1 to 1000 thousandths of one device; the annotation "
@@ -115,7 +115,7 @@ static bool container_validate(struct kind_call *c, const Core__Pod *pod, const 
         struct str name = kind_str(k->resources->limits[i]->key), device;
         struct field f = field_key(&limits, name);
         struct quantity amount;
-        if (!share_name(name, &device) || !amount_of(k, name, &amount))
+        if (!part_name(name, &device) || !amount_of(k, name, &amount))
             continue;
         asks = true;
         limit_validate(c, pod, k->resources->limits[i], &amount, &f);
@@ -123,14 +123,14 @@ static bool container_validate(struct kind_call *c, const Core__Pod *pod, const 
     return asks;
 }
 
-void shares_validate(struct kind_call *c, const Core__Pod *pod, const Core__Pod *old)
+void parts_validate(struct kind_call *c, const Core__Pod *pod, const Core__Pod *old)
 {
     struct field spec = field_name(NULL, "spec"), meta = field_name(NULL, "metadata");
     struct field list = field_name(&meta, "annotations"), at = field_key(&list, str_of(KEY));
     const char *count = count_text(pod->metadata);
     bool asks = false;
     if (old != NULL) { /* The agent reads it, too, and amounts are fixed. */
-        if (share_devices(pod->metadata) != share_devices(old->metadata))
+        if (part_devices(pod->metadata) != part_devices(old->metadata))
             causes_invalid(&c->causes, &at, kind_str(count), "field is immutable");
         return;
     }
@@ -150,7 +150,7 @@ void shares_validate(struct kind_call *c, const Core__Pod *pod, const Core__Pod 
                        "no container asks for thousandths of a device: vendor.com/name-milli");
 }
 
-void shares_refuse(struct kind_call *c, const Meta__ObjectMeta *m)
+void parts_refuse(struct kind_call *c, const Meta__ObjectMeta *m)
 {
     struct field meta = field_name(NULL, "metadata"), list = field_name(&meta, "annotations");
     struct field at = field_key(&list, str_of(KEY));

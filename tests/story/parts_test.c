@@ -77,7 +77,7 @@ static const char *field(struct sim *s, const char *kind, const char *name, cons
     return text;
 }
 
-TEST(shares, parts_of_one_and_whole_ones_never_meet)
+TEST(parts, parts_of_one_and_whole_ones_never_meet)
 {
     struct sim *s = cluster(1);
     cr_expect_str_eq(field(s, "Node", "n0", "status.capacity.x\\.org/gpu"), "3");
@@ -107,7 +107,7 @@ TEST(shares, parts_of_one_and_whole_ones_never_meet)
 }
 
 /* One that is had to the last thousandth is told as such, and the rows are the same after a restart. */
-TEST(shares, several_and_all_of_one)
+TEST(parts, several_and_all_of_one)
 {
     struct sim *s = cluster(1);
     pod(s, "two", "\"annotations\":{\"baton.dev/gpu-count\":\"2\"},", MILLI(500));
@@ -127,7 +127,7 @@ TEST(shares, several_and_all_of_one)
 }
 
 /* Each container has its own; what an init container had is had again. */
-TEST(shares, containers_take_theirs)
+TEST(parts, containers_take_theirs)
 {
     static const char *const wanted[][3] = {
         {"containerStatuses.0", "0000:01:00.0"},
@@ -153,7 +153,7 @@ TEST(shares, containers_take_theirs)
     sim_free(s);
 }
 
-TEST(shares, a_quota_and_a_plan_count_them)
+TEST(parts, a_quota_and_a_plan_count_them)
 {
     struct sim *s = cluster(1);
     sim_create(s, "ResourceQuota",
@@ -187,7 +187,7 @@ static bool is_there(struct sim *s, const char *name)
 }
 
 /* One holder of a part leaves for another part; for a whole one whoever has the whole of one, or all of its parts. */
-TEST(shares, more_urgent_ones_preempt_parts)
+TEST(parts, more_urgent_ones_preempt_parts)
 {
     struct sim *s = cluster(1);
     pod(s, "rest", "", WHOLE(1));
@@ -208,7 +208,7 @@ TEST(shares, more_urgent_ones_preempt_parts)
 }
 
 /* Three of 600 are one too many for two GPUs: none is placed until there is a second node. */
-TEST(shares, a_gang_of_parts)
+TEST(parts, a_gang_of_parts)
 {
     static const char label[] = "\"labels\":{\"scheduling.x-k8s.io/pod-group\":\"job\"},";
     struct sim *s = cluster(2);

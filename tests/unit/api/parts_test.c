@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Thousandths of devices in a manifest: what they mean, and what is refused with its path. */
-#include "api/shares.h"
+#include "api/parts.h"
 #include "tests/testlib/parse.h"
 #include "tests/testlib/test.h"
 
@@ -56,7 +56,7 @@ static void refused(const char *annotations, const char *init, const char *a, co
 #define MILLI(n) "\"x.org/gpu-milli\":\"" n "\""
 #define AT(list, i) "spec." list "[" #i "].resources.limits[x.org/gpu-milli]: "
 
-TEST(shares, what_is_refused)
+TEST(parts, what_is_refused)
 {
     refused("", MILLI("250"), MILLI("1000"), "\"y.org/gpu\":\"1\"", "");
     refused(COUNT("3"), "", MILLI("3k"), "", "");
@@ -85,7 +85,7 @@ TEST(shares, what_is_refused)
 }
 
 /* The agent reads it as well, later. */
-TEST(shares, the_count_stays)
+TEST(parts, the_count_stays)
 {
     static const char *const limits[3] = {"", MILLI("500"), ""};
     struct asked w;
@@ -100,22 +100,22 @@ TEST(shares, the_count_stays)
     arena_free(&w.a);
 }
 
-TEST(shares, what_an_amount_means)
+TEST(parts, what_an_amount_means)
 {
     static const char *const limits[3] = {MILLI("999"), MILLI("500"), "\"x.org/gpu\":\"1\""};
     struct str device;
     struct asked w;
     arena_init(&w.a, 16 << 20);
-    cr_assert(share_name(STR("x.org/gpu-milli"), &device));
+    cr_assert(part_name(STR("x.org/gpu-milli"), &device));
     cr_assert(str_is(device, "x.org/gpu"));
-    cr_expect_not(share_name(STR("x.org/-milli"), &device));
-    cr_expect_not(share_name(STR("gpu-milli"), &device));
-    cr_expect_not(share_name(STR("x.org/milli"), &device));
+    cr_expect_not(part_name(STR("x.org/-milli"), &device));
+    cr_expect_not(part_name(STR("gpu-milli"), &device));
+    cr_expect_not(part_name(STR("x.org/milli"), &device));
     Core__Pod *p = pod_of(&w, COUNT("2"), limits);
     struct str name = STR("x.org/gpu-milli");
-    cr_expect_eq(share_of(p->spec->init_containers[0], p->metadata, name), 0, "not even");
-    cr_expect_eq(share_of(p->spec->containers[0], p->metadata, name), 250);
-    cr_expect_eq(share_of(p->spec->containers[1], p->metadata, name), 0);
-    cr_expect_eq(share_devices(p->metadata), 2);
+    cr_expect_eq(part_of(p->spec->init_containers[0], p->metadata, name), 0, "not even");
+    cr_expect_eq(part_of(p->spec->containers[0], p->metadata, name), 250);
+    cr_expect_eq(part_of(p->spec->containers[1], p->metadata, name), 0);
+    cr_expect_eq(part_devices(p->metadata), 2);
     arena_free(&w.a);
 }
