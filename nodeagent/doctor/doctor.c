@@ -148,7 +148,7 @@ int doctor(const struct options *o)
         look_at_leftovers(&d);
     }
     if (code != ERR_NOT_FOUND)
-        doctor_check_node(&d.findings, &d.inventory, o->device_root);
+        doctor_check_node(&d.findings, &d.inventory);
     if (o->record && code != ERR_NOT_FOUND)
         record(&d);
     describe(&d);

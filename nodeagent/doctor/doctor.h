@@ -33,8 +33,6 @@ struct doctor_findings {
 };
 
 void doctor_say(struct doctor_findings *f, const char *name, const char *status, struct str text);
-/* device_root: as --device-root, or NULL. */
-void doctor_check_node(struct doctor_findings *f, const struct inventory *v,
-                       const char *device_root);
+void doctor_check_node(struct doctor_findings *f, const struct inventory *v);
 
 #endif /* NODEAGENT_DOCTOR_DOCTOR_H */

@@ -166,15 +166,11 @@ static void check_huge_pages(struct doctor_findings *f, const struct inventory *
 }
 
 /* What became of the devices that were given away at the agent's start, a line each. */
-static void check_devices(struct doctor_findings *f, const struct inventory *v, const char *root)
+static void check_devices(struct doctor_findings *f, const struct inventory *v)
 {
-    char sys[FS_PATH_MAX] = "/sys", dev[FS_PATH_MAX] = "/dev";
-    struct devices_given g = {v->state, {sys, dev}};
     struct devices_judged all;
     struct err e;
-    if (root != NULL && (!fs_join(sys, root, "sys") || !fs_join(dev, root, "dev")))
-        return;
-    enum err_code code = devices_given_judge(f->arena, &g, &all, &e);
+    enum err_code code = devices_given_judge(f->arena, v->state, &all, &e);
     if (code == ERR_NOT_FOUND)
         return;
     if (code != ERR_OK) {
@@ -203,8 +199,7 @@ static void check_forwarding(struct doctor_findings *f)
     buf_free(&text);
 }
 
-void doctor_check_node(struct doctor_findings *f, const struct inventory *v,
-                       const char *device_root)
+void doctor_check_node(struct doctor_findings *f, const struct inventory *v)
 {
     check_certificate(f, v);
     check_disk(f, v);
@@ -212,7 +207,7 @@ void doctor_check_node(struct doctor_findings *f, const struct inventory *v,
     check_accelerator(f, v);
     check_groups(f, v);
     check_huge_pages(f, v);
-    check_devices(f, v, device_root);
+    check_devices(f, v);
     check_forwarding(f);
     doctor_say(f, "workloads", "ok", arena_printf(f->arena, "%u recorded", v->records_count));
 }

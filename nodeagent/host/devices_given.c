@@ -125,7 +125,9 @@ enum err_code devices_given_put(const struct devices_given *g, const char *file,
     arena_init(&a, GIVEN_BYTES_MAX);
     buf_init(&text, GIVEN_BYTES_MAX);
     struct json *root = json_new(&a, JSON_OBJECT), *list = json_new(&a, JSON_ARRAY);
-    json_set(&a, root, STR("file"), json_new_string(&a, str_of(whole)));
+    set(&a, root, "file", whole);
+    set(&a, root, "sys", g->roots.sys);
+    set(&a, root, "dev", g->roots.dev);
     for (uint32_t i = 0; i < d->count; i++)
         if (d->at[i].resource.len > 0)
             json_append(list, given_json(&a, g, &d->at[i]));
@@ -286,28 +288,39 @@ static void judge_file(struct judging *j, const struct json *list)
     buf_free(&text);
 }
 
-enum err_code devices_given_judge(struct arena *a, const struct devices_given *g,
-                                  struct devices_judged *out, struct err *e)
+static enum err_code read_given(struct arena *a, const char *state, struct json **out,
+                                struct err *e)
 {
     char path[FS_PATH_MAX];
     struct buf text;
-    struct json *root = NULL;
-    struct judging j = {a, g, out};
-    *out = (struct devices_judged){.at = arena_zalloc(a, DEVICES_TROUBLES_MAX, sizeof *out->at)};
-    if (!fs_join(path, g->state, NAME))
+    if (!fs_join(path, state, NAME))
         return err_set(e, ERR_LIMIT, "the path of %s is too long", NAME);
     buf_init(&text, GIVEN_BYTES_MAX);
     enum err_code code = fs_read(path, &text, e);
     struct str all = code == ERR_OK ? arena_str(a, buf_str(&text)) : STR("");
     buf_free(&text);
-    if (code == ERR_OK)
-        code = arena_status(a, e);
-    if (code == ERR_OK && json_parse(a, all, &root, e) != ERR_OK)
+    if (code == ERR_OK && json_parse(a, all, out, e) != ERR_OK)
         code = err_set(e, ERR_CORRUPT, "%s is not what an agent writes", path);
+    return code;
+}
+
+enum err_code devices_given_judge(struct arena *a, const char *state, struct devices_judged *out,
+                                  struct err *e)
+{
+    struct json *root = NULL;
+    struct devices_given g = {.state = state};
+    struct judging j = {a, &g, out};
+    *out = (struct devices_judged){.at = arena_zalloc(a, DEVICES_TROUBLES_MAX, sizeof *out->at)};
+    enum err_code code = read_given(a, state, &root, e);
     if (code != ERR_OK)
         return code;
     const struct json *list = json_find(root, STR("devices"));
     out->file = then(root, "file");
+    g.roots =
+        (struct devices_roots){arena_dup(a, then(root, "sys")), arena_dup(a, then(root, "dev"))};
+    code = arena_status(a, e);
+    if (code != ERR_OK)
+        return code;
     for (const struct json *one = list == NULL ? NULL : list->first; one != NULL; one = one->next)
         judge_one(&j, one);
     judge_file(&j, list);

@@ -19,9 +19,8 @@ enum { DEVICES_TROUBLES_MAX = 64 }; /* More are counted. */
 
 /* Where things are. */
 struct devices_given {
-    const char *
-        state; /* STATE/devices.given; and STATE/devices/ADDRESS for what is bound for a workload. */
-    struct devices_roots roots;
+    const char *state; /* devices.given below it, and devices/ADDRESS: bound for a workload. */
+    struct devices_roots roots; /* Kept with the rest. */
 };
 
 /* file: the operator's; NULL: there is none, and nothing is kept. */
@@ -40,7 +39,7 @@ struct devices_judged {
     uint32_t troubles_count, troubles_lost;
 };
 
-MUST_USE enum err_code devices_given_judge(struct arena *a, const struct devices_given *g,
+MUST_USE enum err_code devices_given_judge(struct arena *a, const char *state,
                                            struct devices_judged *out, struct err *e);
 
 #endif /* NODEAGENT_HOST_DEVICES_GIVEN_H */

@@ -279,7 +279,7 @@ static const char all_rules[] =
     "],\"nodeDevices\":[{\"path\":\"/dev/fuse\",\"resourceName\":\"linux.org/fuse\"}]}";
 
 /* An agent started, and gave away what its file says. */
-static struct devices_given given(struct seen *s)
+static void give(struct seen *s)
 {
     struct devices_given g = {s->kernel->root, {s->kernel->sys, s->kernel->dev}};
     char path[96];
@@ -288,15 +288,15 @@ static struct devices_given given(struct seen *s)
     cr_assert_eq(s->code, ERR_OK, "%s", s->err.text);
     snprintf(path, sizeof path, "%s/rules.json", s->kernel->root);
     cr_assert_eq(devices_given_put(&g, path, &s->devices, &s->err), ERR_OK, "%s", s->err.text);
-    return g;
 }
 
-static void judged(struct seen *s, const struct devices_given *g, const char *want)
+static void judged(struct seen *s, const char *want)
 {
     struct devices_judged all;
     struct buf text;
     buf_init(&text, 64 << 10);
-    cr_assert_eq(devices_given_judge(&s->arena, g, &all, &s->err), ERR_OK, "%s", s->err.text);
+    cr_assert_eq(devices_given_judge(&s->arena, s->kernel->root, &all, &s->err), ERR_OK, "%s",
+                 s->err.text);
     cr_expect_eq(all.count, 7);
     for (uint32_t i = 0; i < all.troubles_count; i++)
         buf_printf(&text, "%s " STR_FMT "\n", all.at[i].is_failure ? "fail" : "warn",
@@ -309,8 +309,8 @@ static void judged(struct seen *s, const struct devices_given *g, const char *wa
 TEST(devices, what_became_of_them)
 {
     struct seen s = {.kernel = kernel_new()};
-    struct devices_given g = given(&s);
-    judged(&s, &g, "");
+    give(&s);
+    judged(&s, "");
     kernel_file(s.kernel, "sys/bus/pci/devices/0000:41:00.0/numa_node", "1\n");
     kernel_link(s.kernel, "sys/bus/pci/devices/0000:41:00.0/driver", "../../drivers/nvidia");
     kernel_link(s.kernel, "sys/bus/pci/devices/0000:c1:02.1/iommu_group", "../../iommu_groups/9");
@@ -318,7 +318,7 @@ TEST(devices, what_became_of_them)
     kernel_gone(s.kernel, "sys/bus/pci/devices/0000:c1:02.3");
     kernel_gone(s.kernel, "dev/fuse");
     judged(
-        &s, &g,
+        &s,
         "fail 0000:41:00.0 (nvidia.com/A100) is bound to nvidia, at the agent's start to nouveau\n"
         "warn 0000:41:00.0 (nvidia.com/A100) is in NUMA node 1, at the agent's start in 0: restart "
         "the agent\n"
@@ -342,16 +342,16 @@ TEST(devices, what_became_of_them)
 TEST(devices, what_became_of_those_that_are_held)
 {
     struct seen s = {.kernel = kernel_new()};
-    struct devices_given g = given(&s);
+    give(&s);
     kernel_file(s.kernel, "devices/0000:81:00.0", "a");
-    judged(&s, &g,
+    judged(&s,
            "fail 0000:81:00.0 (nvidia.com/A100) is bound to nouveau, and a workload has it through "
            "vfio-pci\n");
     kernel_link(s.kernel, "sys/bus/pci/devices/0000:81:00.0/driver", "../../drivers/vfio-pci");
-    judged(&s, &g, "");
+    judged(&s, "");
     kernel_file(s.kernel, "rules.json", "{\"nodeDevice\":[]}");
     struct devices_judged all;
-    cr_assert_eq(devices_given_judge(&s.arena, &g, &all, &s.err), ERR_OK);
+    cr_assert_eq(devices_given_judge(&s.arena, s.kernel->root, &all, &s.err), ERR_OK);
     cr_assert_eq(all.troubles_count, 1);
     cr_expect(str_starts(all.at[0].text, STR("the agent would not start again: ")));
     cr_expect(str_ends(all.at[0].text,
