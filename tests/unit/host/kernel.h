@@ -26,7 +26,7 @@ struct kernel {
 struct kernel *kernel_new(void);
 void kernel_free(struct kernel *k);
 
-void kernel_file(struct kernel *k, const char *path, const char *text); /* Below root. */
+void kernel_file(struct kernel *k, const char *path, const char *text);   /* Below root. */
 void kernel_link(struct kernel *k, const char *path, const char *target); /* In its place. */
 void kernel_gone(struct kernel *k, const char *path);
 /* A PCI function; group below 0: none. */
