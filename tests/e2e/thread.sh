@@ -215,7 +215,7 @@ check "their kubeconfigs have contexts of different names" contexts_differ
 
 # --- its devices: given away, given to a pod, gone, and other ones ------------------------------------------------------
 counts() { k2 get node -o 'jsonpath={.items[0].status.capacity}' | grep -q "$1"; }
-check "its node counts the device" counts '"test.dev/full":"1","test.dev/full-milli":"1k"'
+check "its node counts the device" until_true 20 counts '"test.dev/full":"1","test.dev/full-milli":"1k"'
 cat >"$work/full.yaml" <<Y
 apiVersion: v1
 kind: Pod
@@ -225,7 +225,7 @@ spec:
   containers:
   - name: main
     image: oci:busybox:latest
-    command: [/bin/sh, -c, "echo x >$device; echo \$DEVICE_PERCENT_TEST_DEV_FULL %; sleep 600"]
+    command: [/bin/sh, -c, "exec 2>&1; echo x >$device; echo \$DEVICE_PERCENT_TEST_DEV_FULL %; sleep 600"]
     resources: {limits: {cpu: 10m, memory: 16Mi, test.dev/full-milli: 125}}
 Y
 k2 create -f "$work/full.yaml" >/dev/null
