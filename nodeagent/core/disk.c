@@ -28,6 +28,8 @@ static const struct span WALK_MOST = SPAN_S(60);
 
 enum disk_state disk_judge(const struct disk_room *room, uint64_t reserve_bytes, bool pressed)
 {
+    if (reserve_bytes == 0) /* Whoever wants no reserve wants none of inodes either. */
+        return DISK_ROOMY;
     uint64_t bytes = reserve_bytes + (pressed ? reserve_bytes / 4 : 0);
     uint64_t inodes = room->inodes / INODES_RESERVE;
     bool lacks_inodes = room->inodes_free < inodes + (pressed ? inodes / 4 : 0);

@@ -104,13 +104,13 @@ check "the honest one lives" is pod/honest "$phase" Running
 check "the disk has room" condition False
 # Half of it has a name, the other half has none.
 pod hog 'exec 3>/data/b && rm /data/b; while :; do dd if=/dev/zero bs=1M count=32 >>/data/a; dd if=/dev/zero bs=1M count=32 >&3; done'
-evicted hog "The node was low on resource: ephemeral-storage." 40
-check "the node said that it was short" until_true 10 condition True
-check "and keeps others away" is node/n1 "$taint" NoSchedule
-check "the honest one lives" is pod/honest "$phase" Running
-check "and was not restarted" is pod/honest 'o["status"]["containerStatuses"][0].get("restartCount")' 0
+check "the node says that it is short" until_true 40 condition True
 pod late 'sleep 1000'
 check_says "who comes meanwhile waits" "node.kubernetes.io/disk-pressure" cluster_baton why pod/late
+check "for the node keeps others away" is node/n1 "$taint" NoSchedule
+evicted hog "The node was low on resource: ephemeral-storage." 40
+check "the honest one lives" is pod/honest "$phase" Running
+check "and was not restarted" is pod/honest 'o["status"]["containerStatuses"][0].get("restartCount")' 0
 check "there is room again" until_true 40 condition False
 check "the taint is gone" is node/n1 "$taint" ""
 check "who waited runs" until_true 20 is pod/late "$phase" Running

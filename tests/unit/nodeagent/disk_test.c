@@ -26,6 +26,8 @@ TEST(disk, is_short_below_its_reserve_and_roomy_only_a_quarter_above_it)
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         cr_expect_eq(disk_judge(&rows[i].room, 10 * GIB, rows[i].pressed), rows[i].state, "row %zu",
                      i);
+    cr_expect_eq(disk_judge(&(struct disk_room){0, 0, 1000, 0}, 0, true), DISK_ROOMY,
+                 "no reserve of bytes, none of inodes");
     cr_expect_eq(disk_judge(&(struct disk_room){GIB, 0, 0, 0}, 0, false), DISK_ROOMY,
                  "without a reserve nobody watches");
 }
