@@ -141,16 +141,31 @@ static uint32_t slot_take(struct encoded *t)
     return i;
 }
 
+/* What stays drives out only what nobody asked for of late; else a newcomer passes. Lists are read round and round: when
+ * each newcomer drove out the oldest, one that is a little too long would never find any of itself. */
+static enum encoded_stay stay_if_room(struct encoded *t, size_t cost, struct instant now)
+{
+    while (t->used[ENCODED_STAYS] + cost > encoded_room(t, ENCODED_STAYS)) {
+        const struct item *oldest = &t->items[t->items[ENCODED_STAYS].newer];
+        if (!instant_due(instant_add(oldest->used, SPAN_S(ENCODED_FRESH_S)), now))
+            return ENCODED_PASSES;
+        drop_oldest(t, ENCODED_STAYS);
+    }
+    return ENCODED_STAYS;
+}
+
 void encoded_put(struct encoded *t, const struct encoded_key *key, struct blob *bytes,
                  enum encoded_stay stay, struct instant now)
 {
-    size_t cost = bytes->len + ITEM_COST, room = encoded_room(t, stay);
+    size_t cost = bytes->len + ITEM_COST;
     CHECK(key->count > 0 && key->count <= ENCODED_RUN_MAX);
-    if (bytes->len > ENCODED_ITEM_MAX || cost > room)
+    if (bytes->len > ENCODED_ITEM_MAX || cost > t->limit / 2)
         return;
     lock_take(&t->lock);
     if (item_find(t, key) == 0) {
-        while (t->used[stay] + cost > room)
+        if (stay == ENCODED_STAYS)
+            stay = stay_if_room(t, cost, now);
+        while (t->used[stay] + cost > encoded_room(t, stay))
             drop_oldest(t, stay);
         uint32_t i = slot_take(t), *head = head_of(t, key);
         t->items[i] = (struct item){

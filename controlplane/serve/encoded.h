@@ -26,6 +26,7 @@ enum {
     ENCODED_COUNT_MAX = 32768,
     ENCODED_RUN_MAX = 16, /* Neighbours in one item: a leaf of the index. */
     ENCODED_AGE_S = 60,   /* What is not asked for this long, is not kept. */
+    ENCODED_FRESH_S = 5, /* What was asked for within this, is not driven out by what would stay. */
 };
 
 struct encoded_key {
@@ -45,7 +46,8 @@ void encoded_free(struct encoded *t);
 /* A reference; NULL: not there. */
 struct blob *encoded_find(struct encoded *t, const struct encoded_key *key, struct instant now);
 
-/* Takes a reference of its own. What is there under the key already, stays. */
+/* Takes a reference of its own. What is there under the key already, stays. What would stay, passes while all that does
+ * is fresh. */
 void encoded_put(struct encoded *t, const struct encoded_key *key, struct blob *bytes,
                  enum encoded_stay stay, struct instant now);
 
