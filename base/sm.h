@@ -14,7 +14,7 @@
  *     enum pod_state { ... POD__COUNT };
  *     static const struct sm_state pod_states[POD__COUNT] = { ... };
  *
- * with the expansion spelled out beside it (nodeagent/core/pod.h shows it).
+ * with the expansion spelled out beside it (nodeagent/core/workload.h shows it).
  */
 #ifndef BASE_SM_H
 #define BASE_SM_H

@@ -5,28 +5,9 @@
  */
 #include "controlplane/core/sched_view.h"
 
-static const struct str GROUPS = STR("baton.dev/cache-groups");
-
 static bool wants(const struct request *r)
 {
     return r->cache_ways > 0 || r->bandwidth_mbps > 0;
-}
-
-enum err_code sched_caches_topology(struct names *n, struct arena *a,
-                                    const Baton__NodeHardwareSpec *hw, struct topology *out,
-                                    struct err *e)
-{
-    struct topology_scalar *at = arena_zalloc(a, TOPOLOGY_SCALARS_MAX, sizeof *at);
-    if (hw->cache_groups == 0)
-        return ERR_OK;
-    if (at == NULL || out->scalars_count == TOPOLOGY_SCALARS_MAX)
-        return err_set(e, ERR_LIMIT, "more than %d extended resources", TOPOLOGY_SCALARS_MAX);
-    for (uint32_t i = 0; i < out->scalars_count; i++)
-        at[i] = out->scalars[i];
-    struct topology_scalar *to = &at[out->scalars_count++];
-    to->amount = hw->cache_groups;
-    out->scalars = at;
-    return names_intern(n, GROUPS, &to->name, e);
 }
 
 enum err_code sched_caches_want(struct names *n, struct arena *a, struct request *out,
@@ -41,7 +22,7 @@ enum err_code sched_caches_want(struct names *n, struct arena *a, struct request
         at[i] = out->scalars[i];
     at[out->scalars_count].amount = 1;
     out->scalars = at;
-    return names_intern(n, GROUPS, &at[out->scalars_count++].name, e);
+    return names_intern(n, STR(SCHED_CACHE_GROUPS), &at[out->scalars_count++].name, e);
 }
 
 enum err_code sched_caches_rows(struct arena *a, const struct placement *rows,
@@ -94,7 +75,7 @@ void sched_caches_restored(struct names *n, struct arena *a, const Baton__Placem
     struct request_scalar *at = (struct request_scalar *)out->scalars;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < out->scalars_count; i++)
-        if (!str_eq(names_text(n, at[i].name), GROUPS))
+        if (!str_eq(names_text(n, at[i].name), STR(SCHED_CACHE_GROUPS)))
             at[kept++] = at[i];
     out->scalars_count = kept;
     out->cache_ways = out->bandwidth_mbps = 0;

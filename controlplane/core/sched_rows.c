@@ -203,22 +203,34 @@ MUST_USE static enum err_code kubernetes_facts(struct names *n, struct arena *a,
                                                   : code;
 }
 
-/* What may be promised of the node's disk. */
-MUST_USE static enum err_code storage(struct names *n, struct arena *a,
-                                      const Baton__NodeHardwareSpec *hw, struct topology *out,
-                                      struct err *e)
+/* One more that is counted, beside those that are there. */
+MUST_USE static enum err_code counted(struct names *n, struct arena *a, struct str name,
+                                      uint64_t amount, struct topology *out, struct err *e)
 {
     struct topology_scalar *at = arena_zalloc(a, TOPOLOGY_SCALARS_MAX, sizeof *at);
-    if (hw->storage_bytes == 0)
-        return ERR_OK;
     if (at == NULL || out->scalars_count == TOPOLOGY_SCALARS_MAX)
         return err_set(e, ERR_LIMIT, "more than %d extended resources", TOPOLOGY_SCALARS_MAX);
     for (uint32_t i = 0; i < out->scalars_count; i++)
         at[i] = out->scalars[i];
     struct topology_scalar *to = &at[out->scalars_count++];
-    to->amount = hw->storage_bytes - min_u64(hw->storage_bytes, hw->reserved_storage_bytes);
+    to->amount = amount;
     out->scalars = at;
-    return names_intern(n, STR(SCHED_STORAGE), &to->name, e);
+    return names_intern(n, name, &to->name, e);
+}
+
+/* What may be promised of the disk, and the classes of service that parts of caches need. */
+MUST_USE static enum err_code counted_all(struct names *n, struct arena *a,
+                                          const Baton__NodeHardwareSpec *hw, struct topology *out,
+                                          struct err *e)
+{
+    enum err_code code = ERR_OK;
+    if (hw->storage_bytes > 0)
+        code = counted(n, a, STR(SCHED_STORAGE),
+                       hw->storage_bytes - min_u64(hw->storage_bytes, hw->reserved_storage_bytes),
+                       out, e);
+    if (code == ERR_OK && hw->cache_groups > 0)
+        code = counted(n, a, STR(SCHED_CACHE_GROUPS), hw->cache_groups, out, e);
+    return code;
 }
 
 enum err_code sched_view_topology(struct names *n, struct arena *a,
@@ -244,9 +256,7 @@ enum err_code sched_view_topology(struct names *n, struct arena *a,
     if (code == ERR_OK && node != NULL && node->metadata != NULL)
         code = kubernetes_facts(n, a, classes, node, out, e);
     if (code == ERR_OK)
-        code = storage(n, a, hw, out, e);
-    if (code == ERR_OK)
-        code = sched_caches_topology(n, a, hw, out, e);
+        code = counted_all(n, a, hw, out, e);
     return code;
 }
 

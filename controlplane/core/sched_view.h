@@ -26,6 +26,8 @@
 
 /* Bytes of the node's disk: a count like an extended resource's, without a domain in its name. */
 #define SCHED_STORAGE "ephemeral-storage"
+/* Classes of service that parts of caches need, counted likewise; nobody asks for them by this name. */
+#define SCHED_CACHE_GROUPS "baton.dev/cache-groups"
 
 /* What a VMM takes beside its guest, as nodes publish it. */
 struct sched_overhead {
@@ -122,9 +124,6 @@ void sched_devices_restored(struct names *n, const Baton__PlacementSpec *spec, s
 
 /* ---- caches; sched_caches.c ---- */
 
-MUST_USE enum err_code sched_caches_topology(struct names *n, struct arena *a,
-                                             const Baton__NodeHardwareSpec *hw,
-                                             struct topology *out, struct err *e);
 MUST_USE enum err_code sched_caches_want(struct names *n, struct arena *a, struct request *out,
                                          struct err *e);
 MUST_USE enum err_code sched_caches_rows(struct arena *a, const struct placement *rows,

@@ -16,7 +16,7 @@
 #include "nodeagent/runtime/qmp.h"
 #include "nodeagent/runtime/runtime_qemu.h"
 
-/* tests/unit/runtime/qemu_states_test.c draws docs/states/machine.dot from this.
+/* tests/unit/runtime/qemu_test.c draws docs/states/machine.dot from this.
  *
  *    state      may go to                                 here we are waiting for                  */
 /* clang-format off */

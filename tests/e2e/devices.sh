@@ -29,7 +29,7 @@ if ! cluster_start "$1" "$work/state" --devices "$work/devices.json"; then
     finish
     exit 1
 fi
-pod() { # NAME RESOURCE: says in its log whether it could open the device
+pod() { # NAME RESOURCE COMMAND [ENV]: its log says whether it could open the device
     cat <<Y
 apiVersion: v1
 kind: Pod
@@ -41,12 +41,14 @@ spec:
   containers:
   - name: main
     image: oci:busybox:latest
-    command: [/bin/sh, -c, "(: </dev/loop-control) 2>/dev/null && echo opened || echo closed; sleep 600"]
+    env: [${4:-}]
+    command: [/bin/sh, -c, "$3; sleep 600"]
     resources: {limits: {cpu: 100m, memory: 16Mi$2}}
 ---
 Y
 }
-{ pod has ', linux.org/loop-control: 1' && pod second ', linux.org/loop-control: 1' && pod without ''; } >"$work/pods.yaml"
+opens() { pod "$1" "$2" "(: </dev/loop-control) 2>/dev/null && echo opened || echo closed"; }
+{ opens has ', linux.org/loop-control: 1' && opens second ', linux.org/loop-control: 1' && opens without ''; } >"$work/pods.yaml"
 cluster_baton apply -f "$work/pods.yaml" >/dev/null
 node() { cluster_baton get node n1 -o json | tr -d ' \n'; }
 counts() { node | grep -q '"linux.org/loop-control":"1","linux.org/zero":"3"'; }
@@ -66,23 +68,11 @@ check "the second one waits and says why" until_true 10 short
 
 # The same by the thousandth: a quarter, a half, and what is left is too little for the third.
 if [ -c /dev/fuse ]; then
-    part() { # NAME THOUSANDTHS: says in its log what it was told, and whether it could open the device
-        cat <<Y
-apiVersion: v1
-kind: Pod
-metadata: {name: $1}
-spec:
-  restartPolicy: Never
-  terminationGracePeriodSeconds: 1
-  securityContext: {runAsUser: 1234}
-  containers:
-  - name: main
-    image: oci:busybox:latest
-    env: [{name: MPS, value: "\$(DEVICE_PERCENT_LINUX_ORG_FUSE)"}]
-    command: [/bin/sh, -c, "(: </dev/fuse) 2>/dev/null && echo opened \$DEVICE_MILLI_LINUX_ORG_FUSE of 1000, \$MPS %; sleep 600"]
-    resources: {limits: {cpu: 100m, memory: 16Mi, linux.org/fuse-milli: $2}}
----
-Y
+    part() { # NAME THOUSANDTHS: its log says what it was told, too
+        # shellcheck disable=SC2016 # Names for the agent and for the container's shell.
+        pod "$1" ", linux.org/fuse-milli: $2" \
+            '(: </dev/fuse) 2>/dev/null && echo opened $DEVICE_MILLI_LINUX_ORG_FUSE of 1000, $MPS %' \
+            '{name: MPS, value: "$(DEVICE_PERCENT_LINUX_ORG_FUSE)"}'
     }
     { part quarter 250 && part half 500 && part third 333; } >"$work/parts.yaml"
     cluster_baton apply -f "$work/parts.yaml" >/dev/null
@@ -97,9 +87,9 @@ Y
     check_says "baton why names the part" "linux.org/fuse-milli /dev/fuse, 250 of 1000" cluster_baton why pod/quarter
     shared() { cluster_baton topo | grep '^device linux.org/fuse /dev/fuse' | grep 'pod/default/half 500 of 1000' | grep -q 'pod/default/quarter 250 of 1000'; }
     check "baton topo says who has which" shared
-    sed -e 's/name: third/name: planned/' -e 's/fuse-milli: 333/fuse-milli: 200/' "$work/parts.yaml" | tail -n 17 >"$work/planned.yaml"
+    part planned 200 >"$work/planned.yaml"
     check_says "baton plan names the part" "/dev/fuse:200" cluster_baton plan "$work/planned.yaml"
-    sed -e 's/name: third/name: wrong/' -e 's/fuse-milli: 333/fuse-milli: 1001/' "$work/parts.yaml" | tail -n 17 >"$work/wrong.yaml"
+    part wrong 1001 >"$work/wrong.yaml"
     refused() { cluster_baton apply -f "$work/wrong.yaml" 2>&1 | grep -q 'limits\[linux.org/fuse-milli\]: Invalid value: "1001": must be 1 to 1000'; }
     check "more than one device is refused with its path" refused
 fi

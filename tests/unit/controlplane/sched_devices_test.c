@@ -61,99 +61,110 @@ TEST(sched_devices, what_contradicts_itself_is_refused)
            "device 0 has one holder or shares, and thousandths, too");
 }
 
-/* Placed, written, read by a ledger that knows the same hardware: the same devices, and nobody else's. */
-TEST(sched_devices, a_grant_written_and_read_takes_the_same_rows)
-{
+/* A ledger with one node, and a pod's way through it: asked for, placed, written, read again. */
+struct way {
     struct arena a;
+    struct ledger *l;
+    struct names *n;
+    const Baton__NodeHardwareSpec *hw;
+    struct sched_classes classes;
     struct topology t;
     struct request r;
     struct placement rows, again;
-    struct err e = {0};
+    Baton__PlacementSpec spec;
     uint64_t hold;
+};
+
+static void way_open(struct way *w, const char *devices)
+{
+    struct err e = {0};
     uint32_t node;
-    struct sched_classes classes = {0};
-    Baton__PlacementSpec spec = BATON__PLACEMENT_SPEC__INIT;
-    arena_init(&a, 16 << 20);
-    struct ledger *l = ledger_new(&(struct ledger_limits){.nodes_max = 4, .holds_max = 64});
-    struct names *n = ledger_names(l);
-    const Baton__NodeHardwareSpec *hw = hardware(
-        &a, "{\"id\":0,\"resource\":\"a.b/c\",\"paths\":[\"/dev/a\"],\"shares\":2},"
-            "{\"id\":1,\"resource\":\"a.b/g\",\"pciAddress\":\"0000:02:00.0\",\"iommuGroup\":7,"
-            "\"numaNode\":0,\"driver\":\"vfio-pci\",\"companions\":[\"0000:02:00.1\"]}");
-    cr_assert_eq(sched_classes_add(&classes, n, hw, &e), ERR_OK);
-    cr_assert_eq(classes.count, 2);
-    cr_assert_eq(sched_view_topology(n, &a, &classes, STR("n"), hw, NULL, true, &t, &e), ERR_OK,
-                 "%s", e.text);
-    cr_assert_eq(t.devices_count, 3);
-    cr_assert_eq(ledger_node_put(l, &t, &node, &e), ERR_OK, "%s", e.text);
-    Core__Pod *p =
-        parse(&a, "k8s.io.api.core.v1.Pod",
-              "{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":{\"hostNetwork\":true,"
-              "\"containers\":[{\"name\":\"a\",\"resources\":{\"limits\":{\"a.b/c\":"
-              "\"2\",\"a.b/g\":\"1\",\"a.b/x\":\"0\"}}}]}}");
-    cr_assert_eq(sched_view_pod(n, &a, &classes, p, &r, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(r.devices_count, 2);
-    cr_assert_eq(r.scalars_count, 1, "what is no device is counted");
-    cr_assert_eq(ledger_place(l, &r, &hold, &rows, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(sched_view_rows(n, &a, &rows, &r, hw, &spec, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(spec.n_devices, 3);
-    cr_assert_str_eq(spec.devices[1]->paths[0], "/dev/a");
-    cr_assert_eq(spec.devices[0]->share + spec.devices[1]->share, 1);
-    cr_assert_str_eq(spec.devices[2]->pci_address, "0000:02:00.0");
-    cr_assert_str_eq(spec.devices[2]->paths[1], "/dev/vfio/7");
-    cr_assert_str_eq(spec.devices[2]->companions[0], "0000:02:00.1");
-    ledger_undo(l, hold);
-    cr_assert_eq(sched_view_stored(n, &spec, hw, &again, &e), ERR_OK);
-    cr_assert_eq(ledger_restore(l, &r, &again, &hold, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(ledger_restore(l, &r, &again, &hold, &e), ERR_CONFLICT, "held twice");
-    cr_assert_eq(ledger_verify(l, &e), ERR_OK, "%s", e.text);
-    ledger_free(l);
-    arena_free(&a);
+    *w = (struct way){.spec = BATON__PLACEMENT_SPEC__INIT};
+    arena_init(&w->a, 16 << 20);
+    w->l = ledger_new(&(struct ledger_limits){.nodes_max = 4, .holds_max = 64});
+    w->n = ledger_names(w->l);
+    w->hw = hardware(&w->a, devices);
+    cr_assert_eq(sched_classes_add(&w->classes, w->n, w->hw, &e), ERR_OK);
+    cr_assert_eq(
+        sched_view_topology(w->n, &w->a, &w->classes, STR("n"), w->hw, NULL, true, &w->t, &e),
+        ERR_OK, "%s", e.text);
+    cr_assert_eq(ledger_node_put(w->l, &w->t, &node, &e), ERR_OK, "%s", e.text);
+}
+
+/* containers: JSON of a pod's. */
+static void way_place(struct way *w, const char *containers)
+{
+    struct err e = {0};
+    struct str json = arena_printf(&w->a,
+                                   "{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":{"
+                                   "\"hostNetwork\":true,\"containers\":[%s]}}",
+                                   containers);
+    Core__Pod *p = parse(&w->a, "k8s.io.api.core.v1.Pod", json.at);
+    cr_assert_eq(sched_view_pod(w->n, &w->a, &w->classes, p, &w->r, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(ledger_place(w->l, &w->r, &w->hold, &w->rows, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(sched_view_rows(w->n, &w->a, &w->rows, &w->r, w->hw, &w->spec, &e), ERR_OK, "%s",
+                 e.text);
+}
+
+/* What was written is taken by a ledger that knows the same hardware: the same rows, and once. */
+static void way_again(struct way *w)
+{
+    struct err e = {0};
+    ledger_undo(w->l, w->hold);
+    cr_assert_eq(sched_view_stored(w->n, &w->spec, w->hw, &w->again, &e), ERR_OK);
+    cr_assert_eq(ledger_restore(w->l, &w->r, &w->again, &w->hold, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(ledger_restore(w->l, &w->r, &w->again, &w->hold, &e), ERR_CONFLICT, "held twice");
+    cr_assert_eq(ledger_verify(w->l, &e), ERR_OK, "%s", e.text);
+}
+
+static void way_close(struct way *w)
+{
+    ledger_free(w->l);
+    arena_free(&w->a);
+}
+
+TEST(sched_devices, a_grant_written_and_read_takes_the_same_rows)
+{
+    struct way w;
+    way_open(&w,
+             "{\"id\":0,\"resource\":\"a.b/c\",\"paths\":[\"/dev/a\"],\"shares\":2},"
+             "{\"id\":1,\"resource\":\"a.b/g\",\"pciAddress\":\"0000:02:00.0\",\"iommuGroup\":7,"
+             "\"numaNode\":0,\"driver\":\"vfio-pci\",\"companions\":[\"0000:02:00.1\"]}");
+    cr_assert_eq(w.classes.count, 2);
+    cr_assert_eq(w.t.devices_count, 3);
+    way_place(&w, "{\"name\":\"a\",\"resources\":{\"limits\":{\"a.b/c\":\"2\",\"a.b/g\":\"1\","
+                  "\"a.b/x\":\"0\"}}}");
+    cr_assert_eq(w.r.devices_count, 2);
+    cr_assert_eq(w.r.scalars_count, 1, "what is no device is counted");
+    cr_assert_eq(w.spec.n_devices, 3);
+    cr_assert_str_eq(w.spec.devices[1]->paths[0], "/dev/a");
+    cr_assert_eq(w.spec.devices[0]->share + w.spec.devices[1]->share, 1);
+    cr_assert_str_eq(w.spec.devices[2]->pci_address, "0000:02:00.0");
+    cr_assert_str_eq(w.spec.devices[2]->paths[1], "/dev/vfio/7");
+    cr_assert_str_eq(w.spec.devices[2]->companions[0], "0000:02:00.1");
+    way_again(&w);
+    way_close(&w);
 }
 
 /* The same with parts of them; a whole name beside its thousandths is one class of the ledger's. */
 TEST(sched_devices, parts_written_and_read_take_the_same_rows)
 {
-    struct arena a;
-    struct topology t;
-    struct request r;
-    struct placement rows, again;
+    struct way w;
     struct err e = {0};
-    uint64_t hold;
-    uint32_t node;
-    struct sched_classes classes = {0};
-    Baton__PlacementSpec spec = BATON__PLACEMENT_SPEC__INIT;
-    arena_init(&a, 16 << 20);
-    struct ledger *l = ledger_new(&(struct ledger_limits){.nodes_max = 4, .holds_max = 64});
-    struct names *n = ledger_names(l);
-    const Baton__NodeHardwareSpec *hw = hardware(
-        &a, "{\"id\":0,\"resource\":\"a.b/g\",\"pciAddress\":\"0000:01:00.0\",\"milli\":true},"
-            "{\"id\":1,\"resource\":\"a.b/g\",\"pciAddress\":\"0000:02:00.0\",\"milli\":true}");
-    cr_assert_eq(sched_classes_add(&classes, n, hw, &e), ERR_OK);
-    cr_assert_eq(classes.count, 2, "whole, and by the thousandth");
-    cr_assert_eq(sched_view_topology(n, &a, &classes, STR("n"), hw, NULL, true, &t, &e), ERR_OK);
-    cr_assert_eq(ledger_node_put(l, &t, &node, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(sched_devices_count(hw, STR("a.b/g-milli")), 2000);
-    Core__Pod *p = parse(
-        &a, "k8s.io.api.core.v1.Pod",
-        "{\"metadata\":{\"name\":\"p\",\"namespace\":\"d\"},\"spec\":{\"hostNetwork\":true,"
-        "\"containers\":[{\"name\":\"a\",\"resources\":{\"limits\":{\"a.b/g-milli\":\"250\"}}}"
-        ",{\"name\":\"b\",\"resources\":{\"limits\":{\"a.b/g-milli\":\"1k\"}}}]}}");
-    cr_assert_eq(sched_view_pod(n, &a, &classes, p, &r, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(r.scalars_count, 0);
-    cr_assert_eq(ledger_place(l, &r, &hold, &rows, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(sched_view_rows(n, &a, &rows, &r, hw, &spec, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(spec.n_devices, 2);
-    cr_expect_eq(spec.devices[0]->milli, 1000);
-    cr_expect_eq(spec.devices[1]->milli, 250);
-    cr_expect_str_eq(spec.devices[1]->name, "a.b/g-milli");
-    ledger_undo(l, hold);
-    cr_assert_eq(sched_view_stored(n, &spec, hw, &again, &e), ERR_OK);
-    cr_assert_eq(ledger_restore(l, &r, &again, &hold, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(ledger_verify(l, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(ledger_restore(l, &r, &again, &hold, &e), ERR_CONFLICT, "held twice");
-    spec.devices[1]->milli = 1001;
-    cr_assert_eq(sched_view_stored(n, &spec, hw, &again, &e), ERR_INVALID);
-    ledger_free(l);
-    arena_free(&a);
+    way_open(&w,
+             "{\"id\":0,\"resource\":\"a.b/g\",\"pciAddress\":\"0000:01:00.0\",\"milli\":true},"
+             "{\"id\":1,\"resource\":\"a.b/g\",\"pciAddress\":\"0000:02:00.0\",\"milli\":true}");
+    cr_assert_eq(w.classes.count, 2, "whole, and by the thousandth");
+    cr_assert_eq(sched_devices_count(w.hw, STR("a.b/g-milli")), 2000);
+    way_place(&w, "{\"name\":\"a\",\"resources\":{\"limits\":{\"a.b/g-milli\":\"250\"}}},"
+                  "{\"name\":\"b\",\"resources\":{\"limits\":{\"a.b/g-milli\":\"1k\"}}}");
+    cr_assert_eq(w.r.scalars_count, 0);
+    cr_assert_eq(w.spec.n_devices, 2);
+    cr_expect_eq(w.spec.devices[0]->milli, 1000);
+    cr_expect_eq(w.spec.devices[1]->milli, 250);
+    cr_expect_str_eq(w.spec.devices[1]->name, "a.b/g-milli");
+    way_again(&w);
+    w.spec.devices[1]->milli = 1001;
+    cr_assert_eq(sched_view_stored(w.n, &w.spec, w.hw, &w.again, &e), ERR_INVALID);
+    way_close(&w);
 }
