@@ -257,6 +257,15 @@ void http_server_tag(struct http_server *s, struct slot_id id, void *tag)
         st->tag = tag;
 }
 
+void http_server_own_address(const struct http_server *s, struct slot_id id,
+                             char out[TCP_ADDRESS_MAX])
+{
+    struct stream *st = find(s, id);
+    out[0] = '\0';
+    if (st != NULL)
+        tcp_own(st->conn->tcp, out);
+}
+
 const struct http_request *http_server_request(const struct http_server *s, struct slot_id id)
 {
     struct stream *st = find(s, id);

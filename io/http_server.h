@@ -29,6 +29,7 @@
 #include "base/slots.h"
 #include "io/http.h"
 #include "io/loop.h"
+#include "io/tcp.h"
 #include "io/tls.h"
 
 struct http_server; /* Opaque: one per connection thread. */
@@ -106,6 +107,9 @@ void http_server_close(struct http_server *s); /* Now; no events, ids are dead. 
 /* A pointer of the owner's, given back with each event of this id. */
 void http_server_tag(struct http_server *s, struct slot_id id, void *tag);
 const struct http_request *http_server_request(const struct http_server *s, struct slot_id id);
+/* Which of our addresses its connection came to, as http_request.address is written; "" for a dead id. */
+void http_server_own_address(const struct http_server *s, struct slot_id id,
+                             char out[TCP_ADDRESS_MAX]);
 
 struct http_reply {
     uint32_t status;

@@ -504,14 +504,16 @@ void tcp_listener_close(struct tcp_listener *l)
         uv_close((uv_handle_t *)&l->stream, listener_closed);
 }
 
-void tcp_peer(const struct tcp *t, char out[TCP_ADDRESS_MAX])
+static void print_end(const struct tcp *t, bool own, char out[TCP_ADDRESS_MAX])
 {
     struct sockaddr_storage at;
+    struct sockaddr *end = (struct sockaddr *)&at;
     int size = sizeof at;
     char text[INET6_ADDRSTRLEN] = "?";
 
     snprintf(out, TCP_ADDRESS_MAX, "unix");
-    if (t->is_unix || uv_tcp_getpeername(&t->tcp, (struct sockaddr *)&at, &size) != 0)
+    if (t->is_unix || (own ? uv_tcp_getsockname(&t->tcp, end, &size)
+                           : uv_tcp_getpeername(&t->tcp, end, &size)) != 0)
         return;
     if (at.ss_family == AF_INET6) {
         const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&at;
@@ -522,4 +524,14 @@ void tcp_peer(const struct tcp *t, char out[TCP_ADDRESS_MAX])
         uv_ip4_name(four, text, sizeof text);
         snprintf(out, TCP_ADDRESS_MAX, "%s:%u", text, ntohs(four->sin_port));
     }
+}
+
+void tcp_peer(const struct tcp *t, char out[TCP_ADDRESS_MAX])
+{
+    print_end(t, false, out);
+}
+
+void tcp_own(const struct tcp *t, char out[TCP_ADDRESS_MAX])
+{
+    print_end(t, true, out);
 }

@@ -58,5 +58,7 @@ void tcp_close(struct tcp *t);    /* What is pending is lost. NULL is allowed. *
 
 /* "192.0.2.1:4711", "[2001:db8::1]:4711" or "unix". */
 void tcp_peer(const struct tcp *t, char out[TCP_ADDRESS_MAX]);
+/* Our own end, likewise: which of this machine's addresses the peer came to. */
+void tcp_own(const struct tcp *t, char out[TCP_ADDRESS_MAX]);
 
 #endif /* IO_TCP_H */

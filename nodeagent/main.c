@@ -354,6 +354,14 @@ static void on_signal(struct loop_client *self, const struct io_event *ev)
         log_event(LOG_WARN, "flight.failed", "err=%s", log_quote(str_of(e.text)).text);
 }
 
+static enum err_code find_address(struct program *p, struct err *e)
+{
+    if (p->options.fake)
+        return discover_made_up(&p->machine, p->options.address, e);
+    return p->options.address == NULL ? ERR_OK
+                                      : discover_address(&p->machine, p->options.address, e);
+}
+
 /* In order: each step needs the ones before. */
 static enum err_code start(struct program *p, struct err *e)
 {
@@ -361,8 +369,8 @@ static enum err_code start(struct program *p, struct err *e)
     find_share(p);
     if (code == ERR_OK)
         code = discover(p->options.topology, p->options.state, &p->machine, e);
-    if (code == ERR_OK && p->options.address != NULL)
-        code = discover_address(&p->machine, p->options.address, e);
+    if (code == ERR_OK)
+        code = find_address(p, e);
     if (code == ERR_OK)
         code = find_devices(p, e);
     if (code == ERR_OK)

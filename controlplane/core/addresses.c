@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Under which addresses a machine is reached is its agent's word, and other nodes send their pods' packets by it. So it is believed
- * only as long as nobody else is found there: the first address a node tells is its own while it is heard of, and none lies in
- * the pod network (docs/decisions/0211). What is refused is left out of what the node has, wherever that is shown.
+ * only as long as nobody else is found there: the first address a node tells is its own until it tells another or its Node is
+ * deleted, silent or not; the control plane's are no node's but the one on its machine; and none lies in the pod network
+ * (docs/decisions/0211, 0250). What is refused is left out of what the node has, wherever that is shown.
  */
+#include "api/names.h"
 #include "base/check.h"
 #include "controlplane/core/cluster.h"
 #include "controlplane/core/events.h"
 
 #include <stdio.h>
-
-/* A machine without a network says this; nobody else sends anything there. */
-static bool is_loopback(struct str address)
-{
-    return str_starts(address, STR("127."));
-}
 
 static bool in_pod_network(struct core *c, struct str address)
 {
@@ -29,19 +25,44 @@ static const struct node_state *owner_of(struct core *c, const struct node_state
                                          struct str address)
 {
     const struct node_state *other = map_find(&c->cluster->addresses, address);
-    bool lives = other != NULL && other != n && other->ready && !other->forgotten;
-    return lives && !is_loopback(address) ? other : NULL;
+    return other != n && !network_is_loopback(address) ? other : NULL;
+}
+
+/* Another spelling of an address ("192.0.2.01") would be another one here and the same to other agents. */
+static bool is_machines(struct str address)
+{
+    uint64_t first = 0;
+    struct str rest = address, part;
+    if (name_ip(address).count > 0)
+        return false;
+    bool is_number = str_split(&rest, '.', &part) && str_parse_u64(part, &first) == ERR_OK;
+    return !is_number || (first > 0 && first < 224);
+}
+
+static bool is_barred(const struct node_state *n, struct str address)
+{
+    struct str rest = n->barred == NULL ? STR("") : blob_str(n->barred), one;
+    while (str_split(&rest, ' ', &one))
+        if (str_eq(one, address))
+            return !network_is_loopback(address);
+    return false;
 }
 
 /* Why this node may not have it; empty: it may. */
 static struct str refusal(struct core *c, const struct node_state *n, struct str address)
 {
     const struct node_state *owner = owner_of(c, n, address);
+    if (!is_machines(address))
+        return STR("what it says is no machine's address");
     if (in_pod_network(c, address))
         return arena_printf(&c->turn, STR_FMT " is of the pod network", STR_ARG(address));
-    if (owner != NULL)
-        return arena_printf(&c->turn, STR_FMT " is node %s's", STR_ARG(address), owner->name);
-    return STR("");
+    if (is_barred(n, address))
+        return arena_printf(&c->turn, STR_FMT " is the control plane's", STR_ARG(address));
+    if (owner == NULL)
+        return STR("");
+    return arena_printf(
+        &c->turn, STR_FMT " is node %s's%s", STR_ARG(address), owner->name,
+        owner->ready ? "" : ", which is silent (delete the Node of a machine that is gone)");
 }
 
 static void disown(struct core *c, struct node_state *n)
@@ -51,15 +72,12 @@ static void disown(struct core *c, struct node_state *n)
     n->address[0] = '\0';
 }
 
-/* From a node that is not heard of any more it is taken over. */
+/* Nobody else has it: refusal() came before. */
 static void own(struct core *c, struct node_state *n, struct str address)
 {
-    struct node_state *before = map_find(&c->cluster->addresses, address);
     if (str_eq(address, str_of(n->address)) || address.len >= sizeof n->address)
         return;
     disown(c, n);
-    if (before != NULL)
-        disown(c, before);
     snprintf(n->address, sizeof n->address, STR_FMT, STR_ARG(address));
     if (address.len > 0 && map_put(&c->cluster->addresses, str_of(n->address), n) != ERR_OK)
         n->address[0] = '\0';
@@ -115,16 +133,15 @@ void addresses_judge(struct core *c, struct node_state *n)
                                all.len > 0 ? "; " : "", STR_ARG(why));
     }
     bool moves = !str_eq(str_of(n->address), count > 0 ? str_of(kept[0]) : STR(""));
-    own(c, n, count > 0 && !is_loopback(str_of(kept[0])) ? str_of(kept[0]) : STR(""));
+    own(c, n, count > 0 && !network_is_loopback(str_of(kept[0])) ? str_of(kept[0]) : STR(""));
     if (moves)
-        addresses_free(c);
+        addresses_review(c);
     say(c, n, all);
     if (count < hw->n_host_addresses)
         leave_out(c, n, kept, count);
 }
 
-/* Somebody's address may be free now: who was refused is looked at again. */
-void addresses_free(struct core *c)
+void addresses_review(struct core *c)
 {
     const struct map_entry *e;
     for (uint32_t at = 0;
@@ -138,7 +155,20 @@ void addresses_free(struct core *c)
 void addresses_loaded(struct core *c, struct node_state *n)
 {
     const Baton__NodeHardwareSpec *hw = n->spec;
-    if (hw != NULL && hw->n_host_addresses > 0 && !is_loopback(str_of(hw->host_addresses[0])) &&
+    if (hw != NULL && hw->n_host_addresses > 0 &&
+        !network_is_loopback(str_of(hw->host_addresses[0])) &&
         map_find(&c->cluster->addresses, str_of(hw->host_addresses[0])) == NULL)
         own(c, n, str_of(hw->host_addresses[0]));
+}
+
+void addresses_forget(struct core *c, struct node_state *n)
+{
+    disown(c, n);
+    addresses_review(c);
+}
+
+void addresses_bar(struct node_state *n, struct str list)
+{
+    blob_unref(n->barred);
+    n->barred = list.len == 0 ? NULL : blob_new(list);
 }

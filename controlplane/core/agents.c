@@ -236,6 +236,7 @@ void agents_event(struct core *c, const struct core_event *ev)
         if (n->session != 0)
             close_session(c, n->session, "the node opened another session");
         cluster_set_session(c, n, ev->agent.session);
+        addresses_bar(n, ev->agent.bytes);
         return;
     }
     n = cluster_node_session(c, ev->agent.session);

@@ -44,6 +44,7 @@ void cluster_free(struct cluster *k)
     for (uint32_t at = 0; (e = map_next(&k->nodes, &at)) != NULL;) {
         struct node_state *n = e->value;
         blob_unref(n->reported);
+        blob_unref(n->barred);
         mem_free(n->images);
         cluster_set_hardware(n, NULL);
         mem_free(n);

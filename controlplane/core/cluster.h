@@ -49,7 +49,9 @@ struct node_state {
     char marked[192];        /* The description contradicts what is held; empty: it does not. */
     char contradiction[192]; /* A Placement whose rows cannot be its own, and why. */
     char claim[64];          /* The subnet its agent says it has, and was not given. */
-    char address[48];   /* addresses.c: the first it may be reached at; empty: none of its own. */
+    char address[48]; /* addresses.c: the first it may be reached at; empty: none of its own. */
+    struct blob
+        *barred; /* addresses.c: the control plane's, and its agent is elsewhere; NULL: none. */
     char mistaken[192]; /* Those that its agent told and that it cannot have, and why. */
     char stranger[CLUSTER_UID_MAX]; /* Reported by the agent, and nobody placed it. */
     struct {
@@ -164,8 +166,12 @@ struct span nodes_renew(void);
 
 /* addresses.c. What was told becomes what is believed: n->spec without what this node cannot have. */
 void addresses_judge(struct core *c, struct node_state *n);
-void addresses_free(struct core *c);
+/* Whose they are may be another's now: nodes that were refused are looked at again. */
+void addresses_review(struct core *c);
 void addresses_loaded(struct core *c, struct node_state *n);
+void addresses_forget(struct core *c, struct node_state *n); /* Its Node was deleted. */
+/* A session began: list as in EV_AGENT_OPENED. */
+void addresses_bar(struct node_state *n, struct str list);
 
 /* pressure.c */
 void pressure_told(struct core *c, struct node_state *n, const Agent__LeaseRenew *r);

@@ -130,11 +130,12 @@ enum write_result {
 };
 
 enum core_event_type {
-    EV_STARTED,       /* Once, the first: load the store. */
-    EV_WRITE,         /* A client's write; op comes back in FX_REPLY. */
-    EV_STORE_ROW,     /* One change of a load; op is FX_LOAD's. */
-    EV_STORE_DONE,    /* A load, commit or compaction ended; op is its effect's. */
-    EV_AGENT_OPENED,  /* An authenticated session: session, node (the certificate's CN). */
+    EV_STARTED,    /* Once, the first: load the store. */
+    EV_WRITE,      /* A client's write; op comes back in FX_REPLY. */
+    EV_STORE_ROW,  /* One change of a load; op is FX_LOAD's. */
+    EV_STORE_DONE, /* A load, commit or compaction ended; op is its effect's. */
+    EV_AGENT_OPENED, /* An authenticated session: session, node (the certificate's CN). bytes: the control
+                       * plane's own addresses, a space between; empty: the agent is on its machine. */
     EV_AGENT_MESSAGE, /* One baton.agent.v1 message that came up. */
     EV_AGENT_CLOSED,  /* The connection is gone; nothing is moved or stopped for it. */
     EV_DEADLINE,      /* core_deadline() was reached. */

@@ -35,3 +35,8 @@ enum err_code network_parse(struct str cidr, uint32_t part_prefix, struct networ
     *out = n;
     return ERR_OK;
 }
+
+bool network_is_loopback(struct str address)
+{
+    return str_starts(address, STR("127."));
+}

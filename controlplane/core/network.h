@@ -32,4 +32,7 @@ struct network {
 MUST_USE enum err_code network_parse(struct str cidr, uint32_t part_prefix, struct network *out,
                                      struct err *e);
 
+/* A machine without a network tells this, and agents that run nothing: it leads nowhere else, so it is everybody's. */
+bool network_is_loopback(struct str address);
+
 #endif /* CONTROLPLANE_CORE_NETWORK_H */

@@ -488,7 +488,7 @@ static enum reconcile forget(struct core *c, struct node_state *n)
     n->index = LEDGER_NODE_NONE;
     n->forgotten = true;
     images_forget(c, n);
-    addresses_free(c);
+    addresses_forget(c, n);
     cluster_set_hardware(n, NULL);
     for (struct held *h = n->first; h != NULL; h = h->next)
         core_mark(c, CONTROL_AGENTS, str_of(h->key));
@@ -588,8 +588,8 @@ enum reconcile nodes_reconcile(struct core *c, struct str key)
         n->ready = alive;
     if (n->reported != NULL)
         addresses_judge(c, n);
-    if (was_heard && !n->ready)
-        addresses_free(c);
+    if (was_heard != n->ready)
+        addresses_review(c); /* Who was refused for its sake is told whether it lives. */
     write(c, n, n->spec, e);
     return RECONCILE_DONE;
 }

@@ -28,6 +28,7 @@ static bool take_row(struct cluster *k, struct node_state *n)
     char subnet[sizeof n->peer_subnet] = "", address[sizeof n->peer_address] = "";
     const Baton__NodeHardwareSpec *hw = n->forgotten ? NULL : n->spec;
     if (hw != NULL && hw->pod_network != NULL && hw->n_host_addresses > 0 &&
+        !network_is_loopback(str_of(hw->host_addresses[0])) &&
         str_of(hw->pod_network->subnet).len > 0) {
         snprintf(subnet, sizeof subnet, "%s", hw->pod_network->subnet);
         snprintf(address, sizeof address, "%s", hw->host_addresses[0]);

@@ -37,6 +37,7 @@ struct front_shared {
     const struct authority *authority;
     const struct tls_config *tls;
     const char *api_url;
+    struct str named; /* Addresses and names of this server, a space between (own_addresses.h). */
     struct span certificate_life;               /* Of a node's. */
     struct metrics *sets[SHELL_FRONTS_MAX + 1]; /* For /metrics: the shell's, then each front's. */
     uint32_t sets_count;

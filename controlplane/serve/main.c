@@ -28,6 +28,7 @@
 enum {
     FILES_OWN = 256, /* Descriptors that are not connections: store, logs, loops, mailboxes. */
     CONNECTIONS_MIN = 64,
+    NAMED_MAX = 64 << 10,
 };
 
 struct batond {
@@ -43,6 +44,7 @@ struct batond {
     struct front *fronts[SHELL_FRONTS_MAX];
     uint32_t fronts_count;
     char api_url[320];
+    struct buf named; /* --listen, --san: what is ours, for own_addresses.h. */
     int lock;
 };
 
@@ -177,6 +179,15 @@ static enum err_code open_core(struct batond *b, struct err *e)
     return code;
 }
 
+static struct str name_own(struct batond *b)
+{
+    buf_init(&b->named, NAMED_MAX);
+    buf_printf(&b->named, "%s", b->options.address);
+    for (uint32_t i = 0; i < b->options.names_count; i++)
+        buf_printf(&b->named, " %s", b->options.names[i]);
+    return buf_str(&b->named);
+}
+
 static enum err_code open_fronts(struct batond *b, struct err *e)
 {
     struct front_options o = {.address = b->options.address,
@@ -194,6 +205,7 @@ static enum err_code open_fronts(struct batond *b, struct err *e)
                                       .tls = b->tls,
                                       .certificate_life = b->options.certificate_life,
                                       .api_url = b->api_url,
+                                      .named = name_own(b),
                                       .sets = {shell_metrics(b->shell)},
                                       .sets_count = 1,
                                       .directory = directory_new(),
@@ -247,6 +259,7 @@ static void close_all(struct batond *b)
         front_join(b->fronts[i]);
     directory_free(b->shared.directory);
     encoded_free(b->shared.encoded);
+    buf_free(&b->named);
     loop_leave(&b->signals);
     shell_free(b->shell);
     loop_free(b->loop);

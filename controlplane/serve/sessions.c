@@ -9,6 +9,7 @@
 #include "controlplane/serve/join.h"
 #include "controlplane/serve/logs.h"
 #include "controlplane/serve/node_key.h"
+#include "controlplane/serve/own_addresses.h"
 #include "controlplane/serve/relay.h"
 #include "io/clock.h"
 #include "io/grpc.h"
@@ -16,7 +17,7 @@
 
 #include <stdio.h>
 
-enum { CONSOLE_ARENA_MAX = 64 << 10, PACE_MS = 50 };
+enum { CONSOLE_ARENA_MAX = 64 << 10, PACE_MS = 50, OWN_ADDRESSES_MAX = 65 << 10 };
 
 static const char path_join[] = "/baton.agent.v1.Agent/Join";
 static const char path_session[] = "/baton.agent.v1.Agent/Session";
@@ -216,6 +217,21 @@ static bool may_open(struct front *f, const struct http_request *q, struct str *
     return bound;
 }
 
+static bool tell_core(struct sessions *s, const struct session *x, const struct http_request *q,
+                      struct str node)
+{
+    struct front *f = s->front;
+    char came_to[TCP_ADDRESS_MAX];
+    struct buf own;
+    buf_init(&own, OWN_ADDRESSES_MAX);
+    http_server_own_address(f->server, q->id, came_to);
+    own_addresses_bar(f->shared->named, q->address, came_to, &own);
+    bool told =
+        front_post(f, LETTER_AGENT_OPENED, 0, letter_agent(name_of(x), node, buf_str(&own)));
+    buf_free(&own);
+    return told;
+}
+
 /* A Session or a Stream of a node's own. */
 static void begin_call(struct sessions *s, const struct http_request *q, enum call_type type)
 {
@@ -243,7 +259,7 @@ static void begin_call(struct sessions *s, const struct http_request *q, enum ca
     http_server_start(f->server, x->http, &ok);
     if (type != CALL_SESSION)
         return;
-    if (!front_post(f, LETTER_AGENT_OPENED, 0, letter_agent(name_of(x), node, STR("")))) {
+    if (!tell_core(s, x, q, node)) {
         session_end(x, GRPC_UNAVAILABLE, STR("too much at once"));
         return;
     }

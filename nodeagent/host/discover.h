@@ -85,5 +85,7 @@ MUST_USE enum err_code discover(const char *topology, const char *state_dir, str
 /* The addresses of wanted alone: one IPv4 address of this machine, or an interface with all of its own.
  * ERR_INVALID: no interface that is up has it; e says what there is. */
 MUST_USE enum err_code discover_address(struct discover *d, const char *wanted, struct err *e);
+/* The same for a node that runs nothing: any IPv4 address. NULL: loopback, since nobody is to send anything there. */
+MUST_USE enum err_code discover_made_up(struct discover *d, const char *wanted, struct err *e);
 
 #endif /* NODEAGENT_HOST_DISCOVER_H */

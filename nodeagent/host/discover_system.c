@@ -148,6 +148,17 @@ enum err_code discover_address(struct discover *d, const char *wanted, struct er
     return code;
 }
 
+enum err_code discover_made_up(struct discover *d, const char *wanted, struct err *e)
+{
+    struct in_addr in;
+    const char *text = wanted == NULL ? "127.0.0.1" : wanted;
+    if (inet_pton(AF_INET, text, &in) != 1)
+        return err_set(e, ERR_INVALID, "--address %.40s: not an IPv4 address", text);
+    snprintf(d->addresses[0], sizeof d->addresses[0], "%s", text);
+    d->addresses_count = 1;
+    return ERR_OK;
+}
+
 /* Kubernetes' names for architectures are Go's. */
 static const char *architecture_name(const char *machine)
 {

@@ -68,7 +68,8 @@ agent() { # agent NODE SEGMENT: its pid in $agent_pid
 }
 "$here/../../deploy/samples/make-busybox" "$work/images" >/dev/null || exit 1
 if batond; then pass "a control plane"; else fail "a control plane" && tail -n 20 "$work/batond.log" && exit 1; fi
-for n in 1 2 3; do baton token create >"$work/token$n"; done
+for n in 1 2 3 4; do baton token create >"$work/token$n"; done
+mkdir "$work/liar"
 agent 1 1 && agent_1=$agent_pid
 agent 2 1 && agent_2=$agent_pid
 agent 3 2 && agent_3=$agent_pid
@@ -135,6 +136,15 @@ outside_pid=$!
 seen_as() { [ "$(nsenter --net="$(pod_ns "$1")" timeout 3 busybox nc -w 2 10.99.2.254 7000 </dev/null)" = "$2" ]; }
 check "the outside sees p1 as its node" until_true 5 seen_as 1 10.99.1.1
 check "and p3 as its own" until_true 5 seen_as 3 10.99.2.3
+
+# --- a node that says the control plane's address, which it did not even dial ---
+nsenter --net="/run/netns/$tag-2" "$build/baton-agent" --state "$work/liar" --server "10.99.1.254:$port" --token-file "$work/token4" --node-name liar \
+    --runtime fake --topology "numa:1(memory=4GB) core:1 pu:1" --address 10.99.2.254 >"$work/liar.log" 2>&1 &
+liar_pid=$!
+claimed() { baton get node liar -o json | grep -q '"10.99.2.254 is the control plane.s"'; }
+check "it is not believed" until_true 20 claimed
+check "and nobody is led there" sh -c "! ip -n '$tag-1' route | grep -q '10.99.2.254 dev'"
+kill "$liar_pid" && wait "$liar_pid" 2>/dev/null
 
 # --- who dies changes nothing ---
 kill -9 "$batond_pid" && wait "$batond_pid" 2>/dev/null

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An agent that says it is reached where another node lives is not believed until that node is gone. */
+/* An agent that says it is reached where another node lives is not believed until that node is forgotten or moves. */
 #include "tests/story/story.h"
 
 static bool is_at(struct sim *s, const char *node, const char *address)
@@ -26,10 +26,16 @@ TEST(story, a_neighbours_address_is_taken_when_the_neighbour_is_gone)
     sim_run(s, SPAN_S(5));
     cr_expect(is_at(s, "n0", "192.0.2.0") && is_at(s, "n1", ""));
     sim_cut(s, 0, true);
+    sim_run(s, SPAN_S(30));
+    cr_expect(is_at(s, "n0", "192.0.2.0") && is_at(s, "n1", ""), "who is silent keeps it");
+    sim_delete(s, "Node", "n0", 0);
     sim_run(s, SPAN_S(15));
-    cr_expect(is_at(s, "n1", "192.0.2.0"), "its neighbour's lease has ended");
+    cr_expect(is_at(s, "n1", "192.0.2.0"), "its neighbour is forgotten");
     sim_cut(s, 0, false);
     sim_run(s, SPAN_S(15));
     cr_expect(is_at(s, "n1", "192.0.2.0") && is_at(s, "n0", ""), "who comes back comes second");
+    sim_move(s, 1, "192.0.2.1");
+    sim_run(s, SPAN_S(15));
+    cr_expect(is_at(s, "n1", "192.0.2.1") && is_at(s, "n0", "192.0.2.0"));
     sim_free(s);
 }

@@ -107,7 +107,77 @@ TEST(addresses, loopback_is_everybodys)
     world_free(w);
 }
 
-/* One that moves away or dies leaves its address to whoever asked for it meanwhile. */
+/* Other spellings of a neighbour's address would lead to it all the same. */
+TEST(addresses, what_is_no_machines_is_nobodys)
+{
+    static const char *const cases[] = {
+        "192.0.2.01", "192.0.2.1/32", " 192.0.2.1", "0.0.0.0", "224.0.0.1", "", "a.b.c.d"};
+    char text[512];
+    struct world *w = two();
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        says(w, 12, cases[i], "192.0.2.2");
+        work(w);
+        cr_expect_str_eq(node(w, "b", text), "192.0.2.2 what it says is no machine's address");
+    }
+    world_free(w);
+}
+
+/* But whose agent is on its machine. */
+TEST(addresses, the_control_planes_are_no_other_machines)
+{
+    char text[512];
+    struct world *w = world_new();
+    session_from(w, 11, "a", STR("198.51.100.1 api.example 192.0.2.9 127.0.0.1"));
+    session_hello(w, 12, "b");
+    says(w, 11, "192.0.2.9", "192.0.2.1");
+    says(w, 12, "192.0.2.9", NULL);
+    work(w);
+    cr_expect_str_eq(node(w, "a", text), "192.0.2.1 192.0.2.9 is the control plane's");
+    cr_expect_str_eq(node(w, "b", text), "192.0.2.9 ");
+    says(w, 11, "127.0.0.1", NULL);
+    work(w);
+    cr_expect_str_eq(node(w, "a", text), "127.0.0.1 ");
+    session_hello(w, 13, "a"); /* It comes back from the machine itself. */
+    says(w, 12, "192.0.2.2", NULL);
+    says(w, 13, "192.0.2.9", NULL);
+    work(w);
+    cr_expect_str_eq(node(w, "a", text), "192.0.2.9 ");
+    world_free(w);
+}
+
+static void renew(struct world *w, uint64_t session)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__LeaseRenew r = AGENT__LEASE_RENEW__INIT;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_LEASE_RENEW;
+    m.lease_renew = &r;
+    session_says(w, session, &m);
+}
+
+/* Its neighbour may be away for as long as it likes. */
+TEST(addresses, a_silent_nodes_are_its_own)
+{
+    char text[512];
+    struct world *w = two();
+    says(w, 12, "192.0.2.1", NULL);
+    session_event(w, EV_AGENT_CLOSED, 11, "", STR(""));
+    for (uint32_t i = 0; i < 15; i++) {
+        work(w);
+        renew(w, 12);
+    }
+    work(w);
+    cr_expect_str_eq(
+        node(w, "b", text),
+        "192.0.2.1 is node a's, which is silent (delete the Node of a machine that is gone)");
+    session_hello(w, 13, "a");
+    says(w, 13, "192.0.2.1", NULL);
+    work(w);
+    cr_expect_str_eq(node(w, "b", text), "192.0.2.1 is node a's");
+    cr_expect_str_eq(node(w, "a", text), "192.0.2.1 ");
+    world_free(w);
+}
+
+/* One that moves away leaves its address to whoever asked for it meanwhile. */
 TEST(addresses, what_is_given_up_goes_to_who_was_refused)
 {
     char text[512];

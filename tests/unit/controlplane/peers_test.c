@@ -120,6 +120,10 @@ TEST(peers, nodes_that_come_together_are_told_together)
     session_at(w, 12, "192.0.2.9"); /* It says the same. */
     work(w);
     cr_assert_eq(k.messages, 2);
+    session_at(w, 12, "127.0.0.1"); /* Whoever sent packets there would have them back. */
+    work(w);
+    cr_assert_eq(k.messages, 3);
+    cr_assert_eq(k.count, 2);
     world_free(w);
 }
 

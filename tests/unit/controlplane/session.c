@@ -25,9 +25,14 @@ void session_says(struct world *w, uint64_t session, Agent__AgentMessage *m)
 
 void session_hello(struct world *w, uint64_t session, const char *node)
 {
+    session_from(w, session, node, STR(""));
+}
+
+void session_from(struct world *w, uint64_t session, const char *node, struct str addresses)
+{
     Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
     Agent__Hello h = AGENT__HELLO__INIT;
-    session_event(w, EV_AGENT_OPENED, session, node, STR(""));
+    session_event(w, EV_AGENT_OPENED, session, node, addresses);
     h.has_protocol_min = h.has_protocol_max = true;
     h.protocol_min = h.protocol_max = 1;
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HELLO;

@@ -10,6 +10,8 @@ void session_event(struct world *w, enum core_event_type type, uint64_t session,
                    struct str bytes);
 void session_says(struct world *w, uint64_t session, Agent__AgentMessage *m);
 void session_hello(struct world *w, uint64_t session, const char *node); /* Opened, and Hello. */
+/* Likewise, from another machine than the control plane's, which has these addresses (EV_AGENT_OPENED). */
+void session_from(struct world *w, uint64_t session, const char *node, struct str addresses);
 
 /* One core of one NUMA node; the core says that it is in numa. subnet: what the agent says is its part; NULL: nothing. */
 void session_claims(struct world *w, uint64_t session, uint32_t numa, const char *subnet);

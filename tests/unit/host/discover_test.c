@@ -50,6 +50,20 @@ TEST(discover, an_address_or_an_interface_of_ones_choice)
     mem_free(d);
 }
 
+TEST(discover, a_node_that_runs_nothing_is_where_it_says)
+{
+    struct discover *d = found(NULL);
+    struct err e = {0};
+    cr_assert_eq(discover_made_up(d, NULL, &e), ERR_OK);
+    cr_assert_eq(d->addresses_count, 1);
+    cr_assert_str_eq(d->addresses[0], "127.0.0.1");
+    cr_assert_eq(discover_made_up(d, "192.0.2.77", &e), ERR_OK);
+    cr_assert_str_eq(d->addresses[0], "192.0.2.77");
+    cr_assert_eq(discover_made_up(d, "lo", &e), ERR_INVALID);
+    cr_assert_str_eq(e.text, "--address lo: not an IPv4 address");
+    mem_free(d);
+}
+
 TEST(discover, the_largest_machine_of_the_tests)
 {
     struct discover *d = found("package:2 numa:4(memory=64GiB) l3:2 core:8 pu:2");
