@@ -58,7 +58,7 @@ static void end_record(struct etcd_log *m, enum err_code code, const struct err 
     *s = (struct etcd_append){0};
 }
 
-void etcd_log__lose(struct etcd_log *m, const struct err *why)
+static void lose(struct etcd_log *m, const struct err *why)
 {
     struct err e = *why;
     m->lost_why = e;
@@ -123,7 +123,7 @@ static void compared(struct etcd_log *m, const struct etcd_answer *a)
                       "the log in etcd ends before record %llx, which was there: was something "
                       "deleted or restored?",
                       (unsigned long long)(m->append.seq - 1));
-        etcd_log__lose(m, &e);
+        lose(m, &e);
     }
 }
 
@@ -150,7 +150,7 @@ static void told_of_it(struct etcd_log *m, const struct etcd_answer *a)
     struct err e = m->append.err;
     if (a->outcome != ETCD_FINE) {
         (void)etcd_log__why(a, "commit", &e);
-        etcd_log__lose(m, &e);
+        lose(m, &e);
     } else if (a->ranges[1].count == 1 || !etcd_log__holds(m, &a->ranges[0])) {
         compared(m, a);
     } else {
@@ -175,7 +175,7 @@ void etcd_append__answered(struct etcd_log *m, bool in_doubt, const struct etcd_
         else if (code == ERR_LIMIT && sure)
             refuse(m, code, &e);
         else
-            etcd_log__lose(m, &e);
+            lose(m, &e);
     }
 }
 

@@ -6,15 +6,6 @@
  */
 #include "controlplane/store/store_etcd_priv.h"
 
-static const char *const words[] = {[STORE_ETCD_WHOLE] = "",
-                                    [STORE_ETCD_UNFINISHED] = " copy=unfinished",
-                                    [STORE_ETCD_LEFT] = " copy=left"};
-
-const char *etcd_copy__word(enum store_etcd_mark mark)
-{
-    return words[mark];
-}
-
 /* Of a store that is there and is this cluster's. */
 enum err_code etcd_copy__check(struct etcd_log *m, struct str mark, struct err *e)
 {

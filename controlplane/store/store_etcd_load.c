@@ -78,14 +78,6 @@ static void fail(struct etcd_log *m, enum err_code code, const struct err *e)
 void etcd_load__answered(struct etcd_log *m, const struct etcd_answer *a)
 {
     struct err e;
-    if (m->state == ETCD_LOG_CLOSING) {
-        etcd_log__done(m, m->close_op, ERR_OK, NULL); /* The lease ends by itself if it must. */
-        return;
-    }
-    if (m->state == ETCD_LOG_MARKING) {
-        etcd_copy__answered(m, a);
-        return;
-    }
     if (a->outcome != ETCD_FINE) {
         enum err_code code = etcd_log__why(a, "load", &e);
         fail(m, code, &e);
@@ -110,13 +102,12 @@ void etcd_load__answered(struct etcd_log *m, const struct etcd_answer *a)
     case ETCD_LOG_TRIMMING:
         finish(m);
         break;
-    case ETCD_LOG_MARKING:
-        break; /* Answered above. */
     case ETCD_LOG_AWAY:
     case ETCD_LOG_LEADING:
+    case ETCD_LOG_MARKING:
     case ETCD_LOG_CLOSING:
     case ETCD_LOG__COUNT:
-        CHECK(false); /* Nothing was asked. */
+        CHECK(false); /* Nothing of a load was asked. */
     }
 }
 
@@ -339,20 +330,6 @@ static struct etcd_rows *rows_new(uint64_t op)
     struct etcd_rows *rows = mem_zalloc(1, sizeof *rows);
     rows->op = op;
     return rows;
-}
-
-void etcd_rows_free(void *body)
-{
-    struct etcd_rows *rows = body;
-    if (rows == NULL)
-        return;
-    for (uint32_t i = 0; i < rows->count; i++) {
-        blob_unref(rows->at[i].key);
-        blob_unref(rows->at[i].value);
-        mem_free(rows->at[i].poison);
-    }
-    mem_free(rows->at);
-    mem_free(rows);
 }
 
 static struct etcd_loaded *rows_add(struct etcd_rows *rows)

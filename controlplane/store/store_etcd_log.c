@@ -5,13 +5,7 @@
  */
 #include "controlplane/store/store_etcd_priv.h"
 
-#define TO(name) (1u << ETCD_LOG_##name)
-const struct sm_state etcd_log_states[ETCD_LOG__COUNT] = {
-#define S(name, to) [ETCD_LOG_##name] = {#name, to},
-    ETCD_STATES(S, TO)
-#undef S
-};
-#undef TO
+static void pump(struct etcd_log *m);
 
 /* ---- In ---- */
 
@@ -24,14 +18,72 @@ void etcd_log_ask(struct etcd_log *m, struct instant now, struct etcd_job *job)
     else
         m->jobs_last->next = job;
     m->jobs_last = job;
-    etcd_log__pump(m);
+    pump(m);
+}
+
+/* The endpoints are one cluster, or a mistake in the command line that would split the log. */
+static bool is_other_cluster(struct etcd_log *m, const struct etcd_answer *a)
+{
+    if (m->cluster == 0)
+        m->cluster = a->cluster;
+    return a->cluster != 0 && a->cluster != m->cluster;
+}
+
+static void step_answered(struct etcd_log *m, const struct etcd_answer *a)
+{
+    if (m->state == ETCD_LOG_CLOSING)
+        etcd_log__done(m, m->close_op, ERR_OK, NULL); /* The lease ends by itself if it must. */
+    else if (m->state == ETCD_LOG_MARKING)
+        etcd_copy__answered(m, a);
+    else
+        etcd_load__answered(m, a);
+}
+
+static void answered(struct etcd_log *m, enum etcd_caller who, const struct etcd_answer *a)
+{
+    if (a->outcome == ETCD_AGAIN && etcd_log__try_again(m, who)) {
+        if (who == ETCD_CALL_STEP && m->state == ETCD_LOG_READING)
+            etcd_load__smaller(m);
+        return;
+    }
+    bool in_doubt = etcd_log__end_call(m, who);
+    switch (who) {
+    case ETCD_CALL_APPEND:
+        etcd_append__answered(m, in_doubt, a);
+        break;
+    case ETCD_CALL_STEP:
+        step_answered(m, a);
+        break;
+    case ETCD_CALL_SWEEP:
+        etcd_sweep__answered(m, a);
+        break;
+    case ETCD_CALL_LEASE:
+        etcd_lease__answered(m, a);
+        break;
+    case ETCD_CALL__COUNT:
+        CHECK(false);
+    }
+}
+
+void etcd_log_answered(struct etcd_log *m, struct instant now, uint64_t request,
+                       const struct etcd_answer *a)
+{
+    enum etcd_caller who;
+    struct etcd_answer other = {.outcome = ETCD_AGAIN,
+                                .text = "the endpoint belongs to another etcd cluster"};
+    m->now = now;
+    if (!etcd_log__caller(m, request, &who))
+        return; /* Of a call that was hung up. */
+    m->calls[who].request = 0;
+    answered(m, who, is_other_cluster(m, a) ? &other : a);
+    pump(m);
 }
 
 void etcd_log_delivered(struct etcd_log *m, struct instant now)
 {
     m->now = now;
     etcd_load__delivered(m);
-    etcd_log__pump(m);
+    pump(m);
 }
 
 void etcd_log_tick(struct etcd_log *m, struct instant now)
@@ -51,19 +103,6 @@ struct instant etcd_log_deadline(const struct etcd_log *m)
 
 /* ---- Out ---- */
 
-struct etcd_effect *etcd_log__emit(struct etcd_log *m, enum etcd_effect_type type)
-{
-    if (m->effects_at > 0 && m->effects_at == m->effects_count)
-        m->effects_at = m->effects_count = 0;
-    if (m->effects_count == m->effects_size) {
-        m->effects_size = m->effects_size == 0 ? 32 : m->effects_size * 2;
-        m->effects = mem_resize(m->effects, m->effects_size * sizeof *m->effects);
-    }
-    struct etcd_effect *fx = &m->effects[m->effects_count++];
-    *fx = (struct etcd_effect){.type = type};
-    return fx;
-}
-
 bool etcd_log_next(struct etcd_log *m, struct etcd_effect *out)
 {
     if (m->effects_at == m->effects_count)
@@ -72,39 +111,7 @@ bool etcd_log_next(struct etcd_log *m, struct etcd_effect *out)
     return true;
 }
 
-void etcd_log__done(struct etcd_log *m, uint64_t op, enum err_code code, const struct err *e)
-{
-    struct etcd_effect *fx = etcd_log__emit(m, ETCD_FX_DONE);
-    fx->done = (struct store_event){.type = STORE_DONE, .op = op, .code = code};
-    if (code != ERR_OK)
-        fx->done.err = *e;
-}
-
-void etcd_log__move(struct etcd_log *m, enum etcd_state next)
-{
-    if (m->state == next)
-        return;
-    sm_check(etcd_log_states, m->state, next);
-    m->state = next;
-}
-
 /* ---- Jobs ---- */
-
-struct etcd_job *etcd_log__pop(struct etcd_log *m)
-{
-    struct etcd_job *j = m->jobs_first;
-    m->jobs_first = j->next;
-    if (m->jobs_first == NULL)
-        m->jobs_last = NULL;
-    j->next = NULL;
-    return j;
-}
-
-bool etcd_log__wants_quiet(const struct etcd_log *m)
-{
-    const struct etcd_job *j = m->jobs_first;
-    return j != NULL && j->type != ETCD_JOB_COMMIT && j->type != ETCD_JOB_COMPACT;
-}
 
 static bool is_quiet(const struct etcd_log *m)
 {
@@ -150,40 +157,14 @@ static bool job_next(struct etcd_log *m)
     return false;
 }
 
-void etcd_log__pump(struct etcd_log *m)
+/* Begin what can be begun. */
+static void pump(struct etcd_log *m)
 {
     while ((m->state == ETCD_LOG_LEADING || m->state == ETCD_LOG_AWAY) && m->jobs_first != NULL &&
            job_next(m))
         continue;
     if (m->state == ETCD_LOG_LEADING && !etcd_log__wants_quiet(m))
         etcd_sweep__resume(m, false);
-}
-
-struct etcd_job *etcd_job_new(enum etcd_job_type type, uint64_t op, uint64_t argument,
-                              const struct store_write *writes, uint32_t writes_count)
-{
-    struct etcd_job *j = mem_alloc(sizeof *j + writes_count * sizeof *writes);
-    *j = (struct etcd_job){
-        .type = type, .op = op, .argument = argument, .writes_count = writes_count};
-    for (uint32_t i = 0; i < writes_count; i++) {
-        j->writes[i] = writes[i];
-        blob_ref(writes[i].key);
-        blob_ref(writes[i].value);
-        j->cost += etcd_record_cost(&writes[i]);
-    }
-    return j;
-}
-
-void etcd_job_free(void *job)
-{
-    struct etcd_job *j = job;
-    if (j == NULL)
-        return;
-    for (uint32_t i = 0; i < j->writes_count; i++) {
-        blob_unref(j->writes[i].key);
-        blob_unref(j->writes[i].value);
-    }
-    mem_free(j);
 }
 
 /* ---- Beginning and end ---- */

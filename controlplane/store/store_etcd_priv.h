@@ -2,13 +2,16 @@
 /*
  * store_etcd_priv.h -- the machine's inside, for its files.
  *
- *   store_etcd_log.c    jobs
- *   store_etcd_call.c   requests and their repetition, keys
- *   store_etcd_append.c commits
+ * A call goes down (tools/parts.txt):
+ *   store_etcd_log.c    jobs in, answers to whom they are for
  *   store_etcd_load.c   opening, the lock, the fence, reading the log
+ *   store_etcd_append.c commits
  *   store_etcd_lease.c  keeping the lock, giving it back
  *   store_etcd_copy.c   the marks of a copy between stores
  *   store_etcd_sweep.c  compaction: forgetting rows, merging records, etcd's own history
+ *   store_etcd_call.c   requests and their repetition
+ *   store_etcd_keys.c   keys
+ *   store_etcd_state.c  states, waiting jobs, effects
  */
 #ifndef CONTROLPLANE_STORE_STORE_ETCD_PRIV_H
 #define CONTROLPLANE_STORE_STORE_ETCD_PRIV_H
@@ -127,37 +130,35 @@ struct etcd_log {
     struct etcd_log_counts counts;
 };
 
+/* store_etcd_state.c */
 void etcd_log__move(struct etcd_log *m, enum etcd_state next);
 struct etcd_effect *etcd_log__emit(struct etcd_log *m, enum etcd_effect_type type);
 void etcd_log__done(struct etcd_log *m, uint64_t op, enum err_code code, const struct err *e);
+struct etcd_job *etcd_log__pop(struct etcd_log *m);   /* The first job. */
+bool etcd_log__wants_quiet(const struct etcd_log *m); /* The next job is none for company. */
 
-/* Body is taken over and left empty. */
-void etcd_log__call(struct etcd_log *m, enum etcd_caller who, const char *path, struct buf *body);
-void etcd_log__calls_tick(struct etcd_log *m); /* Second tries that are due. */
-void etcd_log__hang_up(struct etcd_log *m, enum etcd_caller who);
-bool etcd_log__is_calling(const struct etcd_log *m, enum etcd_caller who);
-
-/* PREFIX/name; PREFIX/name and the number. */
+/* store_etcd_keys.c: PREFIX/name; PREFIX/name and the number. */
 struct str etcd_log__key(const struct etcd_log *m, const char *name, char out[ETCD_KEY_MAX]);
 struct str etcd_log__seq_key(const struct etcd_log *m, const char *name, uint64_t seq,
                              char out[ETCD_KEY_MAX]);
 bool etcd_log__key_seq(struct str key, uint64_t *out_seq);
-
 /* A transaction that only the holder of the fence can make: begins it, up to its first op. */
 void etcd_log__begin(const struct etcd_log *m, struct etcd_txn *t, struct buf *out);
 bool etcd_log__holds(const struct etcd_log *m, const struct etcd_kvs *fence);
 void etcd_log__put_state(const struct etcd_log *m, struct etcd_txn *t, uint64_t compacted,
                          uint64_t swept);
 
+/* store_etcd_call.c. Body is taken over and left empty. */
+void etcd_log__call(struct etcd_log *m, enum etcd_caller who, const char *path, struct buf *body);
+void etcd_log__calls_tick(struct etcd_log *m);                      /* Second tries that are due. */
+bool etcd_log__try_again(struct etcd_log *m, enum etcd_caller who); /* False: patience is over. */
+void etcd_log__hang_up(struct etcd_log *m, enum etcd_caller who);
+bool etcd_log__end_call(struct etcd_log *m, enum etcd_caller who); /* True: some try is in doubt. */
+bool etcd_log__is_calling(const struct etcd_log *m, enum etcd_caller who);
+/* Whose request that is; false: of a call that was hung up. */
+bool etcd_log__caller(const struct etcd_log *m, uint64_t request, enum etcd_caller *out_who);
 /* What etcd answered instead of doing it, as ours. */
 enum err_code etcd_log__why(const struct etcd_answer *a, const char *what, struct err *e);
-
-void etcd_log__lose(struct etcd_log *m,
-                    const struct err *why);           /* To AWAY; everything is in doubt. */
-void etcd_log__pump(struct etcd_log *m);              /* Begin what can be begun. */
-bool etcd_log__wants_quiet(const struct etcd_log *m); /* The next job is none for company. */
-
-struct etcd_job *etcd_log__pop(struct etcd_log *m); /* The first job. */
 
 /* store_etcd_append.c */
 bool etcd_append__next(struct etcd_log *m); /* A commit is the first job. False: it has to wait. */
@@ -178,7 +179,6 @@ void etcd_lease__give_back(struct etcd_log *m, uint64_t op);
 
 /* store_etcd_copy.c */
 MUST_USE enum err_code etcd_copy__check(struct etcd_log *m, struct str mark, struct err *e);
-const char *etcd_copy__word(enum store_etcd_mark mark);             /* " copy=..." or "". */
 void etcd_copy__take(const struct etcd_log *m, struct etcd_txn *t); /* Removes what is there. */
 void etcd_copy__begin(struct etcd_log *m, struct etcd_job *job);
 void etcd_copy__answered(struct etcd_log *m, const struct etcd_answer *a);
