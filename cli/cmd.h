@@ -2,8 +2,8 @@
 /*
  * cmd.h -- one command, one file, one row.
  *
- * WHAT   What a command is to the rest: a name, its help, and a function. main.c holds the table;
- *        help, usage errors and completion are made from it.
+ * WHAT   What a command is to the rest: a name, its help, and a function. table.c lists them;
+ *        help and usage errors are made from it.
  * OWNS   struct cli belongs to main(); its arena lives until the command ends, so commands free
  *        nothing of what they read.
  * FAILS  A command returns its exit status: 0 done, 1 it did not work (said on stderr, with what to
@@ -28,8 +28,9 @@ struct cli {
     const char *kubeconfig; /* Path; never NULL once options are read. */
     const char *namespace;  /* "" : the kubeconfig's, or default. */
     enum cli_format format;
-    bool is_terminal;      /* stdout is one: colours and progress may be used. */
-    struct client *client; /* Opened by cli_client() when a command first needs it. */
+    bool is_terminal;                  /* stdout is one: colours and progress may be used. */
+    struct client *client;             /* Opened by cli_client() when a command first needs it. */
+    const struct cmd *const *commands; /* All there are, for help; ends in NULL. */
 };
 
 struct cmd {

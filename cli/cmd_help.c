@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cmd.h"
 
-static int help_all(void)
+static int help_all(const struct cli *c)
 {
     printf("baton -- one control plane for virtual machines and containers, on exact hardware\n\n"
            "usage: baton [OPTIONS] COMMAND [ARGUMENTS]\n\n");
-    for (const struct cmd *const *at = cmd_table; *at != NULL; at++)
+    for (const struct cmd *const *at = c->commands; *at != NULL; at++)
         printf("  %-11s %s\n", (*at)->name, (*at)->summary);
     printf(
         "\noptions of every command\n"
@@ -20,10 +20,9 @@ static int help_all(void)
 
 static int run(struct cli *c, int argc, char **argv)
 {
-    (void)c;
     if (argc < 2)
-        return help_all();
-    for (const struct cmd *const *at = cmd_table; *at != NULL; at++)
+        return help_all(c);
+    for (const struct cmd *const *at = c->commands; *at != NULL; at++)
         if (strcmp((*at)->name, argv[1]) == 0) {
             printf("baton %s: %s\n\nusage: baton %s%s%s\n", (*at)->name, (*at)->summary,
                    (*at)->name, (*at)->args[0] == '\0' ? "" : " ", (*at)->args);

@@ -68,7 +68,7 @@ static int take_common(struct cli *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct cli c = {.kubeconfig = getenv("KUBECONFIG"), .namespace = ""};
+    struct cli c = {.kubeconfig = getenv("KUBECONFIG"), .namespace = "", .commands = cmd_table};
     int status = CLI_USAGE;
 
     signal(SIGPIPE, SIG_IGN);

@@ -58,20 +58,6 @@ static void group_path(const struct cgroup_tree *t, uint32_t c, struct str id, b
                  in_pool ? "pool/" : "", STR_ARG(id));
 }
 
-enum err_code cgroup__put(const char *directory, const char *file, struct str text, struct err *e)
-{
-    char path[CGROUP_FILE_MAX + 64];
-    snprintf(path, sizeof path, "%s/%s", directory, file);
-    return fs_poke(path, text, e);
-}
-
-enum err_code cgroup__get(const char *directory, const char *file, struct buf *out, struct err *e)
-{
-    char path[CGROUP_FILE_MAX + 64];
-    snprintf(path, sizeof path, "%s/%s", directory, file);
-    return fs_read(path, out, e);
-}
-
 static enum err_code read_set(const char *directory, const char *file, struct cpuset *out,
                               struct err *e)
 {

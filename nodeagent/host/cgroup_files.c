@@ -26,6 +26,20 @@ enum err_code cgroup_field(struct str flat_keyed, const char *key, uint64_t *out
     return ERR_NOT_FOUND;
 }
 
+enum err_code cgroup__put(const char *directory, const char *file, struct str text, struct err *e)
+{
+    char path[CGROUP_FILE_MAX + 64];
+    snprintf(path, sizeof path, "%s/%s", directory, file);
+    return fs_poke(path, text, e);
+}
+
+enum err_code cgroup__get(const char *directory, const char *file, struct buf *out, struct err *e)
+{
+    char path[CGROUP_FILE_MAX + 64];
+    snprintf(path, sizeof path, "%s/%s", directory, file);
+    return fs_read(path, out, e);
+}
+
 static enum err_code put_u64(const char *directory, const char *file, uint64_t value, struct err *e)
 {
     char text[24];

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -66,12 +65,6 @@ enum err_code images_open(const struct images_options *opt, struct images **out,
 void images_close(struct images *s)
 {
     mem_free(s);
-}
-
-void image__temporary(struct images *s, const char *folder, char out[FS_PATH_MAX])
-{
-    snprintf(out, FS_PATH_MAX, "%s/%s/tmp-%llu", s->directory, folder,
-             (unsigned long long)atomic_fetch_add(&s->serial, 1));
 }
 
 /* --- layers --- */
@@ -133,11 +126,6 @@ enum err_code image_is_here(struct images *s, struct str name, enum image_policy
             (policy == IMAGE_IF_NOT_PRESENT && image__read(&p, &a, &c, NULL) != ERR_NOT_FOUND);
     arena_free(&a);
     return code;
-}
-
-void image__used(const char *layout)
-{
-    (void)!utimensat(AT_FDCWD, layout, NULL, 0); /* At worst it counts as older than it is. */
 }
 
 enum err_code image_ensure(struct images *s, const struct image_want *want, struct arena *a,

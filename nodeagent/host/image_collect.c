@@ -12,17 +12,14 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "nodeagent/host/image_priv.h"
-#include <dirent.h>
-#include <fcntl.h>
+#include "nodeagent/host/usage.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 enum {
     THINGS_MAX =
         65536, /* Images, layers and blobs. With more nothing is removed: it might be used. */
-    TREE_DEPTH_MAX = 64,
     MOUNTS_BYTES_MAX = 64 << 20,
     MEMORY_MAX = 256 << 20
 };
@@ -55,43 +52,15 @@ struct collection {
     struct err *err;
 };
 
-/* ---- sizes ---- */
-
-static uint64_t tree_bytes(int parent, const char *name, uint32_t depth)
-{
-    struct stat st;
-    uint64_t bytes;
-    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return 0;
-    bytes = (uint64_t)st.st_blocks * 512;
-    if (!S_ISDIR(st.st_mode) || depth == TREE_DEPTH_MAX)
-        return bytes;
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *list = fd < 0 ? NULL : fdopendir(fd);
-    if (list == NULL) {
-        fs_close(&fd);
-        return bytes;
-    }
-    for (struct dirent *d; (d = readdir(list)) != NULL;)
-        if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-            bytes += tree_bytes(fd, d->d_name, depth + 1);
-    closedir(list);
-    return bytes;
-}
-
-uint64_t image__tree_bytes(const char *path)
-{
-    return tree_bytes(AT_FDCWD, path, 0);
-}
-
 /* As kubelet reckons: a file system is so full as its users see it, root's reserve counted as used. */
 enum err_code images_surplus(const struct images *s, uint32_t high_percent, uint32_t low_percent,
                              uint64_t *out_bytes, struct err *e)
 {
-    struct statvfs fs;
-    if (statvfs(s->directory, &fs) != 0 || fs.f_blocks == 0)
-        return err_set(e, ERR_UNAVAILABLE, "the size of the disk of %.80s: %m", s->directory);
-    uint64_t all = (uint64_t)fs.f_blocks * fs.f_frsize, left = (uint64_t)fs.f_bavail * fs.f_frsize;
+    struct usage_disk disk;
+    enum err_code code = usage_disk(s->directory, &disk, e);
+    if (code != ERR_OK)
+        return code;
+    uint64_t all = disk.size_bytes, left = disk.free_bytes;
     uint64_t used_percent = 100 - left * 100 / all, wanted = all / 100 * (100 - low_percent);
     *out_bytes =
         used_percent >= high_percent && high_percent < 100 && wanted > left ? wanted - left : 0;
