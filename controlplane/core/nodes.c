@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nodes as people see them: made from what an agent discovered and from whether it is heard of. A
+ * Nodes as people see them (node_object.c): made from what an agent discovered and from whether it is heard of. A
  * lease lives in memory; only a change of the Ready condition is written. A node without contact
  * becomes NotReady after its lease: nothing is moved, nothing is stopped.
  */
-#include "api/version.h"
 #include "base/check.h"
 #include "controlplane/core/cluster.h"
 #include "controlplane/core/events.h"
 #include "controlplane/core/images.h"
+#include "controlplane/core/node_priv.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static const struct span LEASE = SPAN_S(10), RENEW = SPAN_S(3);
 
@@ -75,317 +74,6 @@ void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardw
     blob_unref(n->reported);
     n->reported = blob_new(bytes);
     nodes_look(c, n);
-}
-
-/* ---- the objects ---- */
-
-static void *message(struct core *c, size_t size, const ProtobufCMessageDescriptor *type)
-{
-    ProtobufCMessage *m = arena_alloc(&c->turn, size);
-    CHECK(m != NULL);
-    protobuf_c_message_init(type, m);
-    return m;
-}
-
-static Meta__ObjectMeta *new_meta(struct core *c, const struct node_state *n)
-{
-    char uid[RNG_UUID_LEN + 1];
-    Meta__ObjectMeta *m = message(c, sizeof *m, &meta__object_meta__descriptor);
-    rng_uuid(&c->rng, uid);
-    m->name = (char *)n->name;
-    m->uid = objects_text(&c->turn, str_of(uid));
-    m->creation_timestamp = objects_time(&c->turn, c->wall);
-    return m;
-}
-
-static void label(struct core *c, Meta__ObjectMeta *m, const char *key, const char *value)
-{
-    if (value == NULL || value[0] == '\0')
-        return;
-    for (size_t i = 0; i < m->n_labels; i++)
-        if (str_is(str_of(m->labels[i]->key), key)) {
-            m->labels[i]->value = (char *)value;
-            return;
-        }
-    Meta__ObjectMeta__LabelsEntry **more = arena_zalloc(&c->turn, m->n_labels + 1, sizeof *more);
-    Meta__ObjectMeta__LabelsEntry *to =
-        message(c, sizeof *to, &meta__object_meta__labels_entry__descriptor);
-    CHECK(more != NULL);
-    to->key = (char *)key;
-    to->value = (char *)value;
-    size_t at = 0; /* Map entries are stored by rising key. */
-    while (at < m->n_labels && str_cmp(str_of(m->labels[at]->key), str_of(key)) < 0)
-        at++;
-    for (size_t i = 0; i <= m->n_labels; i++)
-        more[i] = i < at ? m->labels[i] : i == at ? to : m->labels[i - 1];
-    m->labels = more;
-    m->n_labels++;
-}
-
-static void condition(struct core *c, Core__NodeStatus *st, const char *type, const char *value,
-                      const char *reason, const char *text)
-{
-    Core__NodeCondition *at = NULL;
-    for (size_t i = 0; i < st->n_conditions; i++)
-        if (str_is(str_of(st->conditions[i]->type), type))
-            at = st->conditions[i];
-    if (at == NULL) {
-        Core__NodeCondition **more = arena_zalloc(&c->turn, st->n_conditions + 1, sizeof *more);
-        CHECK(more != NULL);
-        for (size_t i = 0; i < st->n_conditions; i++)
-            more[i] = st->conditions[i];
-        at = message(c, sizeof *at, &core__node_condition__descriptor);
-        at->type = (char *)type;
-        more[st->n_conditions++] = at;
-        st->conditions = more;
-    }
-    if (!str_is(str_of(at->status), value)) {
-        at->last_transition_time = objects_time(&c->turn, c->wall);
-        at->last_heartbeat_time = objects_time(&c->turn, c->wall);
-    }
-    at->status = (char *)value;
-    at->reason = (char *)reason;
-    at->message = objects_text(&c->turn, str_of(text));
-}
-
-/* There while it holds, and False from then on. */
-static void trouble(struct core *c, Core__NodeStatus *st, const char *type, const char *reason,
-                    const char *text)
-{
-    bool was_told = false;
-    for (size_t i = 0; i < st->n_conditions; i++)
-        was_told |= str_is(str_of(st->conditions[i]->type), type);
-    if (text[0] != '\0')
-        condition(c, st, type, "True", reason, text);
-    else if (was_told)
-        condition(c, st, type, "False", "Resolved", NULL);
-}
-
-static uint64_t memory_of(const Baton__NodeHardwareSpec *hw)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < hw->n_numa_nodes; i++)
-        bytes += hw->numa_nodes[i]->memory_bytes;
-    return bytes;
-}
-
-static uint64_t hugepages_of(const Baton__NodeHardwareSpec *hw, uint64_t page)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < hw->n_numa_nodes; i++)
-        for (size_t k = 0; k < hw->numa_nodes[i]->n_hugepages; k++)
-            if (hw->numa_nodes[i]->hugepages[k]->page_bytes == page)
-                bytes += page * hw->numa_nodes[i]->hugepages[k]->pages;
-    return bytes;
-}
-
-static void *amount(struct core *c, const char *key, Resource__Quantity *value, bool allocatable)
-{
-    Core__NodeStatus__CapacityEntry *to =
-        message(c, sizeof *to,
-                allocatable ? &core__node_status__allocatable_entry__descriptor
-                            : &core__node_status__capacity_entry__descriptor);
-    to->key = (char *)key;
-    to->value = value;
-    return to;
-}
-
-struct amount_row {
-    const char *key;
-    Resource__Quantity *value;
-};
-
-static int by_key(const void *a, const void *b)
-{
-    return strcmp(((const struct amount_row *)a)->key, ((const struct amount_row *)b)->key);
-}
-
-static uint32_t device_row(struct core *c, const Baton__NodeHardwareSpec *hw, struct str name,
-                           struct amount_row *rows, uint32_t count)
-{
-    for (uint32_t k = 0; k < count; k++)
-        if (str_is(name, rows[k].key))
-            return count;
-    rows[count] =
-        (struct amount_row){name.at, objects_milli(&c->turn, 1000 * sched_devices_count(hw, name))};
-    return count + 1;
-}
-
-/* A row for each name under which it gives devices away, and for their thousandths: what is had of the one is
- * free of neither. */
-static uint32_t device_rows(struct core *c, const Baton__NodeHardwareSpec *hw,
-                            struct amount_row *rows)
-{
-    uint32_t count = 0;
-    for (size_t i = 0; i < hw->n_devices; i++) {
-        struct str name = str_of(hw->devices[i]->resource);
-        if (name.len == 0)
-            continue;
-        count = device_row(c, hw, name, rows, count);
-        if (hw->devices[i]->milli)
-            count = device_row(c, hw, arena_printf(&c->turn, STR_FMT "-milli", STR_ARG(name)), rows,
-                               count);
-    }
-    return count;
-}
-
-/* What somebody else advertises stays, unless the name means exact devices. */
-static uint32_t foreign_rows(struct core *c, const Core__NodeStatus *before,
-                             struct amount_row *rows)
-{
-    struct cluster *k = c->cluster;
-    uint32_t count = 0, id;
-    for (size_t i = 0; i < before->n_capacity; i++) {
-        struct str name = str_of(before->capacity[i]->key);
-        if (str_find(name, '/', 0) < name.len &&
-            names_intern(ledger_names(k->ledger), name, &id, NULL) == ERR_OK &&
-            !sched_classes_have(&k->classes, id))
-            rows[count++] = (struct amount_row){name.at, before->capacity[i]->value};
-    }
-    return count;
-}
-
-/* Both lists are the same pair; allocatable is what is left of capacity. */
-static Core__NodeStatus__CapacityEntry **amounts(struct core *c, const Baton__NodeHardwareSpec *hw,
-                                                 const Core__NodeStatus *before, bool allocatable,
-                                                 size_t *out_count)
-{
-    uint64_t milli = 1000ull * hw->n_threads, memory = memory_of(hw);
-    uint64_t small = hugepages_of(hw, 2ull << 20), large = hugepages_of(hw, 1ull << 30);
-    uint64_t disk = hw->storage_bytes;
-    if (allocatable) {
-        milli -= milli > hw->system_cpu_millis ? hw->system_cpu_millis : 0;
-        memory -= min_u64(memory, hw->system_memory_bytes + small + large);
-        disk -= min_u64(disk, hw->reserved_storage_bytes);
-    }
-    const struct amount_row own[] = {
-        {"cpu", objects_milli(&c->turn, milli)},
-        {"hugepages-1Gi", objects_bytes(&c->turn, large)},
-        {"hugepages-2Mi", objects_bytes(&c->turn, small)},
-        {"memory", objects_bytes(&c->turn, memory)},
-        {"pods", objects_milli(&c->turn, 1000ull * (hw->workloads_max ? hw->workloads_max : 110))},
-        {"ephemeral-storage", objects_bytes(&c->turn, disk)},
-    };
-    size_t most = COUNT_OF(own) + 2 * hw->n_devices + before->n_capacity;
-    struct amount_row *rows = arena_zalloc(&c->turn, most, sizeof *rows);
-    Core__NodeStatus__CapacityEntry **at = arena_zalloc(&c->turn, most, sizeof *at);
-    CHECK(rows != NULL && at != NULL);
-    uint32_t count = COUNT_OF(own) - (hw->storage_bytes == 0);
-    memcpy(rows, own, count * sizeof *rows);
-    count += device_rows(c, hw, rows + count);
-    count += foreign_rows(c, before, rows + count);
-    qsort(rows, count, sizeof *rows, by_key); /* Map entries are stored by rising key. */
-    for (uint32_t i = 0; i < count; i++)
-        at[i] = amount(c, rows[i].key, rows[i].value, allocatable);
-    *out_count = count;
-    return at;
-}
-
-static void addresses(struct core *c, const Baton__NodeHardwareSpec *hw, const char *hostname,
-                      Core__NodeStatus *st)
-{
-    st->addresses = arena_zalloc(&c->turn, hw->n_host_addresses + 1, sizeof *st->addresses);
-    CHECK(st->addresses != NULL);
-    st->n_addresses = 0;
-    for (size_t i = 0; i <= hw->n_host_addresses; i++) {
-        Core__NodeAddress *to = message(c, sizeof *to, &core__node_address__descriptor);
-        bool last = i == hw->n_host_addresses;
-        to->type = last ? (char *)"Hostname" : (char *)"InternalIP";
-        to->address = last ? (char *)hostname : hw->host_addresses[i];
-        st->addresses[st->n_addresses++] = to;
-    }
-}
-
-static Core__NodeSystemInfo *system_info(struct core *c, const Baton__SystemInfo *from)
-{
-    Core__NodeSystemInfo *to = message(c, sizeof *to, &core__node_system_info__descriptor);
-    if (from == NULL)
-        return to;
-    to->machine_id = from->machine_id;
-    to->system_uuid = from->system_uuid;
-    to->boot_id = from->boot_id;
-    to->kernel_version = from->kernel_version;
-    to->os_image = from->os_image;
-    to->container_runtime_version = from->container_runtime_version;
-    to->kubelet_version =
-        (char *)arena_printf(&c->turn, KUBERNETES_VERSION "%s",
-                             from->agent_version == NULL ? "" : from->agent_version)
-            .at;
-    to->operating_system = from->operating_system;
-    to->architecture = from->architecture;
-    return to;
-}
-
-/* One that came when all parts of the pod network were given away runs what wants no address. */
-static void subnet(struct core *c, const struct node_state *n, Core__Node *node)
-{
-    const struct network *w = &c->cluster->network;
-    char text[192] = "";
-    node->spec->pod_cidr = (char *)n->subnet;
-    node->spec->pod_cidrs = arena_zalloc(&c->turn, 1, sizeof(char *));
-    CHECK(node->spec->pod_cidrs != NULL);
-    node->spec->pod_cidrs[0] = (char *)n->subnet;
-    node->spec->n_pod_cidrs = n->subnet[0] != '\0';
-    if (n->subnet[0] == '\0')
-        snprintf(
-            text, sizeof text,
-            "all %u subnets of /%u of the pod network are given to other nodes: workloads that "
-            "want an address have no room here",
-            w->parts, w->part_prefix);
-    trouble(c, node->status, "NetworkUnavailable", "NoSubnetLeft", text);
-}
-
-static void fill(struct core *c, const struct node_state *n, const Baton__NodeHardwareSpec *hw,
-                 Core__Node *node)
-{
-    if (node->metadata == NULL)
-        node->metadata = new_meta(c, n);
-    if (node->spec == NULL)
-        node->spec = message(c, sizeof *node->spec, &core__node_spec__descriptor);
-    if (node->status == NULL)
-        node->status = message(c, sizeof *node->status, &core__node_status__descriptor);
-    Core__NodeStatus *st = node->status;
-    char claim[sizeof n->claim + sizeof n->subnet + 64] = "";
-    const char *hostname = hw->hostname != NULL && hw->hostname[0] != '\0' ? hw->hostname : n->name;
-    if (hw->system != NULL) {
-        label(c, node->metadata, "kubernetes.io/arch", hw->system->architecture);
-        label(c, node->metadata, "kubernetes.io/os", hw->system->operating_system);
-    }
-    label(c, node->metadata, "kubernetes.io/hostname", n->name);
-    subnet(c, n, node);
-    st->allocatable =
-        (Core__NodeStatus__AllocatableEntry **)(void *)amounts(c, hw, st, true, &st->n_allocatable);
-    st->capacity = amounts(c, hw, st, false, &st->n_capacity);
-    addresses(c, hw, hostname, st);
-    st->node_info = system_info(c, hw->system);
-    if (n->images != NULL)
-        images_fill(c, n, st); /* Until its agent has told, they are what they were. */
-    bool short_of_disk = pressure_fill(c, n, node);
-    const char *unknown = n->ready ? "False" : "Unknown";
-    const char *silent = n->ready ? NULL : "NodeStatusUnknown";
-    condition(c, st, "MemoryPressure", unknown, silent, NULL);
-    condition(c, st, "DiskPressure",
-              !n->ready       ? unknown
-              : short_of_disk ? "True"
-                              : "False",
-              !n->ready       ? silent
-              : short_of_disk ? "AgentHasDiskPressure"
-                              : "AgentHasNoDiskPressure",
-              short_of_disk ? "less than its reserve is free" : NULL);
-    condition(c, st, "PIDPressure", unknown, silent, NULL);
-    condition(c, st, "Ready", n->ready ? "True" : "Unknown",
-              n->ready ? "AgentReady" : "NodeStatusUnknown",
-              n->ready ? "the node agent renews its lease"
-                       : "the node agent stopped renewing its lease");
-    trouble(c, st, "baton.dev/LedgerConflict",
-            n->is_absurd ? "HardwareContradictsItself" : "StoredRowsContradict",
-            n->marked[0] != '\0' ? n->marked : n->contradiction);
-    if (n->claim[0] != '\0')
-        snprintf(claim, sizeof claim, "its agent says %s; the cluster gave it %s", n->claim,
-                 n->subnet[0] == '\0' ? "none" : n->subnet);
-    trouble(c, st, "baton.dev/SubnetClaimed", "NotItsOwn", claim);
-    trouble(c, st, "baton.dev/AddressClaimed", "NotItsOwn", n->mistaken);
-    trouble(c, st, "baton.dev/UnknownWorkload", "NobodyPlacedIt", n->stranger);
 }
 
 /* ---- reconciling ---- */
@@ -463,8 +151,8 @@ static void put_hardware(struct core *c, struct node_state *n, struct stage *s,
     if (hw != NULL && hw->metadata != NULL) {
         before = typed_wrap(&c->turn, "baton.dev/v1", "NodeHardware", &hw->base);
     } else {
-        hw = message(c, sizeof *hw, &baton__node_hardware__descriptor);
-        hw->metadata = new_meta(c, n);
+        hw = node__message(c, sizeof *hw, &baton__node_hardware__descriptor);
+        hw->metadata = node__meta(c, n);
     }
     hw->spec = (Baton__NodeHardwareSpec *)spec;
     struct str after = typed_wrap(&c->turn, "baton.dev/v1", "NodeHardware", &hw->base);
@@ -476,7 +164,7 @@ static Core__Node *node_of(struct core *c, struct cow_entry *e)
 {
     Core__Node *node =
         e == NULL ? NULL : typed_open(&c->turn, &core__node__descriptor, blob_str(e->value));
-    return node != NULL ? node : message(c, sizeof *node, &core__node__descriptor);
+    return node != NULL ? node : node__message(c, sizeof *node, &core__node__descriptor);
 }
 
 /* An administrator deleted the Node of a machine that is not heard of: it is forgotten. */
@@ -534,7 +222,7 @@ static void write(struct core *c, struct node_state *n, const Baton__NodeHardwar
     n->described = revision;
     bool ready = was_ready(node);
     describe_news(c, n, hw, e, node);
-    fill(c, n, hw, node);
+    node__fill(c, n, hw, node);
     struct str after = typed_wrap(&c->turn, "v1", "Node", &node->base);
     if (e == NULL || was_ready(node) != ready)
         tell_ready(c, node);

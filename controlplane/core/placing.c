@@ -449,6 +449,27 @@ void placing__landed(struct core *c, struct held *h)
         core_mark(c, CONTROL_PLACING, workload);
 }
 
+/* Nobody placed it, or who did does not know it any more. was_placed: its Placement is still there. */
+static enum reconcile unplaced(struct core *c, struct candidate *w, bool was_placed)
+{
+    if (!was_placed && is_lost(c, w)) {
+        settles(c, w->key);
+        return placing__lost(c, w);
+    }
+    if (is_over(w) || is_foreign(w))
+        return settles(c, w->key);
+    w->uid = str_of(w->pod != NULL ? w->pod->metadata->uid : w->machine->metadata->uid);
+    if (is_gated(w)) {
+        settles(c, w->key);
+        return retry(c, w);
+    }
+    placing__wait(c, w);
+    if (!placing__is_tried(c, w->key))
+        return RECONCILE_DONE;
+    struct str gang = gang__name(w);
+    return gang.len > 0 ? gang__try(c, w->namespace, gang) : retry(c, w);
+}
+
 static enum reconcile workload(struct core *c, struct str key, const struct index_key *at)
 {
     struct candidate w;
@@ -469,25 +490,9 @@ static enum reconcile workload(struct core *c, struct str key, const struct inde
         return RECONCILE_LATER;
     if (e == NULL && h == NULL)
         core_mark(c, CONTROL_PLACING, cluster_placement_key(c, key));
-    if (e == NULL || !placing__open(c, &w, key, at, blob_str(e->value)) ||
-        !placing__have_status(c, &w))
-        return settles(c, key);
-    if (h == NULL && is_lost(c, &w)) {
-        settles(c, key);
-        return placing__lost(c, &w);
-    }
-    if (is_over(&w) || is_foreign(&w))
-        return settles(c, key);
-    w.uid = str_of(w.pod != NULL ? w.pod->metadata->uid : w.machine->metadata->uid);
-    if (is_gated(&w)) {
-        settles(c, key);
-        return retry(c, &w);
-    }
-    placing__wait(c, &w);
-    if (!placing__is_tried(c, key))
-        return RECONCILE_DONE;
-    struct str gang = gang__name(&w);
-    return gang.len > 0 ? gang__try(c, at->namespace, gang) : retry(c, &w);
+    bool opens = e != NULL && placing__open(c, &w, key, at, blob_str(e->value)) &&
+                 placing__have_status(c, &w);
+    return opens ? unplaced(c, &w, h != NULL) : settles(c, key);
 }
 
 enum reconcile placing_reconcile(struct core *c, struct str key)
