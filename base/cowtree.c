@@ -1,52 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A node may be written while its count is one and so are those of all nodes above it: then only
- * the writer's root leads to it. Anything else is copied first (node_own), and the copy shares the
- * children. So the first write after a snapshot copies one path, the next ones reuse it.
+ * A node may be written while no held snapshot sees it. What is above it was made no earlier, so the same is true of
+ * that. Anything else is copied first (node_own), and its copy has the same children. So the first write after a snapshot copies
+ * one path, the next ones reuse it. What snapshots see waits for them: cowtree_past.c.
  *
- * A child covers the keys from its low up to the low of the child behind it; the first child's low
- * is never looked at, everything smaller belongs to it.
+ * A child covers the keys from where it begins up to where the child behind it begins. Where the first one begins is
+ * not said: everything smaller belongs to it.
  *
  * Looking for a key waits for memory, and keys lie elsewhere, each on a line of its own. So a node has of each key
  * the four bytes that matter most: its head, which stands behind what all keys of the node begin with. Heads decide
  * nearly always; only where they are alike, the keys themselves are looked at.
  */
-#include "base/cowtree.h"
+#include "base/cowtree_priv.h"
 
 #include "base/check.h"
 #include "base/mem.h"
 
-enum {
-    NODE_MAX = COW_RUN_MAX,
-    NODE_MERGE =
-        12, /* Two neighbours with fewer slots together become one: room is left to grow. */
+/* Two neighbours with fewer slots together become one: room is left to grow. */
+enum { NODE_MERGE = 12 };
+
+/* From the root to the slot of a leaf where a key is or would be. */
+struct path {
+    struct cow_node *node[COW_DEPTH_MAX];
+    uint32_t at[COW_DEPTH_MAX];
+    uint32_t depth; /* Of the leaf. */
 };
 
-struct cow_node {
-    atomic_uint_least32_t refs;
-    uint32_t level; /* 0: a leaf. */
-    uint32_t count;
-    uint32_t skip;           /* So many bytes all keys in it have in common; fewer may be said. */
-    uint64_t total;          /* Entries below. */
-    struct blob *low;        /* NULL: the smallest of all. */
-    struct blob *like;       /* Those bytes. A leaf has none: any of its keys tells. */
-    uint32_t head[NODE_MAX]; /* Of each slot's key what follows them, as a number. */
-    union {
-        struct cow_entry *entry[NODE_MAX];
-        struct cow_node *child[NODE_MAX];
-    };
-};
-
-static struct cow_node *node_new(uint32_t level);
-static struct cow_node *node_own(struct cow_node **at);
-static void node_split_child(struct cow_node *parent, uint32_t at, struct str key);
-static void node_shrink_child(struct cow_node *parent, uint32_t at);
-static void slot_make_room(struct cow_node *node, uint32_t at);
-static void slot_made(struct cow_node *node, uint32_t at);
+static bool path_find(const struct cowtree *t, struct str key, struct path *p);
+static void path_own(struct cowtree *t, struct path *p);
+static void path_insert(struct cowtree *t, const struct path *p, struct cow_entry *e);
+static struct cow_node *node_new(struct cowtree *t, uint32_t level);
+static void nodes_free(struct cow_node *node);
+static void node_shrink_child(struct cowtree *t, struct cow_node *parent, uint32_t at);
+static void node_fetch(const struct cow_node *node, uint32_t level);
 static void slot_close(struct cow_node *node, uint32_t at);
-static void heads_make(struct cow_node *node);
 static uint32_t head_of(struct str key, uint32_t skip);
-static void node_fetch(const struct cow_node *node);
 static uint32_t slot_find(const struct cow_node *node, struct str key, bool *out_equal);
 static uint32_t child_find(const struct cow_node *node, struct str key);
 
@@ -57,102 +45,62 @@ void cowtree_init(struct cowtree *t)
 
 void cowtree_fini(struct cowtree *t)
 {
-    cow_snapshot_unref(t->root);
+    nodes_free(t->root);
+    cowtree__end(t);
     *t = (struct cowtree){0};
 }
 
-/* Full nodes are split on the way down, so that a split never has to climb. */
 struct cow_entry *cowtree_put(struct cowtree *t, struct cow_entry *e)
 {
-    struct str key = cow_entry_key(e);
-    bool is_new = cow_find(t->root, key) == NULL;
-
+    struct path p;
+    t->stamp = e->stamp > t->stamp ? e->stamp : t->stamp;
     if (t->root == NULL)
-        t->root = node_new(0);
-    struct cow_node *node = node_own(&t->root);
-    if (is_new && node->count == NODE_MAX) {
-        t->root = node_new(node->level + 1);
-        t->root->child[0] = node;
-        t->root->count = 1;
-        t->root->total = node->total;
-        CHECK(t->root->level < COW_DEPTH_MAX);
-        node = t->root;
+        t->root = node_new(t, 0);
+    bool is_there = path_find(t, cow_entry_key(e), &p);
+    path_own(t, &p);
+    if (!is_there) {
+        path_insert(t, &p, e);
+        return NULL;
     }
-    while (node->level > 0) {
-        node->total += is_new;
-        uint32_t at = child_find(node, key);
-        if (is_new && node->child[at]->count == NODE_MAX) {
-            node_split_child(node, at, key);
-            at = child_find(node, key);
-        }
-        node = node_own(&node->child[at]);
-    }
-
-    bool equal;
-    uint32_t at = slot_find(node, key, &equal);
-    CHECK(equal == !is_new);
-    if (equal) {
-        struct cow_entry *before = node->entry[at];
-        node->entry[at] = e;
-        return before;
-    }
-    slot_make_room(node, at);
-    node->entry[at] = e;
-    slot_made(node, at);
-    node->total++;
-    return NULL;
+    struct cow_entry **slot = &p.node[p.depth]->key[p.at[p.depth]], *before = *slot;
+    *slot = e;
+    return cowtree__gone_entry(t, before);
 }
 
 struct cow_entry *cowtree_remove(struct cowtree *t, struct str key)
 {
-    struct cow_node *path[COW_DEPTH_MAX];
-    uint32_t at[COW_DEPTH_MAX], depth = 0;
-
-    if (cow_find(t->root, key) == NULL)
+    struct path p;
+    if (t->root == NULL || !path_find(t, key, &p))
         return NULL;
-    struct cow_node *node = node_own(&t->root);
-    for (; node->level > 0; depth++) {
-        node->total--;
-        path[depth] = node;
-        at[depth] = child_find(node, key);
-        node = node_own(&node->child[at[depth]]);
-    }
+    path_own(t, &p);
+    struct cow_entry *gone = p.node[p.depth]->key[p.at[p.depth]];
+    slot_close(p.node[p.depth], p.at[p.depth]);
+    for (uint32_t i = 0; i <= p.depth; i++)
+        p.node[i]->total--;
 
-    bool equal;
-    uint32_t i = slot_find(node, key, &equal);
-    CHECK(equal);
-    struct cow_entry *gone = node->entry[i];
-    slot_close(node, i);
-    node->total--;
-
-    while (depth-- > 0)
-        node_shrink_child(path[depth], at[depth]);
+    while (p.depth-- > 0)
+        node_shrink_child(t, p.node[p.depth], p.at[p.depth]);
     while (t->root != NULL &&
            (t->root->count == 0 || (t->root->level > 0 && t->root->count == 1))) {
         struct cow_node *old = t->root;
-        t->root = old->count == 0 ? NULL : cow_snapshot_ref(old->child[0]);
-        cow_snapshot_unref(old);
+        t->root = old->count == 0 ? NULL : old->child[0];
+        cowtree__gone(t, old);
     }
-    return gone;
-}
-
-struct cow_node *cowtree_snapshot(struct cowtree *t)
-{
-    return cow_snapshot_ref(t->root);
+    return cowtree__gone_entry(t, gone);
 }
 
 struct cow_entry *cow_find(const struct cow_node *root, struct str key)
 {
     if (root == NULL)
         return NULL;
-    while (root->level > 0) {
+    for (uint32_t level = root->level; level-- > 0;) {
         root = root->child[child_find(root, key)];
-        node_fetch(root);
+        node_fetch(root, level);
     }
     uint32_t head = head_of(key, root->skip);
     for (uint32_t i = 0; i < root->count; i++)
-        if (root->head[i] == head && str_eq(cow_entry_key(root->entry[i]), key))
-            return root->entry[i];
+        if (root->head[i] == head && str_eq(cow_entry_key(root->key[i]), key))
+            return root->key[i];
     return NULL;
 }
 
@@ -198,13 +146,13 @@ void cow_seek(struct cow_cursor *c, const struct cow_node *root, struct str from
 static void entries_fetch(const struct cow_node *leaf)
 {
     for (uint32_t i = 0; i < leaf->count; i++)
-        __builtin_prefetch(leaf->entry[i]);
+        __builtin_prefetch(leaf->key[i]);
 }
 
 static void values_fetch(const struct cow_node *leaf)
 {
     for (uint32_t i = 0; i < leaf->count; i++)
-        __builtin_prefetch(leaf->entry[i]->value);
+        __builtin_prefetch(leaf->key[i]->value);
 }
 
 /* The leaf in which the cursor stands before an entry; NULL at the end. */
@@ -238,7 +186,7 @@ struct cow_entry *cow_next(struct cow_cursor *c)
     uint32_t *at = &c->path[c->depth - 1].at;
     if (*at == 0)
         values_fetch(leaf);
-    return leaf->entry[(*at)++];
+    return leaf->key[(*at)++];
 }
 
 uint32_t cow_next_run(struct cow_cursor *c, uint32_t max, struct cow_entry *const **out)
@@ -248,7 +196,7 @@ uint32_t cow_next_run(struct cow_cursor *c, uint32_t max, struct cow_entry *cons
         return 0;
     uint32_t *at = &c->path[c->depth - 1].at;
     uint32_t left = leaf->count - *at, count = left < max ? left : max;
-    *out = &leaf->entry[*at];
+    *out = &leaf->key[*at];
     *at += count;
     return count;
 }
@@ -263,14 +211,14 @@ static uint32_t slot_first(const struct cow_node *node)
 
 static struct str slot_key(const struct cow_node *node, uint32_t at)
 {
-    return node->level > 0 ? blob_str(node->child[at]->low) : cow_entry_key(node->entry[at]);
+    return cow_entry_key(node->key[at]);
 }
 
 /* All of a node at once, not line after line. */
-static void node_fetch(const struct cow_node *node)
+static void node_fetch(const struct cow_node *node, uint32_t level)
 {
     enum { LINE = 64 };
-    for (size_t at = 0; at < sizeof *node; at += LINE)
+    for (size_t at = 0; at < cow_node_size(level); at += LINE)
         __builtin_prefetch((const char *)node + at);
 }
 
@@ -292,9 +240,10 @@ static uint32_t common(struct str a, struct str b)
 }
 
 /* What the first and the last have in common, all between them have, too. */
-static uint32_t skip_of(const struct cow_node *node)
+static uint16_t skip_of(const struct cow_node *node)
 {
-    return common(slot_key(node, slot_first(node)), slot_key(node, node->count - 1));
+    uint32_t len = common(slot_key(node, slot_first(node)), slot_key(node, node->count - 1u));
+    return len < UINT16_MAX ? (uint16_t)len : UINT16_MAX;
 }
 
 static void heads_make(struct cow_node *node)
@@ -302,27 +251,23 @@ static void heads_make(struct cow_node *node)
     if (node->count <= slot_first(node))
         return;
     node->skip = skip_of(node);
-    if (node->level > 0) {
-        blob_unref(node->like);
-        node->like = blob_new(str_slice(slot_key(node, node->count - 1), 0, node->skip));
-    }
     for (uint32_t i = slot_first(node); i < node->count; i++)
         node->head[i] = head_of(slot_key(node, i), node->skip);
 }
 
-static void slot_make_room(struct cow_node *node, uint32_t at)
+/* Alone, a key may have nothing in common with those that were here before. */
+static void slot_insert(struct cow_node *node, uint32_t at, struct cow_entry *key,
+                        struct cow_node *child)
 {
-    uint32_t behind = node->count++ - at;
-    memmove(&node->entry[at + 1], &node->entry[at], behind * sizeof node->entry[0]);
+    uint32_t behind = node->count++ - at, first = slot_first(node), last = node->count - 1u;
+    memmove(&node->key[at + 1], &node->key[at], behind * sizeof node->key[0]);
     memmove(&node->head[at + 1], &node->head[at], behind * sizeof node->head[0]);
-}
-
-/* The slot has its key now. Alone it may have nothing in common with those that were here before. */
-static void slot_made(struct cow_node *node, uint32_t at)
-{
-    uint32_t first = slot_first(node), last = node->count - 1;
-    bool at_end = at == first || at == last;
-    if (first == last || (at_end && skip_of(node) != node->skip))
+    node->key[at] = key;
+    if (node->level > 0) {
+        memmove(&node->child[at + 1], &node->child[at], behind * sizeof node->child[0]);
+        node->child[at] = child;
+    }
+    if (first == last || ((at == first || at == last) && skip_of(node) != node->skip))
         heads_make(node);
     else
         node->head[at] = head_of(slot_key(node, at), node->skip);
@@ -331,15 +276,16 @@ static void slot_made(struct cow_node *node, uint32_t at)
 static void slot_close(struct cow_node *node, uint32_t at)
 {
     uint32_t behind = --node->count - at;
-    memmove(&node->entry[at], &node->entry[at + 1], behind * sizeof node->entry[0]);
+    memmove(&node->key[at], &node->key[at + 1], behind * sizeof node->key[0]);
     memmove(&node->head[at], &node->head[at + 1], behind * sizeof node->head[0]);
+    if (node->level > 0)
+        memmove(&node->child[at], &node->child[at + 1], behind * sizeof node->child[0]);
 }
 
-/* What all keys of the node begin with. */
+/* What all keys of the node begin with: any of them tells. */
 static struct str begins(const struct cow_node *node)
 {
-    struct str all = node->level > 0 ? blob_str(node->like) : cow_entry_key(node->entry[0]);
-    return str_slice(all, 0, node->skip);
+    return str_slice(slot_key(node, slot_first(node)), 0, node->skip);
 }
 
 /* The first slot whose key is not less. A key that does not begin as all here do is before or behind all of them. */
@@ -375,170 +321,181 @@ static uint32_t child_find(const struct cow_node *node, struct str key)
 
 /* ---- nodes ---- */
 
-static struct cow_node *node_new(uint32_t level)
+static struct cow_node *node_new(struct cowtree *t, uint32_t level)
 {
-    struct cow_node *node = mem_zalloc(1, sizeof *node);
-    atomic_init(&node->refs, 1);
-    node->level = level;
+    CHECK(level < COW_DEPTH_MAX);
+    struct cow_node *node = cowtree__take(t, level);
+    *node = (struct cow_node){.born = t->version, .level = (uint8_t)level};
     return node;
 }
 
-/* The acquire pairs with the release of whoever let go of the last snapshot: his reads are over
- * before we write. */
-static struct cow_node *node_own(struct cow_node **at)
+static void nodes_free(struct cow_node *node)
 {
-    struct cow_node *old = *at;
-    if (atomic_load_explicit(&old->refs, memory_order_acquire) == 1)
+    if (node == NULL)
+        return;
+    for (uint32_t i = 0; i < node->count; i++) {
+        cow_entry_unref(node->key[i]);
+        if (node->level > 0)
+            nodes_free(node->child[i]);
+    }
+    mem_free(node);
+}
+
+/* What hangs from it is shared with those that see the old one: nothing there is touched. */
+static struct cow_node *node_own(struct cowtree *t, struct cow_node *old)
+{
+    if (!cowtree__is_seen(t, old))
         return old;
-
-    struct cow_node *node = mem_alloc(sizeof *node);
-    atomic_init(&node->refs, 1);
-    node->level = old->level;
-    node->count = old->count;
-    node->skip = old->skip;
-    node->total = old->total;
-    node->low = blob_ref(old->low);
-    node->like = blob_ref(old->like);
-    memcpy(node->head, old->head, sizeof node->head);
-    memcpy(node->entry, old->entry, old->count * sizeof old->entry[0]);
-    /* The counts lie on as many cache lines: ask for all of them before waiting for the first. */
-    for (uint32_t i = 0; i < node->count; i++)
-        __builtin_prefetch(node->entry[i], 1);
-    for (uint32_t i = 0; i < node->count; i++)
-        if (node->level == 0)
-            cow_entry_ref(node->entry[i]);
-        else
-            cow_snapshot_ref(node->child[i]);
-    cow_snapshot_unref(old);
-    *at = node;
+    struct cow_node *node = cowtree__take(t, old->level);
+    memcpy(node, old, cow_node_size(old->level));
+    node->born = t->version;
+    cowtree__gone(t, old);
     return node;
 }
 
-/* The shortest text that is greater than left and not greater than right. */
-static struct blob *separator(struct str left, struct str right)
+/* The shortest text that is greater than left and not greater than right. No older than what it stands between. */
+static struct cow_entry *separator(const struct cowtree *t, struct str left, struct str right)
 {
     uint32_t len = common(left, right);
     CHECK(len < right.len);
-    return blob_new(str_slice(right, 0, len + 1));
+    return cow_entry_new(str_slice(right, 0, len + 1), t->stamp, NULL);
 }
 
-/* Keys that come in order (generated names seldom, rebuilt indexes always) leave full nodes behind
- * instead of half full ones. */
-static void node_split_child(struct cow_node *parent, uint32_t at, struct str key)
+static void node_count(struct cow_node *node)
 {
-    struct cow_node *left = node_own(&parent->child[at]);
-    struct cow_node *right = node_new(left->level);
-    bool equal;
-    uint32_t pos = left->level == 0 ? slot_find(left, key, &equal) : child_find(left, key) + 1;
-    uint32_t keep = pos == NODE_MAX ? NODE_MAX - 1 : NODE_MAX / 2;
-
-    right->count = left->count - keep;
-    left->count = keep;
-    memcpy(right->entry, &left->entry[keep], right->count * sizeof right->entry[0]);
-    if (left->level == 0) {
-        right->low =
-            separator(cow_entry_key(left->entry[keep - 1]), cow_entry_key(right->entry[0]));
-        right->total = right->count;
-    } else {
-        right->low = blob_ref(right->child[0]->low);
-        for (uint32_t i = 0; i < right->count; i++)
-            right->total += right->child[i]->total;
-    }
-    left->total -= right->total;
-    heads_make(left);
-    heads_make(right);
-
-    slot_make_room(parent, at + 1);
-    parent->child[at + 1] = right;
-    slot_made(parent, at + 1);
+    node->total = node->level == 0 ? node->count : 0;
+    for (uint32_t i = 0; node->level > 0 && i < node->count; i++)
+        node->total += node->child[i]->total;
 }
 
-static void node_drop_child(struct cow_node *parent, uint32_t at)
+/* The slots from keep on. */
+static struct cow_node *node_split(struct cowtree *t, struct cow_node *left, uint32_t keep)
 {
-    cow_snapshot_unref(parent->child[at]);
+    struct cow_node *right = node_new(t, left->level);
+    right->count = (uint8_t)(left->count - keep);
+    left->count = (uint8_t)keep;
+    memcpy(right->key, &left->key[keep], right->count * sizeof right->key[0]);
+    if (left->level > 0)
+        memcpy(right->child, &left->child[keep], right->count * sizeof right->child[0]);
+    return right;
+}
+
+static void node_drop_child(struct cowtree *t, struct cow_node *parent, uint32_t at)
+{
+    uint32_t lost = at == 0 && parent->count > 1 ? 1 : at; /* The next one becomes the first. */
+    struct cow_entry *key = parent->key[lost];
+    parent->key[lost] = parent->key[at];
+    cowtree__gone(t, parent->child[at]);
     slot_close(parent, at);
+    if (key != NULL)
+        cow_entry_unref(cowtree__gone_entry(t, key));
 }
 
-/* The first child moved becomes one whose low counts: it takes over where its old parent began. */
-static void node_merge(struct cow_node *parent, uint32_t at)
+/* The first child of the right one becomes one whose beginning counts. */
+static void node_merge(struct cowtree *t, struct cow_node *parent, uint32_t at)
 {
-    struct cow_node *left = node_own(&parent->child[at]);
-    struct cow_node *right = node_own(&parent->child[at + 1]);
+    struct cow_node *left = parent->child[at] = node_own(t, parent->child[at]);
+    const struct cow_node *right = parent->child[at + 1];
 
-    if (right->level > 0 && right->count > 0) {
-        struct cow_node *first = node_own(&right->child[0]);
-        struct blob *low = first->low;
-        first->low = blob_ref(right->low);
-        blob_unref(low);
+    memcpy(&left->key[left->count], right->key, right->count * sizeof right->key[0]);
+    if (left->level > 0) {
+        memcpy(&left->child[left->count], right->child, right->count * sizeof right->child[0]);
+        left->key[left->count] = parent->key[at + 1];
+        parent->key[at + 1] = NULL;
     }
-    memcpy(&left->entry[left->count], right->entry, right->count * sizeof right->entry[0]);
-    left->count += right->count;
+    left->count = (uint8_t)(left->count + right->count);
     left->total += right->total;
-    right->count = 0;
     heads_make(left);
-    node_drop_child(parent, at + 1);
+    node_drop_child(t, parent, at + 1);
 }
 
-static void node_shrink_child(struct cow_node *parent, uint32_t at)
+static void node_shrink_child(struct cowtree *t, struct cow_node *parent, uint32_t at)
 {
     uint32_t count = parent->child[at]->count;
     if (count == 0)
-        node_drop_child(parent, at);
-    else if (at + 1 < parent->count && count + parent->child[at + 1]->count < NODE_MERGE)
-        node_merge(parent, at);
+        node_drop_child(t, parent, at);
+    else if (at + 1u < parent->count && count + parent->child[at + 1]->count < NODE_MERGE)
+        node_merge(t, parent, at);
     else if (at > 0 && count + parent->child[at - 1]->count < NODE_MERGE)
-        node_merge(parent, at - 1);
+        node_merge(t, parent, at - 1);
 }
 
-struct cow_node *cow_snapshot_ref(struct cow_node *root)
+/* ---- paths ---- */
+
+/* Is the key there? */
+static bool path_find(const struct cowtree *t, struct str key, struct path *p)
 {
-    if (root != NULL)
-        atomic_fetch_add_explicit(&root->refs, 1, memory_order_relaxed);
-    return root;
+    struct cow_node *node = t->root;
+    bool equal;
+    for (p->depth = 0; p->depth < t->root->level; p->depth++) {
+        p->node[p->depth] = node;
+        p->at[p->depth] = child_find(node, key);
+        node = node->child[p->at[p->depth]];
+        node_fetch(node, t->root->level - p->depth - 1);
+    }
+    p->node[p->depth] = node;
+    p->at[p->depth] = slot_find(node, key, &equal);
+    return equal;
 }
 
-/* Recursion is as deep as the tree. */
-void cow_snapshot_unref(struct cow_node *root)
+static void path_own(struct cowtree *t, struct path *p)
 {
-    if (root == NULL || atomic_fetch_sub_explicit(&root->refs, 1, memory_order_acq_rel) > 1)
-        return;
-    for (uint32_t i = 0; i < root->count; i++)
-        __builtin_prefetch(root->entry[i], 1);
-    for (uint32_t i = 0; i < root->count; i++)
-        if (root->level == 0)
-            cow_entry_unref(root->entry[i]);
-        else
-            cow_snapshot_unref(root->child[i]);
-    blob_unref(root->low);
-    blob_unref(root->like);
-    mem_free(root);
+    struct cow_node **link = &t->root;
+    for (uint32_t i = 0; i <= p->depth; i++) {
+        p->node[i] = *link = node_own(t, p->node[i]);
+        link = &p->node[i]->child[p->at[i]];
+    }
 }
 
-struct cow_entry *cow_entry_new(struct str key, uint64_t stamp, struct blob *value)
+static void root_grow(struct cowtree *t, struct cow_entry *key, struct cow_node *right)
 {
-    CHECK(key.len < UINT32_MAX);
-    struct cow_entry *e = mem_alloc(sizeof *e + key.len + 1);
-    atomic_init(&e->refs, 1);
-    e->key_len = (uint32_t)key.len;
-    e->stamp = stamp;
-    e->value = value;
-    if (key.len > 0)
-        memcpy(e->key, key.at, key.len);
-    e->key[key.len] = '\0';
-    return e;
+    struct cow_node *left = t->root;
+    t->root = node_new(t, left->level + 1u);
+    t->root->child[0] = left;
+    t->root->count = 1;
+    slot_insert(t->root, 1, key, right);
+    node_count(t->root);
 }
 
-struct cow_entry *cow_entry_ref(struct cow_entry *e)
+/* Into a full node, at one of its slots: half of it goes to one of its own, and where that begins. Keys that come in
+ * order (generated names seldom, rebuilt indexes always) leave full nodes behind instead of half full ones. */
+static struct cow_node *split_insert(struct cowtree *t, struct cow_node *left, uint32_t at,
+                                     struct cow_entry **key, struct cow_node *child)
 {
-    if (e != NULL)
-        atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
-    return e;
+    uint32_t keep = at == NODE_MAX ? NODE_MAX - 1 : NODE_MAX / 2;
+    struct cow_node *right = node_split(t, left, keep);
+    struct cow_entry *begins_at = right->level > 0 ? right->key[0] : NULL;
+
+    if (right->level > 0)
+        right->key[0] = NULL;
+    heads_make(left);
+    heads_make(right);
+    if (at <= keep)
+        slot_insert(left, at, *key, child);
+    else
+        slot_insert(right, at - keep, *key, child);
+    node_count(left);
+    node_count(right);
+    *key = right->level > 0 ? begins_at
+                            : separator(t, slot_key(left, left->count - 1u), slot_key(right, 0));
+    return right;
 }
 
-void cow_entry_unref(struct cow_entry *e)
+/* From the leaf upwards, as far as nodes are full. */
+static void path_insert(struct cowtree *t, const struct path *p, struct cow_entry *e)
 {
-    if (e == NULL || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) > 1)
-        return;
-    blob_unref(e->value);
-    mem_free(e);
+    struct cow_entry *key = e;
+    struct cow_node *child = NULL;
+    for (uint32_t i = 0; i <= p->depth; i++)
+        p->node[i]->total++;
+    for (uint32_t i = p->depth + 1; i-- > 0;) {
+        struct cow_node *node = p->node[i];
+        uint32_t at = node->level > 0 ? p->at[i] + 1 : p->at[i];
+        if (node->count < NODE_MAX) {
+            slot_insert(node, at, key, child);
+            return;
+        }
+        child = split_insert(t, node, at, &key, child);
+    }
+    root_grow(t, key, child);
 }

@@ -125,6 +125,8 @@ void commit_flush(struct core *c)
         core_emit(c, &(struct core_effect){.type = FX_PUBLISHED, .revision = w->head});
         w->moved = false;
         compact(c);
+    } else {
+        index_reap(c->index);
     }
     if (w->open.count > 0 && w->flight_count < CORE_COMMITS_MAX)
         open_send(c);
@@ -403,11 +405,11 @@ void commit_row(struct core *c, const struct store_event *ev)
 static void tell_everything(struct core *c)
 {
     struct cow_cursor cursor;
-    struct cow_node *root = cowtree_snapshot(index_tree(c->index));
-    cow_seek(&cursor, root, STR(""));
+    struct cow_snapshot *all = cowtree_snapshot(index_tree(c->index));
+    cow_seek(&cursor, cow_snapshot_root(all), STR(""));
     for (struct cow_entry *e = cow_next(&cursor); e != NULL; e = cow_next(&cursor))
         c->above->changed(c, &(struct history_change){.revision = e->stamp, .now = e});
-    cow_snapshot_unref(root);
+    cow_snapshot_unref(all);
 }
 
 static void load_done(struct core *c, const struct store_event *ev)

@@ -4,6 +4,9 @@
 #include "base/lock.h"
 #include "base/mem.h"
 
+/* Far more than a turn takes out of the tree, and at most a few milliseconds. */
+enum { REAP_MAX = 16384 };
+
 struct index {
     struct cowtree tree; /* The core thread's own. */
     struct lock lock;    /* Around published. */
@@ -74,15 +77,20 @@ void index_free(struct index *x)
 struct index_snapshot index_snapshot(struct index *x)
 {
     lock_take(&x->lock);
-    struct index_snapshot s = x->published;
-    cow_snapshot_ref(s.root);
+    struct index_snapshot s = index_snapshot_ref(&x->published);
     lock_give(&x->lock);
     return s;
 }
 
+struct index_snapshot index_snapshot_ref(const struct index_snapshot *s)
+{
+    cow_snapshot_ref(s->held);
+    return *s;
+}
+
 void index_snapshot_free(struct index_snapshot *s)
 {
-    cow_snapshot_unref(s->root);
+    cow_snapshot_unref(s->held);
     *s = (struct index_snapshot){0};
 }
 
@@ -136,10 +144,17 @@ struct cowtree *index_tree(struct index *x)
 
 void index_publish(struct index *x, uint64_t revision)
 {
-    struct index_snapshot fresh = {cowtree_snapshot(&x->tree), revision};
+    struct cow_snapshot *held = cowtree_snapshot(&x->tree);
+    struct index_snapshot fresh = {cow_snapshot_root(held), held, revision};
     lock_take(&x->lock);
     struct index_snapshot stale = x->published;
     x->published = fresh;
     lock_give(&x->lock);
-    index_snapshot_free(&stale); /* Frees what only it held: not under the lock. */
+    index_snapshot_free(&stale);
+    index_reap(x);
+}
+
+void index_reap(struct index *x)
+{
+    cowtree_reap(&x->tree, REAP_MAX);
 }

@@ -37,7 +37,8 @@ size_t index_prefix_all(struct str group, struct str plural, char out[INDEX_KEY_
 struct index; /* Opaque. */
 
 struct index_snapshot {
-    struct cow_node *root;
+    const struct cow_node *root;
+    struct cow_snapshot *held; /* What keeps root; NULL: borrowed from somebody who does. */
     uint64_t revision; /* Of the whole store: what a list's metadata.resourceVersion says. */
 };
 
@@ -46,7 +47,8 @@ void index_free(struct index *x);
 
 /* Any thread. */
 struct index_snapshot index_snapshot(struct index *x);
-void index_snapshot_free(struct index_snapshot *s); /* Zeroed is allowed. */
+struct index_snapshot index_snapshot_ref(const struct index_snapshot *s); /* One more of it. */
+void index_snapshot_free(struct index_snapshot *s);                       /* Zeroed is allowed. */
 
 static inline struct cow_entry *index_find(const struct index_snapshot *s, struct str key)
 {
@@ -72,5 +74,7 @@ uint32_t index_range_run(struct index_range *r, uint32_t max,
 /* The core's own side, on its thread: changes, then one publication a turn. */
 struct cowtree *index_tree(struct index *x);
 void index_publish(struct index *x, uint64_t revision);
+/* Frees some of what only readers saw that are done; between publications. */
+void index_reap(struct index *x);
 
 #endif /* CONTROLPLANE_CORE_INDEX_H */

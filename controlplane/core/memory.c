@@ -52,8 +52,10 @@ void memory_settle(struct core *c, struct stage *s)
 void memory_flush(struct core *c)
 {
     struct core_memory *m = c->memory;
-    if (!m->moved)
+    if (!m->moved) {
+        index_reap(m->index);
         return;
+    }
     index_publish(m->index, m->head);
     history_publish(m->history, m->head, c->now);
     core_emit(c, &(struct core_effect){.type = FX_PUBLISHED, .revision = c->writes->head});

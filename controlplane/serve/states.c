@@ -38,7 +38,7 @@ void states_keep(struct states *t, struct history *h, const struct index_snapsho
     if (at == NULL) {
         at = state_oldest(t);
         state_drop(at);
-        *at = (struct state){h, {cow_snapshot_ref(s->root), s->revision}, now};
+        *at = (struct state){h, index_snapshot_ref(s), now};
     }
     at->used = now;
 }
@@ -55,7 +55,7 @@ bool states_find(struct states *t, struct history *h, uint64_t revision, struct 
     if (s == NULL || !is_reached(s))
         return false;
     s->used = now;
-    *out = (struct index_snapshot){cow_snapshot_ref(s->at.root), revision};
+    *out = index_snapshot_ref(&s->at);
     return true;
 }
 

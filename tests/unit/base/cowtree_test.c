@@ -72,7 +72,7 @@ TEST(cowtree, agrees_with_a_sorted_array)
     rng_seed(&r, 20261121);
     struct cowtree t;
     struct model m = {0}, old[SNAPSHOTS] = {0};
-    struct cow_node *held[SNAPSHOTS] = {0};
+    struct cow_snapshot *held[SNAPSHOTS] = {0};
 
     cowtree_init(&t);
     for (uint64_t step = 1; step <= 40000; step++) {
@@ -85,8 +85,9 @@ TEST(cowtree, agrees_with_a_sorted_array)
             take(&t, &m, n);
         if (rng_below(&r, 50) == 0) {
             uint32_t i = (uint32_t)rng_below(&r, SNAPSHOTS);
-            compare(held[i], &old[i], (uint32_t)rng_below(&r, KEYS));
+            compare(cow_snapshot_root(held[i]), &old[i], (uint32_t)rng_below(&r, KEYS));
             cow_snapshot_unref(held[i]);
+            cowtree_reap(&t, (uint32_t)rng_below(&r, 200));
             held[i] = cowtree_snapshot(&t);
             old[i] = m;
             compare(t.root, &m, (uint32_t)rng_below(&r, KEYS));
@@ -96,10 +97,79 @@ TEST(cowtree, agrees_with_a_sorted_array)
         take(&t, &m, n);
     cr_assert_null(t.root);
     for (uint32_t i = 0; i < SNAPSHOTS; i++) {
-        compare(held[i], &old[i], 0);
+        compare(cow_snapshot_root(held[i]), &old[i], 0);
         cow_snapshot_unref(held[i]);
     }
     cowtree_fini(&t);
+}
+
+/* Every entry ever put is held by the test, too: its count tells whether the tree or a snapshot still has it. */
+enum { LIVES = 4000, LIVES_KEYS = 150 };
+
+struct lives {
+    struct cowtree tree;
+    struct cow_snapshot *held[SNAPSHOTS];
+    uint64_t taken[SNAPSHOTS]; /* At which step; 0: not held. */
+    struct cow_entry *all[LIVES];
+    uint64_t gone[LIVES];     /* At which step; 0: it is in the tree. */
+    uint32_t now[LIVES_KEYS]; /* Which of them has the key. */
+};
+
+static void lives_forget(struct lives *l, uint32_t n, struct cow_entry *before, uint64_t step)
+{
+    uint32_t was = l->now[n];
+    cr_assert_eq(before, was == 0 ? NULL : l->all[was]);
+    l->gone[was] = step;
+    l->now[n] = 0;
+    cow_entry_unref(before);
+}
+
+static void lives_step(struct lives *l, struct rng *r, uint64_t step)
+{
+    char text[64];
+    uint32_t n = (uint32_t)rng_below(r, LIVES_KEYS), i = (uint32_t)rng_below(r, SNAPSHOTS);
+    if (rng_below(r, 5) == 0) { /* Held ones end in any order. */
+        cow_snapshot_unref(l->held[i]);
+        l->held[i] = rng_below(r, 3) == 0 ? NULL : cowtree_snapshot(&l->tree);
+        l->taken[i] = l->held[i] == NULL ? 0 : step;
+    } else if (rng_below(r, 3) == 0) {
+        lives_forget(l, n, cowtree_remove(&l->tree, key_text(n, text)), step);
+    }
+    l->all[step] = cow_entry_new(key_text(n, text), step, NULL);
+    lives_forget(l, n, cowtree_put(&l->tree, cow_entry_ref(l->all[step])), step);
+    l->now[n] = (uint32_t)step;
+}
+
+static bool lives_wanted(const struct lives *l, uint64_t step)
+{
+    bool wanted = l->gone[step] == 0;
+    for (uint32_t i = 0; i < SNAPSHOTS; i++)
+        wanted = wanted || (step < l->taken[i] && l->taken[i] <= l->gone[step]);
+    return wanted;
+}
+
+/* Neither sooner nor later: what no held snapshot sees is freed, whatever older or newer ones are held. */
+TEST(cowtree, what_is_gone_waits_for_those_who_see_it_alone)
+{
+    static struct lives l;
+    struct rng r;
+    rng_seed(&r, 230);
+    l = (struct lives){0};
+    cowtree_init(&l.tree);
+    for (uint64_t step = 1; step < LIVES; step++) {
+        lives_step(&l, &r, step);
+        cowtree_reap(&l.tree, (uint32_t)rng_below(&r, 8));
+        if (step % 50 != 0)
+            continue;
+        cowtree_reap(&l.tree, UINT32_MAX);
+        for (uint64_t i = 1; i <= step; i++)
+            cr_assert_eq(atomic_load(&l.all[i]->refs), lives_wanted(&l, i) ? 2 : 1);
+    }
+    for (uint32_t i = 0; i < SNAPSHOTS; i++)
+        cow_snapshot_unref(l.held[i]);
+    cowtree_fini(&l.tree);
+    for (uint64_t i = 1; i < LIVES; i++)
+        cow_entry_unref(l.all[i]);
 }
 
 /* Keys that begin alike, contain each other, hold zeros and the highest byte: what heads cannot tell apart. */
@@ -219,7 +289,7 @@ TEST(cowtree, runs_are_what_next_gives)
 
 /* One writer, readers that hold a snapshot each: TSan and ASan watch the counts. */
 struct reader {
-    struct cow_node *root;
+    struct cow_snapshot *all;
     uint64_t sum;
 };
 
@@ -227,10 +297,10 @@ static void *reader_run(void *arg)
 {
     struct reader *r = arg;
     struct cow_cursor c;
-    cow_seek(&c, r->root, STR(""));
+    cow_seek(&c, cow_snapshot_root(r->all), STR(""));
     for (struct cow_entry *e = cow_next(&c); e != NULL; e = cow_next(&c))
         r->sum += e->stamp;
-    cow_snapshot_unref(r->root);
+    cow_snapshot_unref(r->all);
     return NULL;
 }
 
@@ -246,7 +316,7 @@ TEST(cowtree, readers_on_other_threads_see_their_snapshot)
         struct reader readers[3];
         pthread_t threads[3];
         for (uint32_t i = 0; i < 3; i++) {
-            readers[i] = (struct reader){.root = cowtree_snapshot(&t)};
+            readers[i] = (struct reader){.all = cowtree_snapshot(&t)};
             cr_assert_eq(pthread_create(&threads[i], NULL, reader_run, &readers[i]), 0);
         }
         for (uint32_t n = 0; n < KEYS; n++)
