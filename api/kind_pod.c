@@ -73,6 +73,8 @@ static void first_address(struct kind_call *c, Core__PodStatus *s)
 static void pod_prepare(struct kind_call *c, ProtobufCMessage *object, const ProtobufCMessage *old)
 {
     Core__Pod *pod = (Core__Pod *)object;
+    if (c->spec_is_prepared)
+        return;
     if (pod->spec == NULL)
         pod->spec = kind_new(c->arena, &core__pod_spec__descriptor);
     if (pod->spec == NULL)
@@ -117,7 +119,7 @@ static void pod_validate(struct kind_call *c, const ProtobufCMessage *object,
         status_validate(c, pod, (const Core__Pod *)old);
         return;
     }
-    if (c->write == KIND_BIND)
+    if (c->write == KIND_BIND || c->spec_is_prepared)
         return;
     pod_spec_validate(c, pod->spec, &spec);
     policy_validate(c, pod->metadata, is_exclusive(pod->spec) ? pod_cpus(pod->spec) : 0);

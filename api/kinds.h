@@ -53,6 +53,8 @@ struct kind_call {
     const Core__LimitRange *const *limits;
     size_t limits_count;
     enum kind_write write;
+    bool
+        spec_is_prepared; /* Of a pod: it stands elsewhere and was judged before (prepared.h); the object has none. */
     struct causes causes;
     struct str warnings[KIND_WARNINGS_MAX]; /* "spec.x: ...", for Warning headers. */
     uint32_t warnings_count;

@@ -503,6 +503,40 @@ static bool skip_text(struct json_reader *r)
     return false;
 }
 
+/* Behind the string whose opening quote is at at; end when there is no other quote. */
+static const char *outline_string(const char *at, const char *end)
+{
+    for (at = scan_plain(at + 1, end); at < end && *at != '"'; at = scan_plain(at, end))
+        at += *at == '\\' && end - at > 1 ? 2 : 1;
+    return at < end ? at + 1 : end;
+}
+
+bool json_read_outline(struct json_reader *r, struct str *out)
+{
+    enum json_type type;
+    uint32_t open = 0;
+    if (!json_read_type(r, &type))
+        return false;
+    if (r->is_tree || type != JSON_OBJECT)
+        return read_fail_at(r, r->at, "looking for beginning of object");
+    for (const char *at = r->at; at < r->end;) {
+        if (*at == '"') {
+            at = outline_string(at, r->end);
+            continue;
+        }
+        open += *at == '{' || *at == '[';
+        open -= *at == '}' || *at == ']';
+        at++;
+        if (open > 0)
+            continue;
+        *out = str_from(r->at, (size_t)(at - r->at));
+        r->at = at;
+        r->opened = false;
+        return true;
+    }
+    return read_fail_at(r, r->end, "");
+}
+
 bool json_read_skip(struct json_reader *r)
 {
     if (!r->is_tree)

@@ -43,6 +43,10 @@ MUST_USE bool json_read_bool(struct json_reader *r, bool *out);
 MUST_USE bool json_read_null(struct json_reader *r);
 MUST_USE bool json_read_skip(struct json_reader *r); /* Any one value. */
 
+/* The text of the object that comes next, as far as its brackets go; what stands between them is not judged. For who
+ * knows that very text already. Text only. */
+MUST_USE bool json_read_outline(struct json_reader *r, struct str *out);
+
 /* Any one value as a tree: the reader's own, or made of its text in the arena. */
 MUST_USE bool json_read_value(struct json_reader *r, const struct json **out);
 

@@ -10,20 +10,17 @@
 #include "proto/k8s/scheduling_v1.pb-c.h"
 #include "proto/kubevirt/v1.pb-c.h"
 
-static struct str class_name(const ProtobufCMessage *object, bool *out_has_class)
+bool admit_class_name(const ProtobufCMessage *object, struct str *out)
 {
-    *out_has_class = true;
-    if (object->descriptor == &core__pod__descriptor) {
-        const Core__Pod *pod = (const Core__Pod *)object;
-        return kind_str(pod->spec == NULL ? NULL : pod->spec->priority_class_name);
-    }
-    if (object->descriptor == &kubevirt__virtual_machine_instance__descriptor) {
-        const Kubevirt__VirtualMachineInstance *v =
-            (const Kubevirt__VirtualMachineInstance *)object;
-        return kind_str(v->spec == NULL ? NULL : v->spec->priority_class_name);
-    }
-    *out_has_class = false;
-    return STR("");
+    const Core__Pod *pod = (const Core__Pod *)object;
+    const Kubevirt__VirtualMachineInstance *v = (const Kubevirt__VirtualMachineInstance *)object;
+    if (object->descriptor == &core__pod__descriptor)
+        *out = kind_str(pod->spec == NULL ? NULL : pod->spec->priority_class_name);
+    else if (object->descriptor == &kubevirt__virtual_machine_instance__descriptor)
+        *out = kind_str(v->spec == NULL ? NULL : v->spec->priority_class_name);
+    else
+        return false;
+    return true;
 }
 
 /* Of several that are everybody's the highest. */
@@ -35,15 +32,11 @@ static bool is_meant(const Scheduling__PriorityClass *p, struct str name,
     return name.len > 0 || !have->is_known || p->value > have->value;
 }
 
-void admit_priority_class(struct call *c, const ProtobufCMessage *object, struct kind_priority *out)
+void admit_priority_class(struct call *c, struct str name, struct kind_priority *out)
 {
     const struct str prefix = STR("scheduling.k8s.io/priorityclasses/");
     struct cow_cursor cursor;
     struct cow_entry *e;
-    bool has_class;
-    struct str name = class_name(object, &has_class);
-    if (!has_class)
-        return;
     struct index_snapshot now = index_snapshot(rest_index(c->r));
     cow_seek(&cursor, now.root, prefix); /* A handful: not worth counting first. */
     while ((e = cow_next(&cursor)) != NULL && str_starts(cow_entry_key(e), prefix)) {
@@ -61,18 +54,18 @@ void admit_priority_class(struct call *c, const ProtobufCMessage *object, struct
     index_snapshot_free(&now);
 }
 
-static bool is_about_pods(const struct call *c, const ProtobufCMessage *object)
+static bool is_about_pods(const struct call *c)
 {
-    return object->descriptor == &core__pod__descriptor || str_is(c->schema->kind, "Plan");
+    return c->schema->message->type == &core__pod__descriptor || str_is(c->schema->kind, "Plan");
 }
 
 /* A Plan may ask for pods of every namespace. */
-void admit_limits(struct call *c, const ProtobufCMessage *object, struct kind_call *out)
+void admit_limits(struct call *c, struct kind_call *out)
 {
     struct arena *a = &c->r->arena;
     struct index_range range;
     struct cow_entry *e;
-    if (!is_about_pods(c, object))
+    if (!is_about_pods(c))
         return;
     struct str prefix = c->schema->namespaced ? arena_printf(a, "/limitranges/" STR_FMT "/",
                                                              STR_ARG(c->r->at.namespace))
@@ -91,13 +84,10 @@ void admit_limits(struct call *c, const ProtobufCMessage *object, struct kind_ca
     index_snapshot_free(&now);
 }
 
-bool admit_account(struct call *c, const ProtobufCMessage *object, struct str *out_why)
+bool admit_account(struct call *c, struct str name, struct str *out_why)
 {
     struct arena *a = &c->r->arena;
-    if (object->descriptor != &core__pod__descriptor)
-        return true;
-    const Core__Pod *pod = (const Core__Pod *)object;
-    struct str ns = c->r->at.namespace, name = kind_str(pod->spec->service_account_name);
+    struct str ns = c->r->at.namespace;
     struct str key =
         arena_printf(a, "/serviceaccounts/" STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
     struct index_snapshot now = index_snapshot(rest_index(c->r));

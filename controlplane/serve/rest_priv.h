@@ -10,7 +10,7 @@
  *    rest_reply.c      answers: an object, a Status, refused writes
  *    rest_get.c        get; rest_list.c, rest_runs.c: list; rest_watch.c: watch; rest_past.c: a state of the past
  *    rest_write.c      create, update, status; rest_patch.c: patch; rest_bind.c: pods/binding
- *    rest_admit.c      what other objects say of a new one
+ *    rest_admit.c      what other objects say of a new one; rest_known.c: pods whose spec was prepared before
  *    rest_delete.c     delete, deletecollection, eviction
  *    rest_documents.c  discovery, OpenAPI
  */
@@ -59,6 +59,9 @@ size_t encoded_room_of(const struct call *c); /* Bytes that stay at most. */
 void state_keep(const struct call *c, const struct index_snapshot *s);
 bool state_find(const struct call *c, uint64_t revision,
                 struct index_snapshot *out); /* A reference. */
+
+/* Specs of pods that this thread prepared. */
+struct prepared *rest_prepared(const struct call *c);
 
 /* The changes behind after with that prefix, read once for all watchers that stand there. Borrowed until the next
  * call. */

@@ -4,6 +4,7 @@
  * for ever; cells that tell an age are shared within a second. A thread's reading of the history is good as long as the
  * history's head is where it was, or when it did not reach it.
  */
+#include "api/prepared.h"
 #include "base/mem.h"
 #include "controlplane/serve/encoded.h"
 #include "controlplane/serve/rest_priv.h"
@@ -31,12 +32,15 @@ struct rest_shared {
     struct encoded *encoded; /* Everybody's. */
     struct reading reading;
     struct states states;
+    struct prepared *prepared;
+    struct instant prepared_used; /* 0: nothing is kept. */
 };
 
 void *rest_thread_new(struct encoded *encoded)
 {
     struct rest_shared *t = mem_zalloc(1, sizeof *t);
     t->encoded = encoded;
+    t->prepared = prepared_new();
     return t;
 }
 
@@ -59,14 +63,28 @@ void rest_thread_free(void *thread)
         return;
     reading_drop(&t->reading);
     states_fini(&t->states);
+    prepared_free(t->prepared);
     mem_free(t);
+}
+
+/* False: nothing of it is left. */
+static bool prepared_expire(struct rest_shared *t, struct instant before)
+{
+    if (t->prepared_used.ns > before.ns)
+        return true;
+    if (t->prepared_used.ns == 0)
+        return false;
+    prepared_clear(t->prepared);
+    t->prepared_used = (struct instant){0};
+    return false;
 }
 
 struct instant rest_thread_expire(void *thread, struct instant now)
 {
     struct rest_shared *t = thread;
     bool has_states = states_expire(&t->states, now);
-    if (encoded_bytes(t->encoded) == 0 && !has_states)
+    bool has_prepared = prepared_expire(t, instant_add(now, SPAN_S(-ENCODED_AGE_S)));
+    if (encoded_bytes(t->encoded) == 0 && !has_states && !has_prepared)
         return (struct instant){0};
     encoded_expire(t->encoded, instant_add(now, SPAN_S(-ENCODED_AGE_S)));
     return instant_add(now, SPAN_S(ENCODED_AGE_S / 2));
@@ -132,6 +150,15 @@ size_t encoded_room_of(const struct call *c)
 {
     const struct rest_shared *t = rest_thread(c->r);
     return encoded_room(t->encoded, ENCODED_STAYS);
+}
+
+/* ---- specs ---- */
+
+struct prepared *rest_prepared(const struct call *c)
+{
+    struct rest_shared *t = rest_thread(c->r);
+    t->prepared_used = rest_now(c->r);
+    return t->prepared;
 }
 
 /* ---- states ---- */

@@ -240,11 +240,14 @@ ProtobufCMessage *change_unpack(struct call *c, struct str raw)
 
 static bool pack(struct call *c, const ProtobufCMessage *object, struct str *out)
 {
+    const struct change *w = c->own;
     struct buf raw;
     struct err e;
     buf_init(&raw, REST_REPLY_MAX);
     (void)buf_reserve(&raw, PACKED_LEAST);
     enum err_code rc = transcode_pack(c->schema->message, object, &c->r->arena, &raw, &e);
+    if (w->known != NULL)
+        buf_add(&raw, w->known->behind);
     if (rc == ERR_OK)
         *out = arena_str(&c->r->arena, raw.len == 0 ? STR("") : buf_str(&raw));
     buf_free(&raw);
@@ -271,19 +274,42 @@ static bool denied(struct call *c, const Meta__ObjectMeta *m, struct str why)
     return false;
 }
 
+static struct str account_of(const struct call *c, const ProtobufCMessage *object)
+{
+    const struct change *w = c->own;
+    return w->known != NULL ? w->known->account
+                            : kind_str(((const Core__Pod *)object)->spec->service_account_name);
+}
+
+/* What other objects say of a new one, before it is judged, */
+static void admit(struct call *c, const ProtobufCMessage *object)
+{
+    struct change *w = c->own;
+    w->prepared.spec_is_prepared = w->known != NULL;
+    if (w->known != NULL) /* They were asked. */
+        return;
+    if (admit_class_name(object, &w->class_name))
+        admit_priority_class(c, w->class_name, &w->prepared.priority);
+    admit_limits(c, &w->prepared);
+}
+
+/* and after it. */
+static bool admitted(struct call *c, const ProtobufCMessage *object)
+{
+    struct str why;
+    return object->descriptor != &core__pod__descriptor ||
+           admit_account(c, account_of(c, object), &why) || denied(c, kind_meta_get(object), why);
+}
+
 static bool prepare(struct call *c, ProtobufCMessage *object, const ProtobufCMessage *old)
 {
     struct change *w = c->own;
     kind_call_init(&w->prepared, &c->r->arena, w->door, rest_wall(c->r), rest_random(c->r));
     w->warned = 0;
-    struct str why;
     if (old == NULL)
-        admit_priority_class(c, object, &w->prepared.priority);
-    if (old == NULL)
-        admit_limits(c, object, &w->prepared);
+        admit(c, object);
     if (kind_prepare(c->kind, &w->prepared, object, old))
-        return old != NULL || admit_account(c, object, &why) ||
-               denied(c, kind_meta_get(object), why);
+        return old != NULL || admitted(c, object);
     if (w->prepared.denied.len > 0)
         return denied(c, kind_meta_get(object), w->prepared.denied);
     return status_invalid(&c->status, c->schema->group, c->schema->kind,
@@ -333,8 +359,10 @@ void change_submit_message(struct call *c, ProtobufCMessage *object)
         change_warn(c);
         change_answer(c, 200, blob_str(w->old->value));
     } else {
-        kind_remark(c->kind, &w->prepared, raw, w->old == NULL ? STR("") : entry_raw(w->old));
+        if (w->known == NULL)
+            kind_remark(c->kind, &w->prepared, raw, w->old == NULL ? STR("") : entry_raw(w->old));
         change_warn(c);
+        known_keep(c, object, raw);
         change_write(c, raw, kind_meta_get(object));
     }
 }
@@ -378,7 +406,8 @@ void create_begin(struct call *c)
         return;
     w->forgets = true;
     w->mark = arena_mark(&c->r->arena);
-    if (change_options(c, w, "CreateOptions") && body_read(c, w->strictness, &raw))
+    if (change_options(c, w, "CreateOptions") &&
+        (known_read(c, &raw) || body_read(c, w->strictness, &raw)))
         change_submit(c, raw);
     else
         reply_status(c);

@@ -15,6 +15,7 @@
 #ifndef CONTROLPLANE_SERVE_REST_WRITE_H
 #define CONTROLPLANE_SERVE_REST_WRITE_H
 
+#include "api/prepared.h"
 #include "controlplane/serve/rest_priv.h"
 
 enum { CHANGE_ATTEMPTS_MAX = 5 };
@@ -31,7 +32,11 @@ struct change {
         forgets; /* Nothing behind mark in the request's arena is needed while the core has it, but the name. */
     struct arena_mark mark;
     struct kind_call prepared;
-    uint32_t warned; /* Of prepared.warnings. */
+    const struct prepared_spec
+        *known;            /* Where the spec was prepared before: the object has none. */
+    struct str spec;       /* Its text in the body, where it is worth keeping. */
+    struct str class_name; /* As the client wrote it. */
+    uint32_t warned;       /* Of prepared.warnings. */
     /* Makes the change again from a newer object. */
     void (*again)(struct call *c);
     /* Answers instead of the object, where that is not it: bindings. */
@@ -58,9 +63,16 @@ bool change_bad(struct call *c, const char *why); /* 400. */
 bool change_find(struct call *c);
 
 /* rest_admit.c: what other objects say of a new one. */
-void admit_priority_class(struct call *c, const ProtobufCMessage *object,
-                          struct kind_priority *out);
-void admit_limits(struct call *c, const ProtobufCMessage *object, struct kind_call *out);
-bool admit_account(struct call *c, const ProtobufCMessage *object, struct str *out_why);
+bool admit_class_name(const ProtobufCMessage *object,
+                      struct str *out); /* False: it cannot have one. */
+void admit_priority_class(struct call *c, struct str name, struct kind_priority *out);
+void admit_limits(struct call *c, struct kind_call *out);
+bool admit_account(struct call *c, struct str name, struct str *out_why); /* Of a pod. */
+
+/* rest_known.c: a new pod whose spec was prepared before (api/prepared.h). */
+bool known_read(
+    struct call *c,
+    struct str *out_raw); /* Its bytes without spec; false: it is read in the plain way. */
+void known_keep(struct call *c, const ProtobufCMessage *object, struct str raw);
 
 #endif /* CONTROLPLANE_SERVE_REST_WRITE_H */

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/memo.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+enum { MET_MAX = 1024 }; /* Hashes of bytes that were asked for once. */
+
+struct place {
+    uint64_t hash, used; /* used 0: free. */
+    char *key;
+    size_t key_len;
+    void *value;
+};
+
+struct memo {
+    struct place (*sets)[MEMO_WAYS];
+    uint32_t sets_count;
+    size_t key_max;
+    void (*drop)(void *value);
+    uint64_t uses; /* An order of what happened. */
+    uint64_t met[MET_MAX];
+};
+
+struct memo *memo_new(uint32_t sets, size_t key_max, void (*drop)(void *value))
+{
+    CHECK(sets > 0 && (sets & (sets - 1)) == 0);
+    struct memo *m = mem_zalloc(1, sizeof *m);
+    m->sets = mem_zalloc(sets, sizeof *m->sets);
+    m->sets_count = sets;
+    m->key_max = key_max;
+    m->drop = drop;
+    return m;
+}
+
+static struct place *set_of(const struct memo *m, uint64_t hash)
+{
+    return m->sets[hash & (m->sets_count - 1)];
+}
+
+static struct place *place_of(const struct memo *m, uint64_t hash, struct str key)
+{
+    struct place *set = set_of(m, hash);
+    for (struct place *p = set; p < set + MEMO_WAYS; p++)
+        if (p->used != 0 && p->hash == hash && str_eq(str_from(p->key, p->key_len), key))
+            return p;
+    return NULL;
+}
+
+struct memo_found memo_find(struct memo *m, struct str key)
+{
+    if (key.len > m->key_max)
+        return (struct memo_found){0};
+    uint64_t hash = str_hash(key), *met = &m->met[(hash >> 32) % MET_MAX];
+    struct place *p = place_of(m, hash, key);
+    if (p != NULL) {
+        p->used = ++m->uses;
+        return (struct memo_found){.value = p->value};
+    }
+    bool is_again = *met == hash;
+    *met = hash;
+    return (struct memo_found){.is_again = is_again};
+}
+
+static void place_free(struct memo *m, struct place *p)
+{
+    if (p->used == 0)
+        return;
+    m->drop(p->value);
+    mem_free(p->key);
+    *p = (struct place){0};
+}
+
+static struct place *oldest(struct place *set)
+{
+    struct place *p = set;
+    for (struct place *other = set + 1; other < set + MEMO_WAYS; other++)
+        p = other->used < p->used ? other : p;
+    return p;
+}
+
+void memo_put(struct memo *m, struct str key, void *value)
+{
+    uint64_t hash = str_hash(key);
+    struct place *p = place_of(m, hash, key);
+    if (p == NULL)
+        p = oldest(set_of(m, hash));
+    place_free(m, p);
+    if (key.len > m->key_max) {
+        m->drop(value);
+        return;
+    }
+    *p = (struct place){.hash = hash,
+                        .used = ++m->uses,
+                        .key = mem_alloc(key.len + 1),
+                        .key_len = key.len,
+                        .value = value};
+    if (key.len > 0)
+        memcpy(p->key, key.at, key.len);
+}
+
+void memo_clear(struct memo *m)
+{
+    for (uint32_t i = 0; i < m->sets_count * MEMO_WAYS; i++)
+        place_free(m, &m->sets[i / MEMO_WAYS][i % MEMO_WAYS]);
+}
+
+void memo_free(struct memo *m)
+{
+    if (m == NULL)
+        return;
+    memo_clear(m);
+    mem_free(m->sets);
+    mem_free(m);
+}
