@@ -34,6 +34,7 @@ static void nodes_free(struct cow_node *node);
 static void node_shrink_child(struct cowtree *t, struct cow_node *parent, uint32_t at);
 static void node_fetch(const struct cow_node *node, uint32_t level);
 static void slot_close(struct cow_node *node, uint32_t at);
+static void heads_end(struct cow_node *node);
 static uint32_t head_of(struct str key, uint32_t skip);
 static uint32_t slot_find(const struct cow_node *node, struct str key, bool *out_equal);
 static uint32_t child_find(const struct cow_node *node, struct str key);
@@ -246,6 +247,13 @@ static uint16_t skip_of(const struct cow_node *node)
     return len < UINT16_MAX ? (uint16_t)len : UINT16_MAX;
 }
 
+/* So that all heads of a node can be looked at, some at once, however many count. */
+static void heads_end(struct cow_node *node)
+{
+    for (uint32_t i = node->count; i < NODE_MAX; i++)
+        node->head[i] = UINT32_MAX;
+}
+
 static void heads_make(struct cow_node *node)
 {
     if (node->count <= slot_first(node))
@@ -253,6 +261,7 @@ static void heads_make(struct cow_node *node)
     node->skip = skip_of(node);
     for (uint32_t i = slot_first(node); i < node->count; i++)
         node->head[i] = head_of(slot_key(node, i), node->skip);
+    heads_end(node);
 }
 
 /* Alone, a key may have nothing in common with those that were here before. */
@@ -280,6 +289,7 @@ static void slot_close(struct cow_node *node, uint32_t at)
     memmove(&node->head[at], &node->head[at + 1], behind * sizeof node->head[0]);
     if (node->level > 0)
         memmove(&node->child[at], &node->child[at + 1], behind * sizeof node->child[0]);
+    heads_end(node);
 }
 
 /* What all keys of the node begin with: any of them tells. */
@@ -291,18 +301,22 @@ static struct str begins(const struct cow_node *node)
 /* The first slot whose key is not less. A key that does not begin as all here do is before or behind all of them. */
 static uint32_t slot_find(const struct cow_node *node, struct str key, bool *out_equal)
 {
-    uint32_t first = slot_first(node), at = first, alike = 0, head = head_of(key, node->skip);
+    uint32_t first = slot_first(node), at = 0, alike = 0, head = head_of(key, node->skip);
     *out_equal = false;
     if (node->count <= first)
         return first;
     int order = str_cmp(begins(node), str_slice(key, 0, node->skip));
     if (order != 0)
         return order < 0 ? node->count : first;
-    for (uint32_t i = first; i < node->count; i++) {
+    for (uint32_t i = 0; i < NODE_MAX; i++) {
         at += node->head[i] < head;
         alike += node->head[i] == head;
     }
-    for (; alike > 0; at++, alike--) {
+    if (first > 0) { /* That of the first child says nothing. */
+        at += node->head[0] >= head;
+        alike -= node->head[0] == head;
+    }
+    for (; alike > 0 && at < node->count; at++, alike--) {
         order = str_cmp(slot_key(node, at), key);
         *out_equal = order == 0;
         if (order >= 0)
@@ -326,6 +340,7 @@ static struct cow_node *node_new(struct cowtree *t, uint32_t level)
     CHECK(level < COW_DEPTH_MAX);
     struct cow_node *node = cowtree__take(t, level);
     *node = (struct cow_node){.born = t->version, .level = (uint8_t)level};
+    heads_end(node);
     return node;
 }
 

@@ -17,7 +17,8 @@ struct cow_node {
     uint16_t skip;  /* So many bytes all keys in it have in common; fewer may be said. */
     uint8_t level;  /* 0: a leaf. */
     uint8_t count;
-    uint32_t head[NODE_MAX]; /* Of each slot's key what follows those bytes, as a number. */
+    uint32_t head
+        [NODE_MAX]; /* Of each slot's key what follows those bytes, as a number; behind the last slot the highest. */
     /* A leaf: what is stored. Above: where the child begins, an entry of no value; the first has none. */
     struct cow_entry *key[NODE_MAX];
     struct cow_node *child[];

@@ -46,20 +46,29 @@ uint64_t rng_below(struct rng *r, uint64_t bound)
     return x % bound;
 }
 
+/* The lowest so many digits; returns what is behind them. */
+static char *put_hex(char *at, uint64_t bits, uint32_t digits)
+{
+    for (uint32_t i = digits; i-- > 0; bits >>= 4)
+        at[i] = "0123456789abcdef"[bits & 15];
+    return at + digits;
+}
+
 void rng_uuid(struct rng *r, char out[RNG_UUID_LEN + 1])
 {
-    static const char hex[] = "0123456789abcdef";
     uint64_t words[2] = {rng_u64(r), rng_u64(r)};
     words[0] = (words[0] & ~UINT64_C(0xf000)) | 0x4000u;
     words[1] = (words[1] & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62;
 
-    char *at = out;
-    for (int nibble = 0; nibble < 32; nibble++) {
-        if (nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20)
-            *at++ = '-';
-        *at++ = hex[words[nibble / 16] >> (60 - nibble % 16 * 4) & 15];
-    }
-    *at = '\0';
+    char *at = put_hex(out, words[0] >> 32, 8);
+    *at++ = '-';
+    at = put_hex(at, words[0] >> 16, 4);
+    *at++ = '-';
+    at = put_hex(at, words[0], 4);
+    *at++ = '-';
+    at = put_hex(at, words[1] >> 48, 4);
+    *at++ = '-';
+    *put_hex(at, words[1], 12) = '\0';
 }
 
 void rng_suffix(struct rng *r, char out[RNG_SUFFIX_LEN + 1])
