@@ -145,9 +145,19 @@ struct node_state *cluster_node_make(struct core *c, struct str name)
     return n;
 }
 
+/* NULL: the one before stays the last. */
+static struct held *last_is(struct cluster *k, struct held *h)
+{
+    k->last = h != NULL ? h : k->last;
+    return h;
+}
+
 struct held *cluster_held(struct core *c, struct str placement_key)
 {
-    return map_find(&c->cluster->held, placement_key);
+    struct cluster *k = c->cluster;
+    if (k->last != NULL && str_eq(str_of(k->last->key), placement_key))
+        return k->last;
+    return last_is(k, map_find(&k->held, placement_key));
 }
 
 struct held *cluster_held_uid(struct core *c, struct str placement_uid)
@@ -157,7 +167,10 @@ struct held *cluster_held_uid(struct core *c, struct str placement_uid)
 
 struct held *cluster_held_hold(struct core *c, uint64_t hold)
 {
-    return map_find(&c->cluster->by_hold, number_key(&hold));
+    struct cluster *k = c->cluster;
+    if (k->last != NULL && hold != 0 && k->last->hold == hold)
+        return k->last;
+    return last_is(k, map_find(&k->by_hold, number_key(&hold)));
 }
 
 struct held *cluster_hold(struct core *c, struct str key, struct str workload_key,
@@ -172,6 +185,7 @@ struct held *cluster_hold(struct core *c, struct str key, struct str workload_ke
         held_free(h);
         return NULL;
     }
+    c->cluster->last = h;
     h->node = n;
     if (n != NULL) {
         h->next = n->first;
@@ -192,6 +206,8 @@ void cluster_set_missing(struct core *c, struct held *h, uint32_t missing)
 void cluster_unhold(struct core *c, struct held *h)
 {
     cluster_set_missing(c, h, 0);
+    if (c->cluster->last == h)
+        c->cluster->last = NULL;
     map_remove(&c->cluster->held, str_of(h->key));
     if (cluster_held_uid(c, str_of(h->uid)) == h)
         map_remove(&c->cluster->by_uid, str_of(h->uid));

@@ -98,11 +98,13 @@ struct cluster {
     struct map addresses;             /* node_state.address -> node_state. */
     uint32_t mistaken;                /* Nodes that told addresses they cannot have. */
     struct map held, by_uid, by_hold; /* Placement's key, its uid, the hold's 8 bytes. */
-    struct images *images;            /* images.c: which nodes have them. */
-    struct queue *waiting;            /* Workloads without a Placement. */
-    bool is_short;                    /* Some workload waits for a full table, not for a node. */
-    bool by_spaces;                   /* Some workload once selected namespaces by labels. */
-    uint32_t lacking;                 /* Of the held, how many were told with something missing. */
+    struct held
+        *last; /* The last that was found or made: it is asked for several times in a row. */
+    struct images *images;          /* images.c: which nodes have them. */
+    struct queue *waiting;          /* Workloads without a Placement. */
+    bool is_short;                  /* Some workload waits for a full table, not for a node. */
+    bool by_spaces;                 /* Some workload once selected namespaces by labels. */
+    uint32_t lacking;               /* Of the held, how many were told with something missing. */
     struct map nominations;         /* placing_preempt.c: key of who comes -> who leaves for it. */
     int32_t priority_least;         /* No hold ever had a lower one; 0 or below. */
     struct sched_overhead overhead; /* The most any node published. */

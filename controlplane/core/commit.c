@@ -72,9 +72,8 @@ void commit_add(struct core *c, struct stage *s)
 {
     struct core_writes *w = c->writes;
     for (uint32_t i = 0; i < s->count; i++) {
-        struct busy *b = mem_zalloc(1, sizeof *b);
-        *b = (struct busy){.key = cow_entry_key(s->at[i].now), .stage = s, .change = &s->at[i]};
-        CHECK(map_put(&w->busy, b->key, b) == ERR_OK);
+        s->at[i].stage = s;
+        CHECK(map_put(&w->busy, cow_entry_key(s->at[i].now), &s->at[i]) == ERR_OK);
         write_add(&w->open, &s->at[i]);
     }
     if (w->open.last == NULL)
@@ -229,13 +228,12 @@ static void release_keys(struct core *c, struct stage *s)
 {
     struct core_writes *w = c->writes;
     for (uint32_t i = 0; i < s->count; i++) {
-        struct busy *b = map_remove(&w->busy, cow_entry_key(s->at[i].now));
-        CHECK(b != NULL && b->stage == s);
+        struct stage_change *b = map_remove(&w->busy, cow_entry_key(s->at[i].now));
+        CHECK(b == &s->at[i]);
         for (struct write_op *op = b->waiters_first, *next; op != NULL; op = next) {
             next = op->next;
             writes_ready(w, op);
         }
-        mem_free(b);
     }
 }
 
@@ -298,12 +296,12 @@ static void load_begin(struct core *c, enum load_state state)
 /* A stage is one transaction: its first change tells of all. */
 static void row_in_doubt(struct core *c, const struct store_event *ev)
 {
-    struct busy *b = map_find(&c->writes->busy, blob_str(ev->key));
-    if (b == NULL || b->change != &b->stage->at[0])
+    const struct stage_change *b = map_find(&c->writes->busy, blob_str(ev->key));
+    if (b == NULL || b != &b->stage->at[0])
         return;
-    if (ev->revision == b->change->now->stamp)
+    if (ev->revision == b->now->stamp)
         b->stage->seen_new = true;
-    else if (b->change->before != NULL && ev->revision == b->change->before->stamp)
+    else if (b->before != NULL && ev->revision == b->before->stamp)
         b->stage->seen_old = true;
 }
 

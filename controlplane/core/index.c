@@ -15,15 +15,21 @@ struct index {
 
 bool index_key_parse(struct str text, struct index_key *out)
 {
-    struct index_key key;
-    struct str rest = text;
-    if (text.len > INDEX_KEY_MAX || !str_split(&rest, '/', &key.group) ||
-        !str_split(&rest, '/', &key.plural) || !str_split(&rest, '/', &key.namespace) ||
-        rest.at == NULL || key.plural.len == 0)
+    struct str part[3];
+    const char *at = text.at, *slash;
+    if (text.len == 0 || text.len > INDEX_KEY_MAX)
         return false;
-    key.name =
-        rest; /* Whatever stands there: a name may hold no slash, but that is for api/ to say. */
-    *out = key;
+    for (uint32_t i = 0; i < COUNT_OF(part); i++, at = slash + 1) {
+        slash = memchr(at, '/', (size_t)(text.at + text.len - at));
+        if (slash == NULL)
+            return false;
+        part[i] = str_from(at, (size_t)(slash - at));
+    }
+    if (part[1].len == 0)
+        return false;
+    /* The name is whatever stands there: it may hold no slash, but that is for api/ to say. */
+    struct str name = str_from(at, (size_t)(text.at + text.len - at));
+    *out = (struct index_key){part[0], part[1], part[2], name};
     return true;
 }
 

@@ -107,7 +107,7 @@ void writes_event(struct core *c, uint64_t op, const struct write_request *reque
         return;
     }
     w->ops_count++;
-    struct busy *b = map_find(&w->busy, request->key);
+    struct stage_change *b = map_find(&w->busy, request->key);
     if (b != NULL)
         op_append(&b->waiters_first, &b->waiters_last, op_new(op, request));
     else if (w->ready_first != NULL || !commit_has_room(c))
@@ -130,7 +130,7 @@ void writes_run_ready(struct core *c)
     struct core_writes *w = c->writes;
     while (w->ready_first != NULL && (commit_has_room(c) || w->load == LOAD_DEPOSED)) {
         struct write_op *op = ready_take(w);
-        struct busy *b = map_find(&w->busy, op->request.key);
+        struct stage_change *b = map_find(&w->busy, op->request.key);
         if (w->load == LOAD_DEPOSED) {
             w->ops_count--;
             refuse(c, op->op, WRITE_UNAVAILABLE, "another control plane took over");

@@ -26,6 +26,9 @@ struct stage_change {
     struct cow_entry *now, *before; /* Counted. now has the revision, also for a deletion. */
     uint64_t topic;
     bool deleted, sealed;
+    /* In flight, its key is core_writes.busy: whose it is, and who waits for it. */
+    struct stage *stage;
+    struct write_op *waiters_first, *waiters_last;
 };
 
 struct stage {
@@ -53,14 +56,6 @@ struct stage {
     struct cow_entry *before; /* Of what is between stage_put_begin() and _end(). */
     bool in_memory;           /* Its keys are: settled where it ends. */
     bool seen_new, seen_old;  /* While in doubt: rows of the load that decide it. */
-};
-
-/* A key in flight, and who waits for it. */
-struct busy {
-    struct str key; /* The entry's. */
-    struct stage *stage;
-    struct stage_change *change;
-    struct write_op *waiters_first, *waiters_last;
 };
 
 /* A client's write that has to wait: a copy of its request. */
@@ -94,7 +89,7 @@ struct core_writes {
     struct instant load_at; /* LOAD_WAIT, LOAD_NOT: when to try again; 0: at once. */
     uint64_t fence, next_op, next_revision;
 
-    struct map busy;          /* Key to struct busy. */
+    struct map busy;          /* Keys in flight -> struct stage_change. */
     struct stage *open_stage; /* Begun and not ended: at most one. */
     const struct stage
         *settling; /* Applied, and its settled functions run: they ask for its objects first. */
