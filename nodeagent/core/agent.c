@@ -202,12 +202,12 @@ static bool alone(const struct agent *a, const struct workload *w, const char **
         const struct workload *other = a->workloads[i];
         if (other == NULL || other == w)
             continue;
-        if (other->holds && cpus_meets(&other->exclusive, &w->exclusive))
+        if (other->holds && cpuset_overlaps(&other->exclusive, &w->exclusive))
             return *out_why = "two workloads hold one core", false;
     }
     for (uint32_t n = 0; n < w->instances_count; n++)
         if (w->instances[n].state == INSTANCE_STARTING && a->up &&
-            cpus_meets(&a->pool, &w->exclusive))
+            cpuset_overlaps(&a->pool, &w->exclusive))
             return *out_why = "an exclusive workload started before the pool left its cores", false;
     return true;
 }

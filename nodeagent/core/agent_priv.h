@@ -10,7 +10,7 @@
 
 #include "base/map.h"
 #include "base/rng.h"
-#include "nodeagent/core/cpus.h"
+#include "base/cpuset.h"
 #include "nodeagent/core/pool.h"
 #include "nodeagent/core/workload.h"
 

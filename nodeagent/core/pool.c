@@ -11,7 +11,7 @@ void pool_now(const struct agent *a, struct cpuset *out)
     *out = a->config.cpus;
     for (uint32_t i = 0; i < a->workloads_end; i++)
         if (a->workloads[i] != NULL && a->workloads[i]->holds)
-            cpus_drop(out, &a->workloads[i]->exclusive);
+            cpuset_drop(out, &a->workloads[i]->exclusive);
 }
 
 /* Which cpus may this machine's pool threads be on? Its own, when it is shared, are the pool's. */
@@ -28,7 +28,7 @@ static void machine_reconcile(struct agent *a, struct agent_turn *t, struct work
     for (uint32_t n = 0; n < w->instances_count; n++) {
         struct instance *i = &w->instances[n];
         bool movable = i->state >= INSTANCE_RUNNING && i->state <= INSTANCE_STOPPING;
-        if (!movable || cpus_equal(&i->helper, pool)) {
+        if (!movable || cpuset_eq(&i->helper, pool)) {
             i->cpus_retry_at = (struct instant){0};
             continue;
         }
@@ -55,9 +55,9 @@ void pool_reconcile(struct agent *a, struct agent_turn *t)
 {
     struct cpuset pool;
     pool_now(a, &pool);
-    if (cpus_empty(&pool))
+    if (cpuset_is_empty(&pool))
         return; /* pool_take() never lets it come to this; a machine without cpus does. */
-    if (a->pool_op == 0 && !cpus_equal(&a->pool, &pool) && a->pool_retry_at.ns <= t->now.ns) {
+    if (a->pool_op == 0 && !cpuset_eq(&a->pool, &pool) && a->pool_retry_at.ns <= t->now.ns) {
         struct cpuset *told = arena_alloc(&t->arena, sizeof *told);
         CHECK(told != NULL);
         *told = a->pool_asked = pool;
@@ -92,15 +92,15 @@ bool pool_take(struct agent *a, struct workload *w)
     for (uint32_t i = 0; i < a->workloads_end; i++) {
         const struct workload *other = a->workloads[i];
         if (other == NULL || other == w || !other->holds ||
-            !cpus_meets(&other->exclusive, &w->exclusive))
+            !cpuset_overlaps(&other->exclusive, &w->exclusive))
             continue;
         snprintf(w->text, sizeof w->text, "cores of this placement are still held by " STR_FMT,
                  STR_ARG(workload_name(other)));
         return false;
     }
     pool_now(a, &pool);
-    cpus_drop(&pool, &w->exclusive);
-    if (cpus_empty(&pool)) {
+    cpuset_drop(&pool, &w->exclusive);
+    if (cpuset_is_empty(&pool)) {
         snprintf(w->text, sizeof w->text, "nothing would be left of the shared pool");
         return false;
     }
@@ -115,8 +115,8 @@ static bool machine_is_off(const struct workload *other, const struct cpuset *ro
         return true; /* Containers move with the pool's group. */
     for (uint32_t n = 0; n < other->instances_count; n++) {
         const struct instance *i = &other->instances[n];
-        if (instance_live(i) &&
-            (cpus_meets(&i->helper, rows) || (i->cpus_op != 0 && cpus_meets(&i->asked, rows))))
+        if (instance_live(i) && (cpuset_overlaps(&i->helper, rows) ||
+                                 (i->cpus_op != 0 && cpuset_overlaps(&i->asked, rows))))
             return false;
     }
     return true;
@@ -124,7 +124,7 @@ static bool machine_is_off(const struct workload *other, const struct cpuset *ro
 
 bool pool_is_clear(const struct agent *a, struct workload *w)
 {
-    if (cpus_empty(&a->pool) || cpus_meets(&a->pool, &w->exclusive)) {
+    if (cpuset_is_empty(&a->pool) || cpuset_overlaps(&a->pool, &w->exclusive)) {
         snprintf(w->text, sizeof w->text, "waiting for the shared pool to leave its cores%s%s",
                  a->pool_text[0] == '\0' ? "" : ": ", a->pool_text);
         return false;

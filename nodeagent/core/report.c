@@ -142,11 +142,11 @@ static void cpus_read_back(struct agent_turn *t, const struct workload *w, Agent
     struct cpuset all = {0};
     for (uint32_t n = 0; n < w->instances_count; n++)
         if (w->instances[n].state == INSTANCE_RUNNING)
-            cpus_join(&all, &w->instances[n].cpus);
-    s->cpus = arena_zalloc(&t->arena, cpus_count(&all) + 1, sizeof *s->cpus);
+            cpuset_join(&all, &w->instances[n].cpus);
+    s->cpus = arena_zalloc(&t->arena, cpuset_count(&all) + 1, sizeof *s->cpus);
     CHECK(s->cpus != NULL);
     for (uint32_t cpu = 0; cpu < RUNTIME_CPUS_MAX; cpu++)
-        if (cpus_has(&all, cpu))
+        if (cpuset_has(&all, cpu))
             s->cpus[s->n_cpus++] = cpu;
 }
 

@@ -27,13 +27,13 @@ static void cpus_of(const struct agent *a, struct workload *w)
         return;
     const Baton__ExclusiveCpus *e = w->placement->spec->exclusive;
     for (size_t i = 0; i < e->n_cpus; i++)
-        cpus_add(&w->run_cpus, e->cpus[i]);
+        cpuset_add(&w->run_cpus, e->cpus[i]);
     w->exclusive = w->run_cpus;
     const Baton__NodeHardwareSpec *hw = a->hardware;
     for (size_t i = 0; hw != NULL && i < hw->n_threads; i++)
         for (size_t k = 0; k < e->n_cores; k++)
             if (hw->threads[i]->core == e->cores[k])
-                cpus_add(&w->exclusive, hw->threads[i]->cpu);
+                cpuset_add(&w->exclusive, hw->threads[i]->cpu);
 }
 
 /* An address is an address: what has none would be carried out as another network than was decided. */

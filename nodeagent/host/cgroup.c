@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "io/fs.h"
 #include "nodeagent/host/cgroup_priv.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeagent/host/discover.h"
 
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "nodeagent/host/discover_system.h"
 
 #include <hwloc.h>

@@ -2,7 +2,7 @@
 #include "nodeagent/host/resctrl.h"
 
 #include "io/fs.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "io/fs.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "nodeagent/runtime/oci_instance.h"
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is kept in an instance's directory, for the shim and for the agent's next life. */
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "nodeagent/runtime/oci_priv.h"
 #include <signal.h>
 #include <string.h>

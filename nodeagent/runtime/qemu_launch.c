@@ -12,7 +12,7 @@
  */
 #include "io/clock.h"
 #include "io/fs.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "nodeagent/host/inroot.h"
 #include "nodeagent/host/tap.h"
 #include "nodeagent/runtime/qemu_args.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeagent/runtime/qemu_pin.h"
 #include "io/fs.h"
-#include "nodeagent/host/cpuset.h"
+#include "nodeagent/host/cpuset_proc.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeagent/runtime/qemu_record.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 
 static void put_u64(struct buf *out, const char *key, uint64_t value)
 {

@@ -17,14 +17,15 @@
 #ifndef NODEAGENT_RUNTIME_RUNTIME_H
 #define NODEAGENT_RUNTIME_RUNTIME_H
 
+#include "base/cpuset.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "base/time.h"
 
 enum {
-    RUNTIME_ID_MAX = 128,    /* "<workload uid>.<container>.<attempt>"; [a-z0-9.-] only. */
-    RUNTIME_CPUS_MAX = 1024, /* OS cpu ids are below it. */
-    RUNTIME_ARGS_MAX = 1024, /* argv and env, each. */
+    RUNTIME_ID_MAX = 128,          /* "<workload uid>.<container>.<attempt>"; [a-z0-9.-] only. */
+    RUNTIME_CPUS_MAX = CPUSET_MAX, /* OS cpu ids are below it. */
+    RUNTIME_ARGS_MAX = 1024,       /* argv and env, each. */
     RUNTIME_MOUNTS_MAX = 256,
     RUNTIME_DEVICES_MAX = 64,
     RUNTIME_DISKS_MAX = 32,
@@ -33,11 +34,6 @@ enum {
     RUNTIME_HOSTDEVS_MAX = 16,
     RUNTIME_INSTANCES_MAX = 2048,
     RUNTIME_EXECS_MAX = 64, /* Commands at once, in all instances; one more is ERR_BUSY. */
-};
-
-/* A set of OS cpu ids, as the kernel's cpuset files and affinity masks know them. */
-struct cpuset {
-    uint64_t bits[RUNTIME_CPUS_MAX / 64];
 };
 
 struct runtime_cpu {

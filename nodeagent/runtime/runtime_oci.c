@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "io/fs.h"
-#include "nodeagent/host/cpuset.h"
+#include "nodeagent/host/cpuset_proc.h"
 #include "nodeagent/runtime/oci_instance.h"
 #include <errno.h>
 #include <signal.h>

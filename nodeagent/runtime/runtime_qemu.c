@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "io/fs.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "nodeagent/runtime/qemu_priv.h"
 
 #include <signal.h>

@@ -14,7 +14,7 @@
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fs.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "nodeagent/shell/fake.h"
 #include "tests/bench/load_batond.h"
 #include "tests/bench/load_hardware.h"

@@ -13,7 +13,7 @@
 #include "io/fs.h"
 #include "io/loop.h"
 #include "nodeagent/host/cgroup.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "nodeagent/runtime/runtime_oci.h"
 #include <fcntl.h>
 #include <sched.h>

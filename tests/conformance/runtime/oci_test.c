@@ -7,7 +7,7 @@
 #include "io/loop.h"
 #include "io/proc.h"
 #include "nodeagent/host/cgroup.h"
-#include "nodeagent/host/cpuset.h"
+#include "nodeagent/host/cpuset_proc.h"
 #include "nodeagent/runtime/runtime_oci.h"
 #include "tests/conformance/runtime/suite.h"
 #include "tests/testlib/test.h"

@@ -6,7 +6,7 @@
 #include "io/loop.h"
 #include "io/proc.h"
 #include "nodeagent/host/cgroup.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "nodeagent/runtime/runtime_qemu.h"
 #include "tests/conformance/runtime/qemu_rig.h"
 #include "tests/testlib/test.h"

@@ -3,7 +3,7 @@
 #include "nodeagent/host/resctrl.h"
 #include "base/mem.h"
 #include "io/fs.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "tests/testlib/test.h"
 #include "tests/unit/host/kernel.h"
 

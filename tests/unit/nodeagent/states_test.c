@@ -42,20 +42,21 @@ TEST(cpus, printed_as_the_kernel_does)
     struct cpuset s = {0};
     struct buf out;
     buf_init(&out, 256);
-    cpus_print(&s, &out);
+    cpuset_print(&s, &out);
     cr_assert(str_is(buf_str(&out), ""));
     for (uint32_t cpu = 0; cpu < 4; cpu++)
-        cpus_add(&s, cpu);
-    cpus_add(&s, 8);
-    cpus_add(&s, RUNTIME_CPUS_MAX - 1);
-    cpus_add(&s, RUNTIME_CPUS_MAX); /* Outside: left out. */
-    cpus_print(&s, &out);
+        cpuset_add(&s, cpu);
+    cpuset_add(&s, 8);
+    cpuset_add(&s, RUNTIME_CPUS_MAX - 1);
+    cpuset_add(&s, RUNTIME_CPUS_MAX); /* Outside: left out. */
+    cpuset_print(&s, &out);
     cr_assert(str_is(buf_str(&out), "0-3,8,1023"));
-    cr_assert_eq(cpus_count(&s), 6);
+    cr_assert_eq(cpuset_count(&s), 6);
     struct cpuset other = {0};
-    cpus_add(&other, 2);
-    cr_assert(cpus_meets(&s, &other) && cpus_within(&other, &s) && !cpus_within(&s, &other));
-    cpus_drop(&s, &other);
-    cr_assert_not(cpus_meets(&s, &other));
+    cpuset_add(&other, 2);
+    cr_assert(cpuset_overlaps(&s, &other) && cpuset_within(&other, &s) &&
+              !cpuset_within(&s, &other));
+    cpuset_drop(&s, &other);
+    cr_assert_not(cpuset_overlaps(&s, &other));
     buf_free(&out);
 }

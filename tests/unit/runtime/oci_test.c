@@ -3,7 +3,7 @@
  * tests/conformance/runtime. */
 #include "base/capability.h"
 #include "base/json.h"
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "nodeagent/runtime/oci_priv.h"
 #include "tests/testlib/test.h"
 #include <linux/capability.h>

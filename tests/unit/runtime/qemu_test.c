@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of the QEMU runtime that need no QEMU. tests/conformance/runtime has the rest. */
-#include "nodeagent/host/cpuset.h"
+#include "base/cpuset.h"
 #include "nodeagent/runtime/qemu_priv.h"
 #include "tests/testlib/test.h"
 #include <sched.h>
