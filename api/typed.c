@@ -6,6 +6,22 @@
 
 enum { TYPED_BYTES_MAX = 4 << 20 };
 
+static void *take(void *arena, size_t size)
+{
+    return arena_alloc(arena, size);
+}
+
+static void keep(void *arena, void *at)
+{
+    (void)arena;
+    (void)at;
+}
+
+ProtobufCAllocator typed_allocator(struct arena *a)
+{
+    return (ProtobufCAllocator){.alloc = take, .free = keep, .allocator_data = a};
+}
+
 void *typed_open(struct arena *a, const ProtobufCMessageDescriptor *type, struct str envelope)
 {
     struct transcode_envelope open;

@@ -22,6 +22,9 @@ void *typed_open(struct arena *a, const ProtobufCMessageDescriptor *type, struct
 struct str typed_wrap(struct arena *a, const char *api_version, const char *kind,
                       const void *object);
 
+/* For unpacking a message into the arena: it is freed with it. */
+ProtobufCAllocator typed_allocator(struct arena *a);
+
 /* Its canonical bytes, without an envelope: one message within an object. */
 struct str typed_pack(struct arena *a, const void *message);
 

@@ -1,16 +1,8 @@
-# Reads tools/circles.allow for LIBRARY, then what nm -A says of its archive; prints the calls between files that form circles.
+# Reads tools/circles.allow for LIBRARY, then (symbols.awk) what nm -A says of its archive; prints the calls between files that form circles.
 NR == FNR {
     if ($0 ~ /^#/ || $1 != LIBRARY) next
     for (i = 2; i <= NF; i++) allowed[$i] = NR
     next
-}
-{
-    split($1, at, ":")
-    file = at[2]
-    sub(/\.c\.o$/, "", file)
-    there[file] = 1
-    if ($(NF - 1) == "U") used[file, $NF] = 1
-    else if ($(NF - 1) ~ /^[TDRBV]$/) where[$NF] = file
 }
 # Leaves in "left" who both calls and is called by somebody who is left: those are in a circle, or between two.
 function prune(edges,    again, pair, is, calls, called, file) {

@@ -184,7 +184,7 @@ static void up(struct core *c, struct node_state *n, struct str bytes)
 {
     struct arena scratch;
     arena_init(&scratch, MESSAGE_BYTES_MAX);
-    ProtobufCAllocator allocator = objects_allocator(&scratch);
+    ProtobufCAllocator allocator = typed_allocator(&scratch);
     dispatch(c, n, agent__agent_message__unpack(&allocator, bytes.len, (const uint8_t *)bytes.at));
     arena_free(&scratch);
 }
@@ -352,7 +352,7 @@ enum reconcile agents_reconcile(struct core *c, struct str key)
         return RECONCILE_DONE;
     if (core_is_busy(c, str_of(h->key)) || core_is_busy(c, str_of(h->workload_key)))
         return RECONCILE_LATER;
-    ProtobufCAllocator allocator = objects_allocator(&c->turn);
+    ProtobufCAllocator allocator = typed_allocator(&c->turn);
     Agent__WorkloadStatus *s =
         agent__workload_status__unpack(&allocator, h->report->len, (const uint8_t *)h->report->at);
     struct cow_entry *placement = core_find(c, key);

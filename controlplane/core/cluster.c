@@ -231,7 +231,7 @@ void cluster_set_hardware(struct node_state *n, struct blob *hardware)
                                     str_eq(blob_str(n->hardware), blob_str(hardware))))
         return;
     n->told.hardware = false;
-    ProtobufCAllocator allocator = objects_allocator(&n->spec_arena);
+    ProtobufCAllocator allocator = typed_allocator(&n->spec_arena);
     blob_unref(n->hardware);
     arena_free(&n->spec_arena);
     n->hardware = blob_ref(hardware);

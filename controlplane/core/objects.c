@@ -6,22 +6,6 @@
 #include "base/mem.h"
 #include "controlplane/core/core_priv.h"
 
-static void *take(void *state, size_t size)
-{
-    return arena_alloc(state, size);
-}
-
-static void keep(void *state, void *at)
-{
-    (void)state;
-    (void)at;
-}
-
-ProtobufCAllocator objects_allocator(struct arena *a)
-{
-    return (ProtobufCAllocator){.alloc = take, .free = keep, .allocator_data = a};
-}
-
 struct str objects_pack(struct arena *a, const ProtobufCMessage *message)
 {
     size_t len = protobuf_c_message_get_packed_size(message);

@@ -21,8 +21,6 @@
 
 struct core;
 
-ProtobufCAllocator objects_allocator(struct arena *a);
-
 /* A session's message. {NULL, 0} when the arena is at its limit. */
 struct str objects_pack(struct arena *a, const ProtobufCMessage *message);
 

@@ -2,22 +2,13 @@
 /* A recording's frames as the events they were. What is read is input: it may be anything. */
 #include "controlplane/core/recording.h"
 
+#include "api/typed.h"
+
 #include <stdio.h>
-
-static void *take(void *arena, size_t size)
-{
-    return arena_alloc(arena, size);
-}
-
-static void keep(void *arena, void *at)
-{
-    (void)arena;
-    (void)at;
-}
 
 bool recording_next(struct str *rest, struct arena *a, Flight__Frame **out)
 {
-    ProtobufCAllocator allocator = {take, keep, a};
+    ProtobufCAllocator allocator = typed_allocator(a);
     struct str frame;
     if (!recorder_next(rest, &frame))
         return false;

@@ -171,7 +171,7 @@ struct agent *agent_new(const struct agent_config *config)
                            &a->config.host_ip,   &a->config.hardware,  &a->config.accelerator};
     for (uint32_t i = 0; i < COUNT_OF(texts); i++)
         *texts[i] = arena_str(&a->arena, *texts[i]);
-    ProtobufCAllocator allocator = workload_allocator(&a->arena);
+    ProtobufCAllocator allocator = typed_allocator(&a->arena);
     a->hardware = baton__node_hardware_spec__unpack(&allocator, a->config.hardware.len,
                                                     (const uint8_t *)a->config.hardware.at);
     CHECK(!a->arena.overflow && a->hardware != NULL);

@@ -8,9 +8,10 @@
 #ifndef NODEAGENT_CORE_AGENT_PRIV_H
 #define NODEAGENT_CORE_AGENT_PRIV_H
 
+#include "api/typed.h"
+#include "base/cpuset.h"
 #include "base/map.h"
 #include "base/rng.h"
-#include "base/cpuset.h"
 #include "nodeagent/core/pool.h"
 #include "nodeagent/core/workload.h"
 
@@ -126,9 +127,6 @@ int64_t pod_grace_seconds(const struct workload *w);
 /* "512Mi" in units, rounded up; 0: absent or not a quantity (validated before it came here). */
 int64_t workload_quantity(const Resource__Quantity *q);
 int64_t workload_milli(const Resource__Quantity *q);
-ProtobufCAllocator workload_allocator(struct arena *arena);
-ProtobufCMessage *workload_unwrap(struct arena *arena, const ProtobufCMessageDescriptor *type,
-                                  struct str envelope);
 
 /* workload.c */
 void workload_restore(struct agent *a, struct agent_turn *t, struct str record);

@@ -253,7 +253,7 @@ static struct span rest(const struct agent *a, const Agent__Disk *m)
 void disk_measured(struct agent *a, struct agent_turn *t, const struct agent_event *ev)
 {
     struct disk *d = &a->disk;
-    ProtobufCAllocator allocator = workload_allocator(&t->arena);
+    ProtobufCAllocator allocator = typed_allocator(&t->arena);
     if (ev->op == 0 || ev->op != d->op)
         return;
     d->op = 0;

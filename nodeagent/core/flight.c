@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeagent/core/flight.h"
+#include "api/typed.h"
 #include "nodeagent/core/flight_priv.h"
 
 /* Images before they are made small: of every workload there may be, and the agent itself. */
@@ -161,20 +162,9 @@ uint64_t flight_hash(const struct agent_effects *fx)
 
 /* ---- reading ---- */
 
-static void *take(void *arena, size_t size)
-{
-    return arena_alloc(arena, size);
-}
-
-static void keep(void *arena, void *at)
-{
-    (void)arena;
-    (void)at;
-}
-
 bool flight_next(struct str *rest, struct arena *a, Flight__Frame **out)
 {
-    ProtobufCAllocator allocator = {take, keep, a};
+    ProtobufCAllocator allocator = typed_allocator(a);
     struct str frame;
     if (!recorder_next(rest, &frame))
         return false;

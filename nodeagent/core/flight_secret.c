@@ -40,7 +40,7 @@ struct str flight__packed(struct arena *a, const ProtobufCMessage *m)
 
 struct str flight__without_secrets(struct arena *a, enum agent_event_type type, struct str bytes)
 {
-    ProtobufCAllocator allocator = workload_allocator(a);
+    ProtobufCAllocator allocator = typed_allocator(a);
     const uint8_t *at = (const uint8_t *)bytes.at;
     if (type != EV_SAVED && type != EV_SESSION_MESSAGE)
         return bytes; /* The agent's own: images, sizes. */

@@ -283,7 +283,7 @@ static bool load(struct agent *a, struct workload *w, const Flight__Workload *fr
     char text[200];
     struct arena scratch;
     arena_init(&scratch, 4 * AGENT_MESSAGE_MAX);
-    ProtobufCAllocator allocator = workload_allocator(&scratch);
+    ProtobufCAllocator allocator = typed_allocator(&scratch);
     Agent__Record *r = agent__record__unpack(&allocator, from->record.len, from->record.data);
     bool good = r != NULL && r->assign != NULL && workload_load(a, w, r->assign, text, sizeof text);
     arena_free(&scratch);

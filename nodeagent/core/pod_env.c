@@ -13,7 +13,7 @@ static ProtobufCMessage *dependency(struct agent_turn *t, const struct workload 
     for (size_t i = 0; i < w->assign->n_dependencies; i++) {
         const Agent__Dependency *d = w->assign->dependencies[i];
         if (str_is(str_of(d->plural), plural) && str_eq(str_of(d->name), name))
-            return workload_unwrap(&t->arena, type, str_from(d->object.data, d->object.len));
+            return typed_open(&t->arena, type, str_from(d->object.data, d->object.len));
     }
     return NULL;
 }

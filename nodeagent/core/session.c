@@ -105,7 +105,7 @@ static void tell_images(struct agent *a, struct agent_turn *t)
     if (a->images == NULL || s->state != SESSION_UP)
         return;
     Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
-    ProtobufCAllocator allocator = workload_allocator(&t->arena);
+    ProtobufCAllocator allocator = typed_allocator(&t->arena);
     m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_IMAGES;
     m.images = agent__images__unpack(&allocator, a->images->len, (const uint8_t *)a->images->at);
     s->images_told_at = t->now;
@@ -237,7 +237,7 @@ void session_step(struct agent *a, struct agent_turn *t, const struct agent_even
         away(a, t, (struct span){0});
     } else if (ev->type == EV_SESSION_MESSAGE &&
                (s->state == SESSION_GREETING || s->state == SESSION_UP)) {
-        ProtobufCAllocator allocator = workload_allocator(&t->arena);
+        ProtobufCAllocator allocator = typed_allocator(&t->arena);
         Agent__ServerMessage *m =
             agent__server_message__unpack(&allocator, ev->bytes.len, (const uint8_t *)ev->bytes.at);
         if (m == NULL)

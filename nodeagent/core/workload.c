@@ -430,7 +430,7 @@ void workload_restore(struct agent *a, struct agent_turn *t, struct str record)
     char text[200];
     struct arena scratch;
     arena_init(&scratch, AGENT_MESSAGE_MAX);
-    ProtobufCAllocator allocator = workload_allocator(&scratch);
+    ProtobufCAllocator allocator = typed_allocator(&scratch);
     Agent__Record *r = agent__record__unpack(&allocator, record.len, (const uint8_t *)record.at);
     struct workload *w = NULL;
     if (r != NULL && r->assign != NULL && r->assign->placement_uid != NULL &&

@@ -67,25 +67,3 @@ int64_t workload_milli(const Resource__Quantity *q)
         return 0;
     return quantity_milli(&parsed);
 }
-
-static void *arena_take(void *state, size_t size)
-{
-    return arena_alloc(state, size);
-}
-
-static void arena_keep(void *state, void *at)
-{
-    (void)state;
-    (void)at;
-}
-
-ProtobufCAllocator workload_allocator(struct arena *arena)
-{
-    return (ProtobufCAllocator){.alloc = arena_take, .free = arena_keep, .allocator_data = arena};
-}
-
-ProtobufCMessage *workload_unwrap(struct arena *arena, const ProtobufCMessageDescriptor *type,
-                                  struct str envelope)
-{
-    return typed_open(arena, type, envelope);
-}

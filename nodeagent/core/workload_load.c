@@ -50,7 +50,7 @@ static bool placement_ok(const Baton__Placement *p)
 
 static bool decode(struct workload *w, const Agent__Assign *from, char *text, size_t size)
 {
-    ProtobufCAllocator allocator = workload_allocator(&w->arena);
+    ProtobufCAllocator allocator = typed_allocator(&w->arena);
     size_t len = agent__assign__get_packed_size(from);
     uint8_t *copy = arena_alloc(&w->arena, len + 1);
     if (copy == NULL)
@@ -59,19 +59,19 @@ static bool decode(struct workload *w, const Agent__Assign *from, char *text, si
     w->assign = agent__assign__unpack(&allocator, len, copy);
     if (w->assign == NULL || !w->assign->has_placement || !w->assign->has_workload)
         return snprintf(text, size, "the assignment lacks its placement or its workload"), false;
-    w->placement = (Baton__Placement *)workload_unwrap(&w->arena, &baton__placement__descriptor,
-                                                       bytes_of(&w->assign->placement));
+    w->placement = (Baton__Placement *)typed_open(&w->arena, &baton__placement__descriptor,
+                                                  bytes_of(&w->assign->placement));
     if (!placement_ok(w->placement))
         return snprintf(text, size, "the placement does not decode"), false;
     struct str object = bytes_of(&w->assign->workload);
     if (str_is(str_of(w->placement->spec->workload->kind), "Pod")) {
         w->kind = &workload_pod;
-        w->pod = (Core__Pod *)workload_unwrap(&w->arena, &core__pod__descriptor, object);
+        w->pod = (Core__Pod *)typed_open(&w->arena, &core__pod__descriptor, object);
         if (w->pod == NULL || w->pod->spec == NULL || !metadata_ok(w->pod->metadata))
             return snprintf(text, size, "the pod does not decode"), false;
     } else {
         w->kind = &workload_vm;
-        w->machine = (Kubevirt__VirtualMachineInstance *)workload_unwrap(
+        w->machine = (Kubevirt__VirtualMachineInstance *)typed_open(
             &w->arena, &kubevirt__virtual_machine_instance__descriptor, object);
         if (w->machine == NULL || w->machine->spec == NULL || w->machine->spec->domain == NULL ||
             !metadata_ok(w->machine->metadata))

@@ -1,31 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first byte chooses a message, the rest is anybody's protobuf. What is taken is canonical:
  * taking it again changes nothing, and it comes back from JSON and from a struct. */
-#include "api/transcode.h"
-#include "base/check.h"
+#include "tests/testlib/transcode_back.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check_canonical(const struct schema_message *m, struct str bytes, struct arena *a)
-{
-    struct buf text, again;
-    struct err e;
-    ProtobufCMessage *object = NULL;
-    buf_init(&text, 64 << 20);
-    buf_init(&again, 64 << 20);
-    CHECK(transcode_from_protobuf(m, bytes, a, &again, &e) == ERR_OK);
-    CHECK(str_eq(bytes, buf_str(&again)));
-    buf_clear(&again);
-    CHECK(transcode_to_json(m, bytes, NULL, &text, &e) == ERR_OK);
-    CHECK(transcode_from_json(m, buf_str(&text), a, NULL, NULL, &again, &e) == ERR_OK);
-    CHECK(str_eq(bytes, buf_str(&again)));
-    buf_clear(&again);
-    CHECK(transcode_unpack(m, bytes, a, &object, &e) == ERR_OK);
-    CHECK(transcode_pack(m, object, a, &again, &e) == ERR_OK);
-    CHECK(str_eq(bytes, buf_str(&again)));
-    buf_free(&text);
-    buf_free(&again);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -43,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (transcode_open(input, &envelope, &e) == ERR_OK)
         input = envelope.raw;
     if (transcode_from_protobuf(m, input, &a, &bytes, &e) == ERR_OK)
-        check_canonical(m, buf_str(&bytes), &a);
+        transcode_comes_back(m, buf_str(&bytes), &a);
     else
         CHECK(bytes.len == 0 && e.text[0] != '\0');
 
