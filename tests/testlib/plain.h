@@ -45,11 +45,15 @@ void plain_register(struct plain_test *t);
 #define cr_assert_fail(...) PLAIN_FAIL("failed")
 /* Criterion goes on after these; here the first one ends the run as well. */
 #define cr_expect(cond, ...) cr_assert(cond)
+#define cr_expect_not(cond, ...) cr_assert_not(cond)
 #define cr_expect_null(p, ...) cr_assert_null(p)
 #define cr_expect_not_null(p, ...) cr_assert_not_null(p)
 #define cr_expect_eq(a, b, ...) cr_assert_eq(a, b)
 #define cr_expect_neq(a, b, ...) cr_assert_neq(a, b)
+#define cr_expect_lt(a, b, ...) cr_assert_lt(a, b)
+#define cr_expect_leq(a, b, ...) cr_assert_leq(a, b)
 #define cr_expect_gt(a, b, ...) cr_assert_gt(a, b)
+#define cr_expect_geq(a, b, ...) cr_assert_geq(a, b)
 #define cr_expect_str_eq(a, b, ...) cr_assert_str_eq(a, b)
 #define cr_fatal(...) PLAIN_FAIL("failed")
 #define cr_log_info(...) (void)0
