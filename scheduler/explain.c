@@ -93,7 +93,7 @@ static void count_node(struct explanation *x, enum explain_reason reason, const 
     struct explain_count *c = &x->by_reason[reason];
     c->nodes++;
     if (c->nodes == 1 || f->free > c->free_most) {
-        c->name = f->name;
+        c->about = f->about;
         c->wanted = f->wanted;
         c->free_most = f->free;
     }
@@ -106,7 +106,7 @@ static void add_lack(struct lacks *x, enum explain_reason reason, const struct f
     bool is_part = reasons[reason].resource && f->wanted > f->free;
     x->per_mille += is_part ? (f->wanted - f->free) * 1000 / f->wanted : 1000;
     x->at[x->count++] = (struct lack){
-        reason, {.nodes = 1, .name = f->name, .wanted = f->wanted, .free_most = f->free}};
+        reason, {.nodes = 1, .about = f->about, .wanted = f->wanted, .free_most = f->free}};
 }
 
 /* Each kind of thing asked for alone: what would still be missing when the rest were there. */
@@ -131,7 +131,7 @@ static void find_lacks(const struct ledger *l, const struct node *n, const struc
     static_assert(COUNT_OF(only) + 3 <= LACKS_MAX, "rules, ports and pods come on top");
     out->count = 0;
     out->per_mille = 0;
-    add_lack(out, rules__node(l, n, r, &f.name), &f);
+    add_lack(out, rules__node(l, n, r, &f.about), &f);
     if (!rules__ports(n, r))
         add_lack(out, EXPLAIN_PORT, &(struct fit){0});
     uint32_t others = out->count;
@@ -146,7 +146,8 @@ static void find_lacks(const struct ledger *l, const struct node *n, const struc
 static void print_reason(const struct ledger *l, const struct explain_count *c, uint32_t reason,
                          struct buf *out)
 {
-    struct str name = names_text(&l->names, c->name);
+    struct str name = names_text(&l->names, c->about.name);
+    struct str value = names_text(&l->names, c->about.value);
     if (reason == EXPLAIN_DEVICE || reason == EXPLAIN_PART || reason == EXPLAIN_SCALAR)
         buf_add(out, name);
     else
@@ -154,7 +155,10 @@ static void print_reason(const struct ledger *l, const struct explain_count *c, 
     if (reason == EXPLAIN_PART)
         buf_add(out, STR(" (thousandths of one)"));
     if (reason == EXPLAIN_TAINT)
-        buf_printf(out, " {" STR_FMT "}", STR_ARG(name));
+        buf_printf(out, " {" STR_FMT ": " STR_FMT "}", STR_ARG(name), STR_ARG(value));
+    if (reason == EXPLAIN_NODE_AFFINITY && c->nodes == 1 && name.len > 0)
+        buf_printf(out, " (" STR_FMT "%s" STR_FMT ")", STR_ARG(name), value.len > 0 ? "=" : "",
+                   STR_ARG(value));
     if (reason == EXPLAIN_CAPABILITY)
         buf_printf(out, " (" STR_FMT ")", STR_ARG(name));
     if (reasons[reason].resource)

@@ -58,11 +58,17 @@ enum explain_reason {
         EXPLAIN__COUNT
 };
 
+/* Which one it is: names of the ledger's table, 0 for none. DEVICE, PART, SCALAR and CAPABILITY have a name
+ * alone; TAINT the taint's key and value; NODE_AFFINITY the label's, without a value where it may have several. */
+struct explain_about {
+    uint32_t name, value;
+};
+
 struct explain_count {
-    uint32_t nodes; /* That failed on this first. */
-    uint32_t name;  /* TAINT, DEVICE, PART, SCALAR, CAPABILITY: which one, on the best such node. */
-    uint64_t wanted;    /* Resources: what was asked for. */
-    uint64_t free_most; /* Resources: the most any of those nodes has free. */
+    uint32_t nodes;             /* That failed on this first. */
+    struct explain_about about; /* Of the best such node. */
+    uint64_t wanted;            /* Resources: what was asked for. */
+    uint64_t free_most;         /* Resources: the most any of those nodes has free. */
 };
 
 struct explanation {

@@ -51,7 +51,7 @@ static enum explain_reason refuse(struct fit *out, enum explain_reason reason, u
                                   uint64_t wanted, uint64_t free)
 {
     out->reason = reason;
-    out->name = name;
+    out->about = (struct explain_about){.name = name};
     out->wanted = wanted;
     out->free = free;
     return reason;

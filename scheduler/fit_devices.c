@@ -42,7 +42,7 @@ enum explain_reason fit__devices(const struct node *n, const struct request *r, 
             continue;
         bool whole = want->units == 0;
         out->reason = whole ? EXPLAIN_DEVICE : EXPLAIN_PART;
-        out->name = want->class_name;
+        out->about = (struct explain_about){.name = want->class_name};
         out->wanted = whole ? needed : want->units;
         out->free = whole ? free : most_each(n, want, needed, empty);
         return out->reason;

@@ -10,7 +10,7 @@ enum explain_reason place__check(const struct ledger *l, const struct node *n,
                                  struct fit *out)
 {
     out->wanted = out->free = 0;
-    enum explain_reason reason = rules__node(l, n, r, &out->name);
+    enum explain_reason reason = rules__node(l, n, r, &out->about);
     if (reason == EXPLAIN_FITS && !rules__ports(n, r))
         reason = EXPLAIN_PORT;
     if (reason == EXPLAIN_FITS)

@@ -102,13 +102,13 @@ static bool all_terms_match(const struct pods_view *v, const struct labels *who)
 bool pods__spread_counts(const struct ledger *l, const struct node *n, const struct request *r,
                          const struct request_spread *s)
 {
-    uint32_t name;
+    struct explain_about about;
     for (uint32_t i = 0; i < r->spreads_count; i++)
         if (r->spreads[i].soft == s->soft && node__label(n, r->spreads[i].topology_key) == NULL)
             return false;
-    if (!s->ignore_node_affinity && !rules__node_affinity(l, n, r))
+    if (!s->ignore_node_affinity && !rules__node_affinity(l, n, r, &about))
         return false;
-    return !s->honor_taints || (rules__taints(l, n, r, &name) && !n->unschedulable);
+    return !s->honor_taints || (rules__taints(n, r, &about) && !n->unschedulable);
 }
 
 /* counts[] holds workloads per node; spread them over the nodes of each domain. */

@@ -211,9 +211,10 @@ static bool better(const struct grade *a, const struct grade *b)
  * breaks. False: not even without all lower holds. */
 static bool estimate(struct attempt *a, const struct node *n, uint64_t *out_key)
 {
-    uint32_t name, holds[PREEMPT_VICTIMS_MAX], count, k, broken = 0;
+    uint32_t holds[PREEMPT_VICTIMS_MAX], count, k, broken = 0;
+    struct explain_about about;
     struct fit f;
-    if (n == NULL || n->removed || rules__node(a->l, n, a->r, &name) != EXPLAIN_FITS ||
+    if (n == NULL || n->removed || rules__node(a->l, n, a->r, &about) != EXPLAIN_FITS ||
         fit__node(n, a->r, true, &f) != EXPLAIN_FITS)
         return false;
     uint64_t pool = 1000ull * n->pool_threads, held = n->system_cpu_milli + n->shared_held;

@@ -56,26 +56,31 @@ static bool node_term_matches(const struct names *names, const struct node *n,
     return rules__selector_matches(names, &t->labels, n->labels, n->labels_count);
 }
 
-bool rules__node_affinity(const struct ledger *l, const struct node *n, const struct request *r)
+bool rules__node_affinity(const struct ledger *l, const struct node *n, const struct request *r,
+                          struct explain_about *out)
 {
+    *out = (struct explain_about){0};
     for (uint32_t i = 0; i < r->node_selector_count; i++) {
-        const struct topology_label *label = node__label(n, r->node_selector[i].key);
-        if (label == NULL || label->value != r->node_selector[i].value)
+        const struct topology_label *wanted = &r->node_selector[i];
+        const struct topology_label *label = node__label(n, wanted->key);
+        if (label == NULL || label->value != wanted->value) {
+            *out = (struct explain_about){.name = wanted->key, .value = wanted->value};
             return false;
+        }
     }
     bool any = r->node_required_count == 0;
     for (uint32_t i = 0; i < r->node_required_count && !any; i++)
         any = node_term_matches(&l->names, n, &r->node_required[i]);
+    if (!any && r->node_required_count == 1 && r->node_required[0].labels.expressions_count == 1)
+        out->name = r->node_required[0].labels.expressions[0].key;
     return any;
 }
 
-bool rules__taints(const struct ledger *l, const struct node *n, const struct request *r,
-                   uint32_t *out_name)
+bool rules__taints(const struct node *n, const struct request *r, struct explain_about *out)
 {
-    (void)l;
     for (uint32_t i = 0; i < n->taints_count; i++)
         if (n->taints[i].effect != TAINT_PREFER_NO_SCHEDULE && !taint_tolerated(r, &n->taints[i])) {
-            *out_name = n->taints[i].key;
+            *out = (struct explain_about){.name = n->taints[i].key, .value = n->taints[i].value};
             return false;
         }
     return true;
@@ -113,9 +118,9 @@ static bool has_capability(const struct node *n, uint32_t name)
 }
 
 enum explain_reason rules__node(const struct ledger *l, const struct node *n,
-                                const struct request *r, uint32_t *out_name)
+                                const struct request *r, struct explain_about *out)
 {
-    *out_name = 0;
+    *out = (struct explain_about){0};
     if (n->marked != NULL)
         return EXPLAIN_MARKED;
     if (r->node_name != 0) /* Pinned: the user has chosen, only hardware can say no. */
@@ -124,13 +129,13 @@ enum explain_reason rules__node(const struct ledger *l, const struct node *n,
         return EXPLAIN_NOT_READY;
     if (n->unschedulable && !unschedulable_tolerated(l, r))
         return EXPLAIN_UNSCHEDULABLE;
-    if (!rules__taints(l, n, r, out_name))
+    if (!rules__taints(n, r, out))
         return EXPLAIN_TAINT;
-    if (!rules__node_affinity(l, n, r))
+    if (!rules__node_affinity(l, n, r, out))
         return EXPLAIN_NODE_AFFINITY;
     for (uint32_t i = 0; i < r->capabilities_count; i++)
         if (!has_capability(n, r->capabilities[i])) {
-            *out_name = r->capabilities[i];
+            out->name = r->capabilities[i];
             return EXPLAIN_CAPABILITY;
         }
     return EXPLAIN_FITS;

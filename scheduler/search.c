@@ -132,13 +132,14 @@ static bool first_in_order(const struct ledger *l, const struct request *r, uint
     bool has_rules = r->tolerations_count + r->capabilities_count > 0;
     struct order_room want = room_wanted(r, m, has_rules);
     struct order_walk w;
-    uint32_t node, name, misses = 0;
+    struct explain_about about;
+    uint32_t node, misses = 0;
     int64_t split;
     order_walk_start(&w, &l->columns.order[threads], &want, l->order_patience);
     *out_node = LEDGER_NODE_NONE;
     while ((node = order_walk_next(&w)) != ORDER_NONE) {
         node__expect(ledger__node(l, node)); /* It will do in nine cases of ten. */
-        bool let = !has_rules || rules__node(l, ledger__node(l, node), r, &name) == EXPLAIN_FITS;
+        bool let = !has_rules || rules__node(l, ledger__node(l, node), r, &about) == EXPLAIN_FITS;
         if (let && search__light(l, node, r, m, &split) && split == 0) {
             *out_node = node;
             return true;
@@ -185,7 +186,7 @@ bool search__by_order(struct ledger *l, struct class *c, const struct profile *p
 enum explain_reason search__check(const struct ledger *l, const struct node *n,
                                   const struct request *r, struct fit *out)
 {
-    enum explain_reason reason = rules__node(l, n, r, &out->name);
+    enum explain_reason reason = rules__node(l, n, r, &out->about);
     if (reason == EXPLAIN_FITS && !rules__ports(n, r))
         reason = EXPLAIN_PORT;
     return reason == EXPLAIN_FITS ? fit__node(n, r, false, out) : reason;

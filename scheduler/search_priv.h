@@ -18,7 +18,7 @@ struct fit_device {
 
 struct fit {
     enum explain_reason reason; /* FITS, or the first that fails, and: */
-    uint32_t name;
+    struct explain_about about;
     uint64_t wanted, free;
     uint32_t sockets, numa; /* How many give something. */
     uint32_t memory_mask, cores_count, devices_count;
@@ -137,10 +137,10 @@ MUST_USE enum err_code rows__check(const struct node *n, const struct request *r
 bool rules__selector_matches(const struct names *names, const struct request_selector *s,
                              const struct topology_label *labels, uint32_t count);
 enum explain_reason rules__node(const struct ledger *l, const struct node *n,
-                                const struct request *r, uint32_t *out_name);
-bool rules__node_affinity(const struct ledger *l, const struct node *n, const struct request *r);
-bool rules__taints(const struct ledger *l, const struct node *n, const struct request *r,
-                   uint32_t *out_name);
+                                const struct request *r, struct explain_about *out);
+bool rules__node_affinity(const struct ledger *l, const struct node *n, const struct request *r,
+                          struct explain_about *out);
+bool rules__taints(const struct node *n, const struct request *r, struct explain_about *out);
 bool rules__ports(const struct node *n, const struct request *r);
 int64_t rules__node_cost(const struct ledger *l, const struct node *n, const struct request *r);
 

@@ -328,8 +328,8 @@ static void list_offer(struct ledger *l, struct shortlist *sl, uint32_t node)
 static bool node_is_allowed(const struct ledger *l, const struct shortlist *sl, uint32_t node)
 {
     const struct node *n = ledger__node(l, node);
-    uint32_t name;
-    return n != NULL && !n->removed && rules__node(l, n, &sl->class->r, &name) == EXPLAIN_FITS;
+    struct explain_about about;
+    return n != NULL && !n->removed && rules__node(l, n, &sl->class->r, &about) == EXPLAIN_FITS;
 }
 
 static void allowed_set(const struct ledger *l, struct shortlist *sl, uint32_t node)

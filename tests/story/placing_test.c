@@ -89,14 +89,14 @@ TEST(placing, rules_about_nodes)
     sim_run(s, SPAN_S(1));
     api_is(s, "[   1000ms] api node n0 Ready=True\n"
               "[   1000ms] api pod web Pending: 0 of 1 nodes fit: 1 node(s) didn't match Pod's "
-              "node affinity/selector\n"
+              "node affinity/selector (disk=fast)\n"
               "[   1100ms] api pod web Pending: 0 of 1 nodes fit: 1 node(s) were unschedulable\n"
               "[   2000ms] api node n0 Ready=True\n"
               "[   2000ms] api pod web Pending: 0 of 1 nodes fit: 1 node(s) had untolerated taint "
-              "{example.com/t}\n"
+              "{example.com/t: }\n"
               "[   3000ms] api node n0 Ready=True\n"
               "[   3000ms] api pod web Pending: 0 of 1 nodes fit: 1 node(s) didn't match Pod's "
-              "node affinity/selector\n"
+              "node affinity/selector (disk=fast)\n"
               "[   4000ms] api node n0 Ready=True\n"
               "[   4000ms] api pod web Pending\n"
               "[   4042ms] api pod web Running\n");

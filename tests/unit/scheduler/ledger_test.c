@@ -433,7 +433,7 @@ TEST(explain, the_nearest_node_and_all_that_it_lacks)
     struct topology_label ssd = {name_of(l, "disk"), name_of(l, "ssd")};
     nearest(l,
             &(struct request){.exclusive_cpus = 9, .node_selector = &ssd, .node_selector_count = 1},
-            "nearest: large didn't match Pod's node affinity/selector; exclusive cores: 9 wanted, "
-            "7 free");
+            "nearest: large didn't match Pod's node affinity/selector (disk=ssd); exclusive cores: "
+            "9 wanted, 7 free");
     ledger_free(l);
 }

@@ -157,7 +157,7 @@ TEST(rules, node_affinity_taints_and_preferences)
     r.node_selector = &(struct topology_label){in_b.key, b};
     r.node_selector_count = 1;
     place_not(l, &r,
-              "0 of 6 nodes fit: 1 node(s) had untolerated taint {dedicated}; 5 node(s) "
+              "0 of 6 nodes fit: 1 node(s) had untolerated taint {dedicated: db}; 5 node(s) "
               "didn't match Pod's node affinity/selector");
     struct request_toleration all = {.exists = true};
     r.tolerations = &all;
