@@ -156,6 +156,11 @@ pid_t proc_pid(const struct proc *p)
     return p->uv.pid;
 }
 
+void proc_set_op(struct proc *p, uint64_t op)
+{
+    p->op = op;
+}
+
 /* ---- its start ---- */
 
 static void pipe_end_init(struct proc *p, struct pipe_end *end, size_t limit)

@@ -50,6 +50,9 @@ void proc_kill(struct proc *p, int signo);
 void proc_forget(struct proc *p); /* NULL is allowed. */
 pid_t proc_pid(const struct proc *p);
 
+/* From here on its end is told under this op: it became somebody else's affair. */
+void proc_set_op(struct proc *p, uint64_t op);
+
 /* IO_PROC_GONE with op when pid ends; at once when it is gone already. start_time is field 22 of
  * /proc/PID/stat, as proc_start_time() gave it when the pid was noted: a reused pid counts as gone.
  * 0: any. Stop watching with proc_unwatch() (not after IO_PROC_GONE). */

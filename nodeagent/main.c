@@ -82,7 +82,7 @@ static enum err_code open_folders(struct program *p, struct err *e)
     return code;
 }
 
-/* baton-shim and pvh.elf lie beside the program unless --share says otherwise. */
+/* baton-shim, baton-spare.so and pvh.elf lie beside the program unless --share says otherwise. */
 static void find_share(struct program *p)
 {
     ssize_t len = readlink("/proc/self/exe", p->share, sizeof p->share - 1);
@@ -294,13 +294,15 @@ static enum err_code open_core(struct program *p, struct err *e)
 
 static enum err_code open_runtimes(struct program *p, struct err *e)
 {
-    char shim[FS_PATH_MAX], run[FS_PATH_MAX];
+    char shim[FS_PATH_MAX], spare[FS_PATH_MAX], run[FS_PATH_MAX];
 
     if (p->options.fake) {
         fake_runtimes(p->loop, p->shell, p->runtimes);
         return ERR_OK;
     }
-    if (!fs_join(shim, p->options.share, "baton-shim") || !fs_join(run, p->options.state, "run"))
+    if (!fs_join(shim, p->options.share, "baton-shim") ||
+        !fs_join(spare, p->options.share, "baton-spare.so") ||
+        !fs_join(run, p->options.state, "run"))
         return err_set(e, ERR_LIMIT, "--state or --share is too long");
     enum err_code code = runtime_oci_open(
         p->loop,
@@ -311,9 +313,11 @@ static enum err_code open_runtimes(struct program *p, struct err *e)
             .cgroups = p->cgroups},
         shell_sink(p->shell, RUNTIME_CONTAINER), &p->runtimes[RUNTIME_CONTAINER], e);
     if (code == ERR_OK)
-        code = runtime_qemu_open(
-            p->loop, &(struct runtime_qemu_options){.state = str_of(run), .cgroups = p->cgroups},
-            shell_sink(p->shell, RUNTIME_VM), &p->runtimes[RUNTIME_VM], e);
+        code = runtime_qemu_open(p->loop,
+                                 &(struct runtime_qemu_options){.state = str_of(run),
+                                                                .spare = str_of(spare),
+                                                                .cgroups = p->cgroups},
+                                 shell_sink(p->shell, RUNTIME_VM), &p->runtimes[RUNTIME_VM], e);
     return code;
 }
 

@@ -2,10 +2,10 @@
 /*
  * qemu_launch.c -- from a spec to a process that has not run one instruction of QEMU yet.
  *
- * The child is a shell that waits for one line, enters its group through descriptors that it inherited,
- * closes them, and becomes QEMU. Meanwhile it is written down: what QEMU allocates is charged to the
- * group from the first page, and an agent that dies in between leaves a shell that reads the end of its
- * input and goes.
+ * The child is a spare QEMU (qemu_spare.c), or a shell: it waits for one word, enters its group
+ * through descriptors that it was handed, closes them, and becomes the machine. Meanwhile it is written
+ * down: what QEMU's main() allocates is charged to the group from the first page, and an agent that dies in
+ * between leaves a process that reads the end of its input and goes.
  *
  * QEMU opens nothing of ours by path: kernel, disks, taps, logs and sockets are inherited, so its user
  * needs no right on any of them and its directory may lie where it could not look.
@@ -47,6 +47,8 @@ struct launch {
     struct qemu_plan plan;
     struct proc_fd fds[PROC_FDS_MAX];
     uint32_t fds_count, group_fds_count;
+    int log, gate; /* What QEMU says; where its process waits for the word. */
+    bool is_spare; /* The word is one for a spare. */
     gid_t gid;
     struct arena arena;
     struct err *e;
@@ -424,13 +426,14 @@ static void write_pid_file(const struct machine *m)
 
 /* ---- the process ---- */
 
-static enum err_code spawn(struct launch *l, const char *const *argv, int gate, int log)
+/* A shell that reads its gate. */
+static enum err_code spawn(struct launch *l, const char *const *argv)
 {
     const char *const shell[] = {"/bin/sh", "-c", script_of(l), "sh"};
-    static const char *const env[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", "TMPDIR=.", "HOME=/", NULL};
     const char *whole[COUNT_OF(shell) + QEMU_ARGS_MAX + 1];
     char work[FS_PATH_MAX];
     uint32_t count = 0;
+    int gate[2];
 
     memcpy(whole, shell, sizeof shell);
     for (count = 0; argv[count] != NULL; count++)
@@ -438,26 +441,73 @@ static enum err_code spawn(struct launch *l, const char *const *argv, int gate, 
     whole[COUNT_OF(shell) + count] = NULL;
     if (!path_in(l->m->directory, "work", work))
         return err_set(l->e, ERR_LIMIT, "path of work");
+    if (pipe2(gate, O_CLOEXEC) != 0)
+        return err_set(l->e, ERR_UNAVAILABLE, "pipe: %m");
     struct proc_request request = {.argv = whole,
-                                   .env = env,
+                                   .env = qemu_environment,
                                    .cwd = work,
                                    .detached = true,
                                    .no_capture = true,
                                    .uid = l->m->record.uid,
                                    .gid = l->gid,
                                    .set_ids = true,
-                                   .fds = {{0, gate}, {1, log}, {2, log}},
+                                   .fds = {{0, gate[0]}, {1, l->log}, {2, l->log}},
                                    .fds_count = 3 + l->fds_count};
     memcpy(request.fds + 3, l->fds, l->fds_count * sizeof l->fds[0]);
     l->m->child = proc_run(&l->r->client, slot_pack(l->m->slot), &request);
+    close(gate[0]);
+    l->gate = gate[1];
     if (l->m->child == NULL) /* IO_PROC_DONE comes all the same, for nobody. */
         return err_set(l->e, ERR_UNAVAILABLE, "/bin/sh cannot be started");
-    l->m->record.pid = proc_pid(l->m->child);
-    l->m->record.start_time = proc_start_time(l->m->record.pid);
     return ERR_OK;
 }
 
-/* VFIO locks all of the guest's memory, and its page tables beside it, on QEMU's account. The shell waits
+/* The process that will be the machine. It waits at its gate. */
+static enum err_code take_process(struct launch *l, const char *const *argv)
+{
+    l->is_spare = spare__take(l->r, l->m, &l->gate);
+    enum err_code code = l->is_spare ? ERR_OK : spawn(l, argv);
+    if (code == ERR_OK) {
+        l->m->record.pid = proc_pid(l->m->child);
+        l->m->record.start_time = proc_start_time(l->m->record.pid);
+    }
+    return code;
+}
+
+static enum err_code tell_spare(struct launch *l, const char *const *argv)
+{
+    char work[FS_PATH_MAX];
+    int groups[CGROUP__COUNT];
+    struct spare_order o = {.uid = l->m->record.uid, .gid = l->gid, .argv = argv};
+    struct proc_fd fds[PROC_FDS_MAX] = {{1, l->log}, {2, l->log}};
+
+    o.groups = groups;
+    o.fds = fds;
+    o.fds_count = 2;
+    for (uint32_t i = 0; i < l->fds_count; i++)
+        if (l->fds[i].child < FIRST_FD)
+            groups[o.groups_count++] = l->fds[i].ours;
+        else
+            fds[o.fds_count++] = l->fds[i];
+    if (!path_in(l->m->directory, "work", work))
+        return err_set(l->e, ERR_LIMIT, "path of work");
+    CLEANUP(fs_close) int directory = open(work, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return err_set(l->e, ERR_UNAVAILABLE, "%s: %m", work);
+    o.directory = directory;
+    return spare__tell(l->gate, &o, l->e);
+}
+
+static enum err_code open_gate(struct launch *l, const char *const *argv)
+{
+    if (l->is_spare)
+        return tell_spare(l, argv);
+    if (write(l->gate, "\n", 1) == 1)
+        return ERR_OK;
+    return err_set(l->e, ERR_UNAVAILABLE, "QEMU's shell is gone: %m");
+}
+
+/* VFIO locks all of the guest's memory, and its page tables beside it, on QEMU's account. The process waits
  * still; what it becomes inherits. */
 static enum err_code let_lock(struct launch *l)
 {
@@ -471,21 +521,20 @@ static enum err_code let_lock(struct launch *l)
 static enum err_code begin(struct launch *l, const char *const *argv)
 {
     char path[FS_PATH_MAX];
-    int gate[2];
     if (!path_in(l->m->directory, "qemu.log", path))
         return err_set(l->e, ERR_LIMIT, "path of qemu.log");
     CLEANUP(fs_close) int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (log < 0 || pipe2(gate, O_CLOEXEC) != 0)
+    if (log < 0)
         return err_set(l->e, ERR_UNAVAILABLE, "%s: %m", path);
-    enum err_code code = spawn(l, argv, gate[0], log);
-    close(gate[0]);
+    l->log = log;
+    enum err_code code = take_process(l, argv);
     if (code == ERR_OK && l->spec->vm.hostdevs_count > 0)
         code = let_lock(l);
     if (code == ERR_OK)
         code = machine__save(l->m, l->e);
-    if (code == ERR_OK && write(gate[1], "\n", 1) != 1)
-        code = err_set(l->e, ERR_UNAVAILABLE, "QEMU's shell is gone: %m");
-    close(gate[1]); /* Without the line, the shell goes. */
+    if (code == ERR_OK)
+        code = open_gate(l, argv);
+    fs_close(&l->gate); /* Without the word, the process goes. */
     if (code == ERR_OK)
         write_pid_file(l->m);
     return code;
@@ -564,7 +613,7 @@ static enum err_code prepare(struct launch *l, const char *const **out_argv)
 enum err_code machine__launch(struct runtime_qemu *r, struct machine *m,
                               const struct runtime_spec *spec, struct err *e)
 {
-    struct launch l = {.r = r, .m = m, .spec = spec, .e = e};
+    struct launch l = {.r = r, .m = m, .spec = spec, .log = -1, .gate = -1, .e = e};
     const char *const *argv;
     l.plan = (struct qemu_plan){
         .spec = spec, .kernel = -1, .initrd = -1, .serial_log = -1, .numa = r->numa};

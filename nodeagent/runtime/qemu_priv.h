@@ -3,7 +3,8 @@
  * qemu_priv.h -- what the files of runtime_qemu share.
  *
  * runtime_qemu.c: the operations and the machine's states. qemu_session.c: QMP. qemu_launch.c: from a
- * spec to a process. qemu_attach.c: machines that another agent began, and their removal.
+ * spec to a process. qemu_spare.c: a QEMU that is loaded before it is needed. qemu_attach.c: machines that
+ * another agent began, and their removal.
  */
 #ifndef NODEAGENT_RUNTIME_QEMU_PRIV_H
 #define NODEAGENT_RUNTIME_QEMU_PRIV_H
@@ -72,6 +73,20 @@ struct machine {
     struct machine_end end;
 };
 
+/* At most one. Its process is the agent's child until a machine takes it. */
+struct qemu_spare {
+    char library[QEMU_PATH_MAX]; /* Empty: every machine waits for its loader. */
+    struct proc *child;          /* NULL: none. */
+    int socket;                  /* To it. */
+    bool ready;                  /* It said so. */
+    struct instant make_at;      /* 0: none is wished for. */
+    uint32_t failures;           /* That ended before they were ready, one after another. */
+    struct {
+        uint64_t device, inode;
+        int64_t changed_ns;
+    } program; /* What it was loaded from. */
+};
+
 struct runtime_qemu {
     struct runtime base;
     struct loop_client client;
@@ -79,6 +94,7 @@ struct runtime_qemu {
     struct cgroup_tree *cgroups;
     uint32_t uid_first;
     bool numa; /* Several memory nodes. */
+    struct qemu_spare spare;
     struct slots slots;
     struct machine *machines[RUNTIME_INSTANCES_MAX];
     struct runtime_event *posts; /* In order; given to the sink from the loop. */
@@ -126,6 +142,35 @@ MUST_USE enum err_code machine__save(const struct machine *m, struct err *e); /*
 MUST_USE enum err_code machine__group(struct runtime_qemu *r, const struct machine *m,
                                       struct err *e);
 void machine__last_words(const struct machine *m, struct err *e); /* Of QEMU, from its log. */
+
+/* ---- qemu_spare.c ---- */
+
+enum { SPARE_OP = 1 }; /* Of its end. No machine's: generations begin with 1, in the upper half. */
+
+/* What QEMU gets beside its arguments; TMPDIR is its working directory. */
+extern const char *const qemu_environment[];
+
+/* Names the program and the library; library may be empty. */
+void spare__init(struct runtime_qemu *r, struct str library);
+void spare__wish(struct runtime_qemu *r);                     /* Soon, unless there is one. */
+void spare__tick(struct runtime_qemu *r, struct instant now); /* Makes it, when nobody starts. */
+void spare__ended(struct runtime_qemu *r);
+void spare__close(struct runtime_qemu *r);
+
+/* It becomes m's child, its socket the caller's. False: none is ready. */
+bool spare__take(struct runtime_qemu *r, struct machine *m, int *out_socket);
+
+/* What the caller's machine is to be. fds: first the working directory, then the groups' files. */
+struct spare_order {
+    uint32_t uid, gid;
+    const char *const *argv;
+    int directory;
+    const int *groups;
+    uint32_t groups_count;
+    const struct proc_fd *fds;
+    uint32_t fds_count;
+};
+MUST_USE enum err_code spare__tell(int socket, const struct spare_order *o, struct err *e);
 
 /* ---- qemu_attach.c ---- */
 

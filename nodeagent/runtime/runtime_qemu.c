@@ -313,6 +313,7 @@ static void close_now(struct runtime_qemu *r)
     for (uint32_t i = 0; i < RUNTIME_INSTANCES_MAX; i++)
         if (r->machines[i] != NULL)
             machine__free(r, r->machines[i]);
+    spare__close(r);
     loop_leave(&r->client);
     slots_fini(&r->slots);
     mem_free(r->posts);
@@ -343,7 +344,7 @@ static void list_check(struct runtime_qemu *r)
 /* When to be woken: at once for what is queued, else at the earliest deadline. */
 static void rearm(struct runtime_qemu *r)
 {
-    struct instant at = r->logs_at;
+    struct instant at = instant_earlier(r->logs_at, r->spare.make_at);
     bool live = false;
     for (uint32_t i = 0; i < RUNTIME_INSTANCES_MAX; i++)
         if (r->machines[i] != NULL) {
@@ -363,6 +364,7 @@ static void deadlines(struct runtime_qemu *r, struct instant now)
         if (r->machines[i] != NULL && instant_due(r->machines[i]->deadline, now))
             machine_late(r, r->machines[i]);
     logs_trim(r, now);
+    spare__tick(r, now);
 }
 
 static void machine_event(struct runtime_qemu *r, struct machine *m, const struct io_event *ev)
@@ -403,6 +405,8 @@ static void on_event(struct loop_client *self, const struct io_event *ev)
     struct machine *m = ev->type == IO_DEADLINE ? NULL : by_op(r, ev->op);
     if (ev->type == IO_DEADLINE)
         deadlines(r, ev->now);
+    else if (ev->type == IO_PROC_DONE && ev->op == SPARE_OP)
+        spare__ended(r);
     else if (m != NULL)
         machine_event(r, m, ev);
     list_check(r);
@@ -447,6 +451,7 @@ static void op_create(struct runtime *base, uint64_t op, const struct runtime_sp
         if (m->child == NULL)
             machine__ended(r, m);
     }
+    spare__wish(r);
     rearm(r);
 }
 
@@ -648,6 +653,7 @@ enum err_code runtime_qemu_open(struct loop *l, const struct runtime_qemu_option
     r->numa = has_several_nodes();
     snprintf(r->command, sizeof r->command, STR_FMT, STR_ARG(command));
     snprintf(r->state, sizeof r->state, STR_FMT, STR_ARG(opt->state));
+    spare__init(r, opt->spare);
     slots_init(&r->slots, RUNTIME_INSTANCES_MAX);
     loop_join(l, &r->client);
     *out = &r->base;

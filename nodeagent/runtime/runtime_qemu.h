@@ -25,6 +25,9 @@
  * docs/UIDS-GIDS.md). Clusters on one machine share it: a uid is taken by a lock on /run/baton-uids/N
  * that QEMU inherits, so it is free again exactly when nobody runs under it.
  *
+ * From the first machine on there is a spare QEMU, loaded, which becomes the next one (../spare/spare.h); it is
+ * no machine before that, and ends with the agent.
+ *
  * DIRECTORY (root's alone) holds: vm (the record), qemu.pid, qmp.sock, serial.sock unless the spec puts
  * it elsewhere, qemu.log (what QEMU said), and work/ (the machine's): disk-N.raw for empty disks.
  * Overlays of ephemeral disks are unlinked files in work/. The serial log is the workload's and stays.
@@ -55,6 +58,7 @@ struct runtime_qemu_options {
     struct str state;            /* DIR/instances: list() looks for DIRECTORY/vm here. */
     struct cgroup_tree *cgroups; /* The caller's; outlives the runtime. NULL: no groups (tests). */
     uint32_t uid_first;          /* 0: QEMU_UID_FIRST. */
+    struct str spare;            /* Path of baton-spare.so; empty: there is no spare QEMU. */
 };
 
 MUST_USE enum err_code runtime_qemu_open(struct loop *l, const struct runtime_qemu_options *opt,

@@ -24,7 +24,8 @@ struct own own;
 
 void qemu_open_runtime(struct rig *r)
 {
-    struct runtime_qemu_options options = {.state = str_of(own.state), .cgroups = own.cgroups};
+    struct runtime_qemu_options options = {
+        .state = str_of(own.state), .spare = STR(SPARE), .cgroups = own.cgroups};
     struct err e;
     own.loop = loop_new();
     enum err_code code =
@@ -58,6 +59,8 @@ bool qemu_open(struct rig *r)
         return false;
     }
     signal(SIGPIPE, SIG_IGN);
+    /* The runner's own would go to every child, which an agent's do not. */
+    cr_assert_eq(close_range(3, ~0u, CLOSE_RANGE_CLOEXEC), 0);
     own = (struct own){.directory = "/tmp/baton-qemu-XXXXXX"};
     cr_assert(mkdtemp(own.directory) != NULL);
     snprintf(own.state, sizeof own.state, "%s/state", own.directory);

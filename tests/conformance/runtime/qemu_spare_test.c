@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A spare QEMU is, as a machine, what one is that was started when it was wanted. */
+#include "io/fs.h"
+#include "tests/conformance/runtime/qemu_rig.h"
+#include "tests/testlib/test.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { TEXT_MAX = 32 << 10 };
+
+static const char *proc_text(int32_t pid, const char *file)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+    return qemu_text_of(path);
+}
+
+static bool was_preloaded(int32_t pid)
+{
+    char path[64];
+    struct buf text;
+    buf_init(&text, TEXT_MAX);
+    snprintf(path, sizeof path, "/proc/%d/environ", pid);
+    bool is = fs_read(path, &text, NULL) == ERR_OK &&
+              memmem(text.at, text.len, "LD_PRELOAD=", 11) != NULL;
+    buf_free(&text);
+    return is;
+}
+
+/* Our child that is spare: asleep, which a loader at work is not. 0: there is none. */
+static bool visit_process(void *arg, const char *name)
+{
+    int32_t pid = (int32_t)strtol(name, NULL, 10);
+    char parent[32];
+    snprintf(parent, sizeof parent, "\nPPid:\t%d\n", (int)getpid());
+    if (pid > 0) {
+        const char *status = proc_text(pid, "status");
+        if (strstr(status, parent) != NULL && strstr(status, "\nState:\tS") != NULL &&
+            strstr(status, "\nThreads:\t1\n") != NULL && was_preloaded(pid))
+            *(int32_t *)arg = pid;
+    }
+    return true;
+}
+
+static int32_t wait_for_spare(struct rig *r)
+{
+    int32_t pid = 0;
+    for (int i = 0; i < 400 && pid == 0; i++) {
+        qemu_pass(r, 25);
+        cr_assert_eq(fs_list("/proc", visit_process, &pid, NULL), ERR_OK);
+    }
+    cr_assert_neq(pid, 0, "there is no spare QEMU");
+    return pid;
+}
+
+static void wait_for_end(int32_t pid)
+{
+    for (int i = 0; i < 2000 && strstr(proc_text(pid, "status"), "\nState:\tZ") == NULL; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    cr_assert_not_null(strstr(proc_text(pid, "status"), "\nState:\tZ"));
+}
+
+/* The lines of a status that say as whom and with which rights it runs. */
+static void put_rights(struct buf *out, int32_t pid)
+{
+    static const char *const names[] = {
+        "Umask:",  "TracerPid:",  "Uid:",     "Gid:",     "Groups:",       "SigBlk:",
+        "SigIgn:", "SigCgt:",     "CapInh:",  "CapPrm:",  "CapEff:",       "CapBnd:",
+        "CapAmb:", "NoNewPrivs:", "Seccomp:", "Threads:", "Cpus_allowed:", "Mems_allowed:"};
+    struct str rest = str_of(proc_text(pid, "status")), line;
+    while (str_split(&rest, '\n', &line))
+        for (size_t i = 0; i < COUNT_OF(names); i++)
+            if (str_starts(line, str_of(names[i])))
+                buf_printf(out, STR_FMT "\n", STR_ARG(line));
+}
+
+/* "12 socket:": which numbers are open, and what kind of thing each is. */
+static void put_descriptors(struct buf *out, int32_t pid)
+{
+    for (int fd = 0; fd < 512; fd++) {
+        char path[64], to[4096];
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+        ssize_t len = readlink(path, to, sizeof to);
+        if (len > 0)
+            buf_printf(out, "%d " STR_FMT "\n", fd,
+                       STR_ARG(str_slice(str_from(to, (size_t)len), 0,
+                                         str_find(str_from(to, (size_t)len), '[', 0))));
+    }
+}
+
+static void put_link(struct buf *out, int32_t pid, const char *file)
+{
+    char path[64], to[4096];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+    ssize_t len = readlink(path, to, sizeof to);
+    buf_printf(out, "%s " STR_FMT "\n", file, STR_ARG(str_from(to, len < 0 ? 0 : (size_t)len)));
+}
+
+static void put_arguments(struct buf *out, int32_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+    size_t from = out->len;
+    cr_assert_eq(fs_read(path, out, NULL), ERR_OK);
+    for (size_t i = from; i < out->len; i++)
+        out->at[i] = out->at[i] == '\0' ? '\n' : out->at[i];
+}
+
+/* Everything that the kernel tells of a process and that is not its number, time or memory. */
+static void describe(struct buf *out, int32_t pid)
+{
+    put_rights(out, pid);
+    put_descriptors(out, pid);
+    put_link(out, pid, "cwd");
+    put_link(out, pid, "root");
+    put_link(out, pid, "exe");
+    put_arguments(out, pid);
+    buf_add(out, str_of(proc_text(pid, "limits")));
+    buf_add(out, str_of(proc_text(pid, "cgroup")));
+    buf_add(out, str_of(proc_text(pid, "oom_score_adj")));
+    buf_printf(out, "leads its session: %d\n", getsid(pid) == pid);
+    cr_assert(!out->overflow);
+}
+
+/* Returns the machine's process; it is destroyed again. */
+static int32_t run_and_describe(struct rig *r, struct buf *out)
+{
+    static const struct runtime_disk disk = {.name = STR("d"), .size_bytes = 1 << 20};
+    struct runtime_spec spec;
+    qemu_fill(r, &spec, "s.guest.0", RIG_RUNS);
+    spec.vm.kernel_args = STR("rounds=0 hold said=\"with blanks\"");
+    spec.vm.disks = &disk;
+    spec.vm.disks_count = 1;
+    int32_t pid = qemu_run(r, &spec)->pid;
+    describe(out, pid);
+    return pid;
+}
+
+TEST(qemu, a_spare_becomes_a_machine_like_any_other)
+{
+    struct rig r = {0};
+    struct buf plain, stood;
+    if (!qemu_open(&r))
+        return;
+    buf_init(&plain, TEXT_MAX);
+    buf_init(&stood, TEXT_MAX);
+    cr_expect(!was_preloaded(run_and_describe(&r, &plain)), "there was no machine before it");
+    qemu_destroy(&r, "s.guest.0");
+
+    int32_t spare = wait_for_spare(&r);
+    r.events_count = 0;
+    cr_expect_eq(run_and_describe(&r, &stood), spare);
+    cr_expect(str_eq(buf_str(&plain), buf_str(&stood)), "before:\n" STR_FMT "now:\n" STR_FMT,
+              STR_ARG(buf_str(&plain)), STR_ARG(buf_str(&stood)));
+    qemu_destroy(&r, "s.guest.0");
+    buf_free(&plain);
+    buf_free(&stood);
+    rig_close(&qemu_rig, &r);
+}
+
+/* Whatever becomes of a spare, machines are made. */
+TEST(qemu, a_spare_that_dies_is_nobodys_trouble)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "t.guest.0", RIG_RUNS);
+    qemu_run(&r, &spec);
+    int32_t spare = wait_for_spare(&r);
+    cr_assert_eq(kill(spare, SIGKILL), 0);
+    wait_for_end(spare); /* The runtime has not been told of it yet. */
+    qemu_fill(&r, &spec, "u.guest.0", RIG_RUNS);
+    cr_expect(!was_preloaded(qemu_run(&r, &spec)->pid));
+    qemu_destroy(&r, "u.guest.0");
+    r.events_count = 0;
+    cr_expect_neq(wait_for_spare(&r), spare);
+    qemu_fill(&r, &spec, "v.guest.0", RIG_RUNS);
+    cr_expect(was_preloaded(qemu_run(&r, &spec)->pid));
+    qemu_destroy(&r, "v.guest.0");
+    qemu_destroy(&r, "t.guest.0");
+    rig_close(&qemu_rig, &r);
+}
+
+/* It is no machine: when its agent goes, it goes. */
+TEST(qemu, a_spare_ends_with_its_agent)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "w.guest.0", RIG_RUNS);
+    qemu_run(&r, &spec);
+    qemu_destroy(&r, "w.guest.0");
+    int32_t spare = wait_for_spare(&r);
+    rig_close(&qemu_rig, &r);
+    wait_for_end(spare);
+}
