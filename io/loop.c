@@ -10,6 +10,8 @@
 #include "io/clock.h"
 #include "io/loop_priv.h"
 
+#include <sys/eventfd.h>
+
 enum { BOXES_MAX = 64, SIGNALS_MAX = 8, MAIL_PER_TURN = 1024, WAIT_MS_MAX = 3600 * 1000 };
 
 struct queued {
@@ -18,8 +20,14 @@ struct queued {
     struct io_event event;
 };
 
+struct bell {
+    uv_poll_t uv;
+    int fd; /* The box's. */
+};
+
 struct box {
     struct mailbox *box;
+    struct bell *bell;
     struct loop_client *client;
     uint64_t op;
 };
@@ -32,7 +40,6 @@ struct signal {
 struct loop {
     uv_loop_t uv;
     uv_timer_t timer;
-    uv_async_t wake;
     struct loop_client *clients, *cursor; /* cursor: the next one the running walk visits. */
     struct queued *queue;
     uint32_t queue_count, queue_size;
@@ -50,11 +57,6 @@ struct loop_fd {
     uint64_t op;
 };
 
-static void ignore_async(uv_async_t *wake)
-{
-    (void)wake; /* Having returned from the wait is all it is for. */
-}
-
 static void ignore_timer(uv_timer_t *timer)
 {
     (void)timer;
@@ -65,7 +67,6 @@ struct loop *loop_new(void)
     struct loop *l = mem_zalloc(1, sizeof *l);
     CHECK(uv_loop_init(&l->uv) == 0);
     CHECK(uv_timer_init(&l->uv, &l->timer) == 0);
-    CHECK(uv_async_init(&l->uv, &l->wake, ignore_async) == 0);
     l->now = clock_now();
     return l;
 }
@@ -76,7 +77,6 @@ void loop_free(struct loop *l)
         return;
     CHECK(l->clients == NULL);
     uv_close((uv_handle_t *)&l->timer, NULL);
-    uv_close((uv_handle_t *)&l->wake, NULL);
     while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0)
         ;
     CHECK(uv_loop_close(&l->uv) == 0);
@@ -208,31 +208,51 @@ void loop_signal(struct loop_client *c, int signo)
 
 /* ---- mail ---- */
 
-static void wake_loop(void *waker)
+/* Having returned from the wait is all it is for: deliver_mail() looks into every box. Not libuv's own bell (uv_async_t):
+ * who hears that spins until the one who rang has returned from the kernel, which may be when it gets its processor back. */
+static void bell_rang(uv_poll_t *uv, int status, int events)
 {
-    uv_async_send(waker);
+    eventfd_t times;
+    (void)status;
+    (void)events;
+    (void)eventfd_read(CONTAINER_OF(uv, struct bell, uv)->fd, &times);
+}
+
+static void bell_closed(uv_handle_t *handle)
+{
+    mem_free(CONTAINER_OF((uv_poll_t *)handle, struct bell, uv));
+}
+
+/* The box keeps its bell until its end: somebody may be about to ring it. */
+static int bell_of(struct mailbox *box)
+{
+    pthread_mutex_lock(&box->mutex);
+    if (box->bell < 0)
+        box->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int fd = box->bell;
+    pthread_mutex_unlock(&box->mutex);
+    CHECK(fd >= 0);
+    return fd;
 }
 
 void loop_attach(struct loop_client *c, uint64_t op, struct mailbox *box)
 {
     struct loop *l = c->loop;
+    struct bell *bell = mem_zalloc(1, sizeof *bell);
     CHECK(l->boxes_count < BOXES_MAX);
-    l->boxes[l->boxes_count++] = (struct box){box, c, op};
-    pthread_mutex_lock(&box->mutex);
-    box->wake = wake_loop;
-    box->waker = &l->wake;
-    pthread_mutex_unlock(&box->mutex);
-    uv_async_send(&l->wake); /* Mail may be there already. */
+    bell->fd = bell_of(box);
+    CHECK(uv_poll_init(&l->uv, &bell->uv, bell->fd) == 0);
+    CHECK(uv_poll_start(&bell->uv, UV_READABLE, bell_rang) == 0);
+    l->boxes[l->boxes_count++] = (struct box){box, bell, c, op};
+    (void)eventfd_write(bell->fd, 1); /* Mail may be there already. */
 }
 
 void loop_detach(struct loop_client *c, struct mailbox *box)
 {
     struct loop *l = c->loop;
-    pthread_mutex_lock(&box->mutex);
-    box->wake = NULL;
-    pthread_mutex_unlock(&box->mutex);
     for (uint32_t i = 0; i < l->boxes_count; i++)
         if (l->boxes[i].box == box) {
+            uv_close((uv_handle_t *)&l->boxes[i].bell->uv, bell_closed);
             l->boxes[i] = l->boxes[--l->boxes_count];
             return;
         }

@@ -8,7 +8,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { RING_FIRST = 16 };
 
@@ -17,7 +19,7 @@ void mailbox_init(struct mailbox *box, uint32_t limit)
     pthread_condattr_t monotonic;
 
     CHECK(limit > 0);
-    *box = (struct mailbox){.limit = limit};
+    *box = (struct mailbox){.limit = limit, .bell = -1};
     CHECK(pthread_mutex_init(&box->mutex, NULL) == 0);
     CHECK(pthread_condattr_init(&monotonic) == 0);
     CHECK(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
@@ -38,6 +40,8 @@ void mailbox_fini(struct mailbox *box)
     drop_all(box->ring, 0, box->ring_count);
     mem_free(box->taken);
     mem_free(box->ring);
+    if (box->bell >= 0)
+        close(box->bell);
     pthread_cond_destroy(&box->arrived);
     pthread_mutex_destroy(&box->mutex);
     *box = (struct mailbox){0};
@@ -55,9 +59,19 @@ static bool ring_has_room(struct mailbox *box)
     return true;
 }
 
+/* Without the mutex held: whoever wakes wants it at once, and would only wait for us again. */
+static void ring_bell(struct mailbox *box, int bell)
+{
+    if (bell < 0)
+        pthread_cond_signal(&box->arrived);
+    else /* It fails when it has been rung as often as it can count: then it is heard anyway. */
+        (void)eventfd_write(bell, 1);
+}
+
 enum err_code mailbox_post(struct mailbox *box, const struct mail *m)
 {
     enum err_code code = ERR_OK;
+    bool is_first = false; /* Later ones are seen by the same look. */
 
     pthread_mutex_lock(&box->mutex);
     if (box->closed) {
@@ -66,13 +80,12 @@ enum err_code mailbox_post(struct mailbox *box, const struct mail *m)
         code = ERR_BUSY;
     } else {
         box->ring[box->ring_count++] = *m;
-        if (box->ring_count == 1) { /* Later ones are seen by the same look. */
-            if (box->wake != NULL)
-                box->wake(box->waker);
-            pthread_cond_signal(&box->arrived);
-        }
+        is_first = box->ring_count == 1;
     }
+    int bell = box->bell;
     pthread_mutex_unlock(&box->mutex);
+    if (is_first)
+        ring_bell(box, bell);
     return code;
 }
 
@@ -142,10 +155,9 @@ void mailbox_close(struct mailbox *box)
 {
     pthread_mutex_lock(&box->mutex);
     box->closed = true;
-    if (box->wake != NULL)
-        box->wake(box->waker);
-    pthread_cond_broadcast(&box->arrived);
+    int bell = box->bell;
     pthread_mutex_unlock(&box->mutex);
+    ring_bell(box, bell);
 }
 
 uint32_t mailbox_count(struct mailbox *box)

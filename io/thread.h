@@ -32,12 +32,11 @@ struct mailbox {
         *taken; /* Posted to; being read. They swap, so the lock is held for a copy. */
     uint32_t ring_count, ring_size, taken_count, taken_size, taken_next, limit;
     bool closed;
-    void (*wake)(void *waker); /* Set by loop_attach(): makes the receiving loop look. */
-    void *waker;
+    int bell; /* An eventfd, rung for the loop that has it (loop_attach()); -1: none ever had. */
 };
 
 void mailbox_init(struct mailbox *box, uint32_t limit); /* limit: messages, at least 1. */
-void mailbox_fini(struct mailbox *box);
+void mailbox_fini(struct mailbox *box); /* Every call that posts to it has returned. */
 
 /* Any thread. On success the body is the box's. ERR_BUSY: full. ERR_UNAVAILABLE: closed. */
 MUST_USE enum err_code mailbox_post(struct mailbox *box, const struct mail *m);
