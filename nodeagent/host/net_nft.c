@@ -157,13 +157,18 @@ static void ip_element(struct buf *out, const struct net_link *l)
 }
 
 /* Who is in the sets speaks with its own addresses only. Who is not yet may speak: nobody waits for
- * nft before he starts. 0.0.0.0 is a guest that asks for its address (RFC 2131 4.1, RFC 5227). */
+ * nft before he starts. 0.0.0.0 is a guest that asks for its address (RFC 2131 4.1, RFC 5227); it asks a few times, for
+ * the socket that hears it is everybody's. */
 static void add_bridge_table(struct buf *out, struct str cluster, const struct net_wish *w)
 {
     buf_printf(out, "table bridge baton-" STR_FMT " {\n", STR_ARG(cluster));
     add_set(out, "guarded", "ifname", w, name_element);
     add_set(out, "macs", "ifname . ether_addr", w, mac_element);
     add_set(out, "addresses", "ifname . ipv4_addr", w, ip_element);
+    buf_printf(out,
+               "\tset asking {\n\t\ttype ifname\n\t\tsize %d\n\t\tflags dynamic,timeout\n"
+               "\t\ttimeout 1m\n\t}\n",
+               NET_LINKS_MAX);
     buf_add(out,
             STR("\tchain prerouting {\n\t\ttype filter hook prerouting priority -300; policy "
                 "accept;\n"
@@ -171,7 +176,9 @@ static void add_bridge_table(struct buf *out, struct str cluster, const struct n
                 "\t\tiifname @guarded ether type arp arp saddr ip != 0.0.0.0 iifname . arp saddr "
                 "ip != @addresses drop\n"
                 "\t\tiifname @guarded ether type ip ip saddr != 0.0.0.0 iifname . ip saddr != "
-                "@addresses drop\n\t}\n}\n"));
+                "@addresses drop\n"
+                "\t\tiifname @guarded udp dport 67 add @asking { iifname limit rate over 20/second "
+                "burst 40 packets } drop\n\t}\n}\n"));
 }
 
 static void refill_map(struct buf *out, struct str cluster, const struct net_wish *w,

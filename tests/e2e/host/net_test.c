@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pod network with the kernel's own bridge, veth and nf_tables, in a network namespace of the
  * test's: the machine's own network is not touched. Needs root and nft. */
+#include "io/clock.h"
 #include "io/fs.h"
 #include "nodeagent/host/net.h"
 #include "tests/testlib/test.h"
@@ -252,6 +253,53 @@ TEST(net, a_guarded_port_speaks_for_itself_only)
     cr_assert_eq(system(script), 0);
     cr_assert_str_eq(ask(world.paths[1], "10.77.0.5", 80), "", "with a stolen address");
     stop(server);
+    end_world();
+}
+
+/* That many datagrams of a byte from a namespace to the node's DHCP port. */
+static void shout(const char *netns, char what, uint32_t times)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(67)};
+        if (setns(open(netns, O_RDONLY), CLONE_NEWNET) != 0)
+            _exit(1);
+        inet_pton(AF_INET, "10.77.0.1", &to.sin_addr);
+        int s = socket(AF_INET, SOCK_DGRAM, 0);
+        for (uint32_t i = 0; i < times; i++)
+            (void)!sendto(s, &what, 1, 0, (struct sockaddr *)&to, sizeof to);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+}
+
+/* The agent's one DHCP socket is everybody's: who fills it keeps the others from their addresses. */
+TEST(net, a_port_asks_for_addresses_now_and_then_only)
+{
+    struct err e;
+    struct net_link links[2];
+    struct net_wish wish = {.links = links, .links_count = 2};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(67)};
+    uint32_t heard[2] = {0};
+    char byte;
+    if (!make_world())
+        return;
+    for (int i = 0; i < 2; i++)
+        net_pod_link(world.net, &world.pods[i], &links[i]);
+    cr_assert_eq(net_apply(world.net, &wish, &e), ERR_OK, "%s", e.text);
+    int s = socket(AF_INET, SOCK_DGRAM, 0), room = 8 << 20;
+    setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
+    cr_assert_eq(bind(s, (struct sockaddr *)&at, sizeof at), 0);
+    struct instant begun = clock_now();
+    shout(world.paths[0], 'a', 5000);
+    int64_t took = instant_sub(clock_now(), begun).ns / SPAN_S(1).ns + 1;
+    shout(world.paths[1], 'b', 1);
+    while (recv(s, &byte, 1, MSG_DONTWAIT) == 1)
+        heard[byte == 'b']++;
+    cr_expect_geq(heard[0], 20);
+    cr_expect_leq(heard[0], 40 + 20 * took, "%u in %lld s", heard[0], (long long)took);
+    cr_expect_eq(heard[1], 1, "its neighbour");
+    close(s);
     end_world();
 }
 

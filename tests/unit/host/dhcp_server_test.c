@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool network_made(void)
@@ -161,8 +162,17 @@ static pid_t flood(void)
     }
 }
 
-/* What the port of one guest floods must not keep the loop, nor another guest's lease, for long. */
-TEST(dhcp_server, a_guest_that_floods_delays_and_starves_nobody)
+/* The processor's time of this thread: what others take of it while a step runs is not the step's. */
+static int64_t worked_ns(void)
+{
+    struct timespec t;
+    cr_assert_eq(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+    return (int64_t)t.tv_sec * SPAN_S(1).ns + t.tv_nsec;
+}
+
+/* What a guest floods must not keep the loop for long. That it does not fill everybody's socket is the bridge table's
+ * affair (tests/e2e/host/net_test.c); there is none here, so the honest guest asks behind the flood. */
+TEST(dhcp_server, a_guest_that_floods_keeps_the_loop_for_a_moment)
 {
     struct dhcp_table table;
     struct dhcp_server *server;
@@ -178,20 +188,22 @@ TEST(dhcp_server, a_guest_that_floods_delays_and_starves_nobody)
     cr_assert_eq(dhcp_server_open(l, "b0", 0x0a010001, &table, &server, &e), ERR_OK, "%s", e.text);
     pid_t enemy = flood();
     int64_t longest = 0;
-    for (struct instant end = instant_add(clock_now(), SPAN_S(1)); clock_now().ns < end.ns;) {
-        struct instant before = clock_now();
+    struct instant end = instant_add(clock_now(), SPAN_S(30));
+    struct dhcp_server_stats stats = {0};
+    while ((stats.malformed <= 1000 || stats.strangers <= 1000) && clock_now().ns < end.ns) {
+        int64_t before = worked_ns();
         loop_step(l, (struct span){0});
-        int64_t took = instant_sub(clock_now(), before).ns;
+        int64_t took = worked_ns() - before;
         longest = took > longest ? took : longest;
+        stats = dhcp_server_stats(server);
     }
-    ask(l, &client);
     kill(enemy, SIGKILL);
     waitpid(enemy, NULL, 0);
-    struct dhcp_server_stats stats = dhcp_server_stats(server);
     cr_assert_gt(stats.malformed, 1000);
     cr_assert_gt(stats.strangers, 1000);
+    cr_assert_lt(longest, SPAN_MS(100).ns);
+    ask(l, &client);
     cr_assert_eq(client.status, 0, "the honest guest has no lease");
-    cr_assert_lt(longest, SPAN_MS(250).ns);
     buf_free(&client.out);
     dhcp_server_close(server);
     dhcp_table_fini(&table);
