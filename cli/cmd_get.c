@@ -88,5 +88,10 @@ const struct cmd cmd_get = {
     .name = "get",
     .args = "KIND [NAME] [-A] [--wide] | KIND/NAME | --raw PATH",
     .summary = "Show objects as the server's table, or as they are with -o",
+    .help = "  -A, --all-namespaces   of every namespace\n"
+            "  -w, --wide             the columns of less interest, too\n"
+            "  --raw PATH             what the server answers there, as it is: --raw /readyz\n\n"
+            "A KIND is a name as discovery has it: pods, pod, po.\n"
+            "  baton get placements -A\n",
     .run = run,
 };

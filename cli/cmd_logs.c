@@ -82,5 +82,11 @@ const struct cmd cmd_logs = {
     .name = "logs",
     .args = "WORKLOAD [-f] [--tail N] [--since SPAN] [--previous] [--timestamps] [-c CONTAINER]",
     .summary = "Print what a container wrote, or what a guest wrote on its serial line",
+    .help = "  -f, --follow           go on as it writes, until it ends\n"
+            "  --tail N               the last N lines\n"
+            "  --since SPAN           what was written in the last 90s, 5m, 1h30m\n"
+            "  -p, --previous         of the life before this one, when it was started anew\n"
+            "  --timestamps           each line's time before it\n"
+            "  -c, --container NAME   of a pod with several\n",
     .run = run,
 };
