@@ -139,6 +139,13 @@ struct placement {
     uint64_t mac;     /* 0: none. */
 };
 
+/* Holds are named by where they stand, below holds_max, and which of those that stood there they are; no name is 0. So who
+ * keeps something for each may keep it in a table. */
+static inline uint32_t ledger_hold_slot(uint64_t hold)
+{
+    return (uint32_t)hold;
+}
+
 /* out_rows may be NULL where only the hold is wanted (ledger_hold_rows() gives them later). */
 MUST_USE enum err_code ledger_place(struct ledger *l, const struct request *r, uint64_t *out_hold,
                                     struct placement *out_rows, struct err *e);

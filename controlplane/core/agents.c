@@ -303,9 +303,8 @@ static void released(struct core *c, uint64_t hold, bool durable)
     if (h == NULL || !durable)
         return;
     h->released = true;
-    map_remove(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold));
     placing_let_go(c, h);
-    h->hold = 0;
+    cluster_set_hold(c, h, 0);
     core_mark(c, CONTROL_AGENTS, str_of(h->key));
 }
 

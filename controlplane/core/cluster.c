@@ -12,13 +12,14 @@ enum { HELD_MAX = 1000000, SPEC_BYTES_MAX = 4 << 20 };
 struct cluster *cluster_new(const struct core_config *config)
 {
     struct cluster *k = mem_zalloc(1, sizeof *k);
-    k->ledger = ledger_new(&(struct ledger_limits){.names_max = config->names_max});
+    k->ledger =
+        ledger_new(&(struct ledger_limits){.holds_max = HELD_MAX, .names_max = config->names_max});
     map_init(&k->nodes, CLUSTER_NODES_MAX);
     map_init(&k->addresses, CLUSTER_NODES_MAX);
     map_init(&k->by_session, CLUSTER_NODES_MAX);
     map_init(&k->held, HELD_MAX);
     map_init(&k->by_uid, HELD_MAX);
-    map_init(&k->by_hold, HELD_MAX);
+    k->by_hold = mem_reserve(HELD_MAX, sizeof(struct held *));
     k->waiting = queue_new();
     k->images = images_new();
     CHECK(network_parse(config->pod_network, config->node_prefix, &k->network, NULL) == ERR_OK);
@@ -54,7 +55,7 @@ void cluster_free(struct cluster *k)
     map_fini(&k->by_session);
     map_fini(&k->held);
     map_fini(&k->by_uid);
-    map_fini(&k->by_hold);
+    mem_release(k->by_hold, HELD_MAX, sizeof(struct held *));
     queue_free(k->waiting);
     images_free(k->images);
     blob_unref(k->peers_whole);
@@ -165,12 +166,25 @@ struct held *cluster_held_uid(struct core *c, struct str placement_uid)
     return map_find(&c->cluster->by_uid, placement_uid);
 }
 
+static struct held **hold_slot(struct cluster *k, uint64_t hold)
+{
+    CHECK(ledger_hold_slot(hold) < HELD_MAX);
+    return &k->by_hold[ledger_hold_slot(hold)];
+}
+
 struct held *cluster_held_hold(struct core *c, uint64_t hold)
 {
-    struct cluster *k = c->cluster;
-    if (k->last != NULL && hold != 0 && k->last->hold == hold)
-        return k->last;
-    return last_is(k, map_find(&k->by_hold, number_key(&hold)));
+    struct held *h = hold == 0 ? NULL : *hold_slot(c->cluster, hold);
+    return h != NULL && h->hold == hold ? h : NULL;
+}
+
+void cluster_set_hold(struct core *c, struct held *h, uint64_t hold)
+{
+    if (cluster_held_hold(c, h->hold) == h)
+        *hold_slot(c->cluster, h->hold) = NULL;
+    h->hold = hold;
+    if (hold != 0)
+        *hold_slot(c->cluster, hold) = h;
 }
 
 struct held *cluster_hold(struct core *c, struct str key, struct str workload_key,
@@ -211,8 +225,7 @@ void cluster_unhold(struct core *c, struct held *h)
     map_remove(&c->cluster->held, str_of(h->key));
     if (cluster_held_uid(c, str_of(h->uid)) == h)
         map_remove(&c->cluster->by_uid, str_of(h->uid));
-    if (h->hold != 0)
-        map_remove(&c->cluster->by_hold, number_key(&h->hold));
+    cluster_set_hold(c, h, 0);
     if (h->unrestored && h->node != NULL) {
         h->node->unrestored--;
         core_mark(c, CONTROL_NODES, core_key(c, "", "nodes", STR(""), str_of(h->node->name)));

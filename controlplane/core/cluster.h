@@ -67,7 +67,7 @@ struct held {
     char *key, *workload_key;  /* Of the Placement, of the workload; one allocation. */
     char uid[CLUSTER_UID_MAX]; /* The Placement's. */
     char workload_uid[CLUSTER_UID_MAX];
-    uint64_t hold;     /* In the ledger; 0: released, or it could not be restored. */
+    uint64_t hold; /* In the ledger; 0: released, or it could not be restored. cluster_set_hold() */
     uint64_t revision; /* The Placement's: the start's fencing token. 0: not durable. */
     struct node_state *node;
     struct held *next, **link;
@@ -94,10 +94,11 @@ struct held {
 
 struct cluster {
     struct ledger *ledger;
-    struct map nodes, by_session;     /* Name, the session's 8 bytes -> node_state. */
-    struct map addresses;             /* node_state.address -> node_state. */
-    uint32_t mistaken;                /* Nodes that told addresses they cannot have. */
-    struct map held, by_uid, by_hold; /* Placement's key, its uid, the hold's 8 bytes. */
+    struct map nodes, by_session; /* Name, the session's 8 bytes -> node_state. */
+    struct map addresses;         /* node_state.address -> node_state. */
+    uint32_t mistaken;            /* Nodes that told addresses they cannot have. */
+    struct map held, by_uid;      /* Placement's key, its uid. */
+    struct held **by_hold; /* By ledger_hold_slot(); whose hold is another one now is not meant. */
     struct held
         *last; /* The last that was found or made: it is asked for several times in a row. */
     struct images *images;          /* images.c: which nodes have them. */
@@ -131,6 +132,7 @@ void cluster_give_subnet(struct core *c, struct node_state *n);
 struct held *cluster_held(struct core *c, struct str placement_key);
 struct held *cluster_held_uid(struct core *c, struct str placement_uid);
 struct held *cluster_held_hold(struct core *c, uint64_t hold);
+void cluster_set_hold(struct core *c, struct held *h, uint64_t hold);
 struct held *cluster_hold(struct core *c, struct str key, struct str workload_key,
                           struct node_state *n);
 /* What it was told with nothing behind it; kept in cluster.lacking. */

@@ -312,9 +312,8 @@ static void settled(struct core *c, uint64_t hold, bool durable)
         return;
     }
     core_mark(c, CONTROL_PLACING, arena_str(&c->turn, str_of(h->workload_key)));
-    map_remove(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold));
     ledger_undo(c->cluster->ledger, hold);
-    h->hold = 0;
+    cluster_set_hold(c, h, 0);
     placing__unhold(c, h);
 }
 
@@ -354,8 +353,7 @@ static void keep_held(struct core *c, const struct candidate *w, struct held *h,
     h->mentions = w->pod == NULL ? NULL : agents_mentions(w->pod->spec);
     h->mentions_known = true;
     h->reason = objects_keep(words->reason);
-    h->hold = w->hold;
-    CHECK(map_put(&c->cluster->by_hold, str_from(&h->hold, sizeof h->hold), h) == ERR_OK);
+    cluster_set_hold(c, h, w->hold);
     CHECK(map_put(&c->cluster->by_uid, str_of(h->uid), h) == ERR_OK);
     if (w->request.priority < c->cluster->priority_least)
         c->cluster->priority_least = w->request.priority;

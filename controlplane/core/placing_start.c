@@ -38,6 +38,7 @@ static void take_rows(struct core *c, struct held *h, const Baton__PlacementSpec
     struct placement *rows = arena_alloc(&c->turn, sizeof *rows);
     struct request r;
     char why[sizeof n->contradiction];
+    uint64_t hold;
     if (!h->unrestored || n->spec == NULL || rows == NULL)
         return;
     restored_request(c, str_of(h->workload_key), spec, &r, &h->by_spaces);
@@ -46,13 +47,13 @@ static void take_rows(struct core *c, struct held *h, const Baton__PlacementSpec
     r.ports = rows->ports;
     r.ports_count = rows->ports_count;
     if (code == ERR_OK)
-        code = ledger_restore(k->ledger, &r, rows, &h->hold, &err);
+        code = ledger_restore(k->ledger, &r, rows, &hold, &err);
     if (r.priority < k->priority_least)
         k->priority_least = r.priority;
     if (code == ERR_OK) {
         h->unrestored = false;
         n->unrestored--;
-        CHECK(map_put(&k->by_hold, str_from(&h->hold, sizeof h->hold), h) == ERR_OK);
+        cluster_set_hold(c, h, hold);
         return;
     }
     snprintf(why, sizeof why, "%s: %s", h->key, err.text);
