@@ -8,6 +8,20 @@ struct wish {
     struct str name, value; /* Condition type and status, or path and text. */
 };
 
+/* kubectl's {.status.phase} and .status.phase mean status.phase here. False: more than names and dots,
+ * which would be looked for as a name and never be found. */
+static bool parse_path(struct str *path)
+{
+    if (path->len >= 2 && path->at[0] == '{' && path->at[path->len - 1] == '}')
+        *path = str_slice(*path, 1, path->len - 1);
+    if (path->len > 0 && path->at[0] == '.')
+        *path = str_slice(*path, 1, path->len);
+    for (size_t i = 0; i < path->len; i++)
+        if (strchr("[]{}()*?@$\"' ", path->at[i]) != NULL)
+            return false;
+    return path->len > 0;
+}
+
 /* condition=Ready[=False], jsonpath=status.phase=Running, delete */
 static bool parse_wish(const char *text, struct wish *out)
 {
@@ -23,7 +37,9 @@ static bool parse_wish(const char *text, struct wish *out)
         return false;
     out->value = rest.at == NULL ? STR("True") : rest;
     out->kind = str_is(head, "jsonpath") ? WISH_PATH : WISH_CONDITION;
-    return str_is(head, "condition") || (str_is(head, "jsonpath") && rest.at != NULL);
+    if (out->kind == WISH_PATH)
+        return rest.at != NULL && parse_path(&out->name);
+    return str_is(head, "condition");
 }
 
 static bool holds_for(const struct json *object, const struct wish *w, struct arena *a)
@@ -102,7 +118,9 @@ static int run(struct cli *c, int argc, char **argv)
     for (int at = 1; at < argc;) {
         if ((value = cmd_option(argc, argv, &at, "for", 0)) != NULL) {
             if (!parse_wish(value, &wish))
-                return cmd_usage(&cmd_wait, "--for %s is neither condition=, jsonpath= nor delete",
+                return cmd_usage(&cmd_wait,
+                                 "--for %s is none of condition=TYPE[=STATUS], "
+                                 "jsonpath=FIELD.FIELD=VALUE and delete",
                                  value);
             wished = true;
         } else if ((value = cmd_option(argc, argv, &at, "timeout", 0)) != NULL) {

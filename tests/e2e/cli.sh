@@ -45,6 +45,8 @@ says 2 "-A does not go with it" get pods a -A
 says 2 "--raw wants a path" get --raw readyz
 says 2 "is not a span of time" logs x --since 5y
 says 2 "is not a span of time" wait node --for condition=Ready --timeout 1x
+says 2 "is none of condition=TYPE" wait node --for "jsonpath={.status.conditions[0].type}=Ready"
+says 2 "is none of condition=TYPE" wait node --for jsonpath=status.phase
 says 2 "from 60s to 7d" token create --ttl 30s
 says 2 "a command stands behind --" run oci:x:latest sleep
 says 2 "there is no command frob" help frob
@@ -85,6 +87,7 @@ done
 says 0 "core 0" topo
 says 0 "pod/first" run --name first -d oci:x:latest
 says 0 "pod/first: met" wait pod/first --for jsonpath=status.phase=Running --timeout 1m
+says 0 "pod/first: met" wait pod/first --for "jsonpath={.status.phase}=Running" --timeout 1s # As kubectl has it.
 says 0 "node      one" why first
 says 0 "first" get pod/first --wide
 says 0 "." token create --ttl 1h30m
