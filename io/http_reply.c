@@ -46,6 +46,7 @@ void reply__forget(struct stream *st)
 
     if (st->id.generation == 0)
         return;
+    news__forget(st);
     s->requests[st->id.slot] = NULL;
     slots_give(&s->stream_slots, st->id);
     st->id = (struct slot_id){0};
@@ -92,7 +93,7 @@ static void start(struct stream *st, const struct http_reply *r, bool has_body, 
     h1_write_head(&st->head_out, &response);
 }
 
-/* The stream of a live id, that still takes a reply; NULL otherwise. */
+/* The stream of a live id; NULL otherwise. */
 static struct stream *find(const struct http_server *s, struct slot_id id)
 {
     return slots_live(&s->stream_slots, id) ? s->requests[id.slot] : NULL;
@@ -238,6 +239,18 @@ void http_server_abort(struct http_server *s, struct slot_id id)
         conn__dirty(st->conn);
     }
     reply__forget(st);
+}
+
+void http_server_follow(struct http_server *s, struct slot_id id, bool wanted)
+{
+    struct stream *st = find(s, id);
+
+    if (st == NULL || st->follows == wanted)
+        return;
+    if (wanted)
+        news__follow(st);
+    else
+        news__forget(st);
 }
 
 void http_server_consume(struct http_server *s, struct slot_id id, size_t len)

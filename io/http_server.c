@@ -15,6 +15,10 @@
 /* For sending in one turn: what is left goes on after the sockets were looked at. */
 static const struct span FLUSH_SPAN = {1000000};
 
+/* For telling news and sending what was answered, likewise; and told between two looks at the clock. */
+static const struct span NEWS_SPAN = {2000000};
+enum { NEWS_STEPS = 16 };
+
 static const uint64_t LISTENER_OP = UINT64_MAX;
 
 struct http_server_limits http_server_limits_default(void)
@@ -179,7 +183,7 @@ static void server_event(struct loop_client *self, const struct io_event *ev)
 
 /* One connection after the other, in order: one that has more to send than it may in one go (FLUSH_MAX) stands in
  * line again, behind those with a small answer. */
-static void flush_dirty(struct http_server *s, struct instant now)
+static bool flush_dirty(struct http_server *s, struct instant now)
 {
     struct instant until = instant_add(clock_now(), FLUSH_SPAN);
 
@@ -190,8 +194,43 @@ static void flush_dirty(struct http_server *s, struct instant now)
             s->dirty_last = &s->dirty;
         c->dirty = false;
         conn__flush(c, now); /* May close c, or make it dirty again. */
-        deliver(s);          /* Room again: followers give more. */
+        deliver(s);          /* Room again: the owner gives more. */
     }
+    return s->dirty == NULL;
+}
+
+/* False: time is over. */
+static bool tell_followers(struct conn *c, struct instant until)
+{
+    struct stream *st;
+
+    for (uint32_t steps = 1; (st = news__take(c)) != NULL; steps++) {
+        if (!st->cancelled)
+            tell(st, HTTP_NEWS, (struct str){NULL, 0}, false);
+        if (steps % NEWS_STEPS == 0 && instant_due(until, clock_now()))
+            return false;
+    }
+    return true;
+}
+
+static void tell_news(struct http_server *s, struct instant now)
+{
+    if (s->heard == s->news)
+        return;
+    struct instant until = instant_add(clock_now(), NEWS_SPAN);
+    for (struct conn *c; (c = news__next(s)) != NULL;) {
+        bool all = tell_followers(c, until) && flush_dirty(s, now);
+        if (!all || instant_due(until, clock_now())) {
+            server__wake(s, now); /* The others after the sockets. */
+            return;
+        }
+    }
+}
+
+void http_server_publish(struct http_server *s)
+{
+    s->news++;
+    server__wake(s, loop_now(s->client.loop));
 }
 
 static void server_turn(struct loop_client *self, struct instant now)
@@ -202,8 +241,8 @@ static void server_turn(struct loop_client *self, struct instant now)
         s->options.turn(s->options.owner, now);
     door__turn(s, now);
     deliver(s);
-    flush_dirty(s, now);
-    if (s->dirty != NULL) /* The rest after the others have had their turn. */
+    tell_news(s, now);
+    if (!flush_dirty(s, now)) /* The rest after the others have had their turn. */
         server__wake(s, now);
     if (s->draining && !s->drained_told && s->conn_slots.taken == 0) {
         s->drained_told = true;
@@ -246,6 +285,7 @@ enum err_code http_server_open(struct loop *l, const struct http_server_options 
     slots_init(&s->stream_slots, s->limits.requests);
     s->conns = mem_zalloc(s->conn_slots.count, sizeof(struct conn *));
     s->requests = mem_zalloc(s->stream_slots.count, sizeof(struct stream *));
+    s->following = mem_zalloc(s->conn_slots.count, sizeof(struct conn *));
     *out_server = s;
     return ERR_OK;
 }
@@ -292,6 +332,7 @@ void http_server_close(struct http_server *s)
     buf_free(&s->cipher);
     mem_free(s->conns);
     mem_free(s->requests);
+    mem_free(s->following);
     mem_free(s);
 }
 

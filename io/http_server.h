@@ -70,6 +70,7 @@ enum http_event_type {
     HTTP_REQUEST,   /* request: new, complete unless streaming. */
     HTTP_BODY,      /* bytes, end: of a streaming request. */
     HTTP_WRITABLE,  /* Room again, after http_server_room() had been 0. */
+    HTTP_NEWS,      /* After http_server_publish(): of a request that follows. */
     HTTP_CANCELLED, /* The peer is gone, reset it, or broke a limit. The id is dead after this. */
     HTTP_DRAINED,   /* After http_server_drain(): the last connection is closed. id is nobody's. */
 };
@@ -137,6 +138,13 @@ void http_server_end(struct http_server *s, struct slot_id id, const struct http
 
 /* The reply cannot be completed: RST_STREAM INTERNAL_ERROR, or the connection is cut. No event. */
 void http_server_abort(struct http_server *s, struct slot_id id);
+
+/* Whether HTTP_NEWS comes for this request; it does no more once its reply has ended. */
+void http_server_follow(struct http_server *s, struct slot_id id, bool wanted);
+
+/* What all that follow wait for has moved. Each gets HTTP_NEWS, once for however many of these calls since the last,
+ * connection by connection; what is given to a connection then goes out before the next one is told. */
+void http_server_publish(struct http_server *s);
 
 /* Streaming requests: that many bytes of HTTP_BODY are dealt with; the peer may send as many more. */
 void http_server_consume(struct http_server *s, struct slot_id id, size_t len);

@@ -5,6 +5,7 @@
  * WHAT   http_server.c: listener, limits, time, delivery of events. http_door.c: whose handshake is next.
  *        http_conn.c: bytes between socket, TLS and protocol. http_stream.c: requests coming in.
  *        http_server_h1.c, http_server_h2.c: a protocol each. http_reply.c: replies going out.
+ *        http_news.c: what many requests wait for.
  * WHY    Two protocols meet in struct stream: a request, and a queue of reply bytes they pull from.
  *
  * A stream is seen by the owner from its HTTP_REQUEST until its reply is given (then its id is dead, while
@@ -55,6 +56,7 @@ struct stream {
     size_t body_dropped; /* Read and forgotten, behind a refusal. */
     void *tag;
     bool head_seen, body_ended, end_told, delivered, is_ready, cancelled, closed;
+    bool follows; /* It stands among its connection's followers. */
 
     /* The reply. */
     struct buf head_out; /* HTTP/1.1: the head's text, until it was sent. */
@@ -84,6 +86,15 @@ struct conn_line {
     uint32_t count;
 };
 
+/* Those on a connection that follow, in the order they began to. */
+struct conn_news {
+    struct stream **followers;
+    uint32_t count, size;
+    uint32_t told;           /* Of them, in the round that is under way. */
+    uint32_t at;             /* In the server's row of connections that have any. */
+    uint64_t hearing, heard; /* Which news: of that round, and of the last one that is over. */
+};
+
 struct conn {
     struct http_server *server;
     struct slot_id id;
@@ -109,6 +120,7 @@ struct conn {
     struct instant head_began; /* HTTP/1.1: when the head that is being read began; 0: none is. */
     struct instant wrote;      /* When the kernel last had taken everything. */
     struct instant linger_until;
+    struct conn_news news;
     bool dirty, refusing, paused, dead;
     bool closing;      /* Close once everything went out. */
     bool no_more;      /* HTTP/1.1: the connection ends with this reply. */
@@ -126,6 +138,9 @@ struct http_server {
     struct conn_line lines[LINE__COUNT];
     struct conn *dirty, **dirty_last; /* In the order they became so. */
     struct stream *ready, **ready_last;
+    struct conn **following; /* Connections with followers. */
+    uint32_t following_count, following_next;
+    uint64_t news, heard;  /* How often there was any; all have heard of the first so many. */
     struct stream *spares; /* By next. */
     uint32_t spares_count;
     uint64_t body_bytes;
@@ -203,6 +218,17 @@ size_t h1__produce(struct conn *c, char *out, size_t size, struct instant now);
 void h1__late(struct conn *c); /* A head that began is not complete in time. */
 
 void h2__open(struct conn *c);
+
+/* ---- http_news.c ---- */
+
+void news__follow(struct stream *st);
+void news__forget(struct stream *st); /* It follows no more. */
+
+/* A connection that has not heard of the latest; NULL: all have. */
+struct conn *news__next(struct http_server *s);
+
+/* Its next follower to be told; NULL: all were, and it has heard. */
+struct stream *news__take(struct conn *c);
 
 /* ---- http_reply.c ---- */
 

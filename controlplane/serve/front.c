@@ -38,6 +38,9 @@ static void http_told(void *owner, const struct http_event *ev)
             front_due(ev->tag);
         }
         break;
+    case HTTP_NEWS:
+        front_more(ev->tag);
+        break;
     case HTTP_CANCELLED:
         if (is_session)
             sessions_cancelled(f->sessions, ev->tag);
@@ -56,14 +59,15 @@ static void http_told(void *owner, const struct http_event *ev)
 static void front_published(struct front *f)
 {
     atomic_store(&f->link.published, false); /* Before looking: what comes now is another letter. */
-    for (struct rest_request *r = f->followers; r != NULL; r = r->follow_next)
-        front_due(r);
+    http_server_publish(f->server);
 }
 
 static void front_drain(struct front *f)
 {
-    for (struct rest_request *r = f->followers, *next; r != NULL; r = next) {
-        next = r->follow_next;
+    for (struct rest_request *r = f->requests, *next; r != NULL; r = next) {
+        next = r->next;
+        if (!r->follows)
+            continue;
         if (r->status != 0)
             rest_finish(r); /* A watch ends; its client comes again. */
         else

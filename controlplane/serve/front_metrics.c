@@ -150,13 +150,10 @@ void front_gauges(struct front *f)
 {
     struct metrics *m = f->metrics;
     struct http_server_stats s = http_server_stats(f->server);
-    uint32_t following = 0;
 
-    for (const struct rest_request *r = f->followers; r != NULL; r = r->follow_next)
-        following++;
     metrics_set(m, &inflight, STR("request_kind=\"readOnly\""), f->reading);
     metrics_set(m, &inflight, STR("request_kind=\"mutating\""), f->writing);
-    metrics_set(m, &watchers, STR("verb=\"WATCH\""), following);
+    metrics_set(m, &watchers, STR("verb=\"WATCH\""), f->following);
     metrics_set(m, &connections, STR(""), s.connections);
     metrics_set(m, &accepted, STR("outcome=\"served\""), (int64_t)(s.accepted - s.refused));
     metrics_set(m, &accepted, STR("outcome=\"refused\""), (int64_t)s.refused);

@@ -36,11 +36,12 @@ struct front {
     void *verbs; /* rest_thread_new() */
     struct metrics *metrics;
     struct rng rng;
-    struct rest_request *requests, *followers;
+    struct rest_request *requests;
     struct rest_request *spares; /* By next. */
     uint32_t spares_count;
     uint32_t reading, writing; /* Requests in work: apiserver_current_inflight_requests. */
-    struct slots writes;       /* Asked of the core and not answered. */
+    uint32_t following;
+    struct slots writes; /* Asked of the core and not answered. */
     struct waiting *waiting;
     front_written *request_written; /* Of a request's write: front_request_written(), which lies
                                      * above what the verbs call (tools/parts.txt). */

@@ -55,6 +55,7 @@ static enum err_code take_apart(struct rest_request *r, const struct http_reques
                                .name = path.name,
                                .subresource = path.subresource,
                                .below = path.below};
+    r->in_memory = core_in_memory(path.group, path.resource);
     r->verb = verb_of(r);
     return ERR_OK;
 }

@@ -29,13 +29,13 @@ struct wall rest_wall(const struct rest_request *r)
 struct index *rest_index(const struct rest_request *r)
 {
     const struct front_shared *shared = r->front->shared;
-    return core_in_memory(r->at.group, r->at.resource) ? shared->memory_index : shared->index;
+    return r->in_memory ? shared->memory_index : shared->index;
 }
 
 struct history *rest_history(const struct rest_request *r)
 {
     const struct front_shared *shared = r->front->shared;
-    return core_in_memory(r->at.group, r->at.resource) ? shared->memory_history : shared->history;
+    return r->in_memory ? shared->memory_history : shared->history;
 }
 
 uint64_t rest_random(struct rest_request *r)
@@ -118,20 +118,8 @@ void rest_follow(struct rest_request *r, bool wanted)
     if (r->follows == wanted)
         return;
     r->follows = wanted;
-    if (wanted) {
-        r->follow_previous = NULL;
-        r->follow_next = f->followers;
-        if (f->followers != NULL)
-            f->followers->follow_previous = r;
-        f->followers = r;
-        return;
-    }
-    if (r->follow_previous != NULL)
-        r->follow_previous->follow_next = r->follow_next;
-    else
-        f->followers = r->follow_next;
-    if (r->follow_next != NULL)
-        r->follow_next->follow_previous = r->follow_previous;
+    f->following += wanted ? 1 : -1;
+    http_server_follow(f->server, r->id, wanted);
 }
 
 void rest_yield(struct rest_request *r)

@@ -82,14 +82,14 @@ struct rest_request {
     struct slot_id id;
     struct slot_id waiting; /* The write it waits for. */
     struct instant wake_at;
-    struct rest_request *next, *previous;               /* Of the front. */
-    struct rest_request *follow_next, *follow_previous; /* Those that follow. */
-    struct rest_request *due_next, **due_at;            /* Those that are due: front_work.c. */
-    struct http_header reply_headers[REST_HEADERS_MAX];
-    uint32_t reply_headers_count, status;
+    struct rest_request *next, *previous;    /* Of the front. */
+    struct rest_request *due_next, **due_at; /* Those that are due: front_work.c. */
     uint64_t sent_bytes;
     void *log; /* logs.c: the verbs never see this request. */
+    uint32_t reply_headers_count, status;
     bool follows, replied;
+    bool in_memory; /* core_in_memory() of what it names. */
+    struct http_header reply_headers[REST_HEADERS_MAX];
     _Alignas(16) char room[REST_ROOM]; /* Of the arena's first bytes; not zeroed. */
 };
 

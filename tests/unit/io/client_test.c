@@ -45,6 +45,7 @@ static void echo_event(void *owner, const struct http_event *ev)
         s->cancelled++;
         break;
     case HTTP_WRITABLE:
+    case HTTP_NEWS:
     case HTTP_DRAINED:
         break;
     }

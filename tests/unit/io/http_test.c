@@ -56,6 +56,7 @@ static void site_event(void *owner, const struct http_event *ev)
         s->cancelled++;
         break;
     case HTTP_BODY:
+    case HTTP_NEWS:
     case HTTP_DRAINED:
         break;
     }
