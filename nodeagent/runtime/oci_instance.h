@@ -106,6 +106,11 @@ uint64_t oci__io_op(const struct instance *i, uint64_t about);
 MUST_USE enum err_code oci__get(const char *directory, const char *file, struct buf *out,
                                 struct err *e);
 
+/* oci_make.c. Whatever it left is the caller's to remove. */
+MUST_USE enum err_code oci__make(struct oci *o, struct instance *i, const struct runtime_spec *spec,
+                                 struct err *e);
+
+/* oci_shim.c */
 void oci__watch_shim(struct oci *o, struct instance *i);
 MUST_USE enum err_code oci__read_back(struct oci *o, const struct instance *i, struct cpuset *out,
                                       struct err *e);
@@ -121,8 +126,14 @@ void oci__exec(struct runtime *r, uint64_t op, struct str id, const struct runti
 void oci__exec_done(struct oci *o, const struct io_event *ev);
 void oci__exec_kill(struct oci *o); /* All of them; each is answered. */
 
+/* oci_list.c */
 void oci__list(struct runtime *r, uint64_t op);
+
+/* oci_loop.c */
+void oci__on_event(struct loop_client *c, const struct io_event *ev);
+void oci__on_turn(struct loop_client *c, struct instant now);
 void oci__close(struct runtime *r, uint64_t op);
-extern const struct runtime_ops oci__ops;
+
+extern const struct runtime_ops oci__ops; /* runtime_oci.c */
 
 #endif /* NODEAGENT_RUNTIME_OCI_INSTANCE_H */

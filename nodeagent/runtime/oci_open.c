@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening, the loop's events, closing. */
+/* Opening: which command, and what we are ourselves. */
 #include "base/mem.h"
 #include "io/fs.h"
 #include "io/proc.h"
@@ -7,103 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static struct instance *by_io_op(struct oci *o, uint64_t op)
-{
-    struct slot_id name = {(uint32_t)(op >> 8) & 0xffffff, (uint32_t)(op >> 32)};
-    return slots_live(&o->slots, name) ? &o->instances[name.slot] : NULL;
-}
-
-static void post_pending(struct oci *o)
-{
-    /* The receiver may ask for more while it is told; that goes behind. */
-    for (uint32_t i = 0; i < o->pending_count; i++) {
-        struct runtime_event ev = o->pending[i];
-        o->runtime.sink.post(o->runtime.sink.state, &ev);
-    }
-    o->pending_count = 0;
-}
-
-/* --- the loop --- */
-
-static bool may_close(const struct oci *o)
-{
-    const struct map_entry *entry;
-    for (uint32_t at = 0; (entry = map_next(&o->by_id, &at)) != NULL;) {
-        const struct instance *i = entry->value;
-        if (i->launch != NULL || i->end_op != 0)
-            return false;
-    }
-    return o->pending_count == 0 && o->execs_count == 0;
-}
-
-static void finish_close(struct oci *o)
-{
-    struct runtime_event ev = oci__event(RUNTIME_DONE, o->close_op, (struct str){NULL, 0});
-    struct runtime_sink sink = o->runtime.sink;
-
-    const struct map_entry *entry;
-    for (uint32_t at = 0; (entry = map_next(&o->by_id, &at)) != NULL;)
-        oci__give(o, entry->value); /* Only our knowledge of it: the instance goes on. */
-    loop_leave(&o->client);
-    map_fini(&o->by_id);
-    slots_fini(&o->slots);
-    mem_free(o->instances);
-    mem_free(o->pending);
-    mem_free(o);
-    sink.post(sink.state, &ev);
-}
-
-static void retry_due(struct oci *o)
-{
-    struct instant now = loop_now(o->client.loop), next = {0};
-    const struct map_entry *entry;
-    for (uint32_t at = 0; o->destroying_count > 0 && (entry = map_next(&o->by_id, &at)) != NULL;) {
-        struct instance *i = entry->value;
-        if (i->end_op != 0 && instant_due(i->retry_at, now)) {
-            oci__step_destroy(o, i); /* May free i's slot; the map allows removing on the way. */
-            i = oci__find(o, entry->key);
-        }
-        if (i != NULL && i->end_op != 0)
-            next = instant_earlier(next, i->retry_at);
-    }
-    loop_set_deadline(&o->client, o->pending_count > 0 ? now : next);
-}
-
-static void on_event(struct loop_client *c, const struct io_event *ev)
-{
-    struct oci *o = CONTAINER_OF(c, struct oci, client);
-    if (ev->type == IO_PROC_DONE && (ev->op & 0xff) == IO_EXEC) {
-        oci__exec_done(o, ev);
-        return;
-    }
-    struct instance *i = by_io_op(o, ev->op);
-    if (i != NULL && ev->type == IO_PROC_DONE && (ev->op & 0xff) == IO_START)
-        oci__shim_reported(o, i, ev);
-    if (i != NULL && ev->type == IO_PROC_GONE && (ev->op & 0xff) == IO_SHIM)
-        oci__shim_is_gone(o, i);
-}
-
-static void on_turn(struct loop_client *c, struct instant now)
-{
-    struct oci *o = CONTAINER_OF(c, struct oci, client);
-    (void)now;
-    post_pending(o);
-    retry_due(o);
-    if (o->closing && may_close(o))
-        finish_close(o);
-}
-
-void oci__close(struct runtime *r, uint64_t op)
-{
-    struct oci *o = CONTAINER_OF(r, struct oci, runtime);
-    o->closing = true;
-    o->close_op = op;
-    oci__exec_kill(o);
-    loop_set_deadline(&o->client, loop_now(o->client.loop));
-}
-
-/* --- opening --- */
 
 static enum err_code find_command(struct str wanted, char out[OCI_PATH_MAX], struct err *e)
 {
@@ -203,7 +106,7 @@ enum err_code runtime_oci_open(struct loop *l, const struct runtime_oci_options 
     map_init(&o->by_id, RUNTIME_INSTANCES_MAX);
     o->instances = mem_zalloc(RUNTIME_INSTANCES_MAX, sizeof *o->instances);
     o->pending = mem_zalloc(PENDING_MAX, sizeof *o->pending);
-    o->client = (struct loop_client){.event = on_event, .turn = on_turn};
+    o->client = (struct loop_client){.event = oci__on_event, .turn = oci__on_turn};
     loop_join(l, &o->client);
     *out = &o->runtime;
     return ERR_OK;
