@@ -68,26 +68,6 @@ struct machine *machine__adopt(struct runtime_qemu *r, struct str id)
     return m;
 }
 
-void machine__tell_found(struct runtime_qemu *r, struct machine *m)
-{
-    struct runtime_event *ev;
-    struct err e;
-    m->deadline = (struct instant){0};
-    if (m->state == MACHINE_ATTACHING)
-        machine__move(m, m->was_running ? MACHINE_RUNNING : MACHINE_CREATED);
-    if (!m->found)
-        return;
-    m->found = false;
-    ev = machine__post(r, m, RUNTIME_FOUND, r->list_op);
-    ev->state = !m->was_running                                  ? RUNTIME_CREATED
-                : m->state >= MACHINE_DEAD || m->paused_for_good ? RUNTIME_STOPPED
-                                                                 : RUNTIME_RUNNING;
-    struct qemu_pins pins = machine__pins(m);
-    if (m->threads_known && m->state < MACHINE_DYING &&
-        qemu_pin_read(&pins, &ev->cpus, &e) != ERR_OK)
-        ev->cpus = (struct cpuset){0}; /* The caller sees that it is not where it should be. */
-}
-
 /* Its machine stands before it in the order of names: none is there, or none was ever written down. */
 static void remove_console(struct runtime_qemu *r, struct str name)
 {
@@ -135,24 +115,4 @@ void machine__list(struct runtime_qemu *r)
         if (m->state != MACHINE_ATTACHING)
             machine__tell_found(r, m);
     }
-}
-
-static void remove_file(const char *path, struct err *e)
-{
-    if (path[0] != '\0')
-        (void)!fs_remove(path, e);
-}
-
-enum err_code machine__remove(struct runtime_qemu *r, struct machine *m, struct err *e)
-{
-    struct str id = str_of(m->record.id);
-    enum err_code code = ERR_OK;
-    if (r->cgroups != NULL)
-        code = cgroup_kill(r->cgroups, id, e);
-    if (code == ERR_OK && r->cgroups != NULL)
-        code = cgroup_remove(r->cgroups, id, e);
-    if (code != ERR_OK)
-        return code;
-    remove_file(m->record.serial_socket, e); /* The log stays: it is the workload's, not ours. */
-    return fs_remove_tree(m->directory, e);
 }

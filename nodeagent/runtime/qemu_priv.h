@@ -2,9 +2,9 @@
 /*
  * qemu_priv.h -- what the files of runtime_qemu share.
  *
- * runtime_qemu.c: the operations and the machine's states. qemu_session.c: QMP. qemu_launch.c: from a
- * spec to a process. qemu_spare.c: a QEMU that is loaded before it is needed. qemu_attach.c: machines that
- * another agent began, and their removal.
+ * A call goes down. runtime_qemu.c: the operations, time, a process' end. qemu_attach.c: machines that another agent began.
+ * qemu_session.c: what QEMU says. qemu_machine.c: what is done to a machine by any of these. qemu_launch.c: from a spec to a
+ * process. qemu_spare.c: a QEMU that is loaded before it is needed.
  */
 #ifndef NODEAGENT_RUNTIME_QEMU_PRIV_H
 #define NODEAGENT_RUNTIME_QEMU_PRIV_H
@@ -103,9 +103,10 @@ struct runtime_qemu {
     struct instant logs_at;     /* When to look at the serial logs again. */
 };
 
-/* ---- runtime_qemu.c ---- */
+/* ---- qemu_machine.c ---- */
 
 void machine__move(struct machine *m, enum machine_state next);
+bool machine__id_ok(struct str id);
 struct machine *machine__new(struct runtime_qemu *r, struct str id); /* NULL: all slots taken. */
 void machine__free(struct runtime_qemu *r, struct machine *m);
 struct machine *machine__find(const struct runtime_qemu *r, struct str id);
@@ -113,21 +114,29 @@ struct machine *machine__find(const struct runtime_qemu *r, struct str id);
 /* Queue an event. The machine may be NULL. */
 struct runtime_event *machine__post(struct runtime_qemu *r, const struct machine *m,
                                     enum runtime_event_type type, uint64_t op);
+void machine__post_failure(struct runtime_qemu *r, const struct machine *m, uint64_t op,
+                           enum err_code code, const char *text);
 /* Answer the waiting op of this kind, if there is one. e NULL: it succeeded. */
 void machine__answer(struct runtime_qemu *r, struct machine *m, enum machine_op op,
                      const struct err *e);
-void machine__kill(struct runtime_qemu *r, struct machine *m, bool now);
-void machine__ended(struct runtime_qemu *r, struct machine *m); /* Its process is gone. */
+void machine__kill(struct machine *m, bool now);
 struct qemu_pins machine__pins(const struct machine *m);
 
 /* What was begun cannot be finished: kill it, and let create or start fail with this. */
 void machine__fail(struct runtime_qemu *r, struct machine *m, enum err_code code, const char *what);
 
-/* ---- qemu_session.c ---- */
+/* FOUND, once it is known whether it can be asked. */
+void machine__tell_found(struct runtime_qemu *r, struct machine *m);
+/* Files and group; ERR_BUSY: not yet. */
+MUST_USE enum err_code machine__remove(struct runtime_qemu *r, struct machine *m, struct err *e);
 
 void machine__connect(struct runtime_qemu *r, struct machine *m);
 void machine__disconnect(struct machine *m);
-void machine__ask(struct runtime_qemu *r, struct machine *m, enum qmp_command command);
+void machine__ask(struct machine *m, enum qmp_command command);
+void machine__flush(struct machine *m); /* Writes what its codec has for QEMU. */
+
+/* ---- qemu_session.c ---- */
+
 void machine__hear(struct runtime_qemu *r, struct machine *m, struct str bytes);
 void machine__session_over(struct runtime_qemu *r, struct machine *m);
 void machine__guest_over(struct runtime_qemu *r, struct machine *m, bool by_guest);
@@ -177,8 +186,5 @@ MUST_USE enum err_code spare__tell(int socket, const struct spare_order *o, stru
 void machine__list(struct runtime_qemu *r);
 /* The record of an instance that is on disk only, as a machine; NULL: there is none. */
 struct machine *machine__adopt(struct runtime_qemu *r, struct str id);
-void machine__tell_found(struct runtime_qemu *r, struct machine *m);
-/* Files and group; ERR_BUSY: not yet. */
-MUST_USE enum err_code machine__remove(struct runtime_qemu *r, struct machine *m, struct err *e);
 
 #endif /* NODEAGENT_RUNTIME_QEMU_PRIV_H */

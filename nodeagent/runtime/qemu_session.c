@@ -15,43 +15,6 @@ static const struct span HEARD_SPAN = SPAN_S(10);
 /* From the session's end to the process's: of one that is begun, and of one that is looked for. */
 static const struct span LAST_WORDS = SPAN_S(2), ENDING = SPAN_MS(200);
 
-void machine__disconnect(struct machine *m)
-{
-    if (m->tcp == NULL)
-        return;
-    tcp_close(m->tcp);
-    qmp_fini(&m->qmp);
-    m->tcp = NULL;
-}
-
-static void session_write(struct runtime_qemu *r, struct machine *m)
-{
-    struct str out = qmp_output(&m->qmp);
-    (void)r;
-    if (out.len == 0)
-        return;
-    if (tcp_write(m->tcp, out) != ERR_OK)
-        qmp_end(&m->qmp); /* It does not read. What waits is answered by the next drain. */
-    qmp_sent(&m->qmp, out.len);
-}
-
-void machine__ask(struct runtime_qemu *r, struct machine *m, enum qmp_command command)
-{
-    if (m->tcp == NULL || qmp_ask(&m->qmp, command, 0, NULL) != ERR_OK)
-        return; /* The deadline says what follows. */
-    session_write(r, m);
-}
-
-void machine__connect(struct runtime_qemu *r, struct machine *m)
-{
-    char path[64];
-    int directory = open(m->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    snprintf(path, sizeof path, "/proc/self/fd/%d/qmp.sock", directory);
-    qmp_init(&m->qmp);
-    m->tcp = tcp_connect_unix(&r->client, slot_pack(m->slot), path);
-    fs_close(&directory); /* connect(2) on a Unix socket is done by now. */
-}
-
 /* The threads are known: pin them. Both a new machine and a found one come here. */
 static void threads_known(struct runtime_qemu *r, struct machine *m, const struct qmp_event *ev)
 {
@@ -139,7 +102,7 @@ void machine__guest_over(struct runtime_qemu *r, struct machine *m, bool by_gues
         was_started(r, m);
     else
         (void)!machine__save(m, NULL); /* For an agent that begins while QEMU goes. */
-    machine__kill(r, m, false);
+    machine__kill(m, false);
 }
 
 static void qmp_says(struct runtime_qemu *r, struct machine *m, const struct qmp_event *ev)
@@ -147,11 +110,11 @@ static void qmp_says(struct runtime_qemu *r, struct machine *m, const struct qmp
     switch (ev->type) {
     case QMP_IS_READY:
         if (m->state == MACHINE_ATTACHING)
-            machine__ask(r, m, QMP_QUERY_STATUS);
+            machine__ask(m, QMP_QUERY_STATUS);
         if (m->state == MACHINE_LAUNCHING || m->state == MACHINE_ATTACHING)
-            machine__ask(r, m, QMP_QUERY_CPUS);
+            machine__ask(m, QMP_QUERY_CPUS);
         else if (m->state == MACHINE_DYING)
-            machine__ask(r, m, QMP_QUIT);
+            machine__ask(m, QMP_QUIT);
         return;
     case QMP_ANSWERED:
         was_answered(r, m, ev);
@@ -180,7 +143,7 @@ static void session_drain(struct runtime_qemu *r, struct machine *m)
         if (over)
             break;
     }
-    session_write(r, m);
+    machine__flush(m);
 }
 
 /* A machine that cannot be asked any more runs on; it can still be killed. */

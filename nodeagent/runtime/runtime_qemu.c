@@ -9,69 +9,16 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "io/fs.h"
-#include "base/cpuset.h"
 #include "nodeagent/runtime/qemu_priv.h"
 
 #include <signal.h>
 #include <stdio.h>
 
-#define S(name, to) [MACHINE_##name] = {#name, to},
-#define TO(name) (1u << MACHINE_##name)
-const struct sm_state machine_states[MACHINE__COUNT] = {MACHINE_STATES(S, TO)};
-#undef S
-#undef TO
-
 static const struct span CREATE_LIMIT = SPAN_S(QEMU_CREATE_LIMIT_S);
 static const struct span ANSWER_LIMIT = SPAN_S(QEMU_ANSWER_LIMIT_S);
-static const struct span QUIT_LIMIT = SPAN_S(2);    /* From quit to SIGKILL. */
 static const struct span REMOVE_RETRY = SPAN_MS(5); /* A group whose last thread is dying. */
 static const struct span BUTTON_EVERY = SPAN_S(1);
 static const struct span LOGS_EVERY = SPAN_S(5);
-
-void machine__move(struct machine *m, enum machine_state next)
-{
-    sm_check(machine_states, m->state, next);
-    m->state = next;
-}
-
-/* ---- telling ---- */
-
-struct runtime_event *machine__post(struct runtime_qemu *r, const struct machine *m,
-                                    enum runtime_event_type type, uint64_t op)
-{
-    if (r->posts_count == r->posts_size) {
-        r->posts_size = r->posts_size == 0 ? 16 : r->posts_size * 2;
-        r->posts = mem_resize(r->posts, r->posts_size * sizeof *r->posts);
-    }
-    struct runtime_event *ev = &r->posts[r->posts_count++];
-    *ev = (struct runtime_event){.type = type, .op = op};
-    if (m != NULL) {
-        memcpy(ev->id, m->record.id, sizeof ev->id);
-        ev->pid = m->record.pid;
-        ev->started = m->record.started;
-    }
-    return ev;
-}
-
-static void post_failure(struct runtime_qemu *r, const struct machine *m, uint64_t op,
-                         enum err_code code, const char *text)
-{
-    struct runtime_event *ev = machine__post(r, m, RUNTIME_DONE, op);
-    ev->code = code;
-    snprintf(ev->text, sizeof ev->text, "%s", text);
-}
-
-void machine__answer(struct runtime_qemu *r, struct machine *m, enum machine_op op,
-                     const struct err *e)
-{
-    if (m->ops[op] == 0)
-        return;
-    if (e == NULL)
-        machine__post(r, m, RUNTIME_DONE, m->ops[op]);
-    else
-        post_failure(r, m, m->ops[op], e->code, e->text);
-    m->ops[op] = 0;
-}
 
 /* Give the sink what is queued. It may ask for more meanwhile, which is queued behind. */
 static void posts_flush(struct runtime_qemu *r)
@@ -83,65 +30,10 @@ static void posts_flush(struct runtime_qemu *r)
     r->posts_count = 0;
 }
 
-/* ---- the table of machines ---- */
-
-struct machine *machine__find(const struct runtime_qemu *r, struct str id)
-{
-    for (uint32_t i = 0; i < RUNTIME_INSTANCES_MAX; i++)
-        if (r->machines[i] != NULL && str_is(id, r->machines[i]->record.id))
-            return r->machines[i];
-    return NULL;
-}
-
 static struct machine *by_op(const struct runtime_qemu *r, uint64_t op)
 {
     struct slot_id id = slot_unpack(op);
     return slots_live(&r->slots, id) ? r->machines[id.slot] : NULL;
-}
-
-static bool id_ok(struct str id)
-{
-    for (size_t i = 0; i < id.len; i++) {
-        char c = id.at[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.'))
-            return false;
-    }
-    return id.len > 0 && id.len < RUNTIME_ID_MAX && id.at[0] != '.';
-}
-
-struct machine *machine__new(struct runtime_qemu *r, struct str id)
-{
-    struct slot_id slot;
-    if (!id_ok(id) || !slots_take(&r->slots, &slot))
-        return NULL;
-    struct machine *m = mem_zalloc(1, sizeof *m);
-    m->slot = slot;
-    memcpy(m->record.id, id.at, id.len);
-    snprintf(m->directory, sizeof m->directory, "%s/" STR_FMT, r->state, STR_ARG(id));
-    r->machines[slot.slot] = m;
-    return m;
-}
-
-void machine__free(struct runtime_qemu *r, struct machine *m)
-{
-    machine__disconnect(m);
-    proc_forget(m->child);
-    proc_unwatch(m->watch);
-    r->machines[m->slot.slot] = NULL;
-    slots_give(&r->slots, m->slot);
-    mem_free(m);
-}
-
-struct qemu_pins machine__pins(const struct machine *m)
-{
-    return (struct qemu_pins){.pid = m->record.pid,
-                              .vcpus = m->threads,
-                              .vcpus_count = m->record.vcpus,
-                              .exclusive = m->record.exclusive,
-                              .cpus = m->record.cpus,
-                              .pool = m->record.pool,
-                              .order = m->record.order,
-                              .order_count = m->record.order_count};
 }
 
 /* ---- its end ---- */
@@ -190,7 +82,7 @@ static void tell_end(struct runtime_qemu *r, struct machine *m)
     }
 }
 
-void machine__ended(struct runtime_qemu *r, struct machine *m)
+static void process_ended(struct runtime_qemu *r, struct machine *m)
 {
     struct err e;
     proc_unwatch(m->watch);
@@ -214,36 +106,6 @@ void machine__ended(struct runtime_qemu *r, struct machine *m)
         remove_begin(r, m);
 }
 
-static void signal_process(const struct machine *m)
-{
-    if (m->child != NULL)
-        proc_kill(m->child, SIGKILL);
-    else if (m->record.pid > 0 && proc_start_time(m->record.pid) == m->record.start_time)
-        kill(m->record.pid, SIGKILL);
-}
-
-/* quit writes what is in QEMU's caches; SIGKILL follows where it does not answer. */
-void machine__kill(struct runtime_qemu *r, struct machine *m, bool now)
-{
-    if (m->state != MACHINE_DYING)
-        machine__move(m, MACHINE_DYING);
-    if (!now && m->tcp != NULL && m->qmp.state == QMP_READY) {
-        m->deadline = instant_add(clock_now(), QUIT_LIMIT);
-        machine__ask(r, m, QMP_QUIT);
-        return;
-    }
-    signal_process(m);
-    m->deadline = instant_add(clock_now(), QUIT_LIMIT); /* And again: a process in its last read. */
-}
-
-void machine__fail(struct runtime_qemu *r, struct machine *m, enum err_code code, const char *what)
-{
-    if (m->failure.code == ERR_OK)
-        err_set(&m->failure, code, "%s", what);
-    machine__answer(r, m, OP_START, &m->failure);
-    machine__kill(r, m, true);
-}
-
 /* ---- time ---- */
 
 /* A guest that is still booting does not notice its power button: it is pressed until the guest is
@@ -257,7 +119,7 @@ static void button_again(struct runtime_qemu *r, struct machine *m)
         machine__answer(r, m, OP_STOP, &e);
     }
     if (m->ops[OP_STOP] == 0)
-        machine__ask(r, m, QMP_SYSTEM_POWERDOWN);
+        machine__ask(m, QMP_SYSTEM_POWERDOWN);
     m->deadline = instant_add(clock_now(), BUTTON_EVERY);
 }
 
@@ -276,7 +138,7 @@ static void machine_late(struct runtime_qemu *r, struct machine *m)
         machine__tell_found(r, m);
         return;
     case MACHINE_DYING:
-        machine__kill(r, m, true);
+        machine__kill(m, true);
         return;
     case MACHINE_REMOVING:
         remove_now(r, m);
@@ -375,11 +237,11 @@ static void machine_event(struct runtime_qemu *r, struct machine *m, const struc
             return; /* It never began, and that was told. */
         m->child = NULL;
         m->end = (struct machine_end){true, ev->proc.status, ev->proc.signo};
-        machine__ended(r, m);
+        process_ended(r, m);
         return;
     case IO_PROC_GONE:
         m->watch = NULL;
-        machine__ended(r, m);
+        process_ended(r, m);
         return;
     case IO_TCP_READ:
         machine__hear(r, m, ev->bytes);
@@ -429,12 +291,13 @@ static void op_create(struct runtime *base, uint64_t op, const struct runtime_sp
     struct runtime_qemu *r = self_of(base);
     struct machine *m = NULL;
     if (spec->kind != RUNTIME_VM)
-        post_failure(r, NULL, op, ERR_INVALID, "not a machine");
+        machine__post_failure(r, NULL, op, ERR_INVALID, "not a machine");
     else if (machine__find(r, spec->id) != NULL)
-        post_failure(r, NULL, op, ERR_CONFLICT, "it exists already");
+        machine__post_failure(r, NULL, op, ERR_CONFLICT, "it exists already");
     else if ((m = machine__new(r, spec->id)) == NULL)
-        post_failure(r, NULL, op, id_ok(spec->id) ? ERR_LIMIT : ERR_INVALID,
-                     id_ok(spec->id) ? "too many machines on this node" : "not an instance's id");
+        machine__post_failure(r, NULL, op, machine__id_ok(spec->id) ? ERR_LIMIT : ERR_INVALID,
+                              machine__id_ok(spec->id) ? "too many machines on this node"
+                                                       : "not an instance's id");
     if (m == NULL) {
         rearm(r);
         return;
@@ -449,7 +312,7 @@ static void op_create(struct runtime *base, uint64_t op, const struct runtime_sp
     } else {
         machine__move(m, MACHINE_DYING);
         if (m->child == NULL)
-            machine__ended(r, m);
+            process_ended(r, m);
     }
     spare__wish(r);
     rearm(r);
@@ -462,8 +325,8 @@ static void op_start(struct runtime *base, uint64_t op, struct str id)
     struct cpuset cpus;
     struct err e;
     if (m == NULL || m->state != MACHINE_CREATED) {
-        post_failure(r, NULL, op, m == NULL ? ERR_NOT_FOUND : ERR_CONFLICT,
-                     m == NULL ? "no such machine" : "it is not waiting to be started");
+        machine__post_failure(r, NULL, op, m == NULL ? ERR_NOT_FOUND : ERR_CONFLICT,
+                              m == NULL ? "no such machine" : "it is not waiting to be started");
         rearm(r);
         return;
     }
@@ -472,7 +335,7 @@ static void op_start(struct runtime *base, uint64_t op, struct str id)
     m->deadline = instant_add(clock_now(), ANSWER_LIMIT);
     struct qemu_pins pins = machine__pins(m);
     if (qemu_pin_read(&pins, &cpus, &e) == ERR_OK)
-        machine__ask(r, m, QMP_CONT);
+        machine__ask(m, QMP_CONT);
     else
         machine__fail(r, m, e.code, e.text);
     rearm(r);
@@ -483,18 +346,19 @@ static void op_stop(struct runtime *base, uint64_t op, struct str id)
     struct runtime_qemu *r = self_of(base);
     struct machine *m = machine__find(r, id);
     if (m == NULL)
-        post_failure(r, NULL, op, ERR_NOT_FOUND, "no such machine");
+        machine__post_failure(r, NULL, op, ERR_NOT_FOUND, "no such machine");
     else if (m->state >= MACHINE_DYING)
         machine__post(r, m, RUNTIME_DONE, op); /* It ends as it is. */
     else if (m->ops[OP_STOP] != 0)
-        post_failure(r, m, op, ERR_BUSY, "it is being stopped");
+        machine__post_failure(r, m, op, ERR_BUSY, "it is being stopped");
     else if (m->state != MACHINE_RUNNING || m->tcp == NULL || m->qmp.state != QMP_READY)
-        post_failure(r, m, op, ERR_UNAVAILABLE, "there is nobody to press its power button");
+        machine__post_failure(r, m, op, ERR_UNAVAILABLE,
+                              "there is nobody to press its power button");
     else {
         m->ops[OP_STOP] = op;
         m->stop_until = instant_add(clock_now(), ANSWER_LIMIT);
         m->deadline = instant_add(clock_now(), BUTTON_EVERY);
-        machine__ask(r, m, QMP_SYSTEM_POWERDOWN);
+        machine__ask(m, QMP_SYSTEM_POWERDOWN);
     }
     rearm(r);
 }
@@ -504,11 +368,11 @@ static void op_kill(struct runtime *base, uint64_t op, struct str id)
     struct runtime_qemu *r = self_of(base);
     struct machine *m = machine__find(r, id);
     if (m == NULL) {
-        post_failure(r, NULL, op, ERR_NOT_FOUND, "no such machine");
+        machine__post_failure(r, NULL, op, ERR_NOT_FOUND, "no such machine");
     } else {
         if (m->state < MACHINE_DEAD) {
             m->killed = m->killed || m->state < MACHINE_DYING;
-            machine__kill(r, m, m->state == MACHINE_DYING);
+            machine__kill(m, m->state == MACHINE_DYING);
         }
         machine__post(r, m, RUNTIME_DONE, op);
     }
@@ -519,12 +383,12 @@ static void op_destroy(struct runtime *base, uint64_t op, struct str id)
 {
     struct runtime_qemu *r = self_of(base);
     struct machine *m = machine__find(r, id);
-    if (m == NULL && id_ok(id))
+    if (m == NULL && machine__id_ok(id))
         m = machine__adopt(r, id); /* Known to the disk only: an agent died while making it. */
     if (m == NULL) {
         machine__post(r, NULL, RUNTIME_DONE, op);
     } else if (m->ops[OP_DESTROY] != 0) {
-        post_failure(r, m, op, ERR_BUSY, "it is being removed");
+        machine__post_failure(r, m, op, ERR_BUSY, "it is being removed");
     } else {
         struct err e;
         err_set(&e, ERR_CONFLICT, "it was removed meanwhile");
@@ -535,7 +399,7 @@ static void op_destroy(struct runtime *base, uint64_t op, struct str id)
         machine__answer(r, m, OP_START, &e);
         if (m->state < MACHINE_DEAD) {
             m->killed = m->killed || m->state < MACHINE_DYING;
-            machine__kill(r, m, false);
+            machine__kill(m, false);
         } else if (m->state == MACHINE_DEAD) {
             remove_begin(r, m);
         }
@@ -570,9 +434,9 @@ static void op_set_cpus(struct runtime *base, uint64_t op, struct str id,
     struct cpuset cpus;
     struct err e;
     if (m == NULL)
-        post_failure(r, NULL, op, ERR_NOT_FOUND, "no such machine");
+        machine__post_failure(r, NULL, op, ERR_NOT_FOUND, "no such machine");
     else if (move_cpus(r, m, cpu, &cpus, &e) != ERR_OK)
-        post_failure(r, m, op, e.code, e.text);
+        machine__post_failure(r, m, op, e.code, e.text);
     else
         machine__post(r, m, RUNTIME_DONE, op)->cpus = cpus;
     rearm(r);
@@ -582,7 +446,7 @@ static void op_list(struct runtime *base, uint64_t op)
 {
     struct runtime_qemu *r = self_of(base);
     if (r->list_op != 0) {
-        post_failure(r, NULL, op, ERR_BUSY, "a list is being made");
+        machine__post_failure(r, NULL, op, ERR_BUSY, "a list is being made");
     } else {
         r->list_op = op;
         machine__list(r);
@@ -600,7 +464,7 @@ static void op_close(struct runtime *base, uint64_t op)
         for (uint32_t k = 0; r->machines[i] != NULL && k < OP__COUNT; k++)
             machine__answer(r, r->machines[i], (enum machine_op)k, &e);
     if (r->list_op != 0)
-        post_failure(r, NULL, r->list_op, e.code, e.text);
+        machine__post_failure(r, NULL, r->list_op, e.code, e.text);
     r->list_op = 0;
     r->close_op = op;
     rearm(r);
@@ -610,7 +474,7 @@ static void op_exec(struct runtime *base, uint64_t op, struct str id, const stru
 {
     (void)id;
     (void)x;
-    post_failure(self_of(base), NULL, op, ERR_DENIED, "a machine runs no commands");
+    machine__post_failure(self_of(base), NULL, op, ERR_DENIED, "a machine runs no commands");
 }
 
 static const struct runtime_ops qemu_ops = {
