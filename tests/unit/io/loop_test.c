@@ -131,6 +131,59 @@ TEST(loop, mail_from_another_thread)
     loop_free(l);
 }
 
+/* ---- back and forth ---- */
+
+enum { ROUNDS = 5000, ATTACHED = 9 };
+
+struct echo {
+    struct mailbox to, back;
+    struct loop_client client;
+    uint64_t came;
+};
+
+static void echo_run(void *arg)
+{
+    struct echo *e = arg;
+    struct mail m;
+    while (mailbox_wait(&e->to, SPAN_S(20), &m))
+        cr_assert_eq(mailbox_post(&e->back, &m), ERR_OK);
+}
+
+static void echo_came(struct loop_client *self, const struct io_event *ev)
+{
+    struct echo *e = CONTAINER_OF(self, struct echo, client);
+    if (ev->type != IO_MAIL)
+        return;
+    cr_assert_eq(ev->op, ATTACHED);
+    cr_assert_eq(ev->mail.op, e->came++);
+    if (e->came < ROUNDS)
+        cr_assert_eq(mailbox_post(&e->to, &(struct mail){.op = e->came}), ERR_OK);
+}
+
+/* Each mail meets a receiver who is about to sleep: none of them is left lying. */
+TEST(loop, no_mail_is_slept_through)
+{
+    struct echo e = {.client = {.event = echo_came}};
+    struct loop *l = loop_new();
+    struct thread t;
+    struct instant began = clock_now();
+    mailbox_init(&e.to, 4);
+    mailbox_init(&e.back, 4);
+    loop_join(l, &e.client);
+    loop_attach(&e.client, ATTACHED, &e.back);
+    thread_start(&t, "echo", echo_run, &e);
+    cr_assert_eq(mailbox_post(&e.to, &(struct mail){.op = 0}), ERR_OK);
+    while (e.came < ROUNDS && clock_now().ns < instant_add(began, SPAN_S(8)).ns)
+        loop_step(l, SPAN_S(8));
+    cr_expect_eq(e.came, ROUNDS);
+    mailbox_close(&e.to);
+    thread_join(&t);
+    loop_leave(&e.client);
+    loop_free(l);
+    mailbox_fini(&e.to);
+    mailbox_fini(&e.back);
+}
+
 static uint32_t dropped;
 static void count_drop(void *body)
 {
