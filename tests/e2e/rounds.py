@@ -126,6 +126,12 @@ def name_hash(cluster, text):
     return h
 
 
+def parent_of(folder):
+    """Of a process: the second field behind its name, which may hold anything."""
+    fields = read(folder + "/stat").rpartition(")")[2].split()
+    return int(fields[1]) if len(fields) > 1 else 0
+
+
 class Host:
     """What of the agent is on this machine. Other clusters' things are not looked at."""
 
@@ -168,6 +174,7 @@ class Host:
         return out
 
     def processes(self, known):
+        """But for the spare: the living agent's child that is no machine yet."""
         out = set()
         for folder in glob.glob("/proc/[0-9]*"):
             pid = int(folder[6:])
@@ -175,6 +182,8 @@ class Host:
                 continue
             command = read(folder + "/cmdline").replace("\0", " ").strip()
             group = read(folder + "/cgroup")
+            if command == "qemu-system-x86_64" and parent_of(folder) in known:
+                continue
             if command and (AGENT + "/" in command or "/%s/" % self.parent in group):
                 out.add("%d %s" % (pid, command[:160]))
         return out
