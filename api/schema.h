@@ -37,8 +37,10 @@ enum schema_special {
     SCHEMA_STRINGS
 };
 
+enum { SCHEMA_KEY_SIZE = 32 }; /* So much may be read of a key at least: zeros stand behind it. */
+
 struct schema_field {
-    struct str key;  /* "\"hostIP\":", as it stands in JSON */
+    struct str key;  /* ",\"hostIP\":", as it stands in JSON behind another */
     struct str json; /* "hostIP" */
     uint32_t number;
     enum schema_type type; /* Of one element; of the value where map is set. */

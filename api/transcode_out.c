@@ -248,14 +248,18 @@ static bool write_map(struct output *o, const struct schema_field *f, struct cur
     return true;
 }
 
-static void write_key(struct output *o, const struct schema_field *f, bool *comma)
+/* Its length is not looked at where that is not needed: what is copied too much is written over. The first one has no
+ * comma. */
+static inline void write_key(struct output *o, const struct schema_field *f, bool *comma)
 {
-    char *room = buf_reserve(o->out, f->key.len + 1);
+    char *room = buf_reserve(o->out, f->key.len > SCHEMA_KEY_SIZE ? f->key.len : SCHEMA_KEY_SIZE);
+    size_t skip = !*comma;
     if (room == NULL)
         return;
-    *room = ',';
-    str_copy_short(room + *comma, f->key);
-    o->out->len += f->key.len + *comma;
+    memcpy(room, f->key.at + skip, SCHEMA_KEY_SIZE - 1);
+    if (__builtin_expect(f->key.len > SCHEMA_KEY_SIZE - 1, 0))
+        memcpy(room, f->key.at + skip, f->key.len - skip);
+    o->out->len += f->key.len - skip;
     *comma = true;
 }
 
@@ -275,9 +279,22 @@ static bool write_absent(struct output *o, const struct schema_message *m,
     return write_value(o, f, &none[f->type >= SCHEMA_STRING ? WIRE_BYTES : WIRE_VARINT], 0, depth);
 }
 
+/* On to the next field, which must be another one. */
+static inline bool write_once(struct output *o, const struct schema_field *f, struct cursor *c)
+{
+    return cursor_next(o, c) && (!c->have || c->field.number != f->number || corrupt(o));
+}
+
 static bool write_present(struct output *o, const struct schema_field *f, struct cursor *c,
                           bool *comma, uint64_t revision, uint32_t depth)
 {
+    if (f->type == SCHEMA_STRING && !f->repeated && !f->map) { /* Half of all fields. */
+        if (c->field.type != WIRE_BYTES)
+            return corrupt(o);
+        write_key(o, f, comma);
+        json_print_string(o->out, c->field.bytes);
+        return write_once(o, f, c);
+    }
     if (f->inlined) {
         if (c->field.type != WIRE_BYTES ||
             !write_fields(o, f->message, c->field.bytes, comma, 0, depth + 1))
@@ -289,9 +306,7 @@ static bool write_present(struct output *o, const struct schema_field *f, struct
         return write_list(o, f, c, depth);
     if (f->map)
         return write_map(o, f, c, depth);
-    if (!write_value(o, f, &c->field, revision, depth) || !cursor_next(o, c))
-        return false;
-    return !c->have || c->field.number != f->number || corrupt(o);
+    return write_value(o, f, &c->field, revision, depth) && write_once(o, f, c);
 }
 
 /* A field that the bytes do not have. */
@@ -304,15 +319,21 @@ static bool write_missing(struct output *o, const struct schema_message *m,
 }
 
 /* The fields from index from on and before index to that are not in the bytes and show all the same. */
-static bool write_gap(struct output *o, const struct schema_message *m, uint32_t from, uint32_t to,
-                      bool *comma, uint32_t depth)
+static bool write_shown(struct output *o, const struct schema_message *m, uint32_t from,
+                        uint32_t to, bool *comma, uint32_t depth)
 {
-    if (from == m->fields_count)
-        return true; /* Also the only way for a message without fields, which has no row of shown ones. */
     for (uint32_t i = m->shown[from]; i < to; i = m->shown[i + 1])
         if (!write_missing(o, m, &m->fields[i], comma, depth))
             return false;
     return true;
+}
+
+/* Most times there is none, and no call. A message without fields has no row of shown ones. */
+static inline bool write_gap(struct output *o, const struct schema_message *m, uint32_t from,
+                             uint32_t to, bool *comma, uint32_t depth)
+{
+    return from == m->fields_count || m->shown[from] >= to ||
+           write_shown(o, m, from, to, comma, depth);
 }
 
 /* What is before index to, with resourceVersion among it: as we say, whether the bytes have it or not. */

@@ -92,8 +92,11 @@ static void emit_values(struct buf *out, const char *prefix, uint32_t index,
 static void emit_field(struct buf *out, const struct gen_message *m, const struct gen_field *f,
                        uint32_t index)
 {
-    buf_printf(out, "    {.key = {\"\\\"" STR_FMT "\\\":\", %zu}, .json = ", STR_ARG(f->json),
-               f->json.len + 3);
+    size_t key_len = f->json.len + 4;
+    buf_printf(out, "    {.key = {\",\\\"" STR_FMT "\\\":", STR_ARG(f->json));
+    for (size_t at = key_len; at < SCHEMA_KEY_SIZE; at++)
+        buf_add(out, STR("\\0"));
+    buf_printf(out, "\", %zu}, .json = ", key_len);
     put_str(out, f->json);
     buf_printf(out, ", .number = %u, .type = %s", f->number, type_name(f));
     put_flag(out, "repeated", f->is_list);

@@ -496,6 +496,49 @@ TEST(transcode, deep_messages_are_refused)
     end();
 }
 
+/* A name is copied without looking at its length, up to a length: each field of each message, alone and behind others. */
+static void is_named(const struct schema_message *m, const struct schema_field *f)
+{
+    struct json *tree = NULL;
+    struct err e = {0};
+    begin();
+    if (f->type >= SCHEMA_STRING)
+        wire_put_bytes(&bytes, f->number, STR(""));
+    else
+        wire_put_u64(&bytes, f->number, 1);
+    cr_assert_eq(transcode_to_json(m, buf_str(&bytes), NULL, &text, &e), ERR_OK,
+                 STR_FMT "." STR_FMT ": %s", STR_ARG(m->name), STR_ARG(f->json), e.text);
+    cr_assert_eq(json_parse(&arena, buf_str(&text), &tree, &e), ERR_OK, STR_FMT ": %s",
+                 STR_ARG(buf_str(&text)), e.text);
+    cr_expect_not_null(json_find(tree, f->json), STR_FMT " is not in " STR_FMT, STR_ARG(f->json),
+                       STR_ARG(buf_str(&text)));
+    cr_expect_eq(f->key.len, f->json.len + 4);
+    for (size_t at = f->key.len; at < SCHEMA_KEY_SIZE; at++)
+        cr_expect_eq(f->key.at[at], '\0');
+    end();
+}
+
+TEST(transcode, writes_each_name)
+{
+    for (const struct schema_message *m = schema_messages;
+         m < schema_messages + schema_messages_count; m++)
+        for (uint32_t i = 0; m->special == SCHEMA_PLAIN && i < m->fields_count; i++)
+            if (!m->fields[i].inlined)
+                is_named(m, &m->fields[i]);
+}
+
+/* The longest there are, as the first of an object and behind another. */
+TEST(transcode, long_names_stand_whole)
+{
+    becomes(CORE "Affinity",
+            "{\"nodeAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":{"
+            "\"nodeSelectorTerms\":[{}]},\"preferredDuringSchedulingIgnoredDuringExecution\":[{"
+            "\"weight\":1,\"preference\":{}}]}}",
+            "{\"nodeAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":{"
+            "\"nodeSelectorTerms\":[{}]},\"preferredDuringSchedulingIgnoredDuringExecution\":[{"
+            "\"weight\":1,\"preference\":{}}]}}");
+}
+
 TEST(transcode, limits_are_errors)
 {
     struct err e = {0};
