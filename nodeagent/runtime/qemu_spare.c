@@ -13,7 +13,9 @@
 #include "nodeagent/runtime/qemu_priv.h"
 #include "nodeagent/spare/spare.h"
 
+#include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -22,7 +24,7 @@
 
 enum { FAILURES_MAX = 3 }; /* Then it is not tried again. */
 
-static const struct span AFTER = SPAN_MS(100); /* From a machine's making to the next spare's. */
+static const struct span AFTER = SPAN_MS(50); /* From a machine's making to the next spare's. */
 
 _Static_assert((int)SPARE_FDS_MAX >= (int)PROC_FDS_MAX, "what a child inherits");
 
@@ -41,15 +43,27 @@ void spare__init(struct runtime_qemu *r, struct str library)
         s->library[0] = '\0';
 }
 
-static bool program_read(const struct runtime_qemu *r, struct qemu_spare *out)
+static int program_open(const struct runtime_qemu *r)
 {
     static const char *const folders[] = {"/usr/bin", "/bin"};
     char path[FS_PATH_MAX];
+    int fd = -1;
+    if (strchr(r->command, '/') != NULL)
+        return open(r->command, O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; fd < 0 && i < COUNT_OF(folders); i++)
+        if (fs_join(path, folders[i], r->command))
+            fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd;
+}
+
+/* False: it is not there, or a script, whose shell would be stopped in QEMU's place. */
+static bool program_read(const struct runtime_qemu *r, struct qemu_spare *out)
+{
+    char head[SELFMAG];
     struct stat st;
-    bool found = strchr(r->command, '/') != NULL && stat(r->command, &st) == 0;
-    for (size_t i = 0; !found && strchr(r->command, '/') == NULL && i < COUNT_OF(folders); i++)
-        found = fs_join(path, folders[i], r->command) && stat(path, &st) == 0;
-    if (!found)
+    CLEANUP(fs_close) int fd = program_open(r);
+    if (fd < 0 || fstat(fd, &st) != 0 || read(fd, head, sizeof head) != sizeof head ||
+        memcmp(head, ELFMAG, SELFMAG) != 0)
         return false;
     out->program.device = st.st_dev;
     out->program.inode = st.st_ino;

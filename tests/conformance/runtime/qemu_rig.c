@@ -24,8 +24,10 @@ struct own own;
 
 void qemu_open_runtime(struct rig *r)
 {
-    struct runtime_qemu_options options = {
-        .state = str_of(own.state), .spare = STR(SPARE), .cgroups = own.cgroups};
+    struct runtime_qemu_options options = {.command = str_of(own.command),
+                                           .state = str_of(own.state),
+                                           .spare = STR(SPARE),
+                                           .cgroups = own.cgroups};
     struct err e;
     own.loop = loop_new();
     enum err_code code =

@@ -15,6 +15,7 @@ struct own {
     struct runtime *dead_runtime;
     struct cgroup_tree *cgroups;
     struct cpuset all;
+    const char *command; /* NULL: QEMU itself. */
     char directory[64], state[128], path[4096], log[4096], console[4096], parent[64];
 };
 extern struct own own;

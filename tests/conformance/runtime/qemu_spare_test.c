@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A spare QEMU is, as a machine, what one is that was started when it was wanted. */
 #include "io/fs.h"
+#include "nodeagent/runtime/runtime_qemu.h"
 #include "tests/conformance/runtime/qemu_rig.h"
 #include "tests/testlib/test.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { TEXT_MAX = 32 << 10 };
@@ -63,13 +65,24 @@ static void wait_for_end(int32_t pid)
     cr_assert_not_null(strstr(proc_text(pid, "status"), "\nState:\tZ"));
 }
 
+/* All four of a machine's are its own. Which they are depends on who else runs. */
+static void put_ids(struct buf *out, int32_t pid, const char *name)
+{
+    unsigned id[4] = {0};
+    const char *line = strstr(proc_text(pid, "status"), name);
+    cr_assert(line != NULL &&
+              sscanf(line + strlen(name), "%u %u %u %u", id, id + 1, id + 2, id + 3) == 4);
+    bool one = id[0] == id[1] && id[0] == id[2] && id[0] == id[3];
+    buf_printf(out, "%s one: %d, a machine's: %d\n", name, one, id[0] >= QEMU_UID_FIRST);
+}
+
 /* The lines of a status that say as whom and with which rights it runs. */
 static void put_rights(struct buf *out, int32_t pid)
 {
     static const char *const names[] = {
-        "Umask:",  "TracerPid:",  "Uid:",     "Gid:",     "Groups:",       "SigBlk:",
-        "SigIgn:", "SigCgt:",     "CapInh:",  "CapPrm:",  "CapEff:",       "CapBnd:",
-        "CapAmb:", "NoNewPrivs:", "Seccomp:", "Threads:", "Cpus_allowed:", "Mems_allowed:"};
+        "Umask:",   "TracerPid:", "Groups:",       "SigBlk:",      "SigIgn:", "SigCgt:",
+        "CapInh:",  "CapPrm:",    "CapEff:",       "CapBnd:",      "CapAmb:", "NoNewPrivs:",
+        "Seccomp:", "Threads:",   "Cpus_allowed:", "Mems_allowed:"};
     struct str rest = str_of(proc_text(pid, "status")), line;
     while (str_split(&rest, '\n', &line))
         for (size_t i = 0; i < COUNT_OF(names); i++)
@@ -77,17 +90,20 @@ static void put_rights(struct buf *out, int32_t pid)
                 buf_printf(out, STR_FMT "\n", STR_ARG(line));
 }
 
-/* "12 socket:": which numbers are open, and what kind of thing each is. */
+/* "12 socket:": which numbers are open, and what kind of thing each is. The lock of its uid is named after that. */
 static void put_descriptors(struct buf *out, int32_t pid)
 {
+    static const char uids[] = "/run/baton-uids/";
     for (int fd = 0; fd < 512; fd++) {
         char path[64], to[4096];
         snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
         ssize_t len = readlink(path, to, sizeof to);
-        if (len > 0)
-            buf_printf(out, "%d " STR_FMT "\n", fd,
-                       STR_ARG(str_slice(str_from(to, (size_t)len), 0,
-                                         str_find(str_from(to, (size_t)len), '[', 0))));
+        if (len <= 0)
+            continue;
+        struct str what = str_from(to, (size_t)len);
+        what = str_starts(what, str_of(uids)) ? str_of(uids)
+                                              : str_slice(what, 0, str_find(what, '[', 0));
+        buf_printf(out, "%d " STR_FMT "\n", fd, STR_ARG(what));
     }
 }
 
@@ -112,6 +128,8 @@ static void put_arguments(struct buf *out, int32_t pid)
 /* Everything that the kernel tells of a process and that is not its number, time or memory. */
 static void describe(struct buf *out, int32_t pid)
 {
+    put_ids(out, pid, "\nUid:");
+    put_ids(out, pid, "\nGid:");
     put_rights(out, pid);
     put_descriptors(out, pid);
     put_link(out, pid, "cwd");
@@ -182,6 +200,30 @@ TEST(qemu, a_spare_that_dies_is_nobodys_trouble)
     cr_expect(was_preloaded(qemu_run(&r, &spec)->pid));
     qemu_destroy(&r, "v.guest.0");
     qemu_destroy(&r, "t.guest.0");
+    rig_close(&qemu_rig, &r);
+}
+
+/* A script in QEMU's place has a shell that would be stopped instead: there is no spare, and machines are made. */
+TEST(qemu, a_script_has_no_spare)
+{
+    static const char script[] = "#!/bin/sh\nexec /usr/bin/qemu-system-x86_64 \"$@\"\n";
+    char path[128];
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    snprintf(path, sizeof path, "%s/qemu", own.directory);
+    cr_assert_eq(chmod(own.directory, 0755), 0);
+    cr_assert_eq(fs_put(path, str_of(script), 0755, NULL), ERR_OK);
+    own.command = path;
+    qemu_reopen(&r);
+    for (int i = 0; i < 3; i++) {
+        qemu_fill(&r, &spec, "x.guest.0", RIG_RUNS);
+        cr_expect(!was_preloaded(qemu_run(&r, &spec)->pid));
+        qemu_destroy(&r, "x.guest.0");
+        r.events_count = 0;
+        qemu_pass(&r, 100);
+    }
     rig_close(&qemu_rig, &r);
 }
 
