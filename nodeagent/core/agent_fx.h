@@ -27,7 +27,7 @@ enum agent_effect_type {
     FX_CONNECT,    /* Open the session. No op: EV_SESSION_OPENED or _CLOSED answers. */
     FX_DISCONNECT, /* Close it; text says why. */
     FX_SEND,   /* bytes: one baton.agent.v1 message to go up. Dropped when there is no session. */
-    FX_SAVE,   /* Durably: record uid holds bytes. */
+    FX_SAVE,   /* Record uid holds bytes: durably, but for what is unsynced. */
     FX_FORGET, /* Durably: record uid is no more. Succeeds when it was not there. */
     FX_IMAGE,  /* Have image.reference, and a root of it at image.root. */
     FX_GIVE_UP, /* The image asked for as op is not wanted any more. That op answers all the same, soon. */
@@ -154,7 +154,8 @@ struct agent_effect {
     struct str id;          /* FX_START .. FX_SET_CPUS: the instance's. */
     struct str bytes;       /* FX_SEND, FX_SAVE. */
     const char *text;
-    bool logs; /* FX_CLEAN */
+    bool logs;     /* FX_CLEAN */
+    bool unsynced; /* FX_SAVE: the first of its uid. It outlives us, but need not a power cut. */
     union {
         struct agent_fx_image image;
         struct agent_fx_network network;

@@ -153,7 +153,7 @@ uint64_t flight_hash(const struct agent_effects *fx)
     for (uint32_t i = 0; i < fx->count; i++) {
         const struct agent_effect *one = &fx->at[i];
         h = mix_number(mix_number(h, one->type), one->op);
-        h = mix_number(mix_number(h, one->kind), one->logs);
+        h = mix_number(mix_number(h, one->kind), one->logs + 2u * one->unsynced);
         h = mix(mix(h, one->uid), one->id);
         h = mix_number(h, one->bytes.len);
     }

@@ -54,9 +54,13 @@ static void retry_later(struct agent_turn *t, struct workload *w)
 
 /* ---- on the way up ---- */
 
+/* The first record is for our own restart, which finds what was made since. After a power cut nothing of that is
+ * there, and the control plane assigns again what was on its way. */
 static void save(struct agent *a, struct agent_turn *t, struct workload *w)
 {
-    ask(a, t, w, FX_SAVE)->bytes = report_record(t, w);
+    struct agent_effect *fx = ask(a, t, w, FX_SAVE);
+    fx->bytes = report_record(t, w);
+    fx->unsynced = w->state == WORKLOAD_SAVING;
 }
 
 /* The decision's own: address, gateway, MAC and host ports, to the bit. */

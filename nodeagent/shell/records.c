@@ -15,11 +15,14 @@ static enum err_code path_of(char out[FS_PATH_MAX], const char *state, struct st
     return ERR_OK;
 }
 
-enum err_code records_save(const char *state, struct str uid, struct str bytes, struct err *e)
+enum err_code records_save(const char *state, struct str uid, struct str bytes, bool unsynced,
+                           struct err *e)
 {
     char path[FS_PATH_MAX];
     enum err_code code = path_of(path, state, uid, e);
-    return code == ERR_OK ? fs_write(path, bytes, 0600, e) : code;
+    if (code != ERR_OK)
+        return code;
+    return unsynced ? fs_put(path, bytes, 0600, e) : fs_write(path, bytes, 0600, e);
 }
 
 enum err_code records_forget(const char *state, struct str uid, struct err *e)
@@ -51,7 +54,9 @@ static bool load_one(void *arg, const char *name)
     buf_init(&bytes, AGENT_MESSAGE_MAX);
     if (l->code == ERR_OK)
         l->code = fs_read(path, &bytes, l->err);
-    if (l->code == ERR_OK)
+    if (l->code == ERR_OK && bytes.len == 0) /* Its name was on the disk before its bytes. */
+        l->code = fs_remove(path, l->err);
+    else if (l->code == ERR_OK)
         l->visit(l->arg, buf_str(&bytes));
     buf_free(&bytes);
     return l->code == ERR_OK;

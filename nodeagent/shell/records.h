@@ -3,7 +3,8 @@
  * records.h -- what the agent believes, on its own disk: one file per workload.
  *
  * WHAT   DIR/records/UID, replaced whole and durably. Read once, at the start.
- * FAILS  As io/fs.h. A file that does not decode is the core's to refuse.
+ *        One that is unsynced outlives the agent, and may be empty or missing after a power cut.
+ * FAILS  As io/fs.h. A file that does not decode is the core's to refuse; an empty one is removed.
  */
 #ifndef NODEAGENT_SHELL_RECORDS_H
 #define NODEAGENT_SHELL_RECORDS_H
@@ -12,7 +13,7 @@
 #include "base/str.h"
 
 MUST_USE enum err_code records_save(const char *state, struct str uid, struct str bytes,
-                                    struct err *e);
+                                    bool unsynced, struct err *e);
 MUST_USE enum err_code records_forget(const char *state, struct str uid, struct err *e);
 
 /* Calls visit with every record, in order of uids. */

@@ -137,8 +137,9 @@ static void perform_runtime(struct shell *s, const struct agent_effect *fx)
 static void perform_record(struct shell *s, const struct agent_effect *fx)
 {
     struct err e = {0};
-    enum err_code code = fx->type == FX_SAVE ? records_save(s->o.state, fx->uid, fx->bytes, &e)
-                                             : records_forget(s->o.state, fx->uid, &e);
+    enum err_code code = fx->type == FX_FORGET
+                             ? records_forget(s->o.state, fx->uid, &e)
+                             : records_save(s->o.state, fx->uid, fx->bytes, fx->unsynced, &e);
     if (code != ERR_OK)
         log_event(LOG_WARN, "record.failed", "uid=" STR_FMT " err=%s", STR_ARG(fx->uid),
                   log_quote(str_of(e.text)).text);

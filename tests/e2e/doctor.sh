@@ -104,9 +104,11 @@ check "though its name is" grep -qa "a-secret-word" "$agent/flight/asked"
 kill -SEGV "$agent_pid"
 wait "$agent_pid" 2>/dev/null
 check "an agent that dies of a fault leaves it, too" replays "$1" "$agent/flight/crash"
+touch "$agent/records/0e0e0e0e-0000-4000-8000-000000000000"
 cluster_agent
 cluster_baton wait node/n1 --for condition=Ready --timeout 30s >/dev/null
 check "and the next one tells where it is" until_true 5 grep -q "flight.found" "$work/state/agent.log"
+check "a record without bytes, as a power cut leaves one, is removed" [ ! -e "$agent/records/0e0e0e0e-0000-4000-8000-000000000000" ]
 check "what lives does not notice" alive
 
 # --- with the agent away ------------------------------------------------------------------------------------------------
