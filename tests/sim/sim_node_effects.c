@@ -72,6 +72,7 @@ static void save(struct sim_node *n, const struct agent_effect *fx)
     bool fails = sim_fault(n->sim, SIM_SAVE_FAILS);
     if (!fails) {
         struct record *r = mem_zalloc(1, sizeof *r), *old = map_find(&n->disk, fx->uid);
+        CHECK(!fx->unsynced || old == NULL); /* A power cut takes no record that was synced. */
         r->logs = old != NULL && old->logs;
         forget(n, fx->uid);
         snprintf(r->uid, sizeof r->uid, STR_FMT, STR_ARG(fx->uid));
