@@ -3,16 +3,13 @@
 import http.client
 import json
 import os
-import socket
 import ssl
 import subprocess
 import time
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return int(subprocess.check_output([os.path.join(os.path.dirname(os.path.abspath(__file__)), "free-port")]))
 
 
 class Batond:

@@ -3,6 +3,8 @@
 # For tests to source: an etcd of one's own, on loopback, in DIR. Never the system's service.
 # etcd_up DIR [ARGUMENT...]   sets etcd_pid and etcd_url; waits until it answers. Again in the same DIR: the same data and port.
 # etcd_down                   kills it (-9).
+etcd_tests=$(cd "$(dirname "$0")/.." && pwd)
+
 etcd_answers() { # One that is full says of itself that it is not healthy.
     curl -sf "$etcd_url/health" 2>/dev/null | grep -q true ||
         ETCDCTL_API=3 etcdctl --endpoints "$etcd_url" --command-timeout 1s alarm list 2>/dev/null | grep -q NOSPACE
@@ -12,18 +14,7 @@ etcd_up() {
     shift
     if [ ! -e "$etcd_dir/ports" ]; then
         mkdir -p "$etcd_dir"
-        # Two free ports below the ephemeral ones.
-        python3 -c 'import random, socket
-def free():
-    while True:
-        with socket.socket() as s:
-            port = random.randrange(21000, 32000)
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
-print(free(), free())' >"$etcd_dir/ports"
+        echo "$("$etcd_tests/testlib/free-port") $("$etcd_tests/testlib/free-port")" >"$etcd_dir/ports"
     fi
     read -r etcd_port etcd_peer <"$etcd_dir/ports"
     etcd_url=http://127.0.0.1:$etcd_port
