@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,6 +265,8 @@ struct proc *proc_run(struct loop_client *c, uint64_t op, const struct proc_requ
         .flags = (r->detached ? UV_PROCESS_DETACHED : 0u) |
                  (r->set_ids ? UV_PROCESS_SETUID | UV_PROCESS_SETGID : 0u),
     };
+    /* What we open is closed at exec; what whoever started us left open, or a library forgot, is not. */
+    close_range(STDERR_FILENO + 1, UINT_MAX, CLOSE_RANGE_CLOEXEC);
     int rc = uv_spawn(loop__uv(c->loop), &p->uv, &o);
     if (rc != 0) {
         proc_not_started(p, r->argv[0], rc);

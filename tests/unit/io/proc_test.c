@@ -59,6 +59,17 @@ TEST(proc, a_descriptor_is_passed_under_its_number)
     buf_free(&out);
 }
 
+TEST(proc, what_was_left_open_by_others_is_not_passed)
+{
+    int status = -1, left = fcntl(STDERR_FILENO, F_DUPFD, 300);
+    cr_assert_geq(left, 300);
+    cr_assert_eq(sh("test ! -e /proc/self/fd/300 && test ! -e /proc/$$/fd/300",
+                    (struct proc_request){0}, NULL, &status),
+                 ERR_OK);
+    cr_assert_eq(status, 0);
+    close(left);
+}
+
 TEST(proc, time_is_limited_for_all_it_started)
 {
     int status = -1;
