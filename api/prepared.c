@@ -28,7 +28,8 @@ struct prepared *prepared_new(void)
 {
     struct prepared *p = mem_zalloc(1, sizeof *p);
     p->pod = schema_kind(STR(""), STR("v1"), STR("Pod"));
-    p->memo = memo_new(PREPARED_MAX / MEMO_WAYS, PREPARED_TEXT_MAX, spec_free);
+    p->memo = memo_new(
+        &(struct memo_options){PREPARED_MAX / MEMO_WAYS, PREPARED_TEXT_MAX, str_hash, spec_free});
     return p;
 }
 
@@ -163,5 +164,5 @@ void prepared_keep(struct prepared *p, struct str spec, struct str class_name,
         call->causes.count > 0 || pod->spec->n_scheduling_gates > 0 ||
         kept.behind.len > PREPARED_BYTES_MAX || has_ours(str_slice(raw, 0, meta)))
         return;
-    memo_put(p->memo, spec, spec_new(&kept));
+    (void)memo_put(p->memo, spec, spec_new(&kept));
 }

@@ -1,61 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sets of SPECS_WAYS places, as a cache of the processor's has them; in a set the one used longest ago makes room. */
 #include "api/specs.h"
 
 #include "api/transcode.h"
 #include "api/typed.h"
 #include "base/mem.h"
+#include "base/memo.h"
 #include "base/wire.h"
-
-enum {
-    SPECS_WAYS = 4,
-    SETS = SPECS_MAX / SPECS_WAYS,
-    MET_MAX = 1024, /* Hashes of specs that were met once. */
-};
 
 /* Kubernetes' numbers (core/v1, Pod and PodSpec). */
 enum { POD_SPEC = 2, SPEC_NODE_NAME = 10 };
 
 struct spec {
-    uint64_t hash, used; /* used 0: a free place. */
-    struct buf bytes;    /* Of the spec without nodeName. */
     struct arena arena;
     const Core__PodSpec *opened;
 };
 
 struct specs {
     const struct schema_message *pod;
-    struct spec at[SETS][SPECS_WAYS];
-    uint64_t met[MET_MAX];
-    uint64_t uses, turn_began, found; /* uses counts: an order of what happened. */
+    struct memo *memo; /* By a spec's bytes without nodeName. */
+    uint64_t found;
 };
+
+static uint64_t hash_of(struct str s)
+{
+    uint64_t h = 0, word;
+    size_t i = 0;
+    for (; i + sizeof word <= s.len; i += sizeof word) {
+        memcpy(&word, s.at + i, sizeof word);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 32;
+    }
+    for (; i < s.len; i++)
+        h = (h ^ (uint8_t)s.at[i]) * 0x100000001b3u;
+    h = (h ^ h >> 29) * 0x9e3779b97f4a7c15u;
+    return h ^ h >> 32;
+}
+
+static void spec_free(void *value)
+{
+    struct spec *spec = value;
+    arena_free(&spec->arena);
+    mem_free(spec);
+}
 
 struct specs *specs_new(void)
 {
     struct specs *s = mem_zalloc(1, sizeof *s);
     s->pod = schema_message(str_of(core__pod__descriptor.name));
+    s->memo = memo_new(
+        &(struct memo_options){SPECS_MAX / MEMO_WAYS, SPECS_BYTES_MAX, hash_of, spec_free});
+    specs_turn(s);
     return s;
-}
-
-static void forget(struct spec *p)
-{
-    if (p->used == 0)
-        return;
-    buf_free(&p->bytes);
-    arena_free(&p->arena);
-    *p = (struct spec){0};
 }
 
 void specs_free(struct specs *s)
 {
-    for (uint32_t i = 0; i < SPECS_MAX; i++)
-        forget(&s->at[i / SPECS_WAYS][i % SPECS_WAYS]);
+    memo_free(s->memo);
     mem_free(s);
 }
 
 void specs_turn(struct specs *s)
 {
-    s->turn_began = s->uses + 1;
+    memo_turn(s->memo);
 }
 
 uint64_t specs_found(const struct specs *s)
@@ -114,94 +120,54 @@ static bool take_apart(struct str raw, struct pieces *out)
 
 /* ---- specs ---- */
 
-static uint64_t hash_add(uint64_t h, struct str s)
-{
-    uint64_t word;
-    size_t i = 0;
-    for (; i + sizeof word <= s.len; i += sizeof word) {
-        memcpy(&word, s.at + i, sizeof word);
-        h = (h ^ word) * 0x9e3779b97f4a7c15u;
-        h ^= h >> 32;
-    }
-    for (; i < s.len; i++)
-        h = (h ^ (uint8_t)s.at[i]) * 0x100000001b3u;
-    return h ^ h >> 29;
-}
-
-static bool is_spec(const struct spec *p, uint64_t hash, const struct str parts[2])
-{
-    struct str have = buf_str(&p->bytes);
-    return p->used != 0 && p->hash == hash && have.len == parts[0].len + parts[1].len &&
-           str_eq(str_slice(have, 0, parts[0].len), parts[0]) &&
-           str_eq(str_slice(have, parts[0].len, have.len), parts[1]);
-}
-
 /* A message's field, in the same depth as in the whole. */
-static bool open_into(struct specs *s, struct spec *p)
+static bool open_into(const struct specs *s, struct str bytes, struct spec *to)
 {
     struct buf pod;
     ProtobufCMessage *opened = NULL;
     buf_init(&pod, SPECS_BYTES_MAX + 16);
-    wire_put_bytes(&pod, POD_SPEC, buf_str(&p->bytes));
-    arena_init(&p->arena, SPECS_ARENA_MAX);
-    bool ok = transcode_unpack(s->pod, buf_str(&pod), &p->arena, &opened, NULL) == ERR_OK;
+    wire_put_bytes(&pod, POD_SPEC, bytes);
+    arena_init(&to->arena, SPECS_ARENA_MAX);
+    bool ok = transcode_unpack(s->pod, buf_str(&pod), &to->arena, &opened, NULL) == ERR_OK;
     buf_free(&pod);
-    p->opened = ok ? ((Core__Pod *)opened)->spec : NULL;
-    return p->opened != NULL;
+    to->opened = ok ? ((Core__Pod *)opened)->spec : NULL;
+    return to->opened != NULL;
 }
 
-/* NULL: it was not met before, or there is no room now. */
-static struct spec *keep(struct specs *s, uint64_t hash, const struct str parts[2])
+/* NULL: it does not decode, or not in SPECS_ARENA_MAX. */
+static const Core__PodSpec *keep(struct specs *s, struct str bytes)
 {
-    uint64_t *met = &s->met[hash % MET_MAX];
-    struct spec *set = s->at[hash / MET_MAX % SETS], *p = &set[0];
-    for (uint32_t i = 1; i < SPECS_WAYS; i++)
-        p = set[i].used < p->used ? &set[i] : p;
-    if (*met != hash) {
-        *met = hash;
+    struct spec *spec = mem_zalloc(1, sizeof *spec);
+    if (!open_into(s, bytes, spec)) {
+        spec_free(spec);
         return NULL;
     }
-    if (p->used >= s->turn_began && p->used != 0)
-        return NULL;
-    forget(p);
-    p->hash = hash;
-    p->used = ++s->uses;
-    buf_init(&p->bytes, SPECS_BYTES_MAX);
-    buf_add(&p->bytes, parts[0]);
-    buf_add(&p->bytes, parts[1]);
-    if (open_into(s, p))
-        return p;
-    forget(p);
-    return NULL;
+    return memo_put(s->memo, bytes, spec) ? spec->opened : NULL;
 }
 
-static struct spec *find(struct specs *s, const struct str parts[2])
+static const Core__PodSpec *find(struct specs *s, struct str bytes)
 {
-    uint64_t hash = hash_add(hash_add(0, parts[0]), parts[1]);
-    struct spec *set = s->at[hash / MET_MAX % SETS];
-    for (uint32_t i = 0; i < SPECS_WAYS; i++) {
-        if (!is_spec(&set[i], hash, parts))
-            continue;
-        set[i].used = ++s->uses;
-        s->found++;
-        return &set[i];
-    }
-    return keep(s, hash, parts);
+    struct memo_found found = memo_find(s->memo, bytes);
+    const struct spec *spec = found.value;
+    s->found += spec != NULL;
+    if (spec != NULL)
+        return spec->opened;
+    return found.is_again ? keep(s, bytes) : NULL;
 }
 
 /* ---- the whole ---- */
 
-static struct str without_spec(struct arena *a, const struct pieces *p)
+static struct str joined(struct arena *a, struct str before, struct str behind)
 {
-    const struct str both[] = {p->before, p->behind};
-    return p->behind.len == 0 ? p->before : arena_join(a, both, COUNT_OF(both));
+    const struct str both[] = {before, behind};
+    return behind.len == 0 ? before : arena_join(a, both, COUNT_OF(both));
 }
 
 static Core__Pod *put_together(struct specs *s, struct arena *a, const struct pieces *p,
                                const Core__PodSpec *from)
 {
     ProtobufCMessage *opened;
-    struct str rest = without_spec(a, p);
+    struct str rest = joined(a, p->before, p->behind);
     Core__PodSpec *spec = arena_alloc(a, sizeof *spec);
     if (rest.at == NULL || spec == NULL ||
         transcode_unpack(s->pod, rest, a, &opened, NULL) != ERR_OK)
@@ -218,11 +184,12 @@ Core__Pod *specs_open(struct specs *s, struct arena *a, struct str envelope)
 {
     struct transcode_envelope open;
     struct pieces p;
-    struct spec *spec = NULL;
+    struct str bytes = {NULL, 0};
     if (transcode_open(envelope, &open, NULL) != ERR_OK)
         return NULL;
     if (take_apart(open.raw, &p))
-        spec = find(s, p.spec);
+        bytes = joined(a, p.spec[0], p.spec[1]);
+    const Core__PodSpec *spec = bytes.at == NULL ? NULL : find(s, bytes);
     return spec == NULL ? typed_open(a, &core__pod__descriptor, envelope)
-                        : put_together(s, a, &p, spec->opened);
+                        : put_together(s, a, &p, spec);
 }

@@ -14,28 +14,26 @@ struct place {
 };
 
 struct memo {
+    struct memo_options options;
     struct place (*sets)[MEMO_WAYS];
-    uint32_t sets_count;
-    size_t key_max;
-    void (*drop)(void *value);
-    uint64_t uses; /* An order of what happened. */
+    uint64_t uses;       /* An order of what happened. */
+    uint64_t turn_began; /* The first use of this turn; UINT64_MAX: nobody speaks of turns. */
     uint64_t met[MET_MAX];
 };
 
-struct memo *memo_new(uint32_t sets, size_t key_max, void (*drop)(void *value))
+struct memo *memo_new(const struct memo_options *o)
 {
-    CHECK(sets > 0 && (sets & (sets - 1)) == 0);
+    CHECK(o->sets > 0 && (o->sets & (o->sets - 1)) == 0);
     struct memo *m = mem_zalloc(1, sizeof *m);
-    m->sets = mem_zalloc(sets, sizeof *m->sets);
-    m->sets_count = sets;
-    m->key_max = key_max;
-    m->drop = drop;
+    m->options = *o;
+    m->sets = mem_zalloc(o->sets, sizeof *m->sets);
+    m->turn_began = UINT64_MAX;
     return m;
 }
 
 static struct place *set_of(const struct memo *m, uint64_t hash)
 {
-    return m->sets[hash & (m->sets_count - 1)];
+    return m->sets[hash & (m->options.sets - 1)];
 }
 
 static struct place *place_of(const struct memo *m, uint64_t hash, struct str key)
@@ -47,17 +45,26 @@ static struct place *place_of(const struct memo *m, uint64_t hash, struct str ke
     return NULL;
 }
 
+/* The one used longest ago; NULL: this turn has used them all. */
+static struct place *place_to_make(const struct memo *m, uint64_t hash)
+{
+    struct place *set = set_of(m, hash), *p = set;
+    for (struct place *other = set + 1; other < set + MEMO_WAYS; other++)
+        p = other->used < p->used ? other : p;
+    return p->used < m->turn_began ? p : NULL;
+}
+
 struct memo_found memo_find(struct memo *m, struct str key)
 {
-    if (key.len > m->key_max)
+    if (key.len > m->options.key_max)
         return (struct memo_found){0};
-    uint64_t hash = str_hash(key), *met = &m->met[(hash >> 32) % MET_MAX];
+    uint64_t hash = m->options.hash(key), *met = &m->met[(hash >> 32) % MET_MAX];
     struct place *p = place_of(m, hash, key);
     if (p != NULL) {
         p->used = ++m->uses;
         return (struct memo_found){.value = p->value};
     }
-    bool is_again = *met == hash;
+    bool is_again = *met == hash && place_to_make(m, hash) != NULL;
     *met = hash;
     return (struct memo_found){.is_again = is_again};
 }
@@ -66,30 +73,22 @@ static void place_free(struct memo *m, struct place *p)
 {
     if (p->used == 0)
         return;
-    m->drop(p->value);
+    m->options.drop(p->value);
     mem_free(p->key);
     *p = (struct place){0};
 }
 
-static struct place *oldest(struct place *set)
+bool memo_put(struct memo *m, struct str key, void *value)
 {
-    struct place *p = set;
-    for (struct place *other = set + 1; other < set + MEMO_WAYS; other++)
-        p = other->used < p->used ? other : p;
-    return p;
-}
-
-void memo_put(struct memo *m, struct str key, void *value)
-{
-    uint64_t hash = str_hash(key);
-    struct place *p = place_of(m, hash, key);
-    if (p == NULL)
-        p = oldest(set_of(m, hash));
-    place_free(m, p);
-    if (key.len > m->key_max) {
-        m->drop(value);
-        return;
+    uint64_t hash = m->options.hash(key);
+    struct place *there = place_of(m, hash, key), *p = place_to_make(m, hash);
+    if (there != NULL)
+        p = there->used < m->turn_began ? there : NULL;
+    if (key.len > m->options.key_max || p == NULL) {
+        m->options.drop(value);
+        return false;
     }
+    place_free(m, p);
     *p = (struct place){.hash = hash,
                         .used = ++m->uses,
                         .key = mem_alloc(key.len + 1),
@@ -97,11 +96,17 @@ void memo_put(struct memo *m, struct str key, void *value)
                         .value = value};
     if (key.len > 0)
         memcpy(p->key, key.at, key.len);
+    return true;
+}
+
+void memo_turn(struct memo *m)
+{
+    m->turn_began = m->uses + 1;
 }
 
 void memo_clear(struct memo *m)
 {
-    for (uint32_t i = 0; i < m->sets_count * MEMO_WAYS; i++)
+    for (uint32_t i = 0; i < m->options.sets * MEMO_WAYS; i++)
         place_free(m, &m->sets[i / MEMO_WAYS][i % MEMO_WAYS]);
 }
 
