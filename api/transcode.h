@@ -54,6 +54,7 @@ MUST_USE enum err_code transcode_from_protobuf(const struct schema_message *m, s
 struct transcode_json {
     struct str api_version, kind; /* Written first; not at all where {NULL, 0}. */
     uint64_t resource_version;    /* Written into metadata; 0: what the bytes say. */
+    struct texts *texts;          /* Parts that were written before (texts.h); NULL: none. */
 };
 
 /* Canonical bytes to compact JSON, appended to out. how may be NULL. */

@@ -3,11 +3,13 @@
  * Canonical bytes to JSON: the fields of the table and those of the bytes are both in order of
  * their numbers, so one walk over both knows at each field whether it is there.
  */
+#include "api/texts.h"
 #include "api/transcode_priv.h"
 #include "base/base64.h"
 
 struct output {
     struct buf *out;
+    struct texts *texts; /* NULL: nothing is kept. */
     bool corrupt, deep;
 };
 
@@ -175,6 +177,27 @@ static bool write_special(struct output *o, const struct schema_message *m, stru
     return corrupt(o);
 }
 
+/* A message in spec or status. It is the same wherever the same message has the same bytes: no revision comes so deep, and
+ * the depth is one. */
+static bool write_part(struct output *o, const struct schema_message *m, struct str bytes)
+{
+    enum { PART_DEPTH = 2 };
+    bool again = false;
+    size_t begin = o->out->len;
+    struct str kept = {NULL, 0};
+    if (o->texts != NULL)
+        kept = texts_find(o->texts, m, bytes, &again);
+    if (kept.at != NULL) {
+        buf_add(o->out, kept);
+        return true;
+    }
+    if (!write_message(o, m, bytes, 0, PART_DEPTH))
+        return false;
+    if (again && !o->out->overflow)
+        texts_keep(o->texts, m, bytes, str_slice(buf_str(o->out), begin, o->out->len));
+    return true;
+}
+
 static bool write_value(struct output *o, const struct schema_field *f, const struct wire_field *w,
                         uint64_t revision, uint32_t depth)
 {
@@ -188,6 +211,8 @@ static bool write_value(struct output *o, const struct schema_field *f, const st
         return corrupt(o);
     if (f->message->special != SCHEMA_PLAIN)
         return write_special(o, f->message, w->bytes);
+    if (depth == 1)
+        return write_part(o, f->message, w->bytes);
     return write_message(o, f->message, w->bytes, revision, depth + 1);
 }
 
@@ -428,7 +453,7 @@ enum err_code transcode_to_json(const struct schema_message *m, struct str bytes
                                 const struct transcode_json *how, struct buf *out, struct err *e)
 {
     static const struct transcode_json plain = {0};
-    struct output o = {.out = out};
+    struct output o = {.out = out, .texts = how == NULL ? NULL : how->texts};
     size_t before = out->len;
     enum err_code code = ERR_OK;
 

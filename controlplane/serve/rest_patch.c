@@ -143,7 +143,7 @@ static bool patch_once(struct call *c, struct str *out_raw)
     struct change *w = c->own;
     struct arena *a = &c->r->arena;
     const struct patch_type *type = type_of(c->r->content_type);
-    struct transcode_json how = {c->schema->api_version, c->schema->kind, 0};
+    struct transcode_json how = {c->schema->api_version, c->schema->kind, 0, rest_texts(c)};
     struct transcode_notes *notes = arena_zalloc(a, 1, sizeof *notes);
     struct transcode_notes *twice = arena_zalloc(a, 1, sizeof *twice);
     struct json *tree = NULL, *patch = NULL;

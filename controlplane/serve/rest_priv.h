@@ -60,8 +60,9 @@ void state_keep(const struct call *c, const struct index_snapshot *s);
 bool state_find(const struct call *c, uint64_t revision,
                 struct index_snapshot *out); /* A reference. */
 
-/* Specs of pods that this thread prepared. */
+/* Specs of pods that this thread prepared, and what it wrote as JSON. */
 struct prepared *rest_prepared(const struct call *c);
+struct texts *rest_texts(const struct call *c);
 
 /* The changes behind after with that prefix, read once for all watchers that stand there. Borrowed until the next
  * call. */

@@ -167,7 +167,7 @@ static struct str meta_version(const struct call *c)
 static enum err_code partial_json(struct call *c, struct str raw, uint64_t revision,
                                   struct buf *out, struct err *e)
 {
-    struct transcode_json how = {meta_version(c), STR("PartialObjectMetadata"), revision};
+    struct transcode_json how = {meta_version(c), STR("PartialObjectMetadata"), revision, NULL};
     if (c->partial == NULL) /* Found by its name: not for each of many rows. */
         c->partial = meta_message("PartialObjectMetadata");
     return transcode_to_json(c->partial, meta_partial(raw), &how, out, e);
@@ -176,7 +176,7 @@ static enum err_code partial_json(struct call *c, struct str raw, uint64_t revis
 static enum err_code whole_json(struct call *c, struct str raw, uint64_t revision, struct buf *out,
                                 struct err *e)
 {
-    struct transcode_json how = {c->schema->api_version, c->schema->kind, revision};
+    struct transcode_json how = {c->schema->api_version, c->schema->kind, revision, rest_texts(c)};
     return transcode_to_json(c->schema->message, raw, &how, out, e);
 }
 

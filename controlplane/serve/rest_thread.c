@@ -5,6 +5,7 @@
  * history's head is where it was, or when it did not reach it.
  */
 #include "api/prepared.h"
+#include "api/texts.h"
 #include "base/mem.h"
 #include "controlplane/serve/encoded.h"
 #include "controlplane/serve/rest_priv.h"
@@ -32,8 +33,9 @@ struct rest_shared {
     struct encoded *encoded; /* Everybody's. */
     struct reading reading;
     struct states states;
-    struct prepared *prepared;
-    struct instant prepared_used; /* 0: nothing is kept. */
+    struct prepared *prepared; /* Of objects that come in series: new pods' specs, */
+    struct texts *texts;       /* and parts of any as JSON. */
+    struct instant series;     /* When either was last asked for; 0: nothing is kept. */
 };
 
 void *rest_thread_new(struct encoded *encoded)
@@ -41,6 +43,7 @@ void *rest_thread_new(struct encoded *encoded)
     struct rest_shared *t = mem_zalloc(1, sizeof *t);
     t->encoded = encoded;
     t->prepared = prepared_new();
+    t->texts = texts_new();
     return t;
 }
 
@@ -64,18 +67,20 @@ void rest_thread_free(void *thread)
     reading_drop(&t->reading);
     states_fini(&t->states);
     prepared_free(t->prepared);
+    texts_free(t->texts);
     mem_free(t);
 }
 
 /* False: nothing of it is left. */
-static bool prepared_expire(struct rest_shared *t, struct instant before)
+static bool series_expire(struct rest_shared *t, struct instant before)
 {
-    if (t->prepared_used.ns > before.ns)
+    if (t->series.ns > before.ns)
         return true;
-    if (t->prepared_used.ns == 0)
+    if (t->series.ns == 0)
         return false;
     prepared_clear(t->prepared);
-    t->prepared_used = (struct instant){0};
+    texts_clear(t->texts);
+    t->series = (struct instant){0};
     return false;
 }
 
@@ -83,8 +88,8 @@ struct instant rest_thread_expire(void *thread, struct instant now)
 {
     struct rest_shared *t = thread;
     bool has_states = states_expire(&t->states, now);
-    bool has_prepared = prepared_expire(t, instant_add(now, SPAN_S(-ENCODED_AGE_S)));
-    if (encoded_bytes(t->encoded) == 0 && !has_states && !has_prepared)
+    bool has_series = series_expire(t, instant_add(now, SPAN_S(-ENCODED_AGE_S)));
+    if (encoded_bytes(t->encoded) == 0 && !has_states && !has_series)
         return (struct instant){0};
     encoded_expire(t->encoded, instant_add(now, SPAN_S(-ENCODED_AGE_S)));
     return instant_add(now, SPAN_S(ENCODED_AGE_S / 2));
@@ -152,13 +157,20 @@ size_t encoded_room_of(const struct call *c)
     return encoded_room(t->encoded, ENCODED_STAYS);
 }
 
-/* ---- specs ---- */
+/* ---- what comes in series ---- */
 
 struct prepared *rest_prepared(const struct call *c)
 {
     struct rest_shared *t = rest_thread(c->r);
-    t->prepared_used = rest_now(c->r);
+    t->series = rest_now(c->r);
     return t->prepared;
+}
+
+struct texts *rest_texts(const struct call *c)
+{
+    struct rest_shared *t = rest_thread(c->r);
+    t->series = rest_now(c->r);
+    return t->texts;
 }
 
 /* ---- states ---- */

@@ -5,6 +5,7 @@
  * durable at once; there is no TLS and no client. Made for a profiler: each stage is one function.
  */
 #include "api/kinds.h"
+#include "api/texts.h"
 #include "api/transcode.h"
 #include "base/check.h"
 #include "controlplane/core/core.h"
@@ -19,6 +20,7 @@ enum { BATCH = 64, BODY_MAX = 1 << 20, ARENA_MAX = 64 << 20 };
 struct bench {
     struct core *core;
     const struct kind *kind;
+    struct texts *texts;
     uint64_t commits[CORE_COMMITS_MAX * 2], replies, sends;
     uint32_t commits_count;
     uint64_t nodes;
@@ -111,6 +113,7 @@ static void start(struct bench *b)
 {
     b->now.ns = 1000000;
     b->kind = kind_find(STR(""), STR("pods"));
+    b->texts = texts_new();
     b->core = core_new(&(struct core_config){.seed = 1, .ca_bundle = STR("bundle")});
     struct core_event ev = event(b, EV_STARTED);
     core_step(b->core, &ev);
@@ -175,7 +178,7 @@ __attribute__((noinline)) static size_t stage_answer(struct bench *b, struct blo
     struct buf out;
     struct transcode_envelope open;
     const struct schema_kind *schema = kind_schema(b->kind);
-    struct transcode_json how = {schema->api_version, schema->kind, 0};
+    struct transcode_json how = {schema->api_version, schema->kind, 0, b->texts};
     buf_init(&out, BODY_MAX);
     CHECK(transcode_open(blob_str(object), &open, NULL) == ERR_OK);
     CHECK(transcode_to_json(schema->message, open.raw, &how, &out, NULL) == ERR_OK);

@@ -63,7 +63,7 @@ static void to_bytes(struct bench *b)
 
 static void to_json(struct bench *b)
 {
-    static const struct transcode_json how = {STR("v1"), STR("Pod"), 123456};
+    static const struct transcode_json how = {STR("v1"), STR("Pod"), 123456, NULL};
     CHECK(transcode_to_json(b->m, b->bytes, &how, &b->out, NULL) == ERR_OK);
 }
 

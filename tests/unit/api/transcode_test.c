@@ -289,7 +289,7 @@ TEST(transcode, long_names_are_told_in_part)
 
 TEST(transcode, puts_kind_and_version_in)
 {
-    const struct transcode_json how = {STR("v1"), STR("ConfigMap"), 42};
+    const struct transcode_json how = {STR("v1"), STR("ConfigMap"), 42, NULL};
     const struct schema_message *m = message(CORE "ConfigMap");
     struct err e;
     begin();
