@@ -44,7 +44,7 @@ struct arena_mark {
 struct arena_mark arena_mark(const struct arena *a);
 void arena_rewind(struct arena *a, const struct arena_mark *to);
 
-/* The calling thread is about to end: its pool goes. */
+/* The calling thread's pool goes: it is about to end, or to rest. */
 void arena_pool_free(void);
 
 void *arena_alloc(struct arena *a, size_t size);                /* Not zeroed; aligned to 16. */

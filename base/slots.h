@@ -6,6 +6,7 @@
  *        thing that is gone finds that its name is no longer live, whoever has the slot now.
  * WHY    Across an asynchronous gap we keep names, not pointers.
  * OWNS   slots_init() allocates, slots_fini() frees. The table itself is the caller's.
+ *        What was never taken was never written: a large table costs memory as far as it was filled.
  * FAILS  slots_take() is false when all are taken: refuse at the edge, nothing grows.
  */
 #ifndef BASE_SLOTS_H
@@ -19,7 +20,8 @@ struct slot_id {
 };
 
 struct slots {
-    uint32_t *generation, *free_next;
+    uint32_t *generation;
+    uint32_t *free_next; /* 1 + who is free behind this one. 0, never taken: the one beside it. */
     uint32_t count, taken, free_first;
 };
 

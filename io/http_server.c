@@ -306,6 +306,14 @@ void http_server_drain(struct http_server *s)
     server__expect(s, loop_now(s->client.loop)); /* A turn comes even when nobody is connected. */
 }
 
+bool http_server_rest(struct http_server *s)
+{
+    bool is_much = s->spares_count > SPARES_MAX / 4 || s->cipher.size > GATHER;
+    stream__spares_free(s);
+    buf_free(&s->cipher);
+    return is_much;
+}
+
 void http_server_close(struct http_server *s)
 {
     if (s == NULL)

@@ -103,6 +103,9 @@ uint16_t http_server_port(const struct http_server *s);
 
 /* No new connections or requests; HTTP/2 peers get GOAWAY; what is in work goes on. */
 void http_server_drain(struct http_server *s);
+
+/* Nothing came for a while: what is kept for the next requests is given back. True: that was much. */
+bool http_server_rest(struct http_server *s);
 void http_server_close(struct http_server *s); /* Now; no events, ids are dead. */
 
 /* A pointer of the owner's, given back with each event of this id. */

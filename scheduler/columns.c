@@ -11,8 +11,8 @@ void columns_init(struct columns *c, uint32_t nodes_max)
     *c = (struct columns){.filter = columns_filter_fast(), .log_size = COLUMNS_LOG_LEAST};
     while (c->log_size < nodes_max && c->log_size < COLUMNS_LOG_MOST)
         c->log_size *= 2;
-    c->log = mem_zalloc_lines(c->log_size / COLUMNS_LANES, sizeof *c->log);
-    c->log_node = mem_zalloc_lines(c->log_size, sizeof *c->log_node);
+    c->log = mem_reserve(c->log_size / COLUMNS_LANES, sizeof *c->log);
+    c->log_node = mem_reserve(c->log_size, sizeof *c->log_node);
     for (uint32_t i = 0; i < COLUMNS_ORDERS; i++)
         order_init(&c->order[i]);
 }
@@ -20,8 +20,8 @@ void columns_init(struct columns *c, uint32_t nodes_max)
 void columns_fini(struct columns *c)
 {
     mem_free(c->odd);
-    mem_free(c->log);
-    mem_free(c->log_node);
+    mem_release(c->log, c->log_size / COLUMNS_LANES, sizeof *c->log);
+    mem_release(c->log_node, c->log_size, sizeof *c->log_node);
     mem_free(c->hot);
     for (uint32_t i = 0; i < COLUMNS_ORDERS; i++)
         order_fini(&c->order[i]);

@@ -140,6 +140,25 @@ static void front_times(struct front *f, struct instant now)
     sessions_times(f->sessions, now);
 }
 
+/* What is kept for the next requests goes when none came for a while: it would not be in the cache any more. After many
+ * of them whole pages go back to the system. */
+static void front_rest(struct front *f, struct instant now)
+{
+    struct instant due = instant_add(f->asked, SPAN_S(FRONT_REST_S));
+
+    if (!instant_due(due, now)) {
+        f->rest_at = due;
+        return;
+    }
+    f->rest_at = (struct instant){0};
+    bool is_much = f->spares_count > FRONT_SPARES_MAX / 4;
+    front_spares_free(f);
+    is_much |= http_server_rest(f->server);
+    arena_pool_free();
+    if (is_much)
+        mem_trim();
+}
+
 /* ---- the loop's side ---- */
 
 static void front_event(struct loop_client *self, const struct io_event *ev)
@@ -157,6 +176,9 @@ static void front_turn(struct loop_client *self, struct instant now)
 {
     struct front *f = CONTAINER_OF(self, struct front, client);
 
+    if (instant_due(f->rest_at, now))
+        front_rest(f, now);
+    front_expect(f, f->rest_at);
     if (instant_sub(now, f->gauged).ns < SPAN_S(1).ns)
         return;
     f->gauged = now;

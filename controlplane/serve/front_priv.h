@@ -9,8 +9,10 @@
 #include "controlplane/serve/front.h"
 
 enum {
-    FRONT_SPARES_MAX = 128
-}; /* Requests' memory that is kept for the next: half a megabyte a thread. */
+    FRONT_SPARES_MAX =
+        128,          /* Requests' memory that is kept for the next: half a megabyte a thread, */
+    FRONT_REST_S = 5, /* until none came for so long. */
+};
 
 /* What people without a name of ours do, and is written down. */
 enum front_stranger { STRANGER_ASKS, STRANGER_JOINS, STRANGER__COUNT };
@@ -39,6 +41,9 @@ struct front {
     struct rest_request *requests;
     struct rest_request *spares; /* By next. */
     uint32_t spares_count;
+    struct instant asked; /* When the last request came. */
+    struct instant
+        rest_at; /* When to look whether there was another; {0}: there is nothing to give back. */
     uint32_t reading, writing; /* Requests in work: apiserver_current_inflight_requests. */
     uint32_t following;
     struct slots writes; /* Asked of the core and not answered. */

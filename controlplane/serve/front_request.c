@@ -136,7 +136,9 @@ void front_request(struct front *f, const struct http_request *q)
     memset(r, 0, offsetof(struct rest_request, room));
     r->front = f;
     r->id = q->id;
-    r->began = q->began;
+    r->began = f->asked = q->began;
+    if (f->rest_at.ns == 0)
+        f->rest_at = q->began;
     arena_init_in(&r->arena, REST_ARENA_MAX, r->room, sizeof r->room);
     r->next = f->requests;
     if (f->requests != NULL)

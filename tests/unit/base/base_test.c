@@ -256,6 +256,28 @@ TEST(slots, a_stale_name_finds_nothing)
     slots_fini(&s);
 }
 
+/* What was given back last is taken first, and then what nobody had yet, in order. */
+TEST(slots, the_used_before_the_new)
+{
+    struct slots s;
+    struct slot_id id[4];
+    static const uint32_t order[] = {1, 0, 2, 3};
+    slots_init(&s, 4);
+    cr_assert(slots_take(&s, &id[0]) && slots_take(&s, &id[1]));
+    slots_give(&s, id[0]);
+    slots_give(&s, id[1]);
+    for (uint32_t i = 0; i < 4; i++) {
+        cr_assert(slots_take(&s, &id[i]));
+        cr_assert_eq(id[i].slot, order[i]);
+    }
+    cr_assert_not(slots_take(&s, &id[0]));
+    cr_assert_eq(s.taken, 4);
+    slots_give(&s, id[3]); /* The last one of all ends the list. */
+    cr_assert(slots_take(&s, &id[3]));
+    cr_assert_not(slots_take(&s, &id[0]));
+    slots_fini(&s);
+}
+
 /* Against an array of what is there: small tables and large ones, with places of the removed in them. */
 TEST(map, finds_what_a_list_finds)
 {

@@ -133,6 +133,21 @@ TEST(http, answers_both_versions)
     site_close(&s);
 }
 
+/* What was kept for the next requests is gone, and they do not notice. */
+TEST(http, rests)
+{
+    struct site s = {0};
+    struct http_server_limits limits = http_server_limits_default();
+    site_open(&s, &limits, site_event);
+    cr_assert_not(http_server_rest(s.server), "there was nothing to give back");
+    expect(&s, "curl -sS --cacert $D/ca --http2 $U/stream | wc -c", "3000000\n");
+    cr_assert(http_server_rest(s.server), "what was sent went through a large buffer");
+    cr_assert_not(http_server_rest(s.server));
+    expect(&s, "curl -sS --cacert $D/ca --http2 $U/a $U/b", "2 GET /a? 0 -\n2 GET /b? 0 -\n");
+    expect(&s, "curl -sS --cacert $D/ca --http1.1 $U/stream | wc -c", "3000000\n");
+    site_close(&s);
+}
+
 TEST(http, refuses_what_is_too_large)
 {
     struct site s = {0};
