@@ -82,9 +82,9 @@ static void event_validate(struct kind_call *c, const ProtobufCMessage *object,
         causes_invalid(&c->causes, &f, about, "does not match event.namespace");
 }
 
-static struct str age_of(const Meta__Time *time, struct wall now, struct arena *a)
+static struct str age_of(const Meta__Time *time, struct arena *a)
 {
-    return table_age(time == NULL ? 0 : time->seconds, now, a);
+    return table_age(time == NULL ? 0 : time->seconds, a);
 }
 
 static struct str event_object(const Core__Event *e, struct arena *a)
@@ -101,23 +101,22 @@ static struct str event_object(const Core__Event *e, struct arena *a)
                         kind_str(o->name).at);
 }
 
-static struct str event_seen(const Core__Event *e, bool is_last, struct wall now, struct arena *a)
+static struct str event_seen(const Core__Event *e, bool is_last, struct arena *a)
 {
     int64_t micro = e->event_time == NULL ? 0 : e->event_time->seconds;
     const Meta__Time *time = is_last ? e->last_timestamp : e->first_timestamp;
     if (is_last && e->series != NULL && e->series->last_observed_time != NULL)
-        return table_age(e->series->last_observed_time->seconds, now, a);
-    return time == NULL && micro != 0 ? table_age(micro, now, a) : age_of(time, now, a);
+        return table_age(e->series->last_observed_time->seconds, a);
+    return time == NULL && micro != 0 ? table_age(micro, a) : age_of(time, a);
 }
 
-static struct kind_cell event_cell(const ProtobufCMessage *object, struct str column,
-                                   struct wall now, struct arena *a)
+static struct kind_cell event_cell(const void *object, struct str column, struct arena *a)
 {
-    const Core__Event *e = (const Core__Event *)object;
+    const Core__Event *e = object;
     if (str_is(column, "Last Seen"))
-        return (struct kind_cell){.text = event_seen(e, true, now, a)};
+        return (struct kind_cell){.text = event_seen(e, true, a)};
     if (str_is(column, "First Seen"))
-        return (struct kind_cell){.text = event_seen(e, false, now, a)};
+        return (struct kind_cell){.text = event_seen(e, false, a)};
     if (str_is(column, "Object"))
         return (struct kind_cell){.text = event_object(e, a)};
     if (str_is(column, "Count"))

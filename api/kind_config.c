@@ -76,11 +76,10 @@ static void config_map_validate(struct kind_call *c, const ProtobufCMessage *obj
         config_map_unchanged(c, m, (const Core__ConfigMap *)old);
 }
 
-static struct kind_cell config_map_cell(const ProtobufCMessage *object, struct str column,
-                                        struct wall now, struct arena *a)
+static struct kind_cell config_map_cell(const void *object, struct str column, struct arena *a)
 {
-    const Core__ConfigMap *m = (const Core__ConfigMap *)object;
-    (void)column, (void)now, (void)a;
+    const Core__ConfigMap *m = object;
+    (void)column, (void)a;
     return count_cell(m->n_data + m->n_binary_data);
 }
 
@@ -202,10 +201,9 @@ static void secret_validate(struct kind_call *c, const ProtobufCMessage *object,
         secret_unchanged(c, s, (const Core__Secret *)old);
 }
 
-static struct kind_cell secret_cell(const ProtobufCMessage *object, struct str column,
-                                    struct wall now, struct arena *a)
+static struct kind_cell secret_cell(const void *object, struct str column, struct arena *a)
 {
-    (void)column, (void)now, (void)a;
+    (void)column, (void)a;
     return count_cell(((const Core__Secret *)object)->n_data);
 }
 
@@ -239,10 +237,9 @@ static void account_prepare(struct kind_call *c, ProtobufCMessage *object,
     s->secrets = secrets;
 }
 
-static struct kind_cell account_cell(const ProtobufCMessage *object, struct str column,
-                                     struct wall now, struct arena *a)
+static struct kind_cell account_cell(const void *object, struct str column, struct arena *a)
 {
-    (void)column, (void)now, (void)a;
+    (void)column, (void)a;
     return count_cell(((const Core__ServiceAccount *)object)->n_secrets);
 }
 

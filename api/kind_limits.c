@@ -211,12 +211,10 @@ static void limits_validate(struct kind_call *c, const ProtobufCMessage *object,
     }
 }
 
-static struct kind_cell limits_cell(const ProtobufCMessage *object, struct str column,
-                                    struct wall now, struct arena *a)
+static struct kind_cell limits_cell(const void *object, struct str column, struct arena *a)
 {
     const Meta__ObjectMeta *m = ((const Core__LimitRange *)object)->metadata;
     (void)column;
-    (void)now;
     if (m == NULL || m->creation_timestamp == NULL)
         return (struct kind_cell){.text = STR("")};
     return (struct kind_cell){.text = table_instant(m->creation_timestamp->seconds, a)};

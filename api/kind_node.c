@@ -101,11 +101,9 @@ static struct str node_address(const Core__Node *n, const char *type)
     return STR("<none>");
 }
 
-static struct kind_cell node_cell(const ProtobufCMessage *object, struct str column,
-                                  struct wall now, struct arena *a)
+static struct kind_cell node_cell(const void *object, struct str column, struct arena *a)
 {
-    const Core__Node *n = (const Core__Node *)object;
-    (void)now;
+    const Core__Node *n = object;
     struct str text = STR("");
     if (str_is(column, "Status"))
         text = node_status(n, a);
@@ -154,12 +152,10 @@ static struct str bytes_text(uint64_t bytes, struct arena *a)
     return arena_printf(a, "%llu%s", (unsigned long long)left, units[unit]);
 }
 
-static struct kind_cell hardware_cell(const ProtobufCMessage *object, struct str column,
-                                      struct wall now, struct arena *a)
+static struct kind_cell hardware_cell(const void *object, struct str column, struct arena *a)
 {
     const Baton__NodeHardwareSpec *s = ((const Baton__NodeHardware *)object)->spec;
     uint64_t bytes = 0;
-    (void)now;
     if (s == NULL)
         return (struct kind_cell){.text = STR("")};
     if (str_is(column, "Sockets"))
@@ -194,12 +190,10 @@ static struct str placement_cpus(const Baton__PlacementSpec *s, struct arena *a)
     return out;
 }
 
-static struct kind_cell placement_cell(const ProtobufCMessage *object, struct str column,
-                                       struct wall now, struct arena *a)
+static struct kind_cell placement_cell(const void *object, struct str column, struct arena *a)
 {
     const Baton__PlacementSpec *s = ((const Baton__Placement *)object)->spec;
     struct str text = STR("");
-    (void)now;
     if (s == NULL)
         return (struct kind_cell){.text = text};
     if (str_is(column, "CPUs"))

@@ -159,5 +159,6 @@ const struct kind kind_pod = {
     .subresources = pod_subresources,
     .prepare = pod_prepare,
     .validate = pod_validate,
-    .cell_of_bytes = pod_cell,
+    .notes = pod_notes,
+    .cell = pod_cell,
 };

@@ -59,15 +59,13 @@ static void budget_validate(struct kind_call *c, const ProtobufCMessage *object,
     selector_validate(c, s->selector, &selector);
 }
 
-static struct kind_cell budget_cell(const ProtobufCMessage *object, struct str column,
-                                    struct wall now, struct arena *a)
+static struct kind_cell budget_cell(const void *object, struct str column, struct arena *a)
 {
     const Policy__PodDisruptionBudgetSpec *s = ((const Policy__PodDisruptionBudget *)object)->spec;
     bool is_least = str_is(column, "Min Available");
     const Intstr__IntOrString *v = s == NULL  ? NULL
                                    : is_least ? s->min_available
                                               : s->max_unavailable;
-    (void)now;
     if (v == NULL)
         return (struct kind_cell){.text = STR("N/A")};
     return (struct kind_cell){.text = v->type == 0 ? arena_printf(a, "%d", v->int_val)

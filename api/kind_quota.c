@@ -167,13 +167,11 @@ static void quota_validate(struct kind_call *c, const ProtobufCMessage *object,
         causes_invalid(&c->causes, &scopes, STR(""), "field is immutable");
 }
 
-static struct kind_cell quota_cell(const ProtobufCMessage *object, struct str column,
-                                   struct wall now, struct arena *a)
+static struct kind_cell quota_cell(const void *object, struct str column, struct arena *a)
 {
     const Core__ResourceQuotaStatus *s = ((const Core__ResourceQuota *)object)->status;
     bool limits = str_is(column, "Limit");
     struct str text = STR("");
-    (void)now;
     for (size_t i = 0; s != NULL && i < s->n_hard && i < s->n_used; i++) {
         struct str name = kind_str(s->hard[i]->key);
         if (str_starts(name, STR("limits.")) != limits || s->hard[i]->value == NULL ||

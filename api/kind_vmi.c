@@ -328,13 +328,12 @@ static struct str condition(const Kubevirt__VirtualMachineInstanceStatus *s, con
     return STR("");
 }
 
-static struct kind_cell vmi_cell(const ProtobufCMessage *object, struct str column, struct wall now,
-                                 struct arena *a)
+static struct kind_cell vmi_cell(const void *object, struct str column, struct arena *a)
 {
     const Kubevirt__VirtualMachineInstanceStatus *s =
         ((const Kubevirt__VirtualMachineInstance *)object)->status;
     struct str text = STR("");
-    (void)now, (void)a;
+    (void)a;
     if (str_is(column, "IP") && s != NULL && s->n_interfaces > 0)
         text = kind_str(s->interfaces[0]->ip_address);
     else if (str_is(column, "Ready"))

@@ -103,12 +103,10 @@ struct kind {
     void (*prepare)(struct kind_call *c, ProtobufCMessage *object, const ProtobufCMessage *old);
     void (*validate)(struct kind_call *c, const ProtobufCMessage *object,
                      const ProtobufCMessage *old);
-    /* The cell of a column whose path is empty: of the object as a struct, or, of a kind of which there are many, as
-     * its bytes. A kind has at most one of them. */
-    struct kind_cell (*cell)(const ProtobufCMessage *object, struct str column, struct wall now,
-                             struct arena *a);
-    struct kind_cell (*cell_of_bytes)(struct str raw, struct str column, struct wall now,
-                                      struct arena *a);
+    /* The cell of a column whose path is empty. object: what notes() made of the stored bytes, once for all its cells
+     * (NULL: the arena is full); of a kind without notes(), the struct. */
+    void *(*notes)(struct str raw, struct arena *a);
+    struct kind_cell (*cell)(const void *object, struct str column, struct arena *a);
 };
 
 extern const struct kind *const kinds[]; /* NULL at the end. */

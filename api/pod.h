@@ -39,7 +39,8 @@ void pod_spreads_validate(struct kind_call *c, Core__TopologySpreadConstraint *c
 void pod_tolerations_validate(struct kind_call *c, Core__Toleration *const *list, size_t count,
                               const struct field *spec);
 const char *pod_qos(const Core__PodSpec *s);
-struct kind_cell pod_cell(struct str raw, struct str column, struct wall now, struct arena *a);
+void *pod_notes(struct str raw, struct arena *a); /* Of a stored pod; NULL: the arena is full. */
+struct kind_cell pod_cell(const void *notes, struct str column, struct arena *a);
 
 /* The amount of a resource in a list of limits or requests; false: it is not there. */
 bool pod_limit(const Core__ResourceRequirements *r, const char *name, struct quantity *out);

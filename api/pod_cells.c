@@ -2,6 +2,7 @@
 /*
  * The columns of `kubectl get pods`: how Kubernetes sums a pod up in one word (reference: 3). Read from the stored
  * bytes: a list of 10,000 pods as a Table would spend nine tenths of its time making structs to look at a few fields.
+ * And read once: a spec and a status are long, and each cell wants a field or two.
  */
 #include "api/pod.h"
 #include "api/table.h"
@@ -32,9 +33,97 @@ enum {
 enum { STATE_WAITING = 1, STATE_RUNNING = 2, STATE_TERMINATED = 3, WAITING_REASON = 1 };
 enum { ENDED_CODE = 1, ENDED_SIGNAL = 2, ENDED_REASON = 3, ENDED_AT = 6 };
 
+/*
+ * What the cells look at, noted in one pass over the bytes. Of a list it is where the first element stands: canonical
+ * bytes have the others behind it.
+ */
 struct pod {
-    struct str metadata, spec, status;
+    struct str deleted, node, phase, reason, nominated, ip, first_ip;
+    struct wire_reader init_containers, gates, conditions, statuses, init_statuses;
+    uint32_t containers_count, init_containers_count, gates_count;
 };
+
+static void note_first(struct str *at, struct str value)
+{
+    if (at->at == NULL)
+        *at = value;
+}
+
+/* here: in front of one element. */
+static void note_list(struct wire_reader *at, const struct wire_reader *here)
+{
+    if (at->at == at->end)
+        *at = *here;
+}
+
+static void note_spec(struct pod *pod, struct str spec)
+{
+    struct wire_reader r = wire_read(spec), here = r;
+    struct wire_field f;
+    for (; wire_next(&r, &f); here = r) {
+        if (f.number == SPEC_CONTAINERS) {
+            pod->containers_count++;
+        } else if (f.number == SPEC_NODE) {
+            note_first(&pod->node, f.bytes);
+        } else if (f.number == SPEC_INIT_CONTAINERS) {
+            note_list(&pod->init_containers, &here);
+            pod->init_containers_count++;
+        } else if (f.number == SPEC_GATES) {
+            note_list(&pod->gates, &here);
+            pod->gates_count++;
+        }
+    }
+}
+
+static void note_status(struct pod *pod, struct str status)
+{
+    struct wire_reader r = wire_read(status), here = r;
+    struct wire_field f;
+    for (; wire_next(&r, &f); here = r) {
+        switch (f.number) {
+        case STATUS_PHASE:
+            note_first(&pod->phase, f.bytes);
+            break;
+        case STATUS_CONDITIONS:
+            note_list(&pod->conditions, &here);
+            break;
+        case STATUS_REASON:
+            note_first(&pod->reason, f.bytes);
+            break;
+        case STATUS_IP:
+            note_first(&pod->ip, f.bytes);
+            break;
+        case STATUS_CONTAINERS:
+            note_list(&pod->statuses, &here);
+            break;
+        case STATUS_INIT_CONTAINERS:
+            note_list(&pod->init_statuses, &here);
+            break;
+        case STATUS_NOMINATED:
+            note_first(&pod->nominated, f.bytes);
+            break;
+        case STATUS_IPS:
+            note_first(&pod->first_ip, f.bytes);
+            break;
+        }
+    }
+}
+
+void *pod_notes(struct str raw, struct arena *a)
+{
+    struct pod *pod = arena_zalloc(a, 1, sizeof *pod);
+    struct wire_reader r = wire_read(raw);
+    struct wire_field f;
+    while (pod != NULL && wire_next(&r, &f)) {
+        if (f.number == POD_METADATA)
+            note_first(&pod->deleted, wire_find_bytes(f.bytes, META_DELETED));
+        else if (f.number == POD_SPEC)
+            note_spec(pod, f.bytes);
+        else if (f.number == POD_STATUS)
+            note_status(pod, f.bytes);
+    }
+    return pod;
+}
 
 /* "1/2". Not by printf: a list has one of these in each row. */
 static struct str share(struct arena *a, uint32_t part, uint32_t whole)
@@ -45,16 +134,6 @@ static struct str share(struct arena *a, uint32_t part, uint32_t whole)
     buf_add_char(&out, '/');
     buf_add_u64(&out, whole);
     return arena_str(a, buf_str(&out));
-}
-
-static uint32_t count_of(struct str message, uint32_t number)
-{
-    struct wire_reader r = wire_read(message);
-    struct str element;
-    uint32_t count = 0;
-    while (wire_next_bytes(&r, number, &element))
-        count++;
-    return count;
 }
 
 /* One of a container's states, {NULL, 0}: it is not in that one. */
@@ -70,7 +149,7 @@ static bool is_always(struct str container)
 
 static bool is_sidecar(const struct pod *pod, struct str name)
 {
-    struct wire_reader r = wire_read(pod->spec);
+    struct wire_reader r = pod->init_containers;
     struct str container;
     while (wire_next_bytes(&r, SPEC_INIT_CONTAINERS, &container))
         if (str_eq(wire_find_bytes(container, CONTAINER_NAME), name))
@@ -81,7 +160,7 @@ static bool is_sidecar(const struct pod *pod, struct str name)
 /* The condition of that type, {NULL, 0}: there is none. */
 static struct str condition(const struct pod *pod, struct str type)
 {
-    struct wire_reader r = wire_read(pod->status);
+    struct wire_reader r = pod->conditions;
     struct str found;
     while (wire_next_bytes(&r, STATUS_CONDITIONS, &found))
         if (str_eq(wire_find_bytes(found, CONDITION_TYPE), type))
@@ -120,13 +199,13 @@ static struct str init_one(const struct pod *pod, struct str s, uint32_t index, 
         return ended(over, "Init:", a);
     if (reason.len > 0 && !str_is(reason, "PodInitializing"))
         return arena_printf(a, "Init:" STR_FMT, STR_ARG(reason));
-    return arena_printf(a, "Init:%u/%u", index, count_of(pod->spec, SPEC_INIT_CONTAINERS));
+    return arena_printf(a, "Init:%u/%u", index, pod->init_containers_count);
 }
 
 /* The first init container that is not done decides; {NULL, 0}: all are. */
 static struct str init_status(const struct pod *pod, struct arena *a)
 {
-    struct wire_reader r = wire_read(pod->status);
+    struct wire_reader r = pod->init_statuses;
     struct str s, word = {NULL, 0};
     for (uint32_t i = 0; word.at == NULL && wire_next_bytes(&r, STATUS_INIT_CONTAINERS, &s); i++)
         word = init_one(pod, s, i, a);
@@ -137,7 +216,7 @@ static struct str init_status(const struct pod *pod, struct arena *a)
 static struct str container_status(const struct pod *pod, struct str so_far, struct arena *a)
 {
     bool has_running = false, decided = false;
-    struct wire_reader r = wire_read(pod->status);
+    struct wire_reader r = pod->statuses;
     struct str s, reason = so_far;
     while (wire_next_bytes(&r, STATUS_CONTAINERS, &s)) {
         struct str over = state_of(s, STATE_TERMINATED);
@@ -156,18 +235,16 @@ static struct str container_status(const struct pod *pod, struct str so_far, str
 
 static struct str pod_word(const struct pod *pod, struct arena *a)
 {
-    struct str phase = wire_find_bytes(pod->status, STATUS_PHASE);
-    struct str why = wire_find_bytes(pod->status, STATUS_REASON);
     struct str scheduled = condition(pod, STR("PodScheduled"));
-    struct str reason = why.len == 0 ? phase : why;
+    struct str reason = pod->reason.len == 0 ? pod->phase : pod->reason;
     if (str_is(wire_find_bytes(scheduled, CONDITION_REASON), "SchedulingGated"))
         reason = STR("SchedulingGated");
     struct str init = init_status(pod, a);
     reason = init.at != NULL ? init : container_status(pod, reason, a);
-    bool is_over = str_is(phase, "Succeeded") || str_is(phase, "Failed");
-    if (wire_find_bytes(pod->metadata, META_DELETED).at == NULL)
+    bool is_over = str_is(pod->phase, "Succeeded") || str_is(pod->phase, "Failed");
+    if (pod->deleted.at == NULL)
         return reason;
-    if (str_is(why, "NodeLost"))
+    if (str_is(pod->reason, "NodeLost"))
         return STR("Unknown");
     return is_over ? reason : STR("Terminating");
 }
@@ -176,27 +253,23 @@ static struct str pod_word(const struct pod *pod, struct arena *a)
 
 static struct str ready_cell(const struct pod *pod, struct arena *a)
 {
-    uint32_t ready = 0, total = 0;
-    struct wire_reader spec = wire_read(pod->spec), status = wire_read(pod->status);
-    struct wire_field f;
-    while (wire_next(&spec, &f))
-        total +=
-            f.number == SPEC_CONTAINERS || (f.number == SPEC_INIT_CONTAINERS && is_always(f.bytes));
-    while (wire_next(&status, &f)) {
-        if (f.number != STATUS_CONTAINERS && f.number != STATUS_INIT_CONTAINERS)
-            continue;
-        bool counts = f.number == STATUS_CONTAINERS
-                          ? state_of(f.bytes, STATE_RUNNING).at != NULL
-                          : is_sidecar(pod, wire_find_bytes(f.bytes, OF_NAME));
-        ready += counts && wire_find_u64(f.bytes, OF_READY) != 0;
-    }
+    uint32_t ready = 0, total = pod->containers_count;
+    struct wire_reader inits = pod->init_containers, statuses = pod->statuses,
+                       init_statuses = pod->init_statuses;
+    struct str s;
+    while (wire_next_bytes(&inits, SPEC_INIT_CONTAINERS, &s))
+        total += is_always(s);
+    while (wire_next_bytes(&statuses, STATUS_CONTAINERS, &s))
+        ready += wire_find_u64(s, OF_READY) != 0 && state_of(s, STATE_RUNNING).at != NULL;
+    while (wire_next_bytes(&init_statuses, STATUS_INIT_CONTAINERS, &s))
+        ready += wire_find_u64(s, OF_READY) != 0 && is_sidecar(pod, wire_find_bytes(s, OF_NAME));
     return share(a, ready, total);
 }
 
-static struct str restarts_cell(const struct pod *pod, struct wall now, struct arena *a)
+static struct str restarts_cell(const struct pod *pod, struct arena *a)
 {
     int64_t count = 0, last = 0;
-    struct wire_reader r = wire_read(pod->status);
+    struct wire_reader r = pod->statuses;
     struct str s;
     while (wire_next_bytes(&r, STATUS_CONTAINERS, &s)) {
         struct str over = wire_find_bytes(wire_find_bytes(s, OF_LAST_STATE), STATE_TERMINATED);
@@ -208,25 +281,23 @@ static struct str restarts_cell(const struct pod *pod, struct wall now, struct a
         return STR("0");
     if (last == 0)
         return arena_printf(a, "%lld", (long long)count);
-    struct str age = table_age(last, now, a);
+    struct str age = table_age(last, a);
     return arena_printf(a, "%lld (" STR_FMT " ago)", (long long)count, STR_ARG(age));
 }
 
 static struct str gates_cell(const struct pod *pod, struct arena *a)
 {
-    uint32_t passed = 0, total = 0;
-    struct wire_reader r = wire_read(pod->spec);
+    uint32_t passed = 0;
+    struct wire_reader r = pod->gates;
     struct str gate;
-    for (; wire_next_bytes(&r, SPEC_GATES, &gate); total++)
+    while (wire_next_bytes(&r, SPEC_GATES, &gate))
         passed += condition_is_true(pod, wire_find_bytes(gate, GATE_TYPE));
-    return total == 0 ? STR("<none>") : share(a, passed, total);
+    return pod->gates_count == 0 ? STR("<none>") : share(a, passed, pod->gates_count);
 }
 
 static struct str ip_cell(const struct pod *pod)
 {
-    struct str first = wire_find_bytes(pod->status, STATUS_IPS);
-    return first.at != NULL ? wire_find_bytes(first, POD_IP_TEXT)
-                            : wire_find_bytes(pod->status, STATUS_IP);
+    return pod->first_ip.at != NULL ? wire_find_bytes(pod->first_ip, POD_IP_TEXT) : pod->ip;
 }
 
 static struct str or_none(struct str text)
@@ -234,24 +305,23 @@ static struct str or_none(struct str text)
     return text.len == 0 ? STR("<none>") : text;
 }
 
-struct kind_cell pod_cell(struct str raw, struct str column, struct wall now, struct arena *a)
+struct kind_cell pod_cell(const void *notes, struct str column, struct arena *a)
 {
-    struct pod pod = {wire_find_bytes(raw, POD_METADATA), wire_find_bytes(raw, POD_SPEC),
-                      wire_find_bytes(raw, POD_STATUS)};
+    const struct pod *pod = notes;
     struct str text = STR("");
     if (str_is(column, "Ready"))
-        text = ready_cell(&pod, a);
+        text = ready_cell(pod, a);
     else if (str_is(column, "Status"))
-        text = pod_word(&pod, a);
+        text = pod_word(pod, a);
     else if (str_is(column, "Restarts"))
-        text = restarts_cell(&pod, now, a);
+        text = restarts_cell(pod, a);
     else if (str_is(column, "IP"))
-        text = or_none(ip_cell(&pod));
+        text = or_none(ip_cell(pod));
     else if (str_is(column, "Node"))
-        text = or_none(wire_find_bytes(pod.spec, SPEC_NODE));
+        text = or_none(pod->node);
     else if (str_is(column, "Nominated Node"))
-        text = or_none(wire_find_bytes(pod.status, STATUS_NOMINATED));
+        text = or_none(pod->nominated);
     else if (str_is(column, "Readiness Gates"))
-        text = gates_cell(&pod, a);
+        text = gates_cell(pod, a);
     return (struct kind_cell){.text = text};
 }

@@ -30,48 +30,80 @@ void table_columns(const struct kind *k, struct buf *out)
     buf_add_char(out, ']');
 }
 
-/* "3m20s"; without the second where that is 0. Not by printf: a Table has one of these in each row. */
-static struct str age_text(struct arena *a, long long first, char unit, long long second,
-                           char unit_of_second)
+/* ------------------------------------------------------------------ ages */
+
+enum {
+    AGE_MARK = 0xff
+}; /* On both sides of an instant. No UTF-8 has it (RFC 3629), so no other text in a row. */
+
+struct str table_age(int64_t seconds, struct arena *a)
 {
-    char text[48];
+    char text[24];
     struct buf out = {.at = text, .size = sizeof text, .limit = sizeof text};
-    buf_add_i64(&out, first);
-    buf_add_char(&out, unit);
-    if (second != 0) {
-        buf_add_i64(&out, second);
-        buf_add_char(&out, unit_of_second);
-    }
+    if (seconds == 0)
+        return STR("<unknown>");
+    buf_add_char(&out, (char)AGE_MARK);
+    buf_add_i64(&out, seconds);
+    buf_add_char(&out, (char)AGE_MARK);
     return arena_str(a, buf_str(&out));
 }
 
-/* The largest two units that matter, as k8s.io/apimachinery/pkg/util/duration prints them. */
-struct str table_age(int64_t seconds, struct wall now, struct arena *a)
+/* "3m20s"; without the second where that is 0. Not by printf: a Table has one of these in each row. */
+static void age_add(struct buf *out, int64_t first, char unit, int64_t second, char unit_of_second)
 {
-    if (seconds == 0)
-        return STR("<unknown>");
-    long long s = wall_seconds(now) - seconds;
-    long long m = s / 60, h = s / 3600, d = s / 86400, y = d / 365;
-    if (s < -1)
-        return STR("<invalid>");
-    if (s < 120)
-        return age_text(a, s < 0 ? 0 : s, 's', 0, 0);
-    if (m < 10)
-        return age_text(a, m, 'm', s % 60, 's');
-    if (m < 180)
-        return age_text(a, m, 'm', 0, 0);
-    if (h < 8)
-        return age_text(a, h, 'h', m % 60, 'm');
-    if (h < 48)
-        return age_text(a, h, 'h', 0, 0);
-    if (d < 8)
-        return age_text(a, d, 'd', h % 24, 'h');
-    if (d < 365 * 2)
-        return age_text(a, d, 'd', 0, 0);
-    if (y < 8)
-        return age_text(a, y, 'y', d % 365, 'd');
-    return age_text(a, y, 'y', 0, 0);
+    buf_add_i64(out, first);
+    buf_add_char(out, unit);
+    if (second != 0) {
+        buf_add_i64(out, second);
+        buf_add_char(out, unit_of_second);
+    }
 }
+
+/* The largest two units that matter, as k8s.io/apimachinery/pkg/util/duration prints them. */
+static void age_tell(struct buf *out, int64_t seconds, struct wall now)
+{
+    int64_t s = wall_seconds(now) - seconds;
+    int64_t m = s / 60, h = s / 3600, d = s / 86400, y = d / 365;
+    if (s < -1)
+        buf_add(out, STR("\\u003cinvalid\\u003e")); /* "<invalid>" within JSON. */
+    else if (s < 120)
+        age_add(out, s < 0 ? 0 : s, 's', 0, 0);
+    else if (m < 10)
+        age_add(out, m, 'm', s % 60, 's');
+    else if (m < 180)
+        age_add(out, m, 'm', 0, 0);
+    else if (h < 8)
+        age_add(out, h, 'h', m % 60, 'm');
+    else if (h < 48)
+        age_add(out, h, 'h', 0, 0);
+    else if (d < 8)
+        age_add(out, d, 'd', h % 24, 'h');
+    else if (d < 365 * 2)
+        age_add(out, d, 'd', 0, 0);
+    else if (y < 8)
+        age_add(out, y, 'y', d % 365, 'd');
+    else
+        age_add(out, y, 'y', 0, 0);
+}
+
+void table_tell(struct str rows, struct wall now, struct buf *out)
+{
+    for (size_t at = 0; at < rows.len;) {
+        int64_t seconds;
+        size_t mark = str_find(rows, (char)AGE_MARK, at);
+        buf_add(out, str_slice(rows, at, mark));
+        size_t end = str_find(rows, (char)AGE_MARK, mark + 1);
+        if (str_parse_i64(str_slice(rows, mark + 1, end), &seconds) == ERR_OK) {
+            age_tell(out, seconds, now);
+            at = end + 1;
+        } else { /* Bytes that somebody else stored. */
+            buf_add(out, str_slice(rows, mark, mark + 1));
+            at = mark + 1;
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ cells */
 
 struct str table_instant(int64_t seconds, struct arena *a)
 {
@@ -80,25 +112,25 @@ struct str table_instant(int64_t seconds, struct arena *a)
     return arena_str(a, str_from(text, len));
 }
 
-static void age_cell(const struct wire_field *w, struct wall now, struct arena *a, struct buf *out)
+static void age_cell(const struct wire_field *w, struct arena *a, struct buf *out)
 {
     struct wall at;
     bool set = false;
     bool is_time = w->type == WIRE_BYTES && transcode_time_get(w->bytes, &at, &set) && set;
-    json_print_string(out, is_time ? table_age(wall_seconds(at), now, a) : STR("<unknown>"));
+    json_print_string(out, is_time ? table_age(wall_seconds(at), a) : STR("<unknown>"));
 }
 
 /* The value at a column's path, written as JSON. What is not there is "" for a text, and a column's path names a
  * scalar or an instant (tests/unit/api/kinds_test.c). */
-static void path_cell(const struct schema_column *c, const struct peek *p, struct wall now,
-                      struct arena *a, struct buf *out)
+static void path_cell(const struct schema_column *c, const struct peek *p, struct arena *a,
+                      struct buf *out)
 {
     const struct schema_field *f;
     struct wire_field w = {0};
     bool is_there = false;
     bool is_known = peek_path(p, c->path, &f, &w, &is_there);
     if (c->age)
-        age_cell(&w, now, a, out);
+        age_cell(&w, a, out);
     else if (!is_known || (!is_there && !f->always))
         buf_add(out, str_is(c->type, "integer") ? STR("0") : STR("\"\""));
     else if (f->type == SCHEMA_STRING)
@@ -111,61 +143,62 @@ static void path_cell(const struct schema_column *c, const struct peek *p, struc
         buf_add_i64(out, (int64_t)w.value);
 }
 
-struct computing {
-    const struct kind *kind;
-    struct peek peek;
-    ProtobufCMessage *object; /* NULL: no column has asked for it yet. */
-};
-
-static enum err_code computed_cell(struct computing *c, struct str column, struct wall now,
-                                   struct arena *a, struct buf *out, struct err *e)
+/* What the computed cells of one object are made of. */
+static enum err_code object_open(const struct kind *k, const struct peek *p, struct arena *a,
+                                 const void **out, struct err *e)
 {
-    struct kind_cell cell;
-    if (c->kind->cell_of_bytes != NULL) {
-        cell = c->kind->cell_of_bytes(c->peek.raw, column, now, a);
-    } else {
-        if (c->object == NULL) {
-            enum err_code rc = transcode_unpack(c->peek.message, c->peek.raw, a, &c->object, e);
-            if (rc != ERR_OK)
-                return rc;
-        }
-        cell = c->kind->cell(c->object, column, now, a);
+    ProtobufCMessage *object = NULL;
+    if (k->notes != NULL) {
+        *out = k->notes(p->raw, a);
+        return arena_status(a, e);
     }
+    enum err_code rc = transcode_unpack(p->message, p->raw, a, &object, e);
+    *out = object;
+    return rc;
+}
+
+static void computed_cell(const struct kind *k, const void *object, struct str column,
+                          struct arena *a, struct buf *out)
+{
+    struct kind_cell cell = k->cell(object, column, a);
     if (cell.is_number)
         buf_add_i64(out, cell.number);
     else
         json_print_string(out, cell.text);
-    return ERR_OK;
 }
 
-MUST_USE enum err_code table_cells(const struct kind *k, struct str raw, struct wall now,
-                                   struct arena *a, struct buf *out, struct err *e)
+enum err_code table_cells(const struct kind *k, struct str raw, struct arena *a, struct buf *out,
+                          struct err *e)
 {
     const struct schema_kind *s = kind_schema(k);
-    struct computing c = {k, {s->message, raw}, NULL};
+    struct peek peek = {s->message, raw};
+    const void *object = NULL; /* No column has asked for it yet. */
 
     buf_add_char(out, '[');
     for (uint32_t i = 0; i < s->columns_count; i++) {
         const struct schema_column *column = &s->columns[i];
         if (i > 0)
             buf_add_char(out, ',');
-        if (column->path.len > 0 || (k->cell == NULL && k->cell_of_bytes == NULL)) {
-            path_cell(column, &c.peek, now, a, out);
+        if (column->path.len > 0) {
+            path_cell(column, &peek, a, out);
             continue;
         }
-        enum err_code rc = computed_cell(&c, column->name, now, a, out, e);
-        if (rc != ERR_OK)
-            return rc;
+        if (object == NULL) {
+            enum err_code rc = object_open(k, &peek, a, &object, e);
+            if (rc != ERR_OK)
+                return rc;
+        }
+        computed_cell(k, object, column->name, a, out);
     }
     buf_add_char(out, ']');
     return buf_status(out, e);
 }
 
-enum err_code table_row_begin(const struct kind *k, struct str raw, struct wall now,
-                              struct arena *a, struct buf *out, struct err *e)
+enum err_code table_row_begin(const struct kind *k, struct str raw, struct arena *a,
+                              struct buf *out, struct err *e)
 {
     buf_add(out, STR("{\"cells\":"));
-    enum err_code rc = table_cells(k, raw, now, a, out, e);
+    enum err_code rc = table_cells(k, raw, a, out, e);
     buf_add(out, STR(",\"object\":"));
     return rc;
 }

@@ -336,43 +336,47 @@ static void page_end(struct list *l)
 
 /* ------------------------------------------------------------------ its items */
 
-/* An object's text is kept for the next list that wants it; of a long list no more than half of what there is room
- * for: what is too long to be kept would only drive out what others need. */
-static enum err_code item_kept(struct list *l, struct str raw, struct buf *out, struct err *e)
+static struct blob *item_make(struct call *c, struct str raw, struct err *e)
+{
+    struct buf text;
+    buf_init(&text, REST_REPLY_MAX);
+    enum err_code rc = item_json(c, raw, &text, e);
+    if (rc == ERR_OK)
+        rc = buf_status(&text, e);
+    struct blob *item = rc == ERR_OK ? buf_blob(&text) : NULL;
+    buf_free(&text);
+    return item;
+}
+
+/* An item is kept for the next list that wants it; of a long list no more than half of what there is room for: what is
+ * too long to be kept would only drive out what others need. A reference. */
+static struct blob *item_get(struct list *l, struct err *e)
 {
     struct call *c = l->c;
     uint64_t revision = l->at.ahead->stamp;
-    size_t begin = out->len;
-    struct blob *kept = encoded_get(c, revision, ENCODED_ITEM);
-    if (kept != NULL) {
-        buf_add(out, blob_str(kept));
-        blob_unref(kept);
-        return buf_status(out, e);
-    }
-    enum err_code rc = transcode_to_json(c->schema->message, raw, NULL, out, e);
-    if (rc != ERR_OK || l->kept > encoded_room_of(c) / 2)
-        return rc;
-    l->kept += out->len - begin;
-    struct blob *fresh = blob_new(str_slice(buf_str(out), begin, out->len));
-    encoded_keep(c, revision, ENCODED_ITEM, fresh);
-    blob_unref(fresh);
+    struct blob *item = encoded_get(c, revision, ENCODED_ITEM);
+    if (item != NULL)
+        return item;
+    item = item_make(c, l->at.raw, e);
+    if (item == NULL || l->kept > encoded_room_of(c) / 2)
+        return item;
+    l->kept += item->len;
+    encoded_keep(c, revision, ENCODED_ITEM, item);
+    return item;
+}
+
+static enum err_code item_add_json(struct list *l, struct buf *out, struct err *e)
+{
+    struct blob *item = item_get(l, e);
+    if (item == NULL)
+        return e->code;
+    items_tell(l->c, blob_str(item), out);
+    blob_unref(item);
     return ERR_OK;
 }
 
-static enum err_code item_json(struct list *l, struct str raw, struct buf *out, struct err *e)
-{
-    struct call *c = l->c;
-    if (c->form.as == AS_TABLE)
-        return row_json(c, raw, 0, out, e);
-    if (c->form.as != AS_OBJECT)
-        return object_json(c, raw, 0, false, out, e);
-    if (c->form.type == FORM_JSON)
-        return item_kept(l, raw, out, e);
-    return transcode_to_json(c->schema->message, raw, NULL, out, e);
-}
-
 /* A sequence of one element is written as the element stands in a longer one. */
-static enum err_code item_yaml(struct list *l, struct str raw, struct err *e)
+static enum err_code item_add_yaml(struct list *l, struct err *e)
 {
     struct buf json;
     struct arena item;
@@ -380,7 +384,7 @@ static enum err_code item_yaml(struct list *l, struct str raw, struct err *e)
     arena_init(&item, ITEM_ARENA_MAX);
     buf_init(&json, REST_REPLY_MAX);
     buf_add_char(&json, '[');
-    enum err_code rc = item_json(l, raw, &json, e);
+    enum err_code rc = item_add_json(l, &json, e);
     buf_add_char(&json, ']');
     if (rc == ERR_OK)
         rc = buf_status(&json, e);
@@ -398,18 +402,17 @@ static enum err_code item_yaml(struct list *l, struct str raw, struct err *e)
 
 static enum err_code item_write(struct list *l, struct err *e)
 {
-    struct str raw = l->at.raw;
     bool is_first = l->written++ == 0;
     switch (l->c->form.type) {
     case FORM_PROTOBUF:
-        list_item(&l->out, raw, l->c->form.as != AS_OBJECT);
+        list_item(&l->out, l->at.raw, l->c->form.as != AS_OBJECT);
         return ERR_OK;
     case FORM_YAML:
-        return item_yaml(l, raw, e);
+        return item_add_yaml(l, e);
     case FORM_JSON:
         if (!is_first)
             buf_add_char(&l->out, ',');
-        return item_json(l, raw, &l->out, e);
+        return item_add_json(l, &l->out, e);
     }
     return ERR_OK;
 }

@@ -43,8 +43,8 @@ struct form {
 
 /* ---- What is kept for all requests: rest_thread.c ---- */
 
-/* An object as text or frame: item, or 1 + enum watch_type of the frame around it; or a run of neighbours. */
-enum { ENCODED_ITEM = 0, ENCODED_RUN = 15 };
+/* An object as an item of a list, or within a watch's frame (+ enum watch_type); or a run of neighbouring items. */
+enum { ENCODED_ITEM = 0, ENCODED_FRAME = 1, ENCODED_RUN = 15 };
 
 /* References; NULL: not there. */
 struct blob *encoded_get(const struct call *c, uint64_t revision, uint32_t what);
@@ -129,9 +129,9 @@ void reply_object(struct call *c, uint32_t code, struct str envelope);
  * resourceVersion is written as that. */
 MUST_USE enum err_code object_json(struct call *c, struct str raw, uint64_t revision,
                                    bool with_columns, struct buf *out, struct err *e);
-/* A row of a Table. */
-MUST_USE enum err_code row_json(struct call *c, struct str raw, uint64_t revision, struct buf *out,
-                                struct err *e);
+/* The same as an item of a list, as it is kept: what it tells of the moment is left open until items_tell(). */
+MUST_USE enum err_code item_json(struct call *c, struct str raw, struct buf *out, struct err *e);
+void items_tell(struct call *c, struct str items, struct buf *out);
 
 bool not_found(struct call *c, struct str name);
 bool conflict(struct call *c, struct str name); /* Changed since it was read. */

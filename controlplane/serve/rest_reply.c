@@ -180,12 +180,13 @@ static enum err_code whole_json(struct call *c, struct str raw, uint64_t revisio
     return transcode_to_json(c->schema->message, raw, &how, out, e);
 }
 
-MUST_USE enum err_code row_json(struct call *c, struct str raw, uint64_t revision, struct buf *out,
-                                struct err *e)
+/* A row of a Table, its ages left open. */
+static enum err_code row_json(struct call *c, struct str raw, uint64_t revision, struct buf *out,
+                              struct err *e)
 {
     struct arena row; /* Not the request's: a list has many rows, and a watch never ends. */
     arena_init(&row, ROW_ARENA_MAX);
-    enum err_code rc = table_row_begin(c->kind, raw, rest_wall(c->r), &row, out, e);
+    enum err_code rc = table_row_begin(c->kind, raw, &row, out, e);
     arena_free(&row);
     if (rc != ERR_OK)
         return rc;
@@ -211,10 +212,31 @@ MUST_USE enum err_code object_json(struct call *c, struct str raw, uint64_t revi
                              .revision = revision != 0 ? revision : meta_of(raw).revision,
                              .table = c->kind,
                              .no_columns = !with_columns};
+    struct buf row;
+    buf_init(&row, REST_REPLY_MAX);
+    enum err_code rc = row_json(c, raw, revision, &row, e);
     list_json_begin(out, &head);
-    enum err_code rc = row_json(c, raw, revision, out, e);
+    table_tell(buf_str(&row), rest_wall(c->r), out);
     list_json_end(out);
+    buf_free(&row);
     return rc;
+}
+
+enum err_code item_json(struct call *c, struct str raw, struct buf *out, struct err *e)
+{
+    if (c->form.as == AS_TABLE)
+        return row_json(c, raw, 0, out, e);
+    if (c->form.as != AS_OBJECT)
+        return partial_json(c, raw, 0, out, e);
+    return transcode_to_json(c->schema->message, raw, NULL, out, e);
+}
+
+void items_tell(struct call *c, struct str items, struct buf *out)
+{
+    if (c->form.as == AS_TABLE)
+        table_tell(items, rest_wall(c->r), out);
+    else
+        buf_add(out, items);
 }
 
 static void reply_protobuf(struct call *c, uint32_t code, struct str envelope, struct str raw)

@@ -8,8 +8,7 @@ enum { RUN_BYTES = ENCODED_ITEM_MAX }; /* What is not kept anyway is cut: a slic
 
 bool runs_fit(const struct form *f)
 {
-    bool is_wire_form = f->type == FORM_PROTOBUF || (f->type == FORM_JSON && !f->pretty);
-    return is_wire_form && f->as != AS_TABLE; /* A row tells ages. */
+    return f->type == FORM_PROTOBUF || (f->type == FORM_JSON && !f->pretty);
 }
 
 void runs_open(struct runs *r, struct call *c, const struct index_snapshot *s, struct str prefix,
@@ -70,8 +69,7 @@ static enum err_code item_put(struct call *c, struct str raw, struct buf *out, s
         return ERR_OK;
     }
     buf_add_char(out, ',');
-    return c->form.as == AS_OBJECT ? transcode_to_json(c->schema->message, raw, NULL, out, e)
-                                   : object_json(c, raw, 0, false, out, e);
+    return item_json(c, raw, out, e);
 }
 
 /* One that does not decode, or has no bytes (core.h, FAILS), is left out: the others are asked for, too. */
@@ -129,7 +127,22 @@ static enum encoded_stay stay_of(const struct runs *r, uint32_t count, size_t by
     return (r->before + passed) * mean <= encoded_room_of(r->c) ? ENCODED_STAYS : ENCODED_PASSES;
 }
 
-struct blob *runs_next(struct runs *r, struct err *e)
+/* The same run as of now. Takes the reference. */
+static struct blob *run_told(const struct runs *r, struct blob *bytes, struct err *e)
+{
+    struct buf out;
+    if (r->c->form.as != AS_TABLE) /* Of the others nothing changes with time. */
+        return bytes;
+    buf_init(&out, REST_REPLY_MAX);
+    (void)buf_reserve(&out, bytes->len);
+    items_tell(r->c, blob_str(bytes), &out);
+    blob_unref(bytes);
+    bytes = buf_status(&out, e) == ERR_OK ? buf_blob(&out) : NULL;
+    buf_free(&out);
+    return bytes;
+}
+
+static struct blob *run_get(struct runs *r, struct err *e)
 {
     bool is_whole;
     uint32_t count;
@@ -146,6 +159,12 @@ struct blob *runs_next(struct runs *r, struct err *e)
         encoded_run_keep(r->c, r->at, count, bytes, stay_of(r, count, bytes->len));
     run_pass(r, count, bytes->len);
     return bytes;
+}
+
+struct blob *runs_next(struct runs *r, struct err *e)
+{
+    struct blob *bytes = run_get(r, e);
+    return bytes == NULL ? NULL : run_told(r, bytes, e);
 }
 
 size_t runs_next_len(struct runs *r)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What requests share. Encodings (encoded.h), for all threads, need no invalidation, since a revision names one state
- * for ever; cells that tell an age are shared within a second. A thread's reading of the history is good as long as the
- * history's head is where it was, or when it did not reach it.
+ * for ever; a watch's frames that tell an age are shared within a second. A thread's reading of the history is good as
+ * long as the history's head is where it was, or when it did not reach it.
  */
 #include "api/prepared.h"
 #include "api/texts.h"
@@ -101,7 +101,7 @@ static uint32_t form_of(const struct call *c, uint32_t what)
 {
     uint32_t form = (uint32_t)c->form.type | (uint32_t)c->form.as << 2 |
                     (uint32_t)c->form.include << 4 | (uint32_t)c->form.beta << 6 | what << 8;
-    if (c->form.as == AS_TABLE)
+    if (c->form.as == AS_TABLE && what != ENCODED_ITEM && what != ENCODED_RUN)
         form |= (uint32_t)wall_seconds(rest_wall(c->r)) << 16;
     return form;
 }
@@ -223,7 +223,7 @@ enum err_code changes_read(const struct call *c, uint64_t after, struct str pref
 struct blob **changes_frames(const struct call *c)
 {
     struct rest_shared *t = rest_thread(c->r);
-    uint32_t form = form_of(c, 0);
+    uint32_t form = form_of(c, ENCODED_FRAME);
     for (struct frames *f = t->reading.frames; f < t->reading.frames + READING_FORMS; f++) {
         if (f->kind == NULL)
             *f = (struct frames){.kind = c->kind, .form = form};

@@ -86,7 +86,7 @@ static struct blob *frame_get(struct call *c, enum watch_type event, const struc
 {
     struct watch *w = c->own;
     bool first_table = c->form.as == AS_TABLE && !w->has_columns;
-    uint32_t what = 1 + (uint32_t)event;
+    uint32_t what = ENCODED_FRAME + (uint32_t)event;
     w->has_columns = true;
     if (first_table)
         return frame_make(c, event, entry_raw(entry), 0, true);

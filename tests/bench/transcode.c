@@ -6,6 +6,7 @@
  * takes and how many bytes of JSON per second that is. bare is what it costs to look at every
  * byte of the JSON once (json_read_skip), which no decoder can beat.
  */
+#include "api/table.h"
 #include "api/transcode.h"
 #include "base/check.h"
 #include "base/jsonread.h"
@@ -41,6 +42,7 @@ static double now(void)
 }
 
 struct bench {
+    const struct kind *kind;
     const struct schema_message *m;
     struct str json, bytes;
     struct arena arena;
@@ -65,6 +67,11 @@ static void to_json(struct bench *b)
 {
     static const struct transcode_json how = {STR("v1"), STR("Pod"), 123456, NULL};
     CHECK(transcode_to_json(b->m, b->bytes, &how, &b->out, NULL) == ERR_OK);
+}
+
+static void to_cells(struct bench *b)
+{
+    CHECK(table_cells(b->kind, b->bytes, &b->arena, &b->out, NULL) == ERR_OK);
 }
 
 static void to_tree(struct bench *b)
@@ -116,7 +123,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1)
         only = argv[1];
-    struct bench b = {.m = schema_message(STR("k8s.io.api.core.v1.Pod")), .json = str_of(posted)};
+    const struct kind *pods = kind_find(STR(""), STR("pods"));
+    struct bench b = {.kind = pods, .m = kind_schema(pods)->message, .json = str_of(posted)};
     struct buf bytes;
     buf_init(&bytes, 1 << 20);
     buf_init(&b.out, 1 << 20);
@@ -129,6 +137,7 @@ int main(int argc, char **argv)
     run("bare", &b, bare);
     run("json_to_bytes", &b, to_bytes);
     run("bytes_to_json", &b, to_json);
+    run("bytes_to_cells", &b, to_cells);
     run("json_to_tree", &b, to_tree);
     run("bytes_to_tree", &b, bytes_to_tree);
     run("protobuf_to_bytes", &b, to_canonical);

@@ -132,16 +132,22 @@ static void write_small(struct whole *w, const char *method, uint32_t number, co
     caller_close(&c);
 }
 
+/* A Table's ages go on with the seconds: what is compared must have been asked for within one of them. */
 static void check_same(struct whole *w, const char *accept)
 {
-    struct caller runs, again, items;
-    struct str want = list(&items, w, accept, PATH "?" BY_ITEM);
-
-    cr_assert(str_eq(list(&runs, w, accept, PATH), want));
-    cr_assert(str_eq(list(&again, w, accept, PATH), want));
-    caller_close(&items);
-    caller_close(&runs);
-    caller_close(&again);
+    bool is_one_second = false;
+    for (int tries = 0; tries < 20 && !is_one_second; tries++) {
+        struct caller before, runs, again, after;
+        struct str want = list(&before, w, accept, PATH "?" BY_ITEM);
+        struct str first = list(&runs, w, accept, PATH), second = list(&again, w, accept, PATH);
+        is_one_second = str_eq(list(&after, w, accept, PATH "?" BY_ITEM), want);
+        cr_assert(!is_one_second || (str_eq(first, want) && str_eq(second, want)), "%s", accept);
+        caller_close(&before);
+        caller_close(&runs);
+        caller_close(&again);
+        caller_close(&after);
+    }
+    cr_assert(is_one_second, "%s", accept);
 }
 
 /* Page after page: every name once, in order, though names come and go in between: a page is of the state its list began
@@ -184,7 +190,8 @@ TEST(list, runs_say_what_the_objects_say)
 {
     static const char *const forms[] = {
         "application/json", "application/vnd.kubernetes.protobuf",
-        "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"};
+        "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+        "application/json;as=Table;v=v1;g=meta.k8s.io"};
     struct whole w;
     char order[4 * SMALL] = "";
 
