@@ -87,8 +87,3 @@ struct str kind_bytes(const ProtobufCMessage *m, struct arena *a)
         protobuf_c_message_pack(m, at);
     return str_from(at, at == NULL ? 0 : len);
 }
-
-bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b, struct arena *arena)
-{
-    return str_eq(kind_bytes(a, arena), kind_bytes(b, arena));
-}

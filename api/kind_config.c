@@ -34,13 +34,13 @@ static void config_map_unchanged(struct kind_call *c, const Core__ConfigMap *m,
     now.metadata = was.metadata = NULL;
     now.has_immutable = was.has_immutable = false;
     now.n_binary_data = was.n_binary_data = 0;
-    if (!kind_same(&now.base, &was.base, c->arena))
+    if (!kind_same(&now.base, &was.base))
         fixed_when_immutable(c, "data");
     now = *m, was = *old;
     now.metadata = was.metadata = NULL;
     now.has_immutable = was.has_immutable = false;
     now.n_data = was.n_data = 0;
-    if (!kind_same(&now.base, &was.base, c->arena))
+    if (!kind_same(&now.base, &was.base))
         fixed_when_immutable(c, "binaryData");
 }
 
@@ -176,7 +176,7 @@ static void secret_unchanged(struct kind_call *c, const Core__Secret *s, const C
     now.metadata = was.metadata = NULL;
     now.type = was.type = NULL;
     now.has_immutable = was.has_immutable = false;
-    if (!kind_same(&now.base, &was.base, c->arena))
+    if (!kind_same(&now.base, &was.base))
         fixed_when_immutable(c, "data");
 }
 

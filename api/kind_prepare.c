@@ -74,7 +74,7 @@ static void count_generation(const struct kind *k, struct kind_call *c, Protobuf
     bool counts = (k->flags & KIND_COUNTS) != 0 && c->write != KIND_BIND;
     if (!counts || old == NULL || now == NULL)
         return;
-    if (!kind_same(*now, *kind__part(old, "spec"), c->arena)) {
+    if (!kind_same(*now, *kind__part(old, "spec"))) {
         Meta__ObjectMeta *m = kind_meta(object, c->arena);
         m->has_generation = true;
         m->generation++;

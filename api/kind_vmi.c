@@ -281,8 +281,7 @@ static void vmi_validate(struct kind_call *c, const ProtobufCMessage *object,
     struct field spec = field_name(NULL, "spec"), domain = field_name(&spec, "domain");
     if (c->write == KIND_STATUS)
         return;
-    if (was != NULL &&
-        !kind_same(&v->spec->base, was->spec == NULL ? NULL : &was->spec->base, c->arena)) {
+    if (was != NULL && !kind_same(&v->spec->base, was->spec == NULL ? NULL : &was->spec->base)) {
         causes_add(&c->causes, CAUSE_FORBIDDEN, &spec, "is fixed once the instance was created");
         return;
     }

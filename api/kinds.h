@@ -136,8 +136,8 @@ uint32_t kind_missed(const struct kind *k, struct str raw, struct arena *a, stru
 /* Warns of them where spec is not what it was; old: empty on create. After kind_prepare(). */
 void kind_remark(const struct kind *k, struct kind_call *c, struct str raw, struct str old);
 
-/* Same content, by encoding. Either may be NULL. */
-bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b, struct arena *arena);
+/* Same content, as their encodings have it. NULL is empty. */
+bool kind_same(const ProtobufCMessage *a, const ProtobufCMessage *b);
 
 /* The two classes that are always there. */
 bool kind_system_priority(struct str name, int32_t *out);

@@ -11,13 +11,12 @@
 
 /* ------------------------------------------------------------------ tolerations */
 
-static bool keeps_toleration(struct kind_call *c, const Core__PodSpec *s,
-                             const Core__Toleration *old)
+static bool keeps_toleration(const Core__PodSpec *s, const Core__Toleration *old)
 {
     for (size_t i = 0; i < s->n_tolerations; i++) {
         Core__Toleration now = *s->tolerations[i], was = *old;
         now.has_toleration_seconds = was.has_toleration_seconds = false;
-        if (kind_same(&now.base, &was.base, c->arena))
+        if (kind_same(&now.base, &was.base))
             return true;
     }
     return false;
@@ -28,7 +27,7 @@ static void tolerations_check(struct kind_call *c, const Core__PodSpec *s, const
 {
     struct field f = field_name(spec, "tolerations");
     for (size_t i = 0; i < old->n_tolerations; i++) {
-        if (!keeps_toleration(c, s, old->tolerations[i])) {
+        if (!keeps_toleration(s, old->tolerations[i])) {
             causes_add(&c->causes, CAUSE_FORBIDDEN, &f,
                        "existing toleration can not be modified except its tolerationSeconds");
             return;
@@ -146,7 +145,7 @@ static void fixed_check(struct kind_call *c, const Core__PodSpec *s, const Core_
         now.n_node_selector = was.n_node_selector;
         now.affinity = was.affinity;
     }
-    if (kind_same(&now.base, &was.base, c->arena))
+    if (kind_same(&now.base, &was.base))
         return;
     struct str list = differences(c, &now, &was);
     causes_add(&c->causes, CAUSE_FORBIDDEN, spec, MAY_CHANGE "\n\u00a0\u00a0" STR_FMT "\n",
@@ -159,9 +158,8 @@ static void ephemeral_check(struct kind_call *c, const Core__PodSpec *s, const C
     struct field f = field_name(spec, "ephemeralContainers");
     for (size_t i = 0; i < old->n_ephemeral_containers; i++) {
         const char *name = old->ephemeral_containers[i]->ephemeral_container_common->name;
-        bool same = i < s->n_ephemeral_containers &&
-                    kind_same(&s->ephemeral_containers[i]->base,
-                              &old->ephemeral_containers[i]->base, c->arena);
+        bool same = i < s->n_ephemeral_containers && kind_same(&s->ephemeral_containers[i]->base,
+                                                               &old->ephemeral_containers[i]->base);
         if (i >= s->n_ephemeral_containers)
             causes_add(&c->causes, CAUSE_FORBIDDEN, &f,
                        "existing ephemeral containers \"%s\" may not be removed", name);

@@ -6,29 +6,11 @@
 #include "base/rng.h"
 #include "base/wire.h"
 #include "tests/testlib/test.h"
+#include "tests/unit/api/rich_pod.h"
 
 enum { BYTES_MAX = 1 << 20, ARENA_MAX = 16 << 20, PODS_MAX = 4096, ROUNDS = 3000 };
 
 #define CORE "k8s.io.api.core.v1."
-
-static const char pod[] =
-    "{\"metadata\":{\"name\":\"web-1\",\"namespace\":\"default\",\"labels\":{\"app\":\"web\"},"
-    "\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"name\":\"the-owner\",\"uid\":"
-    "\"0f0e0d0c\",\"controller\":true}]},\"spec\":{\"containers\":[{\"name\":\"main\",\"image\":"
-    "\"busybox:1\",\"args\":[\"sleep\",\"1000\"],\"env\":[{\"name\":\"A\",\"value\":\"1\"}],"
-    "\"resources\":{\"limits\":{\"cpu\":\"100m\",\"memory\":\"64Mi\"}}},{\"name\":\"side\","
-    "\"image\":\"registry.example.com/team/"
-    "side:2\",\"tty\":true,\"ports\":[{\"containerPort\":80}]}],"
-    "\"nodeName\":\"node-1\",\"priority\":7,\"volumes\":[{\"name\":\"token\",\"projected\":{"
-    "\"sources\":[{\"serviceAccountToken\":{\"path\":\"token\",\"expirationSeconds\":3600}}]}}],"
-    "\"tolerations\":[{\"key\":\"node.kubernetes.io/not-ready\",\"operator\":\"Exists\",\"effect\":"
-    "\"NoExecute\",\"tolerationSeconds\":300},{\"key\":\"node.kubernetes.io/unreachable\","
-    "\"operator\":\"Exists\",\"effect\":\"NoExecute\",\"tolerationSeconds\":300}],\"affinity\":{"
-    "\"nodeAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":{\"nodeSelectorTerms\":["
-    "{\"matchExpressions\":[{\"key\":\"disk\",\"operator\":\"In\",\"values\":[\"ssd\"]}]}]}}}},"
-    "\"status\":{\"phase\":\"Running\",\"containerStatuses\":[{\"name\":\"main\",\"ready\":true,"
-    "\"restartCount\":1,\"image\":\"busybox:1\",\"imageID\":\"\",\"state\":{\"running\":{"
-    "\"startedAt\":\"2026-01-02T03:04:05Z\"}},\"lastState\":{}}]}}";
 
 struct bench {
     const struct schema_message *message;
@@ -47,7 +29,7 @@ static void begin(struct bench *b)
     arena_init(&b->a, ARENA_MAX);
     b->message = schema_message(STR(CORE "Pod"));
     b->texts = texts_new();
-    cr_assert_eq(transcode_from_json(b->message, str_of(pod), &b->a, NULL, NULL, &raw, NULL),
+    cr_assert_eq(transcode_from_json(b->message, str_of(rich_pod), &b->a, NULL, NULL, &raw, NULL),
                  ERR_OK);
     b->raw = arena_str(&b->a, buf_str(&raw));
     buf_free(&raw);
