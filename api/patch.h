@@ -14,6 +14,7 @@
 #define API_PATCH_H
 
 #include "api/schema.h"
+#include "base/buf.h"
 #include "base/json.h"
 
 enum {
@@ -30,5 +31,21 @@ MUST_USE enum err_code patch_merge(struct arena *a, struct json **target, struct
 /* m: what the document is; says which lists are merged, and by which key. */
 MUST_USE enum err_code patch_strategic(struct arena *a, const struct schema_message *m,
                                        struct json **target, struct json *patch, struct err *e);
+
+/*
+ * Most patches speak of metadata alone, or of status alone. What they do not speak of stays as its bytes are: the part of an
+ * object's canonical bytes that a patch reaches is made a tree, patched, and made bytes again, and these and the others are the
+ * object that patching all of it gives.
+ */
+
+/* Which fields of m, by index, a patch of any kind speaks of. False: perhaps of all; then all of the object is patched. */
+bool patch_reach(const struct schema_message *m, const struct json *patch, uint64_t *out_fields);
+
+/* raw's fields of that set, appended to out. False: raw does not decode, or out is full. */
+bool patch_part(const struct schema_message *m, struct str raw, uint64_t fields, struct buf *out);
+
+/* Those of part and raw's others, by number. */
+bool patch_rejoin(const struct schema_message *m, struct str raw, uint64_t fields, struct str part,
+                  struct buf *out);
 
 #endif /* API_PATCH_H */

@@ -100,15 +100,21 @@ static bool patch_parse(struct call *c, const struct patch_type *type, struct js
     return true;
 }
 
+static bool is_kind(const struct call *c, struct str api, struct str kind)
+{
+    return (kind.len == 0 || str_eq(kind, c->schema->kind)) &&
+           (api.len == 0 || str_eq(api, c->schema->api_version));
+}
+
 static bool kind_holds(struct call *c, struct json *tree)
 {
     struct str api = json_text(json_find(tree, STR("apiVersion")));
     struct str kind = json_text(json_find(tree, STR("kind")));
     struct arena *a = &c->r->arena;
-    bool same_kind = kind.len == 0 || str_eq(kind, c->schema->kind);
-    if (same_kind && (api.len == 0 || str_eq(api, c->schema->api_version)))
+    if (is_kind(c, api, kind))
         return true;
-    if (!same_kind && schema_kind(c->schema->group, c->schema->version, kind) != NULL)
+    if (!is_kind(c, STR(""), kind) &&
+        schema_kind(c->schema->group, c->schema->version, kind) != NULL)
         return bad_result(c, tree,
                           arena_printf(a,
                                        "converting (" STR_FMT "." STR_FMT ") to (core." STR_FMT
@@ -138,6 +144,37 @@ static void twice_given(const struct json *node, const struct field *at,
     }
 }
 
+/* Only the fields that the patch reaches are made a tree. False: something is to be said of it, and patching all of the object
+ * will say it; the patch's parts may be used up. */
+static bool patch_some(struct call *c, const struct patch_type *type, struct json *patch,
+                       uint64_t fields, struct transcode_notes *notes, struct str *out_raw)
+{
+    const struct schema_kind *s = c->schema;
+    const struct change *w = c->own;
+    struct arena *a = &c->r->arena;
+    struct transcode_json how = {s->api_version, s->kind, 0, rest_texts(c)};
+    struct transcode_head head;
+    struct str raw = entry_raw(w->old);
+    struct buf part, fresh, whole;
+    struct json *tree;
+    struct err e;
+    buf_init(&part, REST_REPLY_MAX);
+    buf_init(&fresh, REST_REPLY_MAX);
+    buf_init(&whole, REST_REPLY_MAX);
+    bool done = patch_part(s->message, raw, fields, &part) &&
+                transcode_to_tree(s->message, buf_str(&part), &how, a, &tree, &e) == ERR_OK &&
+                type->apply(c, &tree, patch, &e) == ERR_OK &&
+                transcode_from_tree(s->message, tree, a, notes, &head, &fresh, &e) == ERR_OK &&
+                notes->count == 0 && is_kind(c, head.api_version, head.kind) &&
+                patch_rejoin(s->message, raw, fields, buf_str(&fresh), &whole);
+    if (done)
+        *out_raw = arena_str(a, whole.len == 0 ? STR("") : buf_str(&whole));
+    buf_free(&part);
+    buf_free(&fresh);
+    buf_free(&whole);
+    return done;
+}
+
 static bool patch_once(struct call *c, struct str *out_raw)
 {
     struct change *w = c->own;
@@ -150,14 +187,21 @@ static bool patch_once(struct call *c, struct str *out_raw)
     struct str refusal;
     struct buf raw;
     struct err e;
+    uint64_t fields;
     if (!patch_parse(c, type, &patch) || !change_find(c))
         return false;
-    enum err_code rc = transcode_to_tree(c->schema->message, entry_raw(w->old), &how, a, &tree, &e);
-    if (rc == ERR_OK && (notes == NULL || twice == NULL))
-        rc = arena_status(a, &e);
-    if (rc != ERR_OK)
+    if (arena_status(a, &e) != ERR_OK) /* Of the notes, too. */
         return status_err(&c->status, a, &e);
     twice_given(patch, NULL, twice, a);
+    if (twice->count == 0 && patch_reach(c->schema->message, patch, &fields)) {
+        if (patch_some(c, type, patch, fields, notes, out_raw))
+            return true;
+        if (!patch_parse(c, type, &patch))
+            return false;
+    }
+    enum err_code rc = transcode_to_tree(c->schema->message, entry_raw(w->old), &how, a, &tree, &e);
+    if (rc != ERR_OK)
+        return status_err(&c->status, a, &e);
     rc = type->apply(c, &tree, patch, &e);
     if (rc != ERR_OK)
         return not_applied(c, type, &e);
