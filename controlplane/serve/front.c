@@ -110,8 +110,7 @@ static void front_mail(struct front *f, const struct mail *m)
     case LETTER_DRAIN:
         front_drain(f);
         break;
-    case LETTER_STOP:
-        loop_stop(f->loop);
+    case LETTER_STOP: /* See front_turn(). */
         break;
     case LETTER_WRITE:
     case LETTER_AGENT_OPENED:
@@ -179,6 +178,8 @@ static void front_turn(struct loop_client *self, struct instant now)
     if (instant_due(f->rest_at, now))
         front_rest(f, now);
     front_expect(f, f->rest_at);
+    if (atomic_load(&f->stopping))
+        loop_stop(f->loop);
     if (instant_sub(now, f->gauged).ns < SPAN_S(1).ns)
         return;
     f->gauged = now;
@@ -251,13 +252,23 @@ void front_start(struct front *f)
 void front_stop(struct front *f)
 {
     struct mail m = {.type = LETTER_STOP};
+
+    atomic_store(&f->stopping, true);
     if (mailbox_post(&f->inbox, &m) != ERR_OK)
-        log_event(LOG_WARN, "front.stop_refused", "front=%u", f->number);
+        return; /* The letter only wakes it, and a box that is full has done so already. */
 }
 
 void front_join(struct front *f)
 {
     thread_join(&f->thread);
+}
+
+void front_free(struct front *f)
+{
+    if (f == NULL)
+        return;
+    f->shared->inboxes[f->number] =
+        NULL; /* What others had to tell it is dropped (front_tell()). */
     while (f->requests != NULL)
         front_request_cancelled(f->requests);
     front_spares_free(f);

@@ -6,7 +6,13 @@
  *        them to the verbs (rest.h) or, being gRPC, to sessions.h; carries letters to and from the core.
  * WHY    What can be done per connection (TLS, decoding, validation, encoding, lists, watches) is done
  *        here, so that the core's thread only decides.
- * OWNS   front_open() makes it, front_start() gives it a thread, front_join() waits for its end.
+ * OWNS   front_open() makes it, front_start() gives it a thread, front_join() waits for its end, front_free()
+ *        frees it.
+ *
+ * The end, in this order, each step for every front before the next: front_stop(), front_join(), front_free().
+ * Connection threads post into each other's inboxes and add up each other's metrics for as long as one of them runs, so
+ * none is freed before the last has ended. The shell's loop has ended by then; its inbox, the directory and the encodings
+ * outlive all fronts.
  */
 #ifndef CONTROLPLANE_SERVE_FRONT_H
 #define CONTROLPLANE_SERVE_FRONT_H
@@ -60,8 +66,9 @@ MUST_USE enum err_code front_open(const struct front_options *o, struct front **
                                   struct err *e);
 uint16_t front_port(const struct front *f);
 void front_start(struct front *f);
-void front_join(struct front *f); /* After LETTER_STOP; frees it. */
-void front_stop(struct front *f); /* Any thread: posts LETTER_STOP. */
+void front_stop(struct front *f); /* Any thread: its loop ends after the turn it is in. */
+void front_join(struct front *f); /* After front_stop(). */
+void front_free(struct front *f); /* No front runs any more. NULL is allowed. */
 
 /* ---- For the files that share a front's work ---- */
 

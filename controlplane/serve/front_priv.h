@@ -51,6 +51,7 @@ struct front {
     front_written *request_written; /* Of a request's write: front_request_written(), which lies
                                      * above what the verbs call (tools/parts.txt). */
     struct instant gauged;
+    atomic_bool stopping; /* Written by whoever called front_stop(). */
     struct seldom strangers[STRANGER__COUNT];
     bool drained_said;
 };

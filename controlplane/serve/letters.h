@@ -24,7 +24,7 @@ enum letter_type {
     LETTER_AGENT_SEND,
     LETTER_AGENT_CLOSE,
     LETTER_DRAIN, /* No new connections; then LETTER_FRONT_DRAINED. */
-    LETTER_STOP,  /* The thread ends. */
+    LETTER_STOP,  /* Nothing but a wake-up: the thread ends (front_stop()). */
     /* Between connection threads (relay.h): session is the receiver's relay or call, from the sender's. */
     LETTER_STREAM_OPENED, /* To the relay: the agent's call stands; node says whose it is. */
     LETTER_STREAM_DATA, /* To the relay: bytes are a StreamFrame, number what it cost the window. */

@@ -257,6 +257,8 @@ static void close_all(struct batond *b)
         front_stop(b->fronts[i]);
     for (uint32_t i = 0; i < b->fronts_count; i++)
         front_join(b->fronts[i]);
+    for (uint32_t i = 0; i < b->fronts_count; i++)
+        front_free(b->fronts[i]);
     directory_free(b->shared.directory);
     encoded_free(b->shared.encoded);
     buf_free(&b->named);

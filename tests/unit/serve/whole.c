@@ -78,17 +78,30 @@ void whole_open(struct whole *w)
     cr_assert(shell_is_ready(w->shell));
 }
 
-void whole_close(struct whole *w)
+void whole_stop(struct whole *w)
 {
-    struct err e;
     shell_stop(w->shell);
     for (int i = 0; i < 2000 && !shell_is_done(w->shell); i++)
         loop_step(w->loop, SPAN_MS(10));
     cr_assert(shell_is_done(w->shell));
-    for (uint32_t i = 0; i < WHOLE_FRONTS; i++)
+}
+
+void whole_join(struct whole *w)
+{
+    for (uint32_t i = 0; i < WHOLE_FRONTS && !w->joined; i++)
         front_stop(w->fronts[i]);
-    for (uint32_t i = 0; i < WHOLE_FRONTS; i++)
+    for (uint32_t i = 0; i < WHOLE_FRONTS && !w->joined; i++)
         front_join(w->fronts[i]);
+    w->joined = true;
+}
+
+void whole_close(struct whole *w)
+{
+    struct err e;
+    whole_stop(w);
+    whole_join(w);
+    for (uint32_t i = 0; i < WHOLE_FRONTS; i++)
+        front_free(w->fronts[i]);
     directory_free(w->shared.directory);
     encoded_free(w->shared.encoded);
     shell_free(w->shell);

@@ -22,9 +22,12 @@ struct whole {
     struct shell *shell;
     struct front_shared shared;
     struct front *fronts[WHOLE_FRONTS];
+    bool joined; /* The connection threads have ended. */
 };
 
 void whole_open(struct whole *w);
+void whole_stop(struct whole *w); /* The shell, in order; whole_close() does it, too. */
+void whole_join(struct whole *w); /* The connection threads, whatever is open on them. */
 void whole_close(struct whole *w);
 
 /* One connection, and at most one call on it; what came so far. */

@@ -418,3 +418,70 @@ TEST(whole, a_stream_is_refused_or_answered_by_its_own_node_only)
     node_free(&evil);
     whole_close(&w);
 }
+
+/* ---- the end ---- */
+
+/* As when the time for draining is over: connections are left, and relays whose two ends are on different threads. */
+TEST(whole, threads_that_still_talk_to_each_other_end)
+{
+    enum { LOGS = 8 }; /* That no stream meets its relay from another thread: one in 256. */
+    struct whole w;
+    struct node n;
+    struct agent a = {0};
+    struct caller session, streams[LOGS], logs[LOGS];
+    struct mail drained = {.type = LETTER_FRONT_DRAINED};
+    whole_open(&w);
+    node_make(&n, "n1");
+    token_for(&w, &n);
+    cr_assert_eq(join(&w, &n), GRPC_OK);
+    session_open(&session, &w, &n, &a);
+    place_pod(&w);
+    for (int i = 0; i < LOGS; i++) {
+        a.asked = false;
+        logs[i] = (struct caller){0};
+        caller_connect(&logs[i], &w, w.admin_tls);
+        caller_start(&logs[i], "GET", "/api/v1/namespaces/default/pods/web/log?follow=true",
+                     STR(""), false);
+        whole_until(&w, &a.asked);
+        streams[i] = (struct caller){.grpc = true};
+        caller_connect(&streams[i], &w, n.tls);
+        caller_start(&streams[i], "POST", "/baton.agent.v1.Agent/Stream", STR(""), true);
+        stream_frame(&streams[i], a.stream, STR("one\n"));
+        while (logs[i].body.len == 0)
+            loop_step(w.loop, SPAN_MS(20));
+    }
+    whole_join(&w);
+    for (uint32_t i = 0; i < WHOLE_FRONTS; i++) /* So that the shell does not wait for them. */
+        cr_assert_eq(mailbox_post(shell_inbox(w.shell), &drained), ERR_OK);
+    for (int i = 0; i < LOGS; i++) {
+        caller_close(&streams[i]);
+        caller_close(&logs[i]);
+    }
+    caller_close(&session);
+    node_free(&n);
+    whole_close(&w);
+}
+
+TEST(whole, a_thread_whose_inbox_is_full_ends)
+{
+    struct whole w;
+    struct mail published = {.type = LETTER_PUBLISHED}, drained = {.type = LETTER_FRONT_DRAINED};
+    struct err e = {0};
+    whole_open(&w);
+    struct front_options o = {.address = "127.0.0.1",
+                              .port = front_port(w.fronts[0]),
+                              .number = WHOLE_FRONTS,
+                              .limits = http_server_limits_default(),
+                              .shared = &w.shared};
+    struct front *full = NULL;
+    cr_assert_eq(front_open(&o, &full, &e), ERR_OK, "%s", e.text);
+    while (mailbox_post(w.shared.inboxes[WHOLE_FRONTS], &published) == ERR_OK)
+        ;
+    front_stop(full);
+    front_start(full);
+    front_join(full);
+    cr_assert_eq(mailbox_post(shell_inbox(w.shell), &drained), ERR_OK);
+    whole_stop(&w);
+    front_free(full);
+    whole_close(&w);
+}
