@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_STEP = 16 << 10, TREE_DEPTH_MAX = 64, TREE_ROUNDS_MAX = 1000, LIST_MAX = 1 << 20 };
+enum { READ_STEP = 16 << 10, TREE_DEPTH_MAX = 64, TREE_ROUNDS_MAX = 1000 };
 
 static enum err_code fs_err(struct err *e, const char *what, const char *path)
 {
@@ -223,12 +223,14 @@ static int tree_remove(struct tree *t, int dir, const char *name, uint32_t depth
 
 static int tree_empty(struct tree *t, int dir, uint32_t depth)
 {
-    int again = dup(dir);
+    int again = fcntl(dir, F_DUPFD_CLOEXEC, 0);
     DIR *d = again < 0 ? NULL : fdopendir(again);
     int rc = 0;
 
-    if (d == NULL)
+    if (d == NULL) {
+        fs_close(&again);
         return -1;
+    }
     rewinddir(d);
     for (struct dirent *at = readdir(d); at != NULL && rc == 0; at = readdir(d)) {
         bool self = strcmp(at->d_name, ".") == 0 || strcmp(at->d_name, "..") == 0;
@@ -269,36 +271,63 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-enum err_code fs_list(const char *path, bool (*visit)(void *arg, const char *name), void *arg,
-                      struct err *e)
+/* What comes next but "." and ".."; NULL: the end, or errno says why not. */
+static const char *next_name(DIR *d)
 {
-    char **names = NULL;
-    size_t count = 0, size = 0;
-    bool more = true;
+    struct dirent *at;
+    do {
+        errno = 0;
+        at = readdir(d);
+    } while (at != NULL && (strcmp(at->d_name, ".") == 0 || strcmp(at->d_name, "..") == 0));
+    return at == NULL ? NULL : at->d_name;
+}
+
+struct names {
+    char **at;
+    size_t count, size;
+};
+
+/* Whole, or not at all: half a list would be taken for what there is. */
+static enum err_code read_names(const char *path, struct names *out, struct err *e)
+{
     DIR *d = opendir(path);
+    const char *name = NULL;
 
     if (d == NULL)
         return fs_err(e, "open", path);
-    for (struct dirent *at = readdir(d); at != NULL && count < LIST_MAX; at = readdir(d)) {
-        if (strcmp(at->d_name, ".") == 0 || strcmp(at->d_name, "..") == 0)
-            continue;
-        if (count == size) {
-            size = size == 0 ? 32 : size * 2;
-            names = mem_resize(names, size * sizeof *names);
+    while (out->count < FS_LIST_MAX && (name = next_name(d)) != NULL) {
+        if (out->count == out->size) {
+            out->size = out->size == 0 ? 32 : out->size * 2;
+            out->at = mem_resize(out->at, out->size * sizeof *out->at);
         }
-        size_t length = strlen(at->d_name) + 1;
-        names[count] = mem_alloc(length);
-        memcpy(names[count++], at->d_name, length);
+        size_t length = strlen(name) + 1;
+        out->at[out->count] = mem_alloc(length);
+        memcpy(out->at[out->count++], name, length);
     }
+    enum err_code code = ERR_OK;
+    if (out->count == FS_LIST_MAX)
+        code = err_set(e, ERR_LIMIT, "%s holds %d things or more", path, FS_LIST_MAX);
+    else if (errno != 0)
+        code = fs_err(e, "read", path);
     closedir(d);
-    if (count > 1)
-        qsort(names, count, sizeof *names, by_name);
-    for (size_t i = 0; i < count; i++) {
-        more = more && visit(arg, names[i]);
-        mem_free(names[i]);
+    return code;
+}
+
+enum err_code fs_list(const char *path, bool (*visit)(void *arg, const char *name), void *arg,
+                      struct err *e)
+{
+    struct names names = {0};
+    enum err_code code = read_names(path, &names, e);
+    bool more = code == ERR_OK;
+
+    if (names.count > 1)
+        qsort(names.at, names.count, sizeof *names.at, by_name);
+    for (size_t i = 0; i < names.count; i++) {
+        more = more && visit(arg, names.at[i]);
+        mem_free(names.at[i]);
     }
-    mem_free(names);
-    return ERR_OK;
+    mem_free(names.at);
+    return code;
 }
 
 enum err_code fs_lock(const char *path, int *out_fd, struct err *e)

@@ -15,7 +15,7 @@
 #include "base/str.h"
 #include <sys/types.h>
 
-enum { FS_PATH_MAX = 4096 };
+enum { FS_PATH_MAX = 4096, FS_LIST_MAX = 1 << 20 };
 
 /* The whole file appended to out, which must have room for it (its limit is the cap). */
 MUST_USE enum err_code fs_read(const char *path, struct buf *out, struct err *e);
@@ -40,7 +40,8 @@ MUST_USE enum err_code fs_remove_tree(const char *path, struct err *e); /* Follo
 MUST_USE enum err_code fs_sync_dir(const char *path, struct err *e);
 bool fs_exists(const char *path);
 
-/* Calls visit for each entry but "." and "..", in byte order of names. Stops at a false. */
+/* Calls visit for each entry but "." and "..", in byte order of names. Stops at a false. Visits nothing when not all can be
+ * read, or FS_LIST_MAX are there (ERR_LIMIT). */
 MUST_USE enum err_code fs_list(const char *path, bool (*visit)(void *arg, const char *name),
                                void *arg, struct err *e);
 

@@ -20,6 +20,7 @@
 #include "nodeagent/runtime/runtime_oci.h"
 #include "nodeagent/runtime/runtime_qemu.h"
 #include "nodeagent/shell/fake.h"
+#include "nodeagent/shell/records.h"
 #include "nodeagent/shell/shell.h"
 #include "nodeagent/start/hardware.h"
 #include "nodeagent/start/options.h"
@@ -381,6 +382,8 @@ static enum err_code start(struct program *p, struct err *e)
         code = identity_open(&p->options, p->machine.hostname, &p->identity, e);
     if (code == ERR_OK)
         code = open_host(p, e);
+    if (code == ERR_OK)
+        code = records_mend(p->options.state, e);
     if (code != ERR_OK)
         return code;
     if (!p->options.fake)

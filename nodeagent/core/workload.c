@@ -429,27 +429,40 @@ void workload_assign(struct agent *a, struct agent_turn *t, const Agent__Assign 
 
 /* ---- restart ---- */
 
+/* What runs of it is nobody's and ends; the control plane assigns again what is to be here. */
+static void not_restored(struct agent_turn *t, const Agent__Record *r, const char *why)
+{
+    bool is_named = r != NULL && r->assign != NULL && r->assign->placement_uid != NULL;
+    agent_do(t, FX_TELL)->text =
+        arena_printf(&t->arena, "the record of Placement %.*s is not carried out: %s",
+                     WORKLOAD_UID_MAX, is_named ? r->assign->placement_uid : "without a name", why)
+            .at;
+}
+
 void workload_restore(struct agent *a, struct agent_turn *t, struct str record)
 {
-    char text[200];
+    char text[200] = "it does not decode";
     struct arena scratch;
     arena_init(&scratch, AGENT_MESSAGE_MAX);
     ProtobufCAllocator allocator = typed_allocator(&scratch);
     Agent__Record *r = agent__record__unpack(&allocator, record.len, (const uint8_t *)record.at);
     struct workload *w = NULL;
     if (r != NULL && r->assign != NULL && r->assign->placement_uid != NULL &&
-        strlen(r->assign->placement_uid) < WORKLOAD_UID_MAX)
+        strlen(r->assign->placement_uid) < WORKLOAD_UID_MAX) {
         w = take(a, r->assign->placement_uid);
-    if (w != NULL) {
-        if (!workload_load(a, w, r->assign, text, sizeof text)) {
-            agent_give(a, w);
-        } else {
-            w->state = WORKLOAD_LISTING;
-            if (r->status != NULL)
-                report_restore(w, r->status);
-            if (is_leaving(w))
-                workload_unwant(a, t, w, grace_of(w));
-        }
+        snprintf(text, sizeof text, "over %d workloads are recorded here", AGENT_WORKLOADS_MAX);
+    }
+    if (w == NULL) {
+        not_restored(t, r, text);
+    } else if (!workload_load(a, w, r->assign, text, sizeof text)) {
+        agent_give(a, w);
+        not_restored(t, r, text);
+    } else {
+        w->state = WORKLOAD_LISTING;
+        if (r->status != NULL)
+            report_restore(w, r->status);
+        if (is_leaving(w))
+            workload_unwant(a, t, w, grace_of(w));
     }
     arena_free(&scratch);
 }

@@ -18,6 +18,7 @@ struct answer {
     uint64_t op;
     enum err_code code;
     struct err err;
+    bool forgot; /* Not told before the disk has it. */
 };
 
 struct shell {
@@ -34,7 +35,7 @@ struct shell {
     } sinks[2];
     struct answer answers[ANSWERS_MAX];
     uint32_t answers_count;
-    bool stepping;
+    bool stepping, forgot; /* forgot: one of the answers has it. */
 };
 
 static void perform(struct shell *s, const struct agent_effect *fx);
@@ -69,13 +70,30 @@ static void later(struct shell *s, uint64_t op, enum err_code code, const struct
 {
     CHECK(s->answers_count < ANSWERS_MAX);
     s->answers[s->answers_count++] =
-        (struct answer){op, code, code == ERR_OK ? (struct err){0} : *e};
+        (struct answer){op, code, code == ERR_OK ? (struct err){0} : *e, false};
+}
+
+/* Whose record is gone is told to be gone, and its rows become another's: it must not come back with the next power
+ * cut. One sync for all that went in this turn. */
+static void sync_forgotten(struct shell *s)
+{
+    struct err e = {0};
+    if (!s->forgot)
+        return;
+    enum err_code code = records_sync(s->o.state, &e);
+    for (uint32_t i = 0; i < s->answers_count; i++)
+        if (s->answers[i].forgot && s->answers[i].code == ERR_OK && code != ERR_OK)
+            s->answers[i] = (struct answer){s->answers[i].op, code, e, true};
+    if (code != ERR_OK)
+        log_event(LOG_WARN, "record.failed", "uid=several err=%s", log_quote(str_of(e.text)).text);
+    s->forgot = false;
 }
 
 static void drain(struct shell *s)
 {
     struct answer batch[64];
     while (s->answers_count > 0) {
+        sync_forgotten(s);
         uint32_t count = min_u32(s->answers_count, COUNT_OF(batch));
         memcpy(batch, s->answers, count * sizeof *batch);
         memmove(s->answers, s->answers + count, (s->answers_count - count) * sizeof *batch);
@@ -144,6 +162,8 @@ static void perform_record(struct shell *s, const struct agent_effect *fx)
         log_event(LOG_WARN, "record.failed", "uid=" STR_FMT " err=%s", STR_ARG(fx->uid),
                   log_quote(str_of(e.text)).text);
     later(s, fx->op, code, &e);
+    if (fx->type == FX_FORGET)
+        s->forgot = s->answers[s->answers_count - 1].forgot = true;
 }
 
 static void perform_pool(struct shell *s, const struct agent_effect *fx)

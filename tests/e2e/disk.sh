@@ -14,6 +14,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d /tmp/baton-disk.XXXXXX)
 cleanup() {
     cluster_stop
+    umount -l "$work/after" 2>/dev/null
     umount -l "$work/state/agent" 2>/dev/null
     rm -rf "$work"
 }
@@ -97,6 +98,16 @@ evicted talker "Pod ephemeral local storage usage exceeds the total limit of con
 evicted two "Container small exceeded its local ephemeral storage limit \"16Mi\"."
 check_says "an Event tells of it" "Evicted" cluster_baton get events
 check_says "why tells of it" "exceeds the limit" cluster_baton why pod/volume
+# A copy of the disk is what there was if the power went now. A loop device alone has one.
+if mountpoint -q "$work/state/agent" && [ -e "$work/disk" ]; then
+    cut_uid=$(cluster_baton get pod two -o json | sed -n 's/^ *"uid": *"\([^"]*\)".*/\1/p' | head -n 1)
+    cluster_baton delete pod/two >/dev/null
+    check "a pod is gone" until_true 20 sh -c "! '$1/baton' --kubeconfig '$work/state/kubeconfig' get pod two"
+    cp --sparse=always "$work/disk" "$work/cut" && mkdir "$work/after" && mount -o loop "$work/cut" "$work/after"
+    check "and is not begun again after a power cut" [ ! -e "$work/after/records/$cut_uid" ]
+    check "unlike others" sh -c "ls '$work/after/records' | grep ."
+    umount "$work/after" && rm -rf "$work/cut" "$work/after"
+fi
 check "what the evicted wrote is gone" test "$(find "$work/state/agent/pods" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1
 check "the honest one lives" is pod/honest "$phase" Running
 

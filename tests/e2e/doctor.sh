@@ -111,6 +111,56 @@ check "and the next one tells where it is" until_true 5 grep -q "flight.found" "
 check "a record without bytes, as a power cut leaves one, is removed" [ ! -e "$agent/records/0e0e0e0e-0000-4000-8000-000000000000" ]
 check "what lives does not notice" alive
 
+# --- records as a power cut leaves them, and the worst of it: everything that they spoke of is still there ------------------
+uid_of() { cluster_baton get pod "$1" -o json | sed -n 's/^ *"uid": *"\([^"]*\)".*/\1/p' | head -n 1; }
+cut="lost empty zeros torn"
+for name in $cut old; do
+    cat >"$work/$name.yaml" <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: $name}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes: [{name: v, emptyDir: {medium: Memory}}]
+  containers: [{name: a, image: "oci:busybox:latest", command: [/bin/sleep, "3600"], volumeMounts: [{name: v, mountPath: /v}]}]
+Y
+    cluster_baton apply -f "$work/$name.yaml" >/dev/null
+done
+all_run() { for name in $cut; do cluster_baton get pod "$name" -o json | grep -q '"phase": *"Running"' || return 1; done; }
+check "four pods run" until_true 20 all_run
+check "and a fifth" cluster_baton wait pod/old --for jsonpath=status.phase=Running --timeout 20s
+old=$(uid_of old) lost=$(uid_of lost) empty=$(uid_of empty) zeros=$(uid_of zeros) torn=$(uid_of torn)
+cp "$agent/records/$old" "$work/old.record"
+cluster_baton delete pod/old >/dev/null
+check "the fifth is deleted" until_true 10 [ ! -e "$agent/records/$old" ]
+shims() { for one in "$agent"/run/*/shim; do cut -d ' ' -f 1 "$one" && echo; done | grep .; }
+shims=$(shims)
+kill -9 "$agent_pid"
+wait "$agent_pid" 2>/dev/null
+rm "$agent/records/$lost"
+: >"$agent/records/$empty"
+head -c 700 /dev/zero >"$agent/records/$zeros"
+truncate -s 300 "$agent/records/$torn"
+cp "$work/old.record" "$agent/records/$old"
+cluster_agent
+cluster_baton wait node/n1 --for condition=Ready --timeout 30s >/dev/null
+check "the log tells which records were none" sh -c "grep record.broken '$work/state/agent.log' | grep -c -e $empty -e $zeros -e $torn | grep -qx 3"
+# As the host has it: shims that stood by a container then and now; one each for the four, and the first pod's.
+anew() { all_run && [ "$(for one in $shims; do kill -0 "$one" 2>/dev/null && echo "$one"; done | wc -l)" = 1 ] && [ "$(shims | wc -l)" = 5 ]; }
+check "the four begin anew, each once" until_true 20 anew
+nothing_of() {
+    for one in "$@"; do
+        ! find "$agent" -name "*$one*" ! -path "*/logs/*" | grep . || return 1
+        ! find /sys/fs/cgroup -type d -name "*$one*" | grep . || return 1
+        ! grep "$one" /proc/self/mounts || return 1
+    done
+}
+check "one that was deleted leaves, and nothing of it stays" until_true 10 nothing_of "$old"
+for name in $cut; do cluster_baton delete "pod/$name" >/dev/null; done
+check "and of the four nothing stays when they are deleted" until_true 20 nothing_of "$lost" "$empty" "$zeros" "$torn"
+check "all is well" until_true 5 doctor
+check "what lives does not notice" alive
+
 # --- with the agent away ------------------------------------------------------------------------------------------------
 kill -9 "$agent_pid"
 wait "$agent_pid" 2>/dev/null
