@@ -59,14 +59,17 @@ static bool needs_pci(const struct runtime_vm *vm)
     return false;
 }
 
+enum { QEMU_ADDRESS_MAX = 32 };
+
 /* A PCI address. */
 static bool is_word_but_colons(struct str s)
 {
     struct str part;
-    bool plain = s.len > 0;
+    const size_t len = s.len;
+    bool plain = len > 0;
     while (s.at != NULL && str_split(&s, ':', &part))
         plain &= part.len > 0 && is_word(part);
-    return plain;
+    return plain && len <= QEMU_ADDRESS_MAX;
 }
 
 static enum err_code devices_check(const struct runtime_vm *vm, enum qemu_machine machine,

@@ -29,7 +29,7 @@ enum {
     QEMU_PCI_MAX = 28,    /* Disks, cards, ports of devices on one q35 without bridges. */
     QEMU_MMIO_MAX = 8,    /* The same on microvm. */
     QEMU_SATA_MAX = 6,
-    QEMU_ARGS_MAX = 256,
+    QEMU_ARGS_MAX = 512, /* Words; what is checked before they are made comes to 398 at most. */
     QEMU_KERNEL_ARGS_MAX = 2047, /* Linux takes 2048 with the NUL. */
     QEMU_TCG_BUFFER_MIB = 32,    /* Translated code: part of the overhead we publish. */
 };

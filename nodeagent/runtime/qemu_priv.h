@@ -80,7 +80,8 @@ struct qemu_spare {
     int socket;                  /* To it. */
     bool ready;                  /* It said so. */
     struct instant make_at;      /* 0: none is wished for. */
-    uint32_t failures;           /* That ended before they were ready, one after another. */
+    struct span after; /* From a wish to it; longer the more ended unused, one after another. */
+    uint32_t failures; /* That ended before they were ready, one after another. */
     struct {
         uint64_t device, inode;
         int64_t changed_ns;

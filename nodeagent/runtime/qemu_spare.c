@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "io/clock.h"
 #include "io/fs.h"
+#include "nodeagent/runtime/qemu_args.h"
 #include "nodeagent/runtime/qemu_priv.h"
 #include "nodeagent/spare/spare.h"
 
@@ -24,9 +25,12 @@
 
 enum { FAILURES_MAX = 3 }; /* Then it is not tried again. */
 
-static const struct span AFTER = SPAN_MS(50); /* From a machine's making to the next spare's. */
+/* From a machine's making to the next spare's. One that ends unused, by a memory limit say, is made again after twice as
+ * long each time. */
+static const struct span AFTER_FIRST = SPAN_MS(50), AFTER_MAX = SPAN_S(60);
 
 _Static_assert((int)SPARE_FDS_MAX >= (int)PROC_FDS_MAX, "what a child inherits");
+_Static_assert((int)SPARE_ARGS_MAX >= (int)QEMU_ARGS_MAX, "what a machine is told");
 
 const char *const qemu_environment[] = {"PATH=/usr/bin:/bin", "LC_ALL=C", "TMPDIR=.", "HOME=/",
                                         NULL};
@@ -41,6 +45,7 @@ void spare__init(struct runtime_qemu *r, struct str library)
         snprintf(s->library, sizeof s->library, STR_FMT, STR_ARG(library));
     if (s->library[0] != '\0' && !fs_exists(s->library))
         s->library[0] = '\0';
+    s->after = AFTER_FIRST;
 }
 
 static int program_open(const struct runtime_qemu *r)
@@ -86,7 +91,7 @@ void spare__wish(struct runtime_qemu *r)
 {
     struct qemu_spare *s = &r->spare;
     if (s->library[0] != '\0' && s->child == NULL && s->failures < FAILURES_MAX)
-        s->make_at = instant_add(clock_now(), AFTER);
+        s->make_at = instant_add(clock_now(), s->after);
 }
 
 static void make(struct runtime_qemu *r)
@@ -168,6 +173,7 @@ bool spare__take(struct runtime_qemu *r, struct machine *m, int *out_socket)
     *out_socket = s->socket;
     s->child = NULL;
     s->failures = 0;
+    s->after = AFTER_FIRST;
     return true;
 }
 
@@ -251,6 +257,7 @@ void spare__ended(struct runtime_qemu *r)
         log_event(LOG_WARN, "machine.no_spare", "library=%s", log_quote(str_of(s->library)).text);
     s->child = NULL;
     close(s->socket);
+    s->after.ns = s->after.ns * 2 < AFTER_MAX.ns ? s->after.ns * 2 : AFTER_MAX.ns;
     spare__wish(r);
 }
 

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +48,13 @@ static void give_up(const char *what)
 {
     dprintf(STDERR_FILENO, "spare: %s: %s\n", what, strerror(errno));
     _exit(1);
+}
+
+/* Where what it receives is parked must be numbers that it may have. */
+static bool may_park(void)
+{
+    struct rlimit files;
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur >= PARKED_FD + PASSED_MAX;
 }
 
 /* A second thread would be lost, and an open file would be in the way of the machine's. */
@@ -215,7 +223,7 @@ static struct order *wait_for_word(void)
     struct order *o =
         mmap(NULL, sizeof *o, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     unsetenv("LD_PRELOAD");
-    if (o == MAP_FAILED || !is_alone() ||
+    if (o == MAP_FAILED || !may_park() || !is_alone() ||
         send(SPARE_SOCKET, &version, sizeof version, MSG_NOSIGNAL) != sizeof version)
         _exit(1);
     hear(o);

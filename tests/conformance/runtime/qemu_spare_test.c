@@ -8,7 +8,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { TEXT_MAX = 32 << 10 };
@@ -240,4 +242,110 @@ TEST(qemu, a_spare_ends_with_its_agent)
     int32_t spare = wait_for_spare(&r);
     rig_close(&qemu_rig, &r);
     wait_for_end(spare);
+}
+
+static bool is_copied(const char *from, const char *to)
+{
+    pid_t pid = fork();
+    int status;
+    if (pid == 0) {
+        execl("/bin/cp", "cp", from, to, NULL);
+        _exit(127);
+    }
+    return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static uint64_t inode_of_exe(int32_t pid)
+{
+    char path[64];
+    struct stat st;
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    cr_assert_eq(stat(path, &st), 0);
+    return st.st_ino;
+}
+
+/* An upgrade: the package's new file takes the old one's name. Modules that the old one would load are the new one's. */
+TEST(qemu, a_spare_of_a_program_that_was_replaced_is_no_machine)
+{
+    static const char real[] = "/usr/bin/qemu-system-x86_64";
+    char bin[96], path[128], upgrade[128], share[96], lib[96];
+    struct rig r = {0};
+    struct runtime_spec spec;
+    struct stat now;
+    if (!qemu_open(&r))
+        return;
+    /* Firmware and modules are looked for beside the program. */
+    snprintf(bin, sizeof bin, "%s/bin", own.directory);
+    snprintf(path, sizeof path, "%s/qemu", bin);
+    snprintf(upgrade, sizeof upgrade, "%s/qemu.dpkg-new", bin);
+    snprintf(share, sizeof share, "%s/share", own.directory);
+    snprintf(lib, sizeof lib, "%s/lib", own.directory);
+    cr_assert_eq(chmod(own.directory, 0755), 0);
+    cr_assert_eq(fs_mkdir(bin, 0755, NULL), ERR_OK);
+    cr_assert(symlink("/usr/share", share) == 0 && symlink("/usr/lib", lib) == 0 &&
+              is_copied(real, path) && is_copied(real, upgrade));
+    own.command = path;
+    qemu_reopen(&r);
+
+    qemu_fill(&r, &spec, "y.guest.0", RIG_RUNS);
+    qemu_run(&r, &spec);
+    int32_t spare = wait_for_spare(&r);
+    cr_assert_eq(rename(upgrade, path), 0);
+    cr_assert_eq(stat(path, &now), 0);
+    cr_expect_neq(inode_of_exe(spare), now.st_ino);
+    r.events_count = 0;
+    qemu_fill(&r, &spec, "z.guest.0", RIG_RUNS);
+    int32_t machine = qemu_run(&r, &spec)->pid;
+    cr_expect_neq(machine, spare);
+    cr_expect_eq(inode_of_exe(machine), now.st_ino);
+    int32_t next = wait_for_spare(&r);
+    cr_expect_neq(next, spare);
+    cr_expect_eq(inode_of_exe(next), now.st_ino);
+    cr_expect(kill(spare, 0) != 0, "the old one is still there");
+    qemu_destroy(&r, "z.guest.0");
+    qemu_destroy(&r, "y.guest.0");
+    rig_close(&qemu_rig, &r);
+}
+
+/* A limit of memory that it does not fit in ends each that is made. */
+TEST(qemu, spares_that_end_one_after_another_are_made_ever_less_often)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    int32_t pid = 0;
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "l.guest.0", RIG_RUNS);
+    qemu_run(&r, &spec);
+    for (int i = 0; i < 4; i++) { /* Then the next is made after 0.8 s. */
+        int32_t spare = wait_for_spare(&r);
+        cr_assert_eq(kill(spare, SIGKILL), 0);
+        wait_for_end(spare);
+    }
+    for (int i = 0; i < 12; i++) {
+        qemu_pass(&r, 25);
+        cr_assert_eq(fs_list("/proc", visit_process, &pid, NULL), ERR_OK);
+    }
+    cr_expect_eq(pid, 0, "the fifth came at once");
+    qemu_destroy(&r, "l.guest.0");
+    rig_close(&qemu_rig, &r);
+}
+
+/* It would hear of its machine and could not take what belongs to it. */
+TEST(qemu, there_is_no_spare_where_it_may_open_too_few_files)
+{
+    const struct rlimit few = {256, 256};
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!qemu_open(&r))
+        return;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    for (int i = 0; i < 3; i++) {
+        qemu_fill(&r, &spec, "f.guest.0", RIG_RUNS);
+        cr_expect(!was_preloaded(qemu_run(&r, &spec)->pid));
+        qemu_destroy(&r, "f.guest.0");
+        r.events_count = 0;
+        qemu_pass(&r, 200);
+    }
+    rig_close(&qemu_rig, &r);
 }

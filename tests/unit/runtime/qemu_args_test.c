@@ -171,6 +171,48 @@ TEST(qemu_args, the_guests_nodes_and_devices)
                      "-device vfio-pci,id=hostdev1,host=0000:90:00.0,bus=port1");
 }
 
+/* The longest line of arguments that passes all checks: eight nodes of a host, each at a distance from each other. */
+TEST(qemu_args, as_many_nodes_disks_and_devices_as_there_may_be)
+{
+    enum { CELLS = RUNTIME_CELLS_MAX, DEVICES = 8, DISKS = QEMU_PCI_MAX - CELLS - DEVICES };
+    struct runtime_cell cells[CELLS];
+    struct runtime_disk disks[DISKS];
+    struct runtime_hostdev devices[DEVICES];
+    struct runtime_spec spec = spec_of("kvm");
+    struct qemu_plan p = plan_of(&spec);
+    struct err e = {0};
+    enum qemu_machine machine;
+    for (uint32_t i = 0; i < CELLS; i++) {
+        cells[i] = (struct runtime_cell){
+            .host_node = i, .vcpu_first = i, .vcpus_count = 1, .memory_bytes = 64 << 20};
+        for (uint32_t k = 0; k < CELLS; k++)
+            cells[i].distances[k] = i == k ? 10 : 32;
+    }
+    for (uint32_t i = 0; i < DISKS; i++) {
+        disks[i] = (struct runtime_disk){.name = STR("d"), .path = STR("/i"), .bus = STR("scsi")};
+        p.disks[i] = 40 + (int)i;
+    }
+    for (uint32_t i = 0; i < DEVICES; i++)
+        devices[i] = (struct runtime_hostdev){
+            .address = STR("0000:81:00.0"), .group = 20, .cell = (int32_t)i};
+    spec.vm.cells = cells, spec.vm.cells_count = CELLS;
+    spec.vm.disks = disks, spec.vm.disks_count = DISKS;
+    spec.vm.hostdevs = devices, spec.vm.hostdevs_count = DEVICES;
+    spec.vm.vcpus = CELLS;
+    spec.vm.memory_bytes = CELLS * (64ull << 20);
+    spec.vm.uuid = STR("11111111-2222-3333-4444-555555555555");
+    spec.vm.kernel_args = STR("hold");
+    p.initrd = 5;
+    cr_assert_eq(qemu_machine_choose(&spec.vm, QEMU_KERNEL_OTHER, &machine, &e), ERR_OK, "%s",
+                 e.text);
+    const char *line = line_of(&p);
+    assert_has(line, "-numa dist,src=7,dst=6,val=32 ");
+    assert_has(line, ",bus=port7");
+    devices[0].address =
+        STR("0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0:0");
+    cr_assert_eq(qemu_machine_choose(&spec.vm, QEMU_KERNEL_OTHER, &machine, &e), ERR_INVALID);
+}
+
 TEST(qemu_args, nodes_and_devices_that_are_none)
 {
     struct runtime_cell cells[] = {{.vcpus_count = 2, .memory_bytes = 128 << 20},
