@@ -77,6 +77,13 @@ static enum err_code thread_read(int32_t pid, int32_t thread, struct cpuset *out
     return code;
 }
 
+/* A machine that shares lives in the pool's group, whose cpus the kernel takes from it the moment somebody else is given
+ * them, whatever it was told last: then it is where it should be already, and is told a little later. */
+static bool narrowed(const struct cpuset *have, const struct cpuset *want)
+{
+    return !cpuset_is_empty(have) && cpuset_within(have, want);
+}
+
 static enum err_code thread_check(struct walk *w, int32_t thread, const struct cpuset *want,
                                   bool is_vcpu)
 {
@@ -88,7 +95,7 @@ static enum err_code thread_check(struct walk *w, int32_t thread, const struct c
         return code;
     if (is_vcpu)
         w->vcpus = cpuset_union(&w->vcpus, &have);
-    if (cpuset_eq(&have, want))
+    if (cpuset_eq(&have, want) || (!w->pins->exclusive && narrowed(&have, want)))
         return ERR_OK;
     struct buf text;
     buf_init(&text, 512);

@@ -29,8 +29,8 @@ struct qemu_pins {
 
 MUST_USE enum err_code qemu_pin_set(const struct qemu_pins *p, struct err *e);
 
-/* As the kernel has it: fails unless every thread is where it should be. out_vcpus: the union over the
- * vCPUs' threads. */
+/* As the kernel has it: fails unless every thread is where it should be; of a machine that shares, on no other cpu than
+ * the pool's, for the pool may be narrower by now than p says. out_vcpus: the union over the vCPUs' threads. */
 MUST_USE enum err_code qemu_pin_read(const struct qemu_pins *p, struct cpuset *out_vcpus,
                                      struct err *e);
 

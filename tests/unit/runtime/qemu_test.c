@@ -135,6 +135,33 @@ TEST(qemu, only_threads_of_the_process_are_touched)
     cr_assert_eq(qemu_pin_read(&p, &got, &e), ERR_NOT_FOUND);
 }
 
+/* While a machine is made somebody else is given a core, and the kernel takes it from the group that it shares. */
+TEST(qemu, a_pool_that_became_narrower_meanwhile_is_no_failure)
+{
+    struct cpuset here = {0}, got;
+    struct err e;
+    cpu_set_t mask;
+    cr_assert_eq(sched_getaffinity(0, sizeof mask, &mask), 0);
+    memcpy(&here, &mask, sizeof here);
+    int32_t self = getpid();
+    struct qemu_pins p = {.pid = self, .vcpus = &self, .vcpus_count = 1, .pool = here};
+    cpuset_add(&p.pool, RUNTIME_CPUS_MAX - 1);
+    cr_assert(!cpuset_eq(&p.pool, &here), "no machine of the tests has that many");
+    cr_assert_eq(qemu_pin_set(&p, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(qemu_pin_read(&p, &got, &e), ERR_OK, "%s", e.text);
+    cr_assert(cpuset_eq(&got, &here));
+
+    p.pool = (struct cpuset){0};
+    cpuset_add(&p.pool, RUNTIME_CPUS_MAX - 1);
+    cr_assert_eq(qemu_pin_read(&p, &got, &e), ERR_CONFLICT, "it runs on what is not the pool's");
+    p.exclusive = true; /* What was granted is had, all of it. */
+    p.cpus = here;
+    cpuset_add(&p.cpus, RUNTIME_CPUS_MAX - 1);
+    p.order = (const uint16_t[]){RUNTIME_CPUS_MAX - 1};
+    p.order_count = 1;
+    cr_assert_eq(qemu_pin_read(&p, &got, &e), ERR_CONFLICT);
+}
+
 TEST(qemu, the_drawing_is_the_table)
 {
     struct buf drawn;
