@@ -228,7 +228,8 @@ enum err_code item_json(struct call *c, struct str raw, struct buf *out, struct 
         return row_json(c, raw, 0, out, e);
     if (c->form.as != AS_OBJECT)
         return partial_json(c, raw, 0, out, e);
-    return transcode_to_json(c->schema->message, raw, NULL, out, e);
+    struct transcode_json how = {.texts = rest_texts(c)};
+    return transcode_to_json(c->schema->message, raw, &how, out, e);
 }
 
 void items_tell(struct call *c, struct str items, struct buf *out)

@@ -4,8 +4,9 @@
  *
  *   list-load DIR PORT PID [MILLISECONDS [FORM [whole|pages]]]
  *
- * Prints "METRIC[form,how,clients] VALUE UNIT". "bare" is what TLS alone costs for the same bytes: written
- * into one end in pieces of 16 KiB and taken out again, no socket.
+ * Prints "METRIC[form,how,clients] VALUE UNIT", and of each form's first list, for which nothing is kept yet,
+ * "cpu_first[form,how]". "bare" is what TLS alone costs for the same bytes: written into one end in pieces of 16 KiB and
+ * taken out again, no socket.
  */
 #include "io/clock.h"
 #include "tests/bench/load.h"
@@ -220,6 +221,21 @@ static double beside(struct run *r, struct load_writer *w, uint32_t rate, uint32
     return (double)(load_cpu_ns(r->target, true) - cpu) / 1e6 / (double)(r->lists - lists);
 }
 
+/* The first list in a form, alone: nothing of it is kept yet. A handshake (about 1 ms) is in it. */
+static void first(struct load_target *t, const struct form *form)
+{
+    static struct run r;
+
+    r = (struct run){.target = t, .form = form, .clients_count = 1, .stop = true};
+    uint64_t cpu = load_cpu_ns(t, true);
+    begin(&r);
+    while (r.active > 0)
+        loop_step(t->loop, SPAN_S(1));
+    printf("cpu_first[%s,whole] %.2f ms\n", form->name, (double)(load_cpu_ns(t, true) - cpu) / 1e6);
+    http_client_close(r.clients[0].http);
+    free(r.took.at);
+}
+
 static void row(struct load_target *t, const struct form *form, bool pages, uint32_t clients,
                 int64_t ms, double bare)
 {
@@ -279,6 +295,7 @@ int main(int argc, char **argv)
     for (size_t f = 0; f < COUNT_OF(forms); f++) {
         if (argc > 5 && strcmp(argv[5], forms[f].name) != 0)
             continue;
+        first(&t, &forms[f]);
         for (int pages = 0; pages < 2; pages++) {
             if (argc > 6 && strcmp(argv[6], pages ? "pages" : "whole") != 0)
                 continue;
