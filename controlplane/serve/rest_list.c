@@ -14,11 +14,7 @@
  *    FILLING    the first chunk; a list that ends in it is an answer with a length
  *    STREAMING  further chunks, as long as there is room
  */
-#include "api/list.h"
-#include "api/yaml.h"
-#include "base/base64.h"
-#include "base/json.h"
-#include "base/log.h"
+#include "controlplane/serve/rest_page.h"
 #include "controlplane/serve/rest_read.h"
 #include "controlplane/serve/slice.h"
 #include "io/clock.h"
@@ -26,7 +22,6 @@
 enum {
     LIST_CHUNK = 64 << 10,  /* About as much as is encrypted in one go. */
     LIST_WHOLE = 256 << 10, /* Lists that are no longer are answered whole. */
-    ITEM_ARENA_MAX = 32 << 20,
 };
 
 enum list_phase { LIST_LOOKING, LIST_FILLING, LIST_STREAMING };
@@ -52,78 +47,9 @@ struct list {
     uint64_t revision; /* Wanted; 0: now. */
     struct str from;   /* First key; "": the prefix's first. */
     int64_t limit;     /* 0: none. */
-    uint64_t written;
-    size_t kept;     /* Bytes of items that were given to the others' use. */
-    struct buf out;  /* The chunk in the making. */
-    struct str tail; /* YAML: what stands behind the items. */
-    uint32_t depth;  /* Pretty JSON: of what was written so far. */
+    struct page page;  /* What it is written as. */
     bool is_open;
 };
-
-/* ------------------------------------------------------------------ tokens */
-
-/* RFC 4648 section 5, without padding: a token stands in a URL. */
-static struct str url_text(struct arena *a, struct str plain, bool to_url)
-{
-    static const char standard[] = "+/", url[] = "-_";
-    size_t pad = to_url ? 0 : (4 - plain.len % 4) % 4;
-    char *at = arena_alloc(a, plain.len + pad + 1);
-    size_t n = 0;
-    for (size_t i = 0; at != NULL && i < plain.len; i++) {
-        const char *from = to_url ? standard : url, *to = to_url ? url : standard;
-        const char *hit = plain.at[i] == '\0' ? NULL : strchr(from, plain.at[i]);
-        if (plain.at[i] != '=')
-            at[n++] = hit == NULL ? plain.at[i] : to[hit - from];
-    }
-    for (; at != NULL && pad > 0; pad--)
-        at[n++] = '=';
-    return (struct str){at, n};
-}
-
-/* {"v":"meta.k8s.io/v1","rv":N,"start":"NAMESPACE/NAME"}: what Kubernetes' own clients show. */
-struct str page_token(struct arena *a, struct str prefix, struct str key, uint64_t revision)
-{
-    struct str start = str_slice(key, prefix.len, key.len);
-    struct buf json, out;
-    buf_init(&json, 4096);
-    buf_init(&out, 8192);
-    buf_printf(&json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%lld,\"start\":",
-               revision == 0 ? -1LL : (long long)revision);
-    json_print_string(&json, start);
-    buf_add_char(&json, '}');
-    buf_add_base64(&out, buf_str(&json));
-    struct str token = url_text(a, buf_str(&out), true);
-    buf_free(&out);
-    buf_free(&json);
-    return token;
-}
-
-static bool token_refused(struct call *c, const char *why)
-{
-    return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST,
-                      "invalid continue token: continue key is not valid: %s", why);
-}
-
-static bool token_parse(struct list *l, struct str token)
-{
-    struct arena *a = &l->c->r->arena;
-    struct json *tree;
-    struct err e;
-    int64_t revision;
-    size_t len = 0;
-    struct str plain = url_text(a, token, false);
-    char *text = arena_alloc(a, base64_decoded_max(plain.len));
-    if (text == NULL || base64_decode(plain, text, &len) != ERR_OK)
-        return token_refused(l->c, "illegal base64 data");
-    if (json_parse(a, str_from(text, len), &tree, &e) != ERR_OK)
-        return token_refused(l->c, e.text);
-    struct str start = json_text(json_find(tree, STR("start")));
-    if (start.len == 0 || json_i64(json_find(tree, STR("rv")), &revision) != ERR_OK)
-        return token_refused(l->c, "incorrect encoded start resourceVersion");
-    l->from = arena_printf(a, STR_FMT STR_FMT, STR_ARG(l->past.prefix), STR_ARG(start));
-    l->revision = revision < 0 ? 0 : (uint64_t)revision;
-    return true;
-}
 
 /* ------------------------------------------------------------------ options */
 
@@ -182,7 +108,7 @@ static bool list_options(struct list *l, uint64_t *out_least)
         if (revision != 0)
             return status_set(&c->status, &c->r->arena, STATUS_BAD_REQUEST,
                               "specifying resource version is not allowed when using continue");
-        return token_parse(l, next);
+        return page_token_parse(c, next, l->past.prefix, &l->from, &l->revision);
     }
     bool exact = str_is(match, "Exact") || (match.len == 0 && l->limit > 0);
     l->revision = exact ? revision : 0;
@@ -276,168 +202,13 @@ static struct list_head head_of(struct list *l)
     return h;
 }
 
-/* ------------------------------------------------------------------ its ends */
-
-static enum err_code begin_yaml(struct list *l, const struct list_head *h, struct err *e)
-{
-    struct arena *a = &l->c->r->arena;
-    struct buf json, tail;
-    struct json *tree;
-    buf_init(&json, LIST_CHUNK);
-    buf_init(&tail, LIST_CHUNK);
-    list_json_begin(&json, h);
-    list_json_end(&json);
-    struct str text = arena_str(a, buf_str(&json));
-    enum err_code rc = buf_status(&json, e);
-    if (rc == ERR_OK)
-        rc = json_parse(a, text, &tree, e);
-    if (rc == ERR_OK) {
-        yaml_split(tree, h->table == NULL ? STR("items") : STR("rows"), l->at.is_over, a, &l->out,
-                   &tail);
-        l->tail = arena_str(a, buf_str(&tail));
-    }
-    buf_free(&json);
-    buf_free(&tail);
-    return rc;
-}
-
-static enum err_code page_begin(struct list *l, struct err *e)
-{
-    struct list_head h = head_of(l);
-    switch (l->c->form.type) {
-    case FORM_PROTOBUF:
-        list_protobuf_begin(&l->out, &h, l->items_len);
-        return ERR_OK;
-    case FORM_YAML:
-        return begin_yaml(l, &h, e);
-    case FORM_JSON:
-        list_json_begin(&l->out, &h);
-        return ERR_OK;
-    }
-    return ERR_OK;
-}
-
-static void page_end(struct list *l)
-{
-    switch (l->c->form.type) {
-    case FORM_PROTOBUF:
-        list_protobuf_end(&l->out);
-        break;
-    case FORM_YAML:
-        buf_add(&l->out, l->tail);
-        break;
-    case FORM_JSON:
-        list_json_end(&l->out);
-        if (!l->c->form.pretty)
-            buf_add_char(&l->out, '\n');
-        break;
-    }
-}
-
-/* ------------------------------------------------------------------ its items */
-
-static struct blob *item_make(struct call *c, struct str raw, struct err *e)
-{
-    struct buf text;
-    buf_init(&text, REST_REPLY_MAX);
-    enum err_code rc = item_json(c, raw, &text, e);
-    if (rc == ERR_OK)
-        rc = buf_status(&text, e);
-    struct blob *item = rc == ERR_OK ? buf_blob(&text) : NULL;
-    buf_free(&text);
-    return item;
-}
-
-/* An item is kept for the next list that wants it; of a long list no more than half of what there is room for: what is
- * too long to be kept would only drive out what others need. A reference. */
-static struct blob *item_get(struct list *l, struct err *e)
-{
-    struct call *c = l->c;
-    uint64_t revision = l->at.ahead->stamp;
-    struct blob *item = encoded_get(c, revision, ENCODED_ITEM);
-    if (item != NULL)
-        return item;
-    item = item_make(c, l->at.raw, e);
-    if (item == NULL || l->kept > encoded_room_of(c) / 2)
-        return item;
-    l->kept += item->len;
-    encoded_keep(c, revision, ENCODED_ITEM, item);
-    return item;
-}
-
-static enum err_code item_add_json(struct list *l, struct buf *out, struct err *e)
-{
-    struct blob *item = item_get(l, e);
-    if (item == NULL)
-        return e->code;
-    items_tell(l->c, blob_str(item), out);
-    blob_unref(item);
-    return ERR_OK;
-}
-
-/* A sequence of one element is written as the element stands in a longer one. */
-static enum err_code item_add_yaml(struct list *l, struct err *e)
-{
-    struct buf json;
-    struct arena item;
-    struct json *tree;
-    arena_init(&item, ITEM_ARENA_MAX);
-    buf_init(&json, REST_REPLY_MAX);
-    buf_add_char(&json, '[');
-    enum err_code rc = item_add_json(l, &json, e);
-    buf_add_char(&json, ']');
-    if (rc == ERR_OK)
-        rc = buf_status(&json, e);
-    if (rc == ERR_OK)
-        rc = json_parse(&item, buf_str(&json), &tree, e);
-    if (rc == ERR_OK) {
-        members_sort(tree->first, &item, true);
-        yaml_print(&l->out, tree);
-        rc = arena_status(&item, e);
-    }
-    buf_free(&json);
-    arena_free(&item);
-    return rc;
-}
-
-static enum err_code item_write(struct list *l, struct err *e)
-{
-    bool is_first = l->written++ == 0;
-    switch (l->c->form.type) {
-    case FORM_PROTOBUF:
-        list_item(&l->out, l->at.raw, l->c->form.as != AS_OBJECT);
-        return ERR_OK;
-    case FORM_YAML:
-        return item_add_yaml(l, e);
-    case FORM_JSON:
-        if (!is_first)
-            buf_add_char(&l->out, ',');
-        return item_add_json(l, &l->out, e);
-    }
-    return ERR_OK;
-}
-
-/* An object whose metadata is in order and whose rest does not decode is left out: the others are asked for, too. */
-static enum err_code item_add(struct list *l, struct err *e)
-{
-    size_t len = l->out.len;
-    enum err_code rc = item_write(l, e);
-    if (rc != ERR_CORRUPT)
-        return rc;
-    l->out.len = len;
-    l->written--;
-    log_event(LOG_WARN, "object.left_out", "key=%s why=%s",
-              log_quote(cow_entry_key(l->at.ahead)).text, log_quote(str_of(e->text)).text);
-    return ERR_OK;
-}
-
 /* ------------------------------------------------------------------ one answer, or many chunks */
 
 static bool list_done(const struct list *l)
 {
     if (l->by_runs)
         return runs_over(&l->runs);
-    return l->at.is_over || (l->limit > 0 && l->written >= (uint64_t)l->limit);
+    return l->at.is_over || (l->limit > 0 && l->page.written >= (uint64_t)l->limit);
 }
 
 static void list_end(struct call *c)
@@ -445,33 +216,21 @@ static void list_end(struct call *c)
     struct list *l = c->own;
     if (l->is_open)
         past_close(&l->past);
-    buf_free(&l->out);
-}
-
-static struct blob *chunk_pretty(struct list *l)
-{
-    struct buf out;
-    buf_init(&out, REST_REPLY_MAX);
-    json_indent_more(&out, buf_str(&l->out), &l->depth);
-    buf_free(&l->out);
-    return buf_blob(&out);
+    page_close(&l->page);
 }
 
 /* list_fill() for a list by runs. */
 static enum err_code list_fill_runs(struct list *l, size_t enough, struct slice *s,
                                     bool *out_enough, struct err *e)
 {
-    bool has_commas = l->c->form.type == FORM_JSON;
     *out_enough = true;
-    while (l->out.len < enough && !runs_over(&l->runs)) {
+    while (l->page.out.len < enough && !runs_over(&l->runs)) {
         struct blob *run = runs_next(&l->runs, e);
         if (run == NULL)
             return e->code;
-        bool is_first = l->written == 0 && has_commas;
-        buf_add(&l->out, str_slice(blob_str(run), is_first ? 1 : 0, run->len));
-        l->written += run->len;
+        page_run(&l->page, blob_str(run));
         blob_unref(run);
-        *out_enough = l->out.len >= enough || runs_over(&l->runs) || !slice_over(s);
+        *out_enough = l->page.out.len >= enough || runs_over(&l->runs) || !slice_over(s);
         if (!*out_enough)
             break;
     }
@@ -485,12 +244,12 @@ static enum err_code list_fill(struct list *l, size_t enough, struct slice *s, b
     if (l->by_runs)
         return list_fill_runs(l, enough, s, out_enough, e);
     *out_enough = false;
-    while (l->out.len < enough) {
+    while (l->page.out.len < enough) {
         if (l->at.searching && !walk_on(l, &l->at, s))
             return ERR_OK;
         if (list_done(l))
             break;
-        enum err_code rc = item_add(l, e);
+        enum err_code rc = page_item(&l->page, &(struct page_item){l->at.ahead, l->at.raw}, e);
         if (rc != ERR_OK)
             return rc;
         l->at.searching = true;
@@ -501,24 +260,12 @@ static enum err_code list_fill(struct list *l, size_t enough, struct slice *s, b
     return arena_status(&l->c->r->arena, e);
 }
 
-/* What is in out as a blob of its own; NULL: it is over a limit. */
-static struct blob *list_chunk(struct list *l, struct err *e)
-{
-    if (list_done(l))
-        page_end(l);
-    bool is_pretty = l->c->form.pretty && l->c->form.type == FORM_JSON;
-    struct blob *chunk = is_pretty ? chunk_pretty(l) : buf_blob(&l->out);
-    if (chunk == NULL)
-        (void)err_set(e, ERR_LIMIT, "a part of the list is over %d bytes", REST_REPLY_MAX);
-    return chunk;
-}
-
 /* The first chunk: the whole answer, or the beginning of a long one. False: nothing more is to be done. */
 static bool list_reply(struct list *l)
 {
     struct call *c = l->c;
     struct err e;
-    struct blob *first = list_chunk(l, &e);
+    struct blob *first = page_chunk(&l->page, list_done(l), &e);
     const char *type = form_content_type(&c->form, false);
     if (first == NULL)
         reply_err(c, &e);
@@ -536,7 +283,7 @@ static bool list_reply(struct list *l)
 static bool list_send(struct list *l)
 {
     struct err e;
-    struct blob *chunk = list_chunk(l, &e);
+    struct blob *chunk = page_chunk(&l->page, list_done(l), &e);
     if (chunk == NULL) {
         rest_cut(l->c->r);
         return false;
@@ -573,7 +320,8 @@ static bool list_look(struct list *l, struct slice *s)
         !walk_on(l, &l->at, s)) /* An empty list in YAML begins otherwise. */
         return true;
     l->phase = LIST_FILLING;
-    if (page_begin(l, &e) == ERR_OK)
+    struct list_head h = head_of(l);
+    if (page_begin(&l->page, &h, l->items_len, l->at.is_over, &e) == ERR_OK)
         return true;
     reply_err(l->c, &e);
     return false;
@@ -675,7 +423,7 @@ void list_begin(struct call *c)
     l->c = c;
     l->from = STR("");
     l->past.prefix = call_prefix(c);
-    buf_init(&l->out, 4 * (size_t)REST_REPLY_MAX);
+    page_open(&l->page, c);
     c->list = l;
     if (list_options(l, &least))
         revision_await(c, least, list_awaited);

@@ -8,7 +8,8 @@
  *    rest_form.c       what the client accepts
  *    rest_body.c       what the client sent, as an object
  *    rest_reply.c      answers: an object, a Status, refused writes
- *    rest_get.c        get; rest_list.c, rest_runs.c: list; rest_watch.c: watch; rest_past.c: a state of the past
+ *    rest_get.c        get; rest_watch.c: watch; rest_past.c: a state of the past
+ *    rest_list.c       list; rest_page.c: what it is written as; rest_runs.c: runs that are kept; rest_token.c: where a page begins
  *    rest_write.c      create, update, status; rest_patch.c: patch; rest_bind.c: pods/binding
  *    rest_admit.c      what other objects say of a new one; rest_known.c: pods whose spec was prepared before
  *    rest_delete.c     delete, deletecollection, eviction

@@ -90,6 +90,10 @@ struct cow_entry *runs_behind(const struct runs *r);
 /* metadata.continue: the page that begins with key, of the state at revision (0: of the present). */
 struct str page_token(struct arena *a, struct str prefix, struct str key, uint64_t revision);
 
+/* What such a token says. False: 400. */
+bool page_token_parse(struct call *c, struct str token, struct str prefix, struct str *out_key,
+                      uint64_t *out_revision);
+
 uint64_t past_count(const struct past *p, struct str from);
 
 #endif /* CONTROLPLANE_SERVE_REST_READ_H */
