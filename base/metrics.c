@@ -119,6 +119,11 @@ void metrics_observe(struct metrics *m, const struct metric *of, struct str labe
     lock_give(&m->lock);
 }
 
+static bool is_escaped(char c)
+{
+    return c == '"' || c == '\\' || c == '\n';
+}
+
 void metrics_label(struct buf *labels, const char *name, struct str value)
 {
     if (labels->len > 0)
@@ -126,13 +131,14 @@ void metrics_label(struct buf *labels, const char *name, struct str value)
     buf_add(labels, str_of(name));
     buf_add(labels, STR("=\""));
     for (size_t i = 0; i < value.len; i++) {
-        char c = value.at[i];
-        if (c == '"' || c == '\\')
-            buf_add_char(labels, '\\');
-        if (c == '\n')
-            buf_add(labels, STR("\\n"));
-        else
-            buf_add_char(labels, c);
+        size_t plain = i;
+        while (i < value.len && !is_escaped(value.at[i]))
+            i++;
+        buf_add(labels, str_slice(value, plain, i));
+        if (i == value.len)
+            break;
+        buf_add_char(labels, '\\');
+        buf_add_char(labels, value.at[i] == '\n' ? 'n' : value.at[i]);
     }
     buf_add_char(labels, '"');
 }

@@ -8,8 +8,6 @@
 #include "io/clock.h"
 #include "io/process.h"
 
-#include <stdio.h>
-
 enum { LABELS_MAX = 512 };
 
 #define MS(n) ((uint64_t)(n)*1000000)
@@ -133,15 +131,16 @@ void front_count(struct rest_request *r)
 {
     struct metrics *m = r->front->metrics;
     struct span took = instant_sub(clock_now(), r->began);
-    char text[LABELS_MAX], code[12];
+    char text[LABELS_MAX];
     struct buf labels = {.at = text, .size = sizeof text, .limit = sizeof text};
 
     log_request(r, took);
     labels_of(r, &labels);
     if (r->verb != REST_WATCH)
         metrics_observe(m, &request_duration, buf_str(&labels), took);
-    snprintf(code, sizeof code, "%u", r->status);
-    metrics_label(&labels, "code", str_of(code));
+    buf_add(&labels, STR(",code=\""));
+    buf_add_u64(&labels, r->status);
+    buf_add_char(&labels, '"');
     metrics_add(m, &request_total, buf_str(&labels), 1);
     metrics_add(m, &response_sizes, STR(""), r->sent_bytes);
 }

@@ -32,14 +32,21 @@ static bool is_meant(const Scheduling__PriorityClass *p, struct str name,
     return name.len > 0 || !have->is_known || p->value > have->value;
 }
 
+/* The next of a few that begin with prefix: not worth counting first. */
+static struct cow_entry *next_of(struct cow_cursor *cursor, struct str prefix)
+{
+    struct cow_entry *e = cow_next(cursor);
+    return e != NULL && str_starts(cow_entry_key(e), prefix) ? e : NULL;
+}
+
 void admit_priority_class(struct call *c, struct str name, struct kind_priority *out)
 {
     const struct str prefix = STR("scheduling.k8s.io/priorityclasses/");
     struct cow_cursor cursor;
     struct cow_entry *e;
     struct index_snapshot now = index_snapshot(rest_index(c->r));
-    cow_seek(&cursor, now.root, prefix); /* A handful: not worth counting first. */
-    while ((e = cow_next(&cursor)) != NULL && str_starts(cow_entry_key(e), prefix)) {
+    cow_seek(&cursor, now.root, prefix);
+    while ((e = next_of(&cursor, prefix)) != NULL) {
         if (!kind_priority_fits(entry_raw(e), name)) /* Few are opened. */
             continue;
         const Scheduling__PriorityClass *p =
@@ -63,16 +70,15 @@ static bool is_about_pods(const struct call *c)
 void admit_limits(struct call *c, struct kind_call *out)
 {
     struct arena *a = &c->r->arena;
-    struct index_range range;
+    struct cow_cursor cursor;
     struct cow_entry *e;
     if (!is_about_pods(c))
         return;
-    struct str prefix = c->schema->namespaced ? arena_printf(a, "/limitranges/" STR_FMT "/",
-                                                             STR_ARG(c->r->at.namespace))
-                                              : STR("/limitranges/");
+    const struct str of_namespace[] = {STR("/limitranges/"), c->r->at.namespace, STR("/")};
+    struct str prefix = arena_join(a, of_namespace, c->schema->namespaced ? 3 : 1);
     struct index_snapshot now = index_snapshot(rest_index(c->r));
-    index_range(&range, &now, prefix, STR(""));
-    while ((e = index_range_next(&range)) != NULL) {
+    cow_seek(&cursor, now.root, prefix);
+    while (prefix.at != NULL && (e = next_of(&cursor, prefix)) != NULL) {
         const Core__LimitRange *l =
             typed_open(a, &core__limit_range__descriptor, blob_str(e->value));
         const Core__LimitRange **more = kind_grow(a, out->limits, out->limits_count, 1);
@@ -88,10 +94,10 @@ bool admit_account(struct call *c, struct str name, struct str *out_why)
 {
     struct arena *a = &c->r->arena;
     struct str ns = c->r->at.namespace;
-    struct str key =
-        arena_printf(a, "/serviceaccounts/" STR_FMT "/" STR_FMT, STR_ARG(ns), STR_ARG(name));
+    const struct str parts[] = {STR("/serviceaccounts/"), ns, STR("/"), name};
+    struct str key = arena_join(a, parts, COUNT_OF(parts));
     struct index_snapshot now = index_snapshot(rest_index(c->r));
-    bool is_there = index_find(&now, key) != NULL;
+    bool is_there = key.at != NULL && index_find(&now, key) != NULL;
     index_snapshot_free(&now);
     /* The default one is made right after its namespace: a pod may be quicker. */
     if (is_there || str_is(name, "default"))
