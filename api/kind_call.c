@@ -7,8 +7,9 @@
 
 const struct schema_kind *kind_schema(const struct kind *k)
 {
+    struct str plural = str_of(k->plural), group = str_of(k->group);
     for (uint32_t i = 0; i < schema_kinds_count; i++)
-        if (str_is(schema_kinds[i].plural, k->plural) && str_is(schema_kinds[i].group, k->group))
+        if (str_eq(schema_kinds[i].plural, plural) && str_eq(schema_kinds[i].group, group))
             return &schema_kinds[i];
     return NULL;
 }

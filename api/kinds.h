@@ -103,7 +103,7 @@ struct kind {
     void (*prepare)(struct kind_call *c, ProtobufCMessage *object, const ProtobufCMessage *old);
     void (*validate)(struct kind_call *c, const ProtobufCMessage *object,
                      const ProtobufCMessage *old);
-    /* The cell of a column whose path is empty. object: what notes() made of the stored bytes, once for all its cells
+    /* The cell of a column that names no field. object: what notes() made of the stored bytes, once for all its cells
      * (NULL: the arena is full); of a kind without notes(), the struct. */
     void *(*notes)(struct str raw, struct arena *a);
     struct kind_cell (*cell)(const void *object, struct str column, struct arena *a);

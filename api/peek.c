@@ -56,35 +56,3 @@ bool peek_field(const void *peek, struct str path, struct str *out)
     }
     return false;
 }
-
-static bool find(struct str raw, uint32_t number, struct wire_field *out)
-{
-    struct wire_reader r = wire_read(raw);
-    while (wire_next(&r, out))
-        if (out->number == number)
-            return true;
-    *out = (struct wire_field){0};
-    return false;
-}
-
-bool peek_path(const struct peek *p, struct str path, const struct schema_field **out_field,
-               struct wire_field *out, bool *out_there)
-{
-    const struct schema_message *m = p->message;
-    struct str raw = p->raw, rest = path, part;
-    while (str_split(&rest, '.', &part)) {
-        const struct schema_field *f = schema_find(m, part, NULL);
-        if (f == NULL || f->repeated || f->map)
-            return false;
-        *out_there = find(raw, f->number, out);
-        if (rest.at == NULL) {
-            *out_field = f;
-            return true;
-        }
-        if (f->type != SCHEMA_MESSAGE)
-            return false;
-        raw = *out_there && out->type == WIRE_BYTES ? out->bytes : STR("");
-        m = f->message;
-    }
-    return false;
-}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * peek.h -- a label or a field of an encoded object, as a selector or a Table's column asks for it.
+ * peek.h -- a label or a field of an encoded object, as a selector asks for it.
  *
- * WHAT   Lookups for selector_matches() and table_cells() on stored bytes.
- * WHY    A list with a selector, or as a Table, looks at every object: nothing is unpacked, nothing allocated.
+ * WHAT   Lookups for selector_matches() on stored bytes.
+ * WHY    A list with a selector looks at every object: nothing is unpacked, nothing allocated.
  * OWNS   What is found is borrowed from the bytes.
  * FAILS  False: no such label, or no field of that path. Broken bytes have neither.
  */
@@ -20,11 +20,7 @@ struct peek {
 
 bool peek_label(const void *peek, struct str key, struct str *out);
 
-/* path: JSON names joined by dots. The field there, and what it holds (*out_there), or all zeros. False: no such path, or a list. */
-bool peek_path(const struct peek *p, struct str path, const struct schema_field **out_field,
-               struct wire_field *out, bool *out_there);
-
-/* The same of a scalar as a selector sees it: absent is "", and false for a flag. */
+/* path: JSON names joined by dots. A scalar as a selector sees it: absent is "", and false for a flag. */
 bool peek_field(const void *peek, struct str path, struct str *out);
 
 #endif /* API_PEEK_H */

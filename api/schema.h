@@ -83,11 +83,16 @@ struct schema_message {
     const char *doc;
 };
 
+enum { SCHEMA_STEPS_MAX = 4 };
+
 struct schema_column {
     struct str name, type, format;
     int32_t priority; /* Above 0: only with -o wide. */
-    struct str path;  /* JSON names joined by dots; empty: api/tables computes the cell. */
-    bool age;         /* path names an instant; the cell is how long ago it was. */
+    const struct schema_field
+        *field; /* A scalar or an instant; NULL: the kind computes the cell. */
+    uint32_t
+        steps[SCHEMA_STEPS_MAX + 1]; /* The numbers of fields on the way to it; 0 at the end. */
+    bool age;                        /* The cell is how long ago field was. */
 };
 
 struct schema_kind {

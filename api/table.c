@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/table.h"
-#include "api/peek.h"
 #include "api/transcode_priv.h"
 #include "base/json.h"
 
@@ -120,18 +119,28 @@ static void age_cell(const struct wire_field *w, struct arena *a, struct buf *ou
     json_print_string(out, is_time ? table_age(wall_seconds(at), a) : STR("<unknown>"));
 }
 
-/* The value at a column's path, written as JSON. What is not there is "" for a text, and a column's path names a
- * scalar or an instant (tests/unit/api/kinds_test.c). */
-static void path_cell(const struct schema_column *c, const struct peek *p, struct arena *a,
-                      struct buf *out)
+static bool find(struct str raw, uint32_t number, struct wire_field *out)
 {
-    const struct schema_field *f;
-    struct wire_field w = {0};
-    bool is_there = false;
-    bool is_known = peek_path(p, c->path, &f, &w, &is_there);
+    struct wire_reader r = wire_read(raw);
+    while (wire_next(&r, out))
+        if (out->number == number)
+            return true;
+    *out = (struct wire_field){0};
+    return false;
+}
+
+/* The value at a column's field, written as JSON. What is not there is "" for a text. */
+static void field_cell(const struct schema_column *c, struct str raw, struct arena *a,
+                       struct buf *out)
+{
+    const struct schema_field *f = c->field;
+    struct wire_field w = {.bytes = raw};
+    bool is_there = true;
+    for (uint32_t i = 0; c->steps[i] != 0 && is_there; i++)
+        is_there = find(w.bytes, c->steps[i], &w);
     if (c->age)
         age_cell(&w, a, out);
-    else if (!is_known || (!is_there && !f->always))
+    else if (!is_there && !f->always)
         buf_add(out, str_is(c->type, "integer") ? STR("0") : STR("\"\""));
     else if (f->type == SCHEMA_STRING)
         json_print_string(out, w.bytes);
@@ -144,15 +153,15 @@ static void path_cell(const struct schema_column *c, const struct peek *p, struc
 }
 
 /* What the computed cells of one object are made of. */
-static enum err_code object_open(const struct kind *k, const struct peek *p, struct arena *a,
-                                 const void **out, struct err *e)
+static enum err_code object_open(const struct kind *k, const struct schema_message *m,
+                                 struct str raw, struct arena *a, const void **out, struct err *e)
 {
     ProtobufCMessage *object = NULL;
     if (k->notes != NULL) {
-        *out = k->notes(p->raw, a);
+        *out = k->notes(raw, a);
         return arena_status(a, e);
     }
-    enum err_code rc = transcode_unpack(p->message, p->raw, a, &object, e);
+    enum err_code rc = transcode_unpack(m, raw, a, &object, e);
     *out = object;
     return rc;
 }
@@ -171,7 +180,6 @@ enum err_code table_cells(const struct kind *k, struct str raw, struct arena *a,
                           struct err *e)
 {
     const struct schema_kind *s = kind_schema(k);
-    struct peek peek = {s->message, raw};
     const void *object = NULL; /* No column has asked for it yet. */
 
     buf_add_char(out, '[');
@@ -179,12 +187,12 @@ enum err_code table_cells(const struct kind *k, struct str raw, struct arena *a,
         const struct schema_column *column = &s->columns[i];
         if (i > 0)
             buf_add_char(out, ',');
-        if (column->path.len > 0) {
-            path_cell(column, &peek, a, out);
+        if (column->field != NULL) {
+            field_cell(column, raw, a, out);
             continue;
         }
         if (object == NULL) {
-            enum err_code rc = object_open(k, &peek, a, &object, e);
+            enum err_code rc = object_open(k, s->message, raw, a, &object, e);
             if (rc != ERR_OK)
                 return rc;
         }

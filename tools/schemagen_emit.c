@@ -306,6 +306,36 @@ static void emit_message(struct buf *out, const struct gen_message *m, uint32_t 
     buf_add(out, STR("},\n"));
 }
 
+static const struct gen_field *field_of(const struct gen_message *m, struct str json)
+{
+    for (uint32_t i = 0; m != NULL && i < m->fields_count; i++)
+        if (str_eq(m->fields[i].json, json))
+            return &m->fields[i];
+    return NULL;
+}
+
+/* A column's path, step by step. */
+static void put_steps(struct buf *out, const struct gen_message *kind, const struct gen_column *c)
+{
+    const struct gen_message *m = kind, *of = NULL;
+    const struct gen_field *f = NULL;
+    struct str rest = c->path, part;
+    uint32_t count = 0;
+    buf_add(out, STR(", .steps = {"));
+    for (; str_split(&rest, '.', &part); m = f->message) {
+        of = m;
+        f = field_of(m, part);
+        if (f == NULL || f->is_list || f->is_map || f->inlined || ++count > SCHEMA_STEPS_MAX)
+            gen_fail("the column " STR_FMT " of " STR_FMT " has no path", STR_ARG(c->name),
+                     STR_ARG(kind->full));
+        buf_printf(out, "%u, ", f->number);
+    }
+    if (c->age ? m == NULL || m->special != SCHEMA_TIME : m != NULL || f->type == GEN_BYTES)
+        gen_fail("the column " STR_FMT " of " STR_FMT " is no %s", STR_ARG(c->name),
+                 STR_ARG(kind->full), c->age ? "instant" : "scalar");
+    buf_printf(out, "}, .field = &fields_%u[%u]", of->index, (unsigned)(f - of->fields));
+}
+
 static void emit_columns(struct buf *out, const struct gen_message *m)
 {
     buf_printf(out, "static const struct schema_column columns_%u[] = {\n", m->index);
@@ -316,7 +346,8 @@ static void emit_columns(struct buf *out, const struct gen_message *m)
         put_member(out, "type", c->type);
         put_member(out, "format", c->format);
         buf_printf(out, ", .priority = %u", (unsigned)c->priority);
-        put_member(out, "path", c->path);
+        if (c->path.len > 0)
+            put_steps(out, m, c);
         put_flag(out, "age", c->age);
         buf_add(out, STR("},\n"));
     }

@@ -1,31 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "api/table.h"
-#include "api/peek.h"
 #include "api/transcode.h"
 #include "tests/unit/api/world.h"
 
 enum { NOW_S = 1800000000 };
-
-/* What table.c can look up in the bytes. */
-TEST(table, a_columns_path_names_a_scalar_or_an_instant)
-{
-    for (const struct kind *const *k = kinds; *k != NULL; k++) {
-        const struct schema_kind *s = kind_schema(*k);
-        for (uint32_t i = 0; i < s->columns_count; i++) {
-            const struct schema_field *f = NULL;
-            struct wire_field w;
-            bool there;
-            struct peek p = {s->message, STR("")};
-            if (s->columns[i].path.len == 0)
-                continue;
-            cr_assert(peek_path(&p, s->columns[i].path, &f, &w, &there), "%s: " STR_FMT,
-                      (*k)->plural, STR_ARG(s->columns[i].path));
-            bool is_time = f->type == SCHEMA_MESSAGE && f->message->special == SCHEMA_TIME;
-            cr_expect(s->columns[i].age ? is_time : f->type < SCHEMA_BYTES, "%s: " STR_FMT,
-                      (*k)->plural, STR_ARG(s->columns[i].path));
-        }
-    }
-}
 
 /* The cells of an object: metadata's, spec's and status' members as given. */
 static void cells_are(const char *plural, const char *metadata, const char *spec,
