@@ -40,27 +40,39 @@ static enum err_code broken(struct err *e)
 
 /* ---- Reading ---- */
 
-enum err_code meta_type(struct str envelope, struct meta_type *out, struct err *e)
+/* out_type: the TypeMeta message. */
+static enum err_code open_envelope(struct str envelope, struct str *out_type, struct str *out_raw,
+                                   struct err *e)
 {
-    struct meta_type got = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    struct str type = {NULL, 0}, raw = {NULL, 0};
     struct wire_field f;
     if (!str_starts(envelope, MAGIC))
         return err_set(e, ERR_CORRUPT, "the object has no envelope");
     struct wire_reader r = wire_read(str_slice(envelope, MAGIC.len, envelope.len));
     while (wire_next(&r, &f)) {
-        if (f.number == UNKNOWN_RAW && f.type == WIRE_BYTES && got.raw.at != NULL)
+        if (f.number == UNKNOWN_RAW && f.type == WIRE_BYTES && raw.at != NULL)
             return broken(e); /* Two objects in one envelope: others might see the other one. */
         if (f.number == UNKNOWN_RAW && f.type == WIRE_BYTES)
-            got.raw = f.bytes;
-        if (f.number == UNKNOWN_TYPE && f.type == WIRE_BYTES) {
-            got.api_version = wire_find_bytes(f.bytes, TYPE_API_VERSION);
-            got.kind = wire_find_bytes(f.bytes, TYPE_KIND);
-        }
+            raw = f.bytes;
+        if (f.number == UNKNOWN_TYPE && f.type == WIRE_BYTES)
+            type = f.bytes;
     }
     if (r.broken)
         return broken(e);
-    *out = got;
+    *out_type = type;
+    *out_raw = raw;
     return ERR_OK;
+}
+
+enum err_code meta_type(struct str envelope, struct meta_type *out, struct err *e)
+{
+    struct str type, raw;
+    enum err_code code = open_envelope(envelope, &type, &raw, e);
+    if (code == ERR_OK)
+        *out = (struct meta_type){.api_version = wire_find_bytes(type, TYPE_API_VERSION),
+                                  .kind = wire_find_bytes(type, TYPE_KIND),
+                                  .raw = raw};
+    return code;
 }
 
 static int64_t time_seconds(struct str time)
@@ -133,12 +145,12 @@ static bool meta_scan(struct str object, struct meta *m)
 
 enum err_code meta_read(struct str envelope, struct meta *out, struct err *e)
 {
-    struct meta_type type;
+    struct str type, raw;
     struct meta m = {0};
-    enum err_code code = meta_type(envelope, &type, e);
+    enum err_code code = open_envelope(envelope, &type, &raw, e);
     if (code != ERR_OK)
         return code;
-    if (!meta_scan(type.raw, &m))
+    if (!meta_scan(raw, &m))
         return broken(e);
     *out = m;
     return ERR_OK;

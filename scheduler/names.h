@@ -20,15 +20,17 @@
 
 #include "base/map.h"
 
-enum { NAME_EMPTY = 0 };
+enum { NAME_EMPTY = 0, NAMES_RECENT = 64 };
 #define NAME_UNKNOWN UINT32_MAX /* names_find(): nobody has used this text yet. */
 
 struct names_entry;
 
 struct names {
     struct map ids;
-    struct names_entry **at;   /* By id; NULL: free. */
-    uint32_t *spare;           /* Ids to be given again. */
+    struct names_entry **at; /* By id; NULL: free. */
+    uint32_t recent
+        [NAMES_RECENT]; /* Ids given last, by a few bytes of their texts: most are asked for again. */
+    uint32_t *spare;    /* Ids to be given again. */
     uint32_t end, size;        /* Ids are below end; there is room for size. */
     uint32_t count, count_max; /* Names now. */
     uint32_t spare_count, first,

@@ -2,21 +2,29 @@
 /* What agents are told of each Placement: the workload, and what it mentions. Level-triggered; agents.c hears them. */
 #include "base/mem.h"
 #include "controlplane/core/cluster.h"
+#include "api/assigned.h"
 #include "api/specs.h"
 
 enum { DEPENDENCIES_MAX = 256, MENTIONS_BYTES_MAX = 64 << 10 };
 
-void agents__send(struct core *c, struct node_state *n, Agent__ServerMessage *m)
+/* Takes the reference. */
+static void send_bytes(struct core *c, const struct node_state *n, struct blob *bytes)
 {
-    if (n->session == 0)
+    if (n->session == 0) {
+        blob_unref(bytes);
         return;
-    struct blob *bytes = objects_blob(&m->base);
+    }
     core_emit(c, &(struct core_effect){.type = FX_AGENT_SEND,
                                        .session = n->session,
                                        .object = bytes,
                                        .bytes = blob_str(bytes)});
     c->sent_bytes += bytes->len;
     blob_unref(bytes); /* The effect has its own reference. */
+}
+
+void agents__send(struct core *c, struct node_state *n, Agent__ServerMessage *m)
+{
+    send_bytes(c, n, objects_blob(&m->base));
 }
 
 /* ---- what a workload mentions ---- */
@@ -86,9 +94,9 @@ char *agents_mentions(const Core__PodSpec *spec)
     return copy;
 }
 
-/* The objects that are there of what is mentioned. */
+/* The objects that are there of what is mentioned: their names in the turn's memory, their bytes the index'. */
 struct mentions {
-    Agent__Dependency *at[DEPENDENCIES_MAX];
+    struct assigned_object at[DEPENDENCIES_MAX];
     size_t count;
     uint32_t missing;
     uint64_t stamp; /* Of the newest of them. */
@@ -98,21 +106,16 @@ static void depend(struct core *c, struct mentions *all, struct str namespace, s
                    struct str name)
 {
     for (size_t i = 0; i < all->count; i++)
-        if (str_is(plural, all->at[i]->plural) && str_is(name, all->at[i]->name))
+        if (str_eq(plural, all->at[i].plural) && str_eq(name, all->at[i].name))
             return;
-    char *of = arena_dup(&c->turn, plural);
+    const char *of = arena_dup(&c->turn, plural);
     struct cow_entry *e = of == NULL ? NULL : core_find(c, core_key(c, "", of, namespace, name));
     all->missing += e == NULL;
-    Agent__Dependency *d = e == NULL ? NULL : arena_alloc(&c->turn, sizeof *d);
-    if (d == NULL || all->count == DEPENDENCIES_MAX)
+    if (e == NULL || all->count == DEPENDENCIES_MAX)
         return;
     all->stamp = max_u64(all->stamp, e->stamp);
-    agent__dependency__init(d);
-    d->plural = of;
-    d->name = objects_text(&c->turn, name);
-    d->has_object = true;
-    d->object = (ProtobufCBinaryData){e->value->len, (uint8_t *)e->value->at};
-    all->at[all->count++] = d;
+    all->at[all->count++] = (struct assigned_object){
+        .plural = str_of(of), .name = arena_str(&c->turn, name), .bytes = blob_str(e->value)};
 }
 
 static void look_into(struct core *c, struct held *h, const struct cow_entry *workload)
@@ -172,22 +175,18 @@ struct cow_entry *agents__workload(struct core *c, const struct held *h, struct 
     return e;
 }
 
-static void send_assign(struct core *c, struct held *h, struct cow_entry *placement,
-                        struct cow_entry *workload, struct mentions *mentions)
+static void send_assign(struct core *c, const struct held *h, const struct cow_entry *placement,
+                        const struct cow_entry *workload, const struct mentions *mentions)
 {
-    Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
-    Agent__Assign a = AGENT__ASSIGN__INIT;
-    a.has_revision = a.has_placement_revision = a.has_placement = a.has_workload = true;
-    a.revision = max_u64(max_u64(placement->stamp, workload->stamp), mentions->stamp);
-    a.placement_revision = placement->stamp;
-    a.placement_uid = h->uid;
-    a.placement = (ProtobufCBinaryData){placement->value->len, (uint8_t *)placement->value->at};
-    a.workload = (ProtobufCBinaryData){workload->value->len, (uint8_t *)workload->value->at};
-    a.dependencies = mentions->at;
-    a.n_dependencies = mentions->count;
-    m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_ASSIGN;
-    m.assign = &a;
-    agents__send(c, h->node, &m);
+    struct assigned told = {
+        .revision = max_u64(max_u64(placement->stamp, workload->stamp), mentions->stamp),
+        .placement_revision = placement->stamp,
+        .placement = blob_str(placement->value),
+        .workload = blob_str(workload->value),
+        .placement_uid = str_of(h->uid),
+        .objects = mentions->at,
+        .objects_count = mentions->count};
+    send_bytes(c, h->node, assigned_write(&told));
 }
 
 /* What is wanted of it now, unless this session knows. */

@@ -2,6 +2,7 @@
 #include "tests/unit/controlplane/world.h"
 
 #include "base/check.h"
+#include "proto/baton/agent/v1.pb-c.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -104,6 +105,19 @@ static void perform_commit(struct world *w, const struct core_effect *fx)
     w->store->ops->commit(w->store, fx->op, fx->fence, fx->writes, fx->writes_count);
 }
 
+/* Some messages are written by hand: they are what protobuf-c would have packed. */
+static void expect_canonical(struct str bytes)
+{
+    Agent__ServerMessage *m =
+        agent__server_message__unpack(NULL, bytes.len, (const uint8_t *)bytes.at);
+    CHECK(m != NULL && agent__server_message__get_packed_size(m) == bytes.len);
+    struct blob *packed = blob_reserve((uint32_t)bytes.len);
+    agent__server_message__pack(m, (uint8_t *)packed->at);
+    CHECK(str_eq(blob_str(packed), bytes));
+    blob_unref(packed);
+    agent__server_message__free_unpacked(m, NULL);
+}
+
 static void perform(struct world *w, const struct core_effect *fx)
 {
     switch (fx->type) {
@@ -132,6 +146,7 @@ static void perform(struct world *w, const struct core_effect *fx)
             buf_printf(&w->story, "published %llu\n", (unsigned long long)fx->revision);
         break;
     case FX_AGENT_SEND:
+        expect_canonical(fx->bytes);
         if (w->sent != NULL)
             w->sent(w->sent_arg, fx->session, fx->bytes);
         break;
