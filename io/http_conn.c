@@ -15,7 +15,6 @@ void conn__open(struct http_server *s, struct tcp *tcp, struct instant now)
     struct slot_id id;
 
     s->stats.accepted++;
-    door__make_room(s);
     if (s->draining || !slots_take(&s->conn_slots, &id)) {
         s->stats.refused++;
         tcp_close(tcp);
@@ -33,24 +32,9 @@ void conn__open(struct http_server *s, struct tcp *tcp, struct instant now)
     tcp_peer(tcp, c->address);
     s->conns[id.slot] = c;
     if (c->state == CONN_HANDSHAKE)
-        door__enter(c, now);
+        line__stand_in(c, LINE_SILENT, now);
     tcp_adopt(tcp, &s->client, slot_pack(id));
-    server__expect(s, instant_add(now, s->shortest));
-}
-
-static void undirty(struct conn *c)
-{
-    struct conn **at = &c->server->dirty;
-
-    if (!c->dirty)
-        return;
-    while (*at != NULL && *at != c)
-        at = &(*at)->dirty_next;
-    if (*at == c)
-        *at = c->dirty_next;
-    if (c->server->dirty_last == &c->dirty_next)
-        c->server->dirty_last = at;
-    c->dirty = false;
+    agenda__expect(s, instant_add(now, s->shortest));
 }
 
 /* Afterwards c is dead: it lives on for its streams' sake, or is freed at once. */
@@ -61,8 +45,8 @@ void conn__close(struct conn *c)
     if (c->dead)
         return;
     c->dead = true;
-    undirty(c);
-    door__leave(c);
+    agenda__undirty(c);
+    line__leave(c);
     tcp_close(c->tcp);
     h2_free(c->h2);
     tls_free(c->tls);
@@ -83,16 +67,6 @@ void conn__close(struct conn *c)
     }
 }
 
-void conn__dirty(struct conn *c)
-{
-    if (c->dirty || c->dead)
-        return;
-    c->dirty = true;
-    c->dirty_next = NULL;
-    *c->server->dirty_last = c;
-    c->server->dirty_last = &c->dirty_next;
-}
-
 void conn__drain(struct conn *c)
 {
     if (c->state == CONN_H2)
@@ -101,7 +75,7 @@ void conn__drain(struct conn *c)
         c->no_more = true;
     if (c->streams_count == 0)
         c->closing = true;
-    conn__dirty(c);
+    agenda__dirty(c);
 }
 
 /* ---- reading ---- */
@@ -137,7 +111,7 @@ static void conn_plain(struct conn *c, struct str bytes, struct instant now)
         c->server->stats.limited += e.code == ERR_LIMIT;
         c->closing = true;
     }
-    conn__dirty(c);
+    agenda__dirty(c);
 }
 
 static bool conn_tls(struct conn *c, struct str bytes, struct instant now)
@@ -160,7 +134,7 @@ static bool conn_tls(struct conn *c, struct str bytes, struct instant now)
         if (len > 0)
             conn_plain(c, str_from(s->plain, len), now);
     } while (len > 0 && !c->closing);
-    conn__dirty(c);
+    agenda__dirty(c);
     return true;
 }
 
@@ -168,7 +142,7 @@ static void conn_cipher(struct conn *c, struct str bytes, struct instant now)
 {
     if (!conn_tls(c, bytes, now)) {
         c->closing = true; /* The alert still goes out. */
-        conn__dirty(c);
+        agenda__dirty(c);
     } else if (tls_is_ended(c->tls) && c->streams_count == 0) {
         c->closing = true;
     }
@@ -181,13 +155,25 @@ void conn__shake(struct conn *c, struct str bytes, struct instant now)
     conn_cipher(c, bytes, now);
 }
 
+/* It has a word for us before it is inside. */
+static void conn_knock(struct conn *c, struct str bytes, struct instant now)
+{
+    buf_add(&c->in, bytes);
+    if (c->in.len > HELLO_MAX) /* Requests behind a handshake's end, or an enemy. */
+        tcp_read_pause(c->tcp, true);
+    if (c->line == LINE_SILENT)
+        line__stand_in(c, LINE_WAITS, now);
+    else if (c->line != LINE_WAITS && c->line != LINE_ANSWERED)
+        line__stand_in(c, LINE_ANSWERED, now);
+}
+
 static void conn_read(struct conn *c, struct str bytes, struct instant now)
 {
     c->server->stats.bytes_in += bytes.len;
     if (c->state == CONN_LINGER || c->closing)
         return;
     if (c->state == CONN_HANDSHAKE)
-        door__read(c, bytes, now);
+        conn_knock(c, bytes, now);
     else if (c->tls == NULL)
         conn_plain(c, bytes, now);
     else
@@ -202,7 +188,7 @@ void conn__event(struct conn *c, const struct io_event *ev)
         break;
     case IO_TCP_WRITABLE:
         c->wrote = ev->now;
-        conn__dirty(c);
+        agenda__dirty(c);
         break;
     case IO_TCP_CLOSED:
         conn__close(c);
@@ -275,7 +261,7 @@ static bool conn_pump(struct conn *c, struct instant now)
         if (!conn_send(c, str_from(bytes, len)))
             return false;
     }
-    conn__dirty(c);
+    agenda__dirty(c);
     return false;
 }
 
@@ -287,7 +273,7 @@ static void conn_linger(struct conn *c, struct instant now)
 
     c->state = CONN_LINGER;
     c->linger_until = instant_add(now, SPAN_S(LINGER_S));
-    door__admit(c, now); /* A handshake that failed, too, waits as a stranger. */
+    line__admit(c, now); /* A handshake that failed, too, waits as a stranger. */
     if (c->tls != NULL) {
         tls_shutdown(c->tls);
         size_t len = tls_drain(c->tls, s->plain, sizeof s->plain);
@@ -295,7 +281,7 @@ static void conn_linger(struct conn *c, struct instant now)
     }
     tcp_shutdown(c->tcp);
     tcp_read_pause(c->tcp, false);
-    server__expect(s, c->linger_until);
+    agenda__expect(s, c->linger_until);
 }
 
 void conn__flush(struct conn *c, struct instant now)
@@ -306,7 +292,7 @@ void conn__flush(struct conn *c, struct instant now)
         c->closing = true;
     if (all && c->closing && c->state != CONN_LINGER)
         conn_linger(c, now);
-    server__expect(c->server, instant_add(now, c->server->shortest));
+    agenda__expect(c->server, instant_add(now, c->server->shortest));
 }
 
 /* ---- time ---- */
@@ -357,7 +343,7 @@ static void stream_expired(struct stream *st)
         h2_reset(c->h2, st->h2_id, H2_CANCEL);
     else
         c->closing = true;
-    conn__dirty(c);
+    agenda__dirty(c);
 }
 
 void conn__expired(struct conn *c, struct instant now)
@@ -381,7 +367,7 @@ void conn__expired(struct conn *c, struct instant now)
         if (c->state == CONN_H2)
             h2_goaway(c->h2, H2_NO_ERROR);
         c->closing = true;
-        conn__dirty(c);
+        agenda__dirty(c);
     }
     if (c->closing && tcp_pending(c->tcp) > 0)
         conn__close(c); /* It would not take our goodbye either. */

@@ -25,34 +25,6 @@ static const struct span DOOR_SPAN = {2000000};
 /* A peer that lets us wait for its part this long gives its place in work to another. It may still go on. */
 static const struct span PATIENCE = {250000000};
 
-/* ---- lines ---- */
-
-void door__leave(struct conn *c)
-{
-    struct conn_line *l = &c->server->lines[c->line];
-
-    if (c->line == LINE_NONE)
-        return;
-    *(c->line_previous == NULL ? &l->first : &c->line_previous->line_next) = c->line_next;
-    *(c->line_next == NULL ? &l->last : &c->line_next->line_previous) = c->line_previous;
-    l->count--;
-    c->line = LINE_NONE;
-    c->line_next = c->line_previous = NULL;
-}
-
-static void stand_in(struct conn *c, enum conn_line_name name, struct instant now)
-{
-    struct conn_line *l = &c->server->lines[name];
-
-    door__leave(c);
-    c->line = name;
-    c->line_since = now;
-    c->line_previous = l->last;
-    *(l->last == NULL ? &l->first : &l->last->line_next) = c;
-    l->last = c;
-    l->count++;
-}
-
 static uint32_t in_work(const struct http_server *s)
 {
     return s->lines[LINE_ASKED].count + s->lines[LINE_ANSWERED].count;
@@ -66,15 +38,10 @@ static void show_out(struct conn *c)
     conn__close(c);
 }
 
-void door__admit(struct conn *c, struct instant now)
+/* Too many strangers: the one that stands here longest leaves. */
+static void thin_out(struct http_server *s)
 {
-    struct http_server *s = c->server;
-
-    door__leave(c);
-    if (c->peer != NULL && c->peer->state == HTTP_PEER_TRUSTED)
-        return;
-    stand_in(c, LINE_STRANGERS, now);
-    if (s->lines[LINE_STRANGERS].count > s->limits.strangers)
+    while (s->lines[LINE_STRANGERS].count > s->limits.strangers)
         show_out(s->lines[LINE_STRANGERS].first);
 }
 
@@ -91,23 +58,7 @@ void door__make_room(struct http_server *s)
         show_out(c);
 }
 
-/* ---- what happens at the door ---- */
-
-void door__enter(struct conn *c, struct instant now)
-{
-    stand_in(c, LINE_SILENT, now);
-}
-
-void door__read(struct conn *c, struct str bytes, struct instant now)
-{
-    buf_add(&c->in, bytes);
-    if (c->in.len > HELLO_MAX) /* Requests behind a handshake's end, or an enemy. */
-        tcp_read_pause(c->tcp, true);
-    if (c->line == LINE_SILENT)
-        stand_in(c, LINE_WAITS, now);
-    else if (c->line != LINE_WAITS && c->line != LINE_ANSWERED)
-        stand_in(c, LINE_ANSWERED, now);
-}
+/* ---- handshakes ---- */
 
 /* One step of one handshake. Afterwards c may be inside, on its way out, or waiting for its peer. */
 static void step(struct conn *c, struct instant now)
@@ -120,9 +71,9 @@ static void step(struct conn *c, struct instant now)
         tcp_read_pause(c->tcp, false);
     buf_free(&bytes);
     if (c->state == CONN_HANDSHAKE && !c->closing)
-        stand_in(c, LINE_ASKED, now);
+        line__stand_in(c, LINE_ASKED, now);
     else
-        door__admit(c, now);
+        line__admit(c, now);
 }
 
 static void lose_patience(struct http_server *s, struct instant now)
@@ -131,7 +82,7 @@ static void lose_patience(struct http_server *s, struct instant now)
 
     while ((c = s->lines[LINE_ASKED].first) != NULL &&
            instant_due(instant_add(c->line_since, PATIENCE), now))
-        door__admit(c, now);
+        line__admit(c, now);
 }
 
 /* Who is next: what was begun before what begins. NULL: nobody, now. */
@@ -145,7 +96,7 @@ static struct conn *next_in_line(struct http_server *s, struct instant now)
     if (c == NULL || in_work(s) >= s->limits.handshakes)
         return NULL;
     c->begun = now;
-    server__expect(s, instant_add(now, s->limits.handshake));
+    agenda__expect(s, instant_add(now, s->limits.handshake));
     return c;
 }
 
@@ -157,8 +108,9 @@ void door__turn(struct http_server *s, struct instant now)
     lose_patience(s, now);
     while (!instant_due(until, clock_now()) && (c = next_in_line(s, now)) != NULL)
         step(c, now);
+    thin_out(s);
     if (c != NULL) /* There may be more to do, after the others have had their turn. */
-        server__wake(s, now);
+        agenda__wake(s, now);
     else if (s->lines[LINE_WAITS].count > 0 && s->lines[LINE_ASKED].count > 0)
-        server__wake(s, instant_add(s->lines[LINE_ASKED].first->line_since, PATIENCE));
+        agenda__wake(s, instant_add(s->lines[LINE_ASKED].first->line_since, PATIENCE));
 }

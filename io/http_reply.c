@@ -3,9 +3,11 @@
  * A reply going out: a ring of pieces that the protocol pulls from when the socket has room.
  */
 #include "base/check.h"
+#include "io/clock.h"
 #include "io/http_server_priv.h"
 
 #include <stdio.h>
+#include <time.h>
 
 enum { OWN_HEADERS = 4 };
 
@@ -35,7 +37,7 @@ size_t reply__pull(struct stream *st, char *out, size_t size, struct instant now
     if (st->was_full && st->pieces.queued_bytes <= st->server->limits.reply_bytes / 2) {
         st->was_full = false;
         st->tell_writable = true;
-        server__ready(st);
+        agenda__ready(st);
     }
     return used;
 }
@@ -54,6 +56,19 @@ void reply__forget(struct stream *st)
 
 /* ---- the head ---- */
 
+static struct str date_of(struct http_server *s)
+{
+    time_t second = (time_t)wall_seconds(clock_wall());
+    struct tm tm;
+
+    if (second != s->date_second) {
+        gmtime_r(&second, &tm);
+        strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        s->date_second = second;
+    }
+    return str_of(s->date);
+}
+
 /* has_body: bytes follow. length: of a whole reply; UINT64_MAX: not known. */
 static void start(struct stream *st, const struct http_reply *r, bool has_body, uint64_t length)
 {
@@ -65,7 +80,7 @@ static void start(struct stream *st, const struct http_reply *r, bool has_body, 
     CHECK(!st->started && r->headers_count <= REPLY_HEADERS_MAX);
     st->started = true;
     st->moved = loop_now(st->server->client.loop);
-    headers[count++] = (struct http_header){STR("date"), server__date(st->server)};
+    headers[count++] = (struct http_header){STR("date"), date_of(st->server)};
     if (r->content_type != NULL)
         headers[count++] = (struct http_header){STR("content-type"), str_of(r->content_type)};
     if (r->encoding.len > 0)
@@ -106,7 +121,7 @@ static void whole(struct stream *st, const struct http_reply *r, struct blob *bo
     start(st, r, length > 0, length);
     push(st, body);
     st->ended = true;
-    conn__dirty(st->conn);
+    agenda__dirty(st->conn);
 }
 
 void reply__refuse(struct stream *st, uint32_t status, const char *why)
@@ -152,7 +167,7 @@ void http_server_start(struct http_server *s, struct slot_id id, const struct ht
     if (st == NULL || st->cancelled)
         return;
     start(st, r, true, UINT64_MAX);
-    conn__dirty(st->conn);
+    agenda__dirty(st->conn);
 }
 
 size_t http_server_room(const struct http_server *s, struct slot_id id)
@@ -183,15 +198,15 @@ size_t http_server_chunk(struct http_server *s, struct slot_id id, struct blob *
             h2_reset(st->conn->h2, st->h2_id, H2_CANCEL);
         else
             st->conn->closing = true;
-        server__ready(st);
-        conn__dirty(st->conn);
+        agenda__ready(st);
+        agenda__dirty(st->conn);
         return 0;
     }
     bool was_empty = st->pieces.count == 0; /* Otherwise the protocol is on its way to it. */
     push(st, chunk);
     if (st->h2_id != 0 && was_empty)
         h2_resume(st->conn->h2, st->h2_id);
-    conn__dirty(st->conn);
+    agenda__dirty(st->conn);
     return http_server_room(s, id);
 }
 
@@ -220,7 +235,7 @@ void http_server_end(struct http_server *s, struct slot_id id, const struct http
         }
         if (st->h2_id != 0 && !st->end_written)
             h2_resume(st->conn->h2, st->h2_id);
-        conn__dirty(st->conn);
+        agenda__dirty(st->conn);
     }
     reply__forget(st);
 }
@@ -236,7 +251,7 @@ void http_server_abort(struct http_server *s, struct slot_id id)
             h2_reset(st->conn->h2, st->h2_id, H2_INTERNAL_ERROR);
         else
             st->conn->closing = true;
-        conn__dirty(st->conn);
+        agenda__dirty(st->conn);
     }
     reply__forget(st);
 }
@@ -260,7 +275,7 @@ void http_server_consume(struct http_server *s, struct slot_id id, size_t len)
     if (st == NULL || st->closed || st->h2_id == 0)
         return;
     h2_consume(st->conn->h2, st->h2_id, len);
-    conn__dirty(st->conn);
+    agenda__dirty(st->conn);
 }
 
 void http_server_tag(struct http_server *s, struct slot_id id, void *tag)

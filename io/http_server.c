@@ -10,8 +10,6 @@
 #include "base/mem.h"
 #include "io/clock.h"
 
-#include <time.h>
-
 /* For sending in one turn: what is left goes on after the sockets were looked at. */
 static const struct span FLUSH_SPAN = {1000000};
 
@@ -46,18 +44,6 @@ struct http_server_limits http_server_limits_default(void)
 }
 
 /* ---- telling the owner ---- */
-
-void server__ready(struct stream *st)
-{
-    struct http_server *s = st->server;
-
-    if (st->is_ready)
-        return;
-    st->is_ready = true;
-    st->ready_next = NULL;
-    *s->ready_last = st;
-    s->ready_last = &st->ready_next;
-}
 
 static void tell(struct stream *st, enum http_event_type type, struct str bytes, bool end)
 {
@@ -121,17 +107,6 @@ static void deliver(struct http_server *s)
 
 /* ---- time ---- */
 
-void server__expect(struct http_server *s, struct instant at)
-{
-    s->check_at = instant_earlier(s->check_at, at);
-    server__wake(s, at);
-}
-
-void server__wake(struct http_server *s, struct instant at)
-{
-    loop_set_deadline(&s->client, instant_earlier(s->client.deadline, at));
-}
-
 static void check_times(struct http_server *s, struct instant now)
 {
     s->check_at = (struct instant){0};
@@ -144,20 +119,7 @@ static void check_times(struct http_server *s, struct instant now)
         if (s->conns[i] != NULL)
             next = instant_earlier(next, conn__deadline(s->conns[i]));
     if (next.ns != 0)
-        server__expect(s, next.ns < soonest.ns ? soonest : next);
-}
-
-struct str server__date(struct http_server *s)
-{
-    time_t second = (time_t)wall_seconds(clock_wall());
-    struct tm tm;
-
-    if (second != s->date_second) {
-        gmtime_r(&second, &tm);
-        strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-        s->date_second = second;
-    }
-    return str_of(s->date);
+        agenda__expect(s, next.ns < soonest.ns ? soonest : next);
 }
 
 /* ---- the loop's side ---- */
@@ -170,8 +132,9 @@ static void server_event(struct loop_client *self, const struct io_event *ev)
         if (instant_due(s->check_at,
                         ev->now)) /* Otherwise it is only to go on with a turn's work. */
             check_times(s, ev->now);
-        server__expect(s, s->check_at);
+        agenda__expect(s, s->check_at);
     } else if (ev->type == IO_TCP_ACCEPTED) {
+        door__make_room(s);
         conn__open(s, ev->tcp, ev->now);
     } else {
         struct slot_id id = slot_unpack(ev->op);
@@ -221,7 +184,7 @@ static void tell_news(struct http_server *s, struct instant now)
     for (struct conn *c; (c = news__next(s)) != NULL;) {
         bool all = tell_followers(c, until) && flush_dirty(s, now);
         if (!all || instant_due(until, clock_now())) {
-            server__wake(s, now); /* The others after the sockets. */
+            agenda__wake(s, now); /* The others after the sockets. */
             return;
         }
     }
@@ -230,7 +193,7 @@ static void tell_news(struct http_server *s, struct instant now)
 void http_server_publish(struct http_server *s)
 {
     s->news++;
-    server__wake(s, loop_now(s->client.loop));
+    agenda__wake(s, loop_now(s->client.loop));
 }
 
 static void server_turn(struct loop_client *self, struct instant now)
@@ -243,7 +206,7 @@ static void server_turn(struct loop_client *self, struct instant now)
     deliver(s);
     tell_news(s, now);
     if (!flush_dirty(s, now)) /* The rest after the others have had their turn. */
-        server__wake(s, now);
+        agenda__wake(s, now);
     if (s->draining && !s->drained_told && s->conn_slots.taken == 0) {
         s->drained_told = true;
         s->options.event(s->options.owner, &(struct http_event){.type = HTTP_DRAINED, .now = now});
@@ -303,7 +266,7 @@ void http_server_drain(struct http_server *s)
     for (uint32_t i = 0; i < s->conn_slots.count; i++)
         if (s->conns[i] != NULL)
             conn__drain(s->conns[i]);
-    server__expect(s, loop_now(s->client.loop)); /* A turn comes even when nobody is connected. */
+    agenda__expect(s, loop_now(s->client.loop)); /* A turn comes even when nobody is connected. */
 }
 
 bool http_server_rest(struct http_server *s)

@@ -2,10 +2,12 @@
 /*
  * http_server_priv.h -- the parts of the server: connections and the requests on them.
  *
- * WHAT   http_server.c: listener, limits, time, delivery of events. http_door.c: whose handshake is next.
- *        http_conn.c: bytes between socket, TLS and protocol. http_stream.c: requests coming in.
- *        http_server_h1.c, http_server_h2.c: a protocol each. http_reply.c: replies going out.
- *        http_news.c: what many requests wait for.
+ * WHAT   From the top, and each calls only what stands below it:
+ *        http_server.c: listener, limits, time, delivery of events. http_door.c: whose handshake is next, who leaves.
+ *        http_conn.c: bytes between socket, TLS and protocol.
+ *        http_server_h1.c, http_server_h2.c: a protocol each. http_stream.c: requests coming in.
+ *        http_reply.c: replies going out. http_news.c: what many requests wait for. http_lines.c: who stands where at
+ *        the door. http_agenda.c: what the server is to do next.
  * WHY    Two protocols meet in struct stream: a request, and a queue of reply bytes they pull from.
  *
  * A stream is seen by the owner from its HTTP_REQUEST until its reply is given (then its id is dead, while
@@ -156,29 +158,32 @@ struct http_server {
     struct buf cipher; /* What is on its way from TLS to one socket. */
 };
 
-/* ---- http_server.c ---- */
+/* ---- http_agenda.c ---- */
 
 /* A limit may be reached at that instant: look again then. */
-void server__expect(struct http_server *s, struct instant at);
-
-/* A turn at that instant. */
-void server__wake(struct http_server *s, struct instant at);
+void agenda__expect(struct http_server *s, struct instant at);
+void agenda__wake(struct http_server *s, struct instant at); /* A turn at that instant. */
 
 /* The stream has something to tell its owner; told in this turn. */
-void server__ready(struct stream *st);
-struct str server__date(struct http_server *s);
+void agenda__ready(struct stream *st);
+void agenda__dirty(struct conn *c); /* Has, or may have, bytes to send. */
+void agenda__undirty(struct conn *c);
+
+/* ---- http_lines.c ---- */
+
+/* Last in that line, and in no other. */
+void line__stand_in(struct conn *c, enum conn_line_name name, struct instant now);
+void line__leave(struct conn *c);
+
+/* Its handshake is over, for good or bad, or slow: without a name it is a stranger. The oldest of too many leaves in the
+ * door's next turn. */
+void line__admit(struct conn *c, struct instant now);
 
 /* ---- http_door.c ---- */
 
 /* Before one more connection: somebody without a name leaves, if it would be one too many. */
 void door__make_room(struct http_server *s);
-void door__enter(struct conn *c, struct instant now);
-void door__read(struct conn *c, struct str bytes, struct instant now);
 void door__turn(struct http_server *s, struct instant now);
-void door__leave(struct conn *c);
-
-/* Its handshake is over, for good or bad, or slow: without a name it is a stranger, and the oldest of too many leaves. */
-void door__admit(struct conn *c, struct instant now);
 
 /* ---- http_conn.c ---- */
 
@@ -188,7 +193,6 @@ void conn__shake(struct conn *c, struct str bytes, struct instant now);
 void conn__open(struct http_server *s, struct tcp *tcp, struct instant now);
 void conn__close(struct conn *c); /* Streams the owner knows become HTTP_CANCELLED. */
 void conn__event(struct conn *c, const struct io_event *ev);
-void conn__dirty(struct conn *c); /* Has, or may have, bytes to send. */
 void conn__flush(struct conn *c, struct instant now);
 struct instant conn__deadline(const struct conn *c); /* {0}: none. */
 void conn__expired(struct conn *c, struct instant now);

@@ -125,7 +125,7 @@ void stream__closed(struct stream *st)
     st->closed = true;
     if (st->id.generation != 0) {
         st->cancelled = true;
-        server__ready(st);
+        agenda__ready(st);
     }
     stream__settle(st);
 }
@@ -234,7 +234,7 @@ void stream__head_done(struct stream *st)
         str_starts(http_header(&st->request.head.headers, "content-type"), STR("application/grpc"));
     if (st->request.streaming) {
         st->body.limit = SIZE_MAX / 2; /* Bounded by the stream's window instead. */
-        server__ready(st);
+        agenda__ready(st);
     }
 }
 
@@ -278,7 +278,7 @@ void stream__body(struct stream *st, struct str bytes)
     }
     if (st->request.streaming) {
         buf_add(&st->body, bytes);
-        server__ready(st);
+        agenda__ready(st);
         return;
     }
     if (!count_body(st, bytes.len)) {
@@ -300,5 +300,5 @@ void stream__body_end(struct stream *st)
         return;
     if (!st->request.streaming)
         st->request.body = buf_str(&st->body);
-    server__ready(st);
+    agenda__ready(st);
 }

@@ -1,5 +1,6 @@
-# What nm -A says of an archive: there[file]; used[file, symbol]; where[symbol] = file. Behind a program that reads another file first.
-NR != FNR {
+# What nm -A says of an archive: there[file]; used[file, symbol]; where[symbol] = file. A program in front of it may read another file
+# first, and keeps that to itself (next).
+{
     split($1, at, ":")
     file = at[2]
     sub(/\.c\.o$/, "", file)
