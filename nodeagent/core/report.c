@@ -8,6 +8,7 @@
  */
 #include "nodeagent/core/agent_priv.h"
 #include "nodeagent/core/devices.h"
+#include "nodeagent/core/overdue.h"
 
 #include <stdio.h>
 
@@ -181,8 +182,13 @@ static Agent__WorkloadStatus *status_of(struct agent_turn *t, const struct workl
     s->has_started_at_ns = w->started.ns != 0;
     s->started_at_ns = w->started.ns;
     bool evicted = w->evicted[0] != '\0';
-    s->reason = evicted ? (char *)"Evicted" : (char *)w->reason;
-    s->message = evicted ? (char *)w->evicted : w->reason != NULL ? (char *)w->text : NULL;
+    s->reason = evicted      ? (char *)"Evicted"
+                : w->overdue ? (char *)overdue_reason
+                             : (char *)w->reason;
+    s->message = evicted             ? (char *)w->evicted
+                 : w->overdue        ? (char *)overdue_text
+                 : w->reason != NULL ? (char *)w->text
+                                     : NULL;
     s->containers = arena_zalloc(&t->arena, w->instances_count + 1, sizeof *s->containers);
     CHECK(s->containers != NULL);
     for (uint32_t n = 0; n < w->instances_count; n++)
@@ -310,6 +316,7 @@ void report_restore(struct workload *w, const Agent__WorkloadStatus *s)
     w->started = (struct wall){s->started_at_ns};
     if (w->failed && str_is(str_of(s->reason), "Evicted"))
         snprintf(w->evicted, sizeof w->evicted, "%s", s->message == NULL ? "" : s->message);
+    w->overdue = w->failed && str_is(str_of(s->reason), overdue_reason);
     for (size_t k = 0; k < s->n_containers; k++) {
         const Agent__ContainerFact *f = s->containers[k];
         for (uint32_t n = 0; n < w->instances_count; n++) {

@@ -2,6 +2,7 @@
 #include "nodeagent/core/workload.h"
 #include "api/meta.h"
 #include "nodeagent/core/agent_priv.h"
+#include "nodeagent/core/overdue.h"
 #include "nodeagent/core/devices.h"
 
 #include <stdio.h>
@@ -227,7 +228,8 @@ void workload_done(struct agent *a, struct agent_turn *t, struct workload *w,
         snprintf(w->network, sizeof w->network, STR_FMT, STR_ARG(ev->host->network));
         break;
     case WORKLOAD_VOLUMES:
-        w->started = w->started.ns != 0 ? w->started : t->wall;
+        if (w->started.ns == 0)
+            overdue_begin(t, w);
         if (!w->unwanted)
             move(t, w, WORKLOAD_POOL);
         break;
@@ -276,7 +278,7 @@ static void tick_up(struct agent *a, struct agent_turn *t, struct workload *w)
             clean(a, t, w);
         else
             save(a, t, w);
-    } else if (w->unwanted && w->state != WORKLOAD_SAVING) {
+    } else if ((w->unwanted || w->ended) && w->state != WORKLOAD_SAVING) {
         stopping(a, t, w);
     } else if (w->state == WORKLOAD_BACKOFF && due) {
         network(a, t, w);
@@ -314,6 +316,7 @@ void workload_tick(struct agent *a, struct agent_turn *t, struct workload *w)
         return;
     for (uint32_t n = 0; n < w->instances_count; n++)
         instance_tick(a, t, w, n);
+    overdue_tick(t, w);
     if (w->op != 0)
         return;
     if (w->state == WORKLOAD_RUNNING && (w->unwanted || w->ended))
@@ -461,6 +464,8 @@ void workload_restore(struct agent *a, struct agent_turn *t, struct str record)
         w->state = WORKLOAD_LISTING;
         if (r->status != NULL)
             report_restore(w, r->status);
+        if (w->started.ns != 0)
+            overdue_begin(t, w);
         if (is_leaving(w))
             workload_unwant(a, t, w, grace_of(w));
     }
@@ -488,6 +493,7 @@ void workload_catchup(struct agent *a, struct agent_turn *t, struct workload *w)
 struct instant workload_deadline(const struct workload *w)
 {
     struct instant at = w->op == 0 ? w->retry_at : (struct instant){0};
+    at = instant_earlier(at, overdue_at(w));
     for (uint32_t n = 0; n < w->instances_count; n++)
         at = instant_earlier(at, instance_deadline(w, &w->instances[n]));
     return at;

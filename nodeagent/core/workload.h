@@ -87,7 +87,10 @@ struct workload {
     struct disk_use disk;
     char evicted[EVICTED_MAX]; /* Why it has to leave the node, for people; empty: it has not. */
     struct instant evicted_at;
-    bool unsaved; /* Evicted, and no room on the disk to write that down. */
+    bool
+        unsaved; /* Ended by us, and that is not written down: there is no room, or nobody to do it for. */
+    bool overdue;               /* ended: it was active for longer than it may. */
+    struct instant active_from; /* started, on the other clock. */
 
     uint64_t op; /* The one host call in flight; 0 if none. */
     struct instant retry_at;

@@ -54,6 +54,7 @@ TEST(honoured, a_pod_that_is_carried_out_is_not_warned_of)
         "\"initContainers\":[{\"name\":\"s\",\"image\":\"i\",\"restartPolicy\":\"Always\","
         "\"readinessProbe\":{\"tcpSocket\":{\"port\":1}}}],"
         "\"hostPID\":false,\"automountServiceAccountToken\":false,\"priority\":0,"
+        "\"activeDeadlineSeconds\":60,"
         "\"os\":{\"name\":\"linux\"},\"hostNetwork\":true,\"dnsPolicy\":\"Default\","
         "\"securityContext\":{\"runAsUser\":1,\"seccompProfile\":{\"type\":\"RuntimeDefault\"}},"
         "\"affinity\":{\"podAntiAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":"
@@ -119,12 +120,20 @@ TEST(honoured, an_update_is_warned_of_when_spec_changes)
     ((Core__Pod *)labelled)->spec = ((Core__Pod *)was)->spec;
     cr_assert_str_eq(warnings(&w, KIND_UPDATE, labelled, was), "");
     Core__PodSpec changed = *((Core__Pod *)was)->spec;
-    changed.has_active_deadline_seconds = true;
-    changed.active_deadline_seconds = 5;
+    Core__Toleration brief = CORE__TOLERATION__INIT, *tolerations[8];
+    cr_assert_lt(changed.n_tolerations, COUNT_OF(tolerations));
+    memcpy(tolerations, changed.tolerations, changed.n_tolerations * sizeof *tolerations);
+    brief.key = (char *)"k";
+    brief.operator_ = (char *)"Exists";
+    brief.effect = (char *)"NoExecute";
+    brief.has_toleration_seconds = true;
+    brief.toleration_seconds = 5;
+    tolerations[changed.n_tolerations++] = &brief;
+    changed.tolerations = tolerations;
     ((Core__Pod *)labelled)->spec = &changed;
     cr_assert_str_eq(warnings(&w, KIND_UPDATE, labelled, was),
-                     "spec.activeDeadlineSeconds: stored, but not carried out yet\n"
-                     "spec.hostIPC: stored, but not carried out yet\n");
+                     "spec.hostIPC: stored, but not carried out yet\n"
+                     "spec.tolerations[2].tolerationSeconds: stored, but not carried out yet\n");
     arena_free(&w.a);
 }
 
