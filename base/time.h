@@ -28,6 +28,12 @@ struct wall {
 #define SPAN_MS(n) ((struct span){(int64_t)(n)*1000000})
 #define SPAN_S(n) ((struct span){(int64_t)(n)*1000000000})
 
+/* Of a number from outside: none at least, 68 years at most, so that it can be added to any instant. */
+static inline struct span span_seconds(int64_t seconds)
+{
+    return SPAN_S(seconds < 0 ? 0 : seconds > INT32_MAX ? INT32_MAX : seconds);
+}
+
 static inline struct instant instant_add(struct instant at, struct span by)
 {
     return (struct instant){at.ns + by.ns};

@@ -252,6 +252,12 @@ void placing_create(struct core *c, struct stage *s, struct draft *d)
         stage_refuse(s, WRITE_BUSY, "too much at once");
 }
 
+/* Of a pod's own or a client's wish: added to the time of day it must be a year that every client can read. */
+static int64_t bounded_grace(int64_t seconds)
+{
+    return seconds > INT32_MAX ? INT32_MAX : seconds;
+}
+
 /* Graceful while an agent may have it; at once when nobody does, or when the client insists. */
 void placing_remove(struct core *c, struct stage *s, struct draft *d)
 {
@@ -263,14 +269,14 @@ void placing_remove(struct core *c, struct stage *s, struct draft *d)
         return;
     if (h->nomination != NULL || d->request->evicts)
         preempt__say(c, &w, h, d);
-    d->grace_s = d->request->grace_seconds;
+    d->grace_s = bounded_grace(d->request->grace_seconds);
     if (d->grace_s >= 0)
         return;
     d->grace_s = 30;
     if (w.pod != NULL && w.pod->spec->has_termination_grace_period_seconds)
-        d->grace_s = w.pod->spec->termination_grace_period_seconds;
+        d->grace_s = bounded_grace(w.pod->spec->termination_grace_period_seconds);
     if (w.machine != NULL && w.machine->spec->has_termination_grace_period_seconds)
-        d->grace_s = w.machine->spec->termination_grace_period_seconds;
+        d->grace_s = bounded_grace(w.machine->spec->termination_grace_period_seconds);
     /* Its own zero means "at once", but rows are given back by the agent: one second, as the
      * kubelet's shortest. A client's explicit 0 is a force delete. */
     if (d->grace_s == 0)

@@ -26,7 +26,7 @@ static bool begin(struct agent *a, struct agent_turn *t, struct workload *w, uin
     if (h == NULL)
         return false;
     if (h->sleep != NULL) {
-        *out_until = instant_add(t->now, SPAN_S(h->sleep->seconds));
+        *out_until = instant_add(t->now, span_seconds(h->sleep->seconds));
         return h->sleep->seconds > 0;
     }
     Core__ProbeHandler same = CORE__PROBE_HANDLER__INIT;

@@ -406,7 +406,7 @@ static void hooked(struct agent *a, struct agent_turn *t, struct workload *w, ui
     if (i->state == INSTANCE_PRESTOP)
         ask_to_end(a, t, w, n);
     else if (i->state == INSTANCE_RUNNING && failed)
-        instance_stop_because(a, t, w, n, SPAN_S(pod_grace_seconds(w)),
+        instance_stop_because(a, t, w, n, span_seconds(pod_grace_seconds(w)),
                               "the postStart hook failed, will be restarted");
     else if (i->state == INSTANCE_RUNNING && probes_judge(t, w, n))
         instance_note(a, t, w);

@@ -18,9 +18,8 @@ struct instant overdue_at(const struct workload *w)
     if (w->pod == NULL || !w->pod->spec->has_active_deadline_seconds || w->started.ns == 0 ||
         w->state == WORKLOAD_LISTING || w->ended || w->unwanted)
         return never;
-    int64_t seconds = w->pod->spec->active_deadline_seconds;
-    seconds = seconds < 1 ? 1 : seconds > INT32_MAX ? INT32_MAX : seconds;
-    struct instant at = instant_add(w->active_from, SPAN_S(seconds));
+    struct instant at =
+        instant_add(w->active_from, span_seconds(w->pod->spec->active_deadline_seconds));
     return at.ns > 0 ? at : (struct instant){1};
 }
 
@@ -30,7 +29,7 @@ void overdue_tick(struct agent_turn *t, struct workload *w)
         return;
     w->ended = w->failed = w->overdue = true;
     w->unsaved = true; /* None of its containers may be there whose end would be written down. */
-    w->grace = SPAN_S(pod_grace_seconds(w));
+    w->grace = span_seconds(pod_grace_seconds(w));
     workload_happened(t, w, WORKLOAD_ITSELF, overdue_reason, true, "%s", overdue_text);
     agent_trace_trouble(t, w, NULL, overdue_reason, overdue_text);
     workload_say(t, w);

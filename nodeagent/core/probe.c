@@ -134,7 +134,7 @@ static void failed_for_good(struct agent *a, struct agent_turn *t, struct worklo
     char why[160];
     snprintf(why, sizeof why, "Container %s failed %s probe, will be restarted",
              w->instances[n].name, kind == PROBE_STARTUP ? "startup" : "liveness");
-    instance_stop_because(a, t, w, n, SPAN_S(grace), why);
+    instance_stop_because(a, t, w, n, span_seconds(grace), why);
 }
 
 bool probes_answered(struct agent *a, struct agent_turn *t, struct workload *w, uint32_t n,

@@ -343,7 +343,7 @@ static struct span grace_of(const struct workload *w)
 {
     const Meta__ObjectMeta *meta = metadata(w);
     if (meta != NULL && meta->has_deletion_grace_period_seconds)
-        return SPAN_S(meta->deletion_grace_period_seconds);
+        return span_seconds(meta->deletion_grace_period_seconds);
     return SPAN_S(30);
 }
 

@@ -79,3 +79,33 @@ TEST(story, a_deadline_ends_a_pod_in_its_back_off)
     is_overdue(s, "loops");
     sim_free(s);
 }
+
+/* Numbers that no clock reaches are as good as never; they are not added up. */
+TEST(story, a_grace_of_all_time_is_a_long_one)
+{
+    static const char *const graces[] = {"9223372036854775807", "10000000000"};
+    struct sim *s = story_new(1, 4);
+    for (size_t i = 0; i < COUNT_OF(graces); i++) {
+        char json[512];
+        snprintf(json, sizeof json,
+                 "{\"metadata\":{\"name\":\"p%zu\",\"namespace\":\"default\"},\"spec\":{"
+                 "\"terminationGracePeriodSeconds\":%s,\"containers\":[{\"name\":\"main\","
+                 "\"image\":\"x\",\"lifecycle\":{\"preStop\":{\"sleep\":{\"seconds\":"
+                 "5000000000}}}}]}}",
+                 i, graces[i]);
+        sim_create(s, "Pod", json);
+    }
+    sim_run(s, SPAN_S(5));
+    cr_expect(is(s, "p0", "status.phase", "Running"));
+    sim_delete(s, "Pod", "p0", -1);
+    sim_delete(s, "Pod", "p1", -1);
+    sim_run(s, SPAN_S(60));
+    cr_expect(is(s, "p0", "status.phase", "Running"), "its preStop hook has years");
+    cr_expect(is(s, "p1", "status.phase", "Running"));
+    sim_delete(s, "Pod", "p0", 0);
+    sim_delete(s, "Pod", "p1", 1);
+    sim_run(s, SPAN_S(60));
+    cr_expect(is(s, "p0", "status.phase", ""));
+    cr_expect(is(s, "p1", "status.phase", ""));
+    sim_free(s);
+}
