@@ -53,9 +53,10 @@ struct http_client_options {
     const struct tls_config *tls; /* NULL: plain HTTP/2, for tests only. */
     uint32_t requests_max;        /* At once; 0: 256. */
     uint32_t send_max;            /* High-water mark of one request's unsent bytes; 0: 256 KiB. */
-    struct span keepalive; /* PING after that much silence; none answered in the same: closed.
+    struct span
+        keepalive; /* PING after that much silence; none answered in the same and a quarter more: closed.
                                      0: never. */
-    struct span connect;   /* To be open; 0: 10 s. */
+    struct span connect; /* To be open; 0: 10 s. */
     void (*event)(void *owner, const struct http_client_event *ev);
     void *owner;
 };

@@ -53,6 +53,7 @@ struct http_client {
     struct request **requests;
     struct request *all, *ready, **ready_last;
     struct instant heard, ping_at; /* ping_at: when the PING that is out was sent; 0: none. */
+    bool looks_again;              /* For its answer, its time being over. */
     uint64_t pongs;
     bool dirty, is_open, is_closed, open_due, closed_due, telling, freed;
     struct err err;

@@ -350,7 +350,7 @@ static bool watch_open(struct call *c, struct watch *w)
     if (seconds <= 0)
         seconds = WATCH_TIMEOUT_MIN_S + (int64_t)(rest_random(c->r) % WATCH_TIMEOUT_MIN_S);
     struct instant now = rest_now(c->r);
-    w->end_at = instant_add(now, SPAN_S(seconds));
+    w->end_at = instant_add(now, span_seconds(seconds));
     w->bookmark_at = instant_add(now, SPAN_S(BOOKMARK_S));
     w->prefix = call_prefix(c);
     if (w->seen == 0 && !watch_initial(c, w))

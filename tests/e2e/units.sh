@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The systemd units that deploy/up writes, read by systemd itself; nothing is started.
+# What keeps our programs running: the systemd units that deploy/up writes, read by systemd itself, nothing is started of them; and
+# deploy/supervise where there is no systemd, with a program that sleeps.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/e2e/lib.sh
@@ -8,10 +9,39 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/lib.sh
 . "$here/../../deploy/lib.sh"
 
-command -v systemd-analyze >/dev/null || { skip "units: there is no systemd-analyze" && finish && exit 77; }
 work=$(mktemp -d /tmp/baton-units.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
+
+# --- deploy/supervise ----------------------------------------------------------------------------------------------------
+# The programs that it uses are called by name: ours tell it to end at just that moment, and then do their work.
+mkdir -p "$work/path" "$work/s"
+told_during() {
+    rm -rf "$work/s" "$work/path"
+    mkdir -p "$work/path" "$work/s"
+    # shellcheck disable=SC2016 # It is the other script's.
+    printf '#!/bin/sh\nkill -TERM "$(cat "%s/run/x.pid")"\nexec %s "$@"\n' "$work/s" "$(command -v "$1")" >"$work/path/$1"
+    chmod 0755 "$work/path/$1"
+    shift
+    # Whoever is not ended ends in the time of a failed check: it leaves nobody behind.
+    PATH=$work/path:$PATH timeout -s KILL 20 "$here/../../deploy/supervise" "$work/s" x "$@" &
+    ends_pid=$!
+    until_true 5 sh -c "! kill -0 $ends_pid 2>/dev/null" && [ ! -e "$work/s/run/x.pid" ]
+}
+check "supervise ends when it is told before it has begun its program" told_during date /bin/sleep 15
+check "and while it waits until it begins it again" told_during sleep /bin/false
+ends_with() {
+    rm -rf "$work/s" && mkdir -p "$work/s"
+    timeout -s KILL 20 "$here/../../deploy/supervise" "$work/s" x /bin/sleep 15 &
+    ends_pid=$!
+    until_true 5 test -e "$work/s/run/x.pid" && sleep 0.5
+    kill -TERM "$(cat "$work/s/run/x.pid")"
+    until_true 5 sh -c "! kill -0 $ends_pid 2>/dev/null"
+}
+check "and with its program" ends_with
+
+# --- systemd -------------------------------------------------------------------------------------------------------------
+command -v systemd-analyze >/dev/null || { skip "units: there is no systemd-analyze" && finish && exit 77; }
 
 # verify NAME COMMAND...: what systemd says about the unit, everything of which is a fault.
 verify() {

@@ -6,7 +6,10 @@
 #include "tests/testlib/test.h"
 #include "tests/unit/io/site.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* The server: echoes streams message by message, answers others with their path; /hold is left alone. */
 static void echo_event(void *owner, const struct http_event *ev)
@@ -263,6 +266,71 @@ TEST(client, keepalive_is_answered)
     cr_assert_str_eq(c.told, "O");
     http_client_close(client);
     site_close(&s);
+}
+
+/* Takes the processor for longer than an answer may take. */
+static void take_the_processor(struct loop_client *self, struct instant now)
+{
+    (void)self;
+    while (clock_now().ns < now.ns + SPAN_MS(120).ns)
+        ;
+}
+
+static void no_event(struct loop_client *self, const struct io_event *ev)
+{
+    (void)self;
+    (void)ev;
+}
+
+TEST(client, whoever_had_no_processor_does_not_blame_the_server)
+{
+    struct site s = {0};
+    struct caller c = {0};
+    struct http_server_limits limits = http_server_limits_default();
+    struct loop_client greedy = {.event = no_event, .turn = take_the_processor};
+    site_open(&s, &limits, silent_event);
+    struct http_client_options o = {.host = "127.0.0.1",
+                                    .port = http_server_port(s.server),
+                                    .tls = s.client_tls,
+                                    .keepalive = SPAN_MS(50),
+                                    .event = caller_event,
+                                    .owner = &c};
+    struct http_client *client = http_client_open(s.loop, &o);
+    until(&s, &c, "O");
+    loop_join(s.loop, &greedy);
+    for (int i = 0; i < 10; i++)
+        loop_step(s.loop, SPAN_MS(20));
+    cr_assert_str_eq(c.told, "O");
+    loop_leave(&greedy);
+    http_client_close(client);
+    site_close(&s);
+}
+
+/* Nor does it believe in one for ever that only listens. */
+TEST(client, a_server_that_does_not_answer_is_given_up)
+{
+    struct caller c = {0};
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t size = sizeof at;
+    struct loop *loop = loop_new();
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    cr_assert(bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 1) == 0 &&
+              getsockname(fd, (struct sockaddr *)&at, &size) == 0);
+    struct http_client_options o = {.host = "127.0.0.1",
+                                    .port = ntohs(at.sin_port),
+                                    .keepalive = SPAN_MS(20),
+                                    .event = caller_event,
+                                    .owner = &c};
+    struct http_client *client = http_client_open(loop, &o);
+    struct instant limit = instant_add(clock_now(), SPAN_S(10));
+    while (strchr(c.told, 'C') == NULL && clock_now().ns < limit.ns)
+        loop_step(loop, SPAN_MS(20));
+    cr_assert_str_eq(c.told, "OC");
+    cr_assert_str_eq(c.err.text, "the server does not answer");
+    http_client_close(client);
+    loop_free(loop);
+    close(fd);
 }
 
 TEST(grpc, frames_in_any_pieces)

@@ -419,6 +419,24 @@ TEST(whole, a_stream_is_refused_or_answered_by_its_own_node_only)
     whole_close(&w);
 }
 
+TEST(whole, a_watch_of_all_time_goes_on)
+{
+    struct whole w;
+    struct caller c = {0};
+    whole_open(&w);
+    caller_connect(&c, &w, w.admin_tls);
+    caller_start(&c, "GET", "/api/v1/namespaces?watch=true&timeoutSeconds=9223372036854775807",
+                 STR(""), false);
+    for (int i = 0; i < 400 && c.status == 0; i++)
+        loop_step(w.loop, SPAN_MS(20));
+    for (int i = 0; i < 20; i++)
+        loop_step(w.loop, SPAN_MS(5));
+    cr_expect_eq(c.status, 200);
+    cr_expect_not(c.ended);
+    caller_close(&c);
+    whole_close(&w);
+}
+
 /* ---- the end ---- */
 
 /* As when the time for draining is over: connections are left, and relays whose two ends are on different threads. */
