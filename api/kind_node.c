@@ -79,7 +79,7 @@ static struct str node_roles(const Core__Node *n, struct arena *a)
 {
     static const char prefix[] = "node-role.kubernetes.io/";
     struct str roles = STR("");
-    for (size_t i = 0; i < n->metadata->n_labels; i++) {
+    for (size_t i = 0; n->metadata != NULL && i < n->metadata->n_labels; i++) {
         struct str key = kind_str(n->metadata->labels[i]->key);
         struct str role = {NULL, 0};
         if (str_starts(key, str_of(prefix)))
