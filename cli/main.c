@@ -8,9 +8,12 @@
 #include "cli/client.h"
 #include "cli/cmd.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { CLI_MEMORY_MAX = 1 << 30 }; /* A list of 100,000 pods as a tree is about 700 MB. */
@@ -66,6 +69,16 @@ static int take_common(struct cli *c, int argc, char **argv)
     return kept;
 }
 
+/* What was said may wait in a buffer still; a script must not take a full disk for success. Who stopped reading knows. */
+static int say_all(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    if (errno != EPIPE)
+        fprintf(stderr, "baton: standard output: %s\n", strerror(errno));
+    return status == CLI_OK ? CLI_FAILED : status;
+}
+
 int main(int argc, char **argv)
 {
     struct cli c = {.kubeconfig = getenv("KUBECONFIG"), .namespace = "", .commands = cmd_table};
@@ -92,5 +105,5 @@ int main(int argc, char **argv)
 
     client_close(c.client);
     arena_free(&c.arena);
-    return status;
+    return say_all(status);
 }

@@ -280,6 +280,7 @@ static bool mount(struct agent_turn *t, const struct workload *w, const Core__Vo
     if (m->sub_path != NULL && m->sub_path[0] != '\0') {
         if (!is_below(str_of(m->sub_path)))
             return snprintf(text, size, "subPath \"%s\" leaves the volume", m->sub_path), false;
+        out->below = out->source;
         out->source = arena_printf(&t->arena, STR_FMT "/%s", STR_ARG(out->source), m->sub_path);
     }
     bool made_by_us = s != NULL && (s->config_map != NULL || s->secret != NULL ||

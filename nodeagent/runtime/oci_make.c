@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a create leaves on the host: a group, a directory, config.json for the runtime's command, shim.conf for the shim. */
 #include "io/fs.h"
+#include "nodeagent/host/inroot.h"
 #include "nodeagent/runtime/oci_instance.h"
 #include <stdio.h>
 #include <sys/stat.h>
@@ -67,6 +68,19 @@ static void leave_out_missing(struct runtime_container *c, struct runtime_mount 
     c->mounts_count = count;
 }
 
+static enum err_code look_at_ways(const struct runtime_container *c, struct err *e)
+{
+    char path[FS_PATH_MAX], below[FS_PATH_MAX];
+    enum err_code code = ERR_OK;
+    for (uint32_t i = 0; i < c->mounts_count && code == ERR_OK; i++) {
+        snprintf(path, sizeof path, STR_FMT, STR_ARG(c->mounts[i].source));
+        snprintf(below, sizeof below, STR_FMT, STR_ARG(c->mounts[i].below));
+        if (below[0] != '\0')
+            code = inroot_check(below, path, e);
+    }
+    return code;
+}
+
 static enum err_code write_config(struct oci *o, const struct instance *i,
                                   const struct runtime_spec *spec, struct err *e)
 {
@@ -77,6 +91,8 @@ static enum err_code write_config(struct oci *o, const struct instance *i,
     struct oci_node nodes[RUNTIME_DEVICES_MAX];
     enum err_code code = look_at_nodes(&spec->container, nodes, e);
 
+    if (code == ERR_OK)
+        code = look_at_ways(&spec->container, e);
     if (code != ERR_OK)
         return code;
     host.nodes = nodes;

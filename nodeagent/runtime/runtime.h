@@ -48,6 +48,9 @@ struct runtime_cpu {
 
 struct runtime_mount {
     struct str source, target; /* Absolute; source is on the host. */
+    /* Not empty: a folder that containers write into. What lies between it and source must be reached without a link, which
+     * would lead the runtime, who is root, anywhere. */
+    struct str below;
     bool read_only;
     bool optional; /* Left out where the host has no source. */
 };

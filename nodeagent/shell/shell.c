@@ -11,7 +11,8 @@
 
 #include <stdio.h>
 
-enum { ANSWERS_MAX = 4 * AGENT_WORKLOADS_MAX }; /* Ops a workload has at once, and some room. */
+/* A start that finds every container of every pod ended writes each of them down in one step. */
+enum { ANSWERS_FIRST = 64, ANSWERS_MAX = AGENT_WORKLOADS_MAX * (AGENT_INSTANCES_MAX + 2) };
 
 /* What was done at once and is told in the turn. */
 struct answer {
@@ -33,8 +34,8 @@ struct shell {
         struct shell *shell;
         enum runtime_kind kind;
     } sinks[2];
-    struct answer answers[ANSWERS_MAX];
-    uint32_t answers_count;
+    struct answer *answers;
+    uint32_t answers_count, answers_size;
     bool stepping, forgot; /* forgot: one of the answers has it. */
 };
 
@@ -69,6 +70,10 @@ static void step(struct shell *s, struct agent_event *ev)
 static void later(struct shell *s, uint64_t op, enum err_code code, const struct err *e)
 {
     CHECK(s->answers_count < ANSWERS_MAX);
+    if (s->answers_count == s->answers_size) {
+        s->answers_size = s->answers_size == 0 ? ANSWERS_FIRST : s->answers_size * 2;
+        s->answers = mem_resize(s->answers, s->answers_size * sizeof *s->answers);
+    }
     s->answers[s->answers_count++] =
         (struct answer){op, code, code == ERR_OK ? (struct err){0} : *e, false};
 }
@@ -395,5 +400,6 @@ void shell_free(struct shell *s)
     streams_free(s->streams);
     checks_free(s->checks);
     loop_leave(&s->client);
+    mem_free(s->answers);
     mem_free(s);
 }

@@ -234,6 +234,39 @@ static void a_start_that_fails_says_why(const struct rig_kind *k)
     rig_close(k, &r);
 }
 
+/* A subPath is looked up on the host, in a volume that another container may have filled. */
+TEST(oci, a_link_in_a_volume_leads_nowhere)
+{
+    static struct runtime_mount mount = {.target = STR("/mnt")};
+    struct rig r = {0};
+    struct runtime_spec spec;
+    char volume[128], link[160], inside[160];
+    struct err e = {0};
+    if (!oci_rig.open(&r))
+        return;
+    snprintf(volume, sizeof volume, "%s/volume", own.state);
+    snprintf(inside, sizeof inside, "%s/here", volume);
+    snprintf(link, sizeof link, "%s/link", volume);
+    cr_assert_eq(fs_mkdir(inside, 0755, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(symlink("/etc", link), 0);
+    for (int i = 0; i < 2; i++) {
+        oci_rig.fill(&r, &spec, "l1.main.0", RIG_RUNS);
+        mount.source = str_of(i == 0 ? link : inside);
+        mount.below = str_of(volume);
+        spec.container.mounts = &mount;
+        spec.container.mounts_count = 1;
+        uint64_t op = rig_create(&r, &spec);
+        const struct runtime_event *ev = rig_wait(&oci_rig, &r, RUNTIME_DONE, op);
+        cr_expect_eq(ev->code, i == 0 ? ERR_DENIED : ERR_OK, "%s", ev->text);
+        if (i == 0)
+            cr_expect_not_null(strstr(ev->text, "link: a link lies on the way"), "%s", ev->text);
+        else
+            rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "l1.main.0"));
+    }
+    cr_assert_eq(fs_remove_tree(volume, &e), ERR_OK, "%s", e.text);
+    rig_close(&oci_rig, &r);
+}
+
 TEST(oci, a_start_that_fails_says_why)
 {
     a_start_that_fails_says_why(&oci_rig);
