@@ -57,7 +57,7 @@ says 2 "standard input is not a terminal" console x
 # --- nobody hears it -----------------------------------------------------------------------------------------------------
 full() { "$fake_build/baton" get namespaces >/dev/full 2>"$work/err"; [ $? -eq 1 ] && grep -q "standard output: No space left" "$work/err"; }
 check "what could not be written is no success" full
-short() { "$fake_build/baton" get pods --help 2>"$work/err" | true; ! grep . "$work/err"; }
+short() { "$fake_build/baton" get --help 2>"$work/err" | true; ! grep . "$work/err"; }
 check "and whoever stops reading is told nothing" short
 
 # --- does not work -------------------------------------------------------------------------------------------------------
