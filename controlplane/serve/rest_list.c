@@ -53,40 +53,29 @@ struct list {
 
 /* ------------------------------------------------------------------ options */
 
-static bool match_forbidden(struct call *c, const char *why)
-{
-    struct causes causes;
-    struct field f = field_name(NULL, "resourceVersionMatch");
-    causes_init(&causes, &c->r->arena);
-    causes_add(&causes, CAUSE_FORBIDDEN, &f, "%s", why);
-    return status_invalid(&c->status, STR("meta.k8s.io"), STR("ListOptions"), STR(""), &causes);
-}
-
 static bool match_check(struct call *c, struct str match)
 {
     struct str version = rest_query(c->r, "resourceVersion");
     struct str next = rest_query(c->r, "continue");
-    if (rest_query(c->r, "sendInitialEvents").len > 0) {
-        struct causes causes;
-        struct field f = field_name(NULL, "sendInitialEvents");
-        causes_init(&causes, &c->r->arena);
-        causes_add(&causes, CAUSE_FORBIDDEN, &f, "sendInitialEvents is forbidden for list");
-        return status_invalid(&c->status, STR("meta.k8s.io"), STR("ListOptions"), STR(""), &causes);
-    }
+    if (rest_query(c->r, "sendInitialEvents").len > 0)
+        return options_forbidden(c, "sendInitialEvents", "sendInitialEvents is forbidden for list");
     if (match.len == 0)
         return true;
     if (next.len > 0)
-        return match_forbidden(c, "resourceVersionMatch is forbidden when continue is provided");
+        return options_forbidden(c, "resourceVersionMatch",
+                                 "resourceVersionMatch is forbidden when continue is provided");
     if (version.len == 0)
-        return match_forbidden(
-            c, "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        return options_forbidden(
+            c, "resourceVersionMatch",
+            "resourceVersionMatch is forbidden unless resourceVersion is provided");
     if (!str_is(match, "Exact") && !str_is(match, "NotOlderThan"))
         return options_unsupported(c, "ListOptions", "resourceVersionMatch",
                                    status_quote(&c->r->arena, match),
                                    "\"Exact\", \"NotOlderThan\", \"\"");
     if (str_is(match, "Exact") && str_is(version, "0"))
-        return match_forbidden(
-            c, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+        return options_forbidden(
+            c, "resourceVersionMatch",
+            "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
     return true;
 }
 

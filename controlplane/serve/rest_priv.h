@@ -137,6 +137,8 @@ void items_tell(struct call *c, struct str items, struct buf *out);
 bool not_found(struct call *c, struct str name);
 bool conflict(struct call *c, struct str name); /* Changed since it was read. */
 bool write_refused(struct call *c, struct str name, const struct rest_written *w);
+/* A query parameter that may not stand there: of a list or a watch; a value that is none: of any options. False: 422. */
+bool options_forbidden(struct call *c, const char *field, const char *why);
 bool options_unsupported(struct call *c, const char *options, const char *field, struct str value,
                          const char *values);
 void warn(struct call *c, struct str text); /* A Warning header (RFC 9111 5.5, code 299). */

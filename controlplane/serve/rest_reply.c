@@ -432,6 +432,15 @@ bool write_refused(struct call *c, struct str name, const struct rest_written *w
     return status_set(&c->status, a, STATUS_INTERNAL, "the write ended in an unknown way");
 }
 
+bool options_forbidden(struct call *c, const char *field, const char *why)
+{
+    struct causes causes;
+    struct field f = field_name(NULL, field);
+    causes_init(&causes, &c->r->arena);
+    causes_add(&causes, CAUSE_FORBIDDEN, &f, "%s", why);
+    return status_invalid(&c->status, STR("meta.k8s.io"), STR("ListOptions"), STR(""), &causes);
+}
+
 bool options_unsupported(struct call *c, const char *options, const char *field, struct str value,
                          const char *values)
 {

@@ -276,15 +276,6 @@ static void watch_more(struct call *c)
 
 /* ------------------------------------------------------------------ beginning */
 
-static bool forbidden(struct call *c, const char *field, const char *why)
-{
-    struct causes causes;
-    struct field f = field_name(NULL, field);
-    causes_init(&causes, &c->r->arena);
-    causes_add(&causes, CAUSE_FORBIDDEN, &f, "%s", why);
-    return status_invalid(&c->status, STR("meta.k8s.io"), STR("ListOptions"), STR(""), &causes);
-}
-
 /* sendInitialEvents is not served: 422 makes clients list and then watch (reference: 4.3). */
 static bool no_initial_events(struct call *c)
 {
@@ -304,14 +295,15 @@ static bool no_initial_events(struct call *c)
 static bool watch_options(struct call *c, struct watch *w, int64_t *out_seconds)
 {
     if (rest_query(c->r, "continue").len > 0)
-        return forbidden(c, "resourceVersionMatch",
-                         "resourceVersionMatch is forbidden when continue is provided");
+        return options_forbidden(c, "resourceVersionMatch",
+                                 "resourceVersionMatch is forbidden when continue is provided");
     if (rest_query(c->r, "sendInitialEvents").len > 0)
         return no_initial_events(c);
     if (rest_query(c->r, "resourceVersionMatch").len > 0)
-        return forbidden(c, "resourceVersionMatch",
-                         "resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
-                         "provided");
+        return options_forbidden(
+            c, "resourceVersionMatch",
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+            "provided");
     w->bookmarks = query_flag(c->r, "allowWatchBookmarks");
     return query_i64(c, "timeoutSeconds", out_seconds) && select_parse(c, &w->select) &&
            revision_parse(c, &w->seen);
