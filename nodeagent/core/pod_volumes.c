@@ -283,9 +283,11 @@ static bool mount(struct agent_turn *t, const struct workload *w, const Core__Vo
         out->below = out->source;
         out->source = arena_printf(&t->arena, STR_FMT "/%s", STR_ARG(out->source), m->sub_path);
     }
+    /* What is in it is ours alone to say. */
     bool made_by_us = s != NULL && (s->config_map != NULL || s->secret != NULL ||
                                     s->downward_api != NULL || s->projected != NULL);
     out->target = str_of(m->mount_path);
+    out->make = out->below.len > 0 && !made_by_us;
     out->read_only = m->read_only || made_by_us;
     return true;
 }

@@ -95,22 +95,3 @@ enum err_code inroot_open(const char *root, const char *path, int flags, int *ou
     fd = -1;
     return ERR_OK;
 }
-
-enum err_code inroot_check(const char *root, const char *path, struct err *e)
-{
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC,
-                           .resolve =
-                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-    const char *rest = path + min_size(strlen(root), strlen(path));
-    CLEANUP(fs_close) int directory = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0)
-        return open_failed(e, root);
-    while (*rest == '/')
-        rest++;
-    CLEANUP(fs_close) int fd = (int)syscall(SYS_openat2, directory, rest, &how, sizeof how);
-    if (fd >= 0)
-        return ERR_OK;
-    if (errno == ELOOP || errno == EXDEV)
-        return err_set(e, ERR_DENIED, "%s: a link lies on the way, and is not followed", rest);
-    return open_failed(e, path);
-}

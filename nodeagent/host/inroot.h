@@ -18,8 +18,4 @@
 MUST_USE enum err_code inroot_open(const char *root, const char *path, int flags, int *out_fd,
                                    struct err *e);
 
-/* Is path, which begins with root, reached from there without any link? What root itself leads through is not looked at.
- * ERR_DENIED: it is not. */
-MUST_USE enum err_code inroot_check(const char *root, const char *path, struct err *e);
-
 #endif /* NODEAGENT_HOST_INROOT_H */

@@ -8,6 +8,7 @@
 #include "nodeagent/runtime/oci_priv.h"
 
 #include "base/capability.h"
+#include "base/check.h"
 #include <linux/capability.h>
 #include <stdio.h>
 
@@ -102,16 +103,32 @@ static void fixed_mounts(struct buf *out, const struct runtime_container *c,
                    i > 0 ? "," : "", list[i].target, list[i].type, list[i].source, list[i].options);
 }
 
+/* A part of a volume is where the shim mounts it, as the n-th of its parts: nodeagent/shim/part.c. */
+static void source(struct buf *out, const struct runtime_mount *m, const struct oci_host *host,
+                   uint32_t *parts)
+{
+    char path[OCI_PATH_MAX];
+    if (m->below.len == 0) {
+        json_print_string(out, m->source);
+        return;
+    }
+    int len = snprintf(path, sizeof path, STR_FMT "/parts/%u", STR_ARG(host->directory), *parts);
+    CHECK(len > 0 && (size_t)len < sizeof path); /* oci__take() bounds the directory. */
+    json_print_string(out, str_from(path, (size_t)len));
+    *parts += 1;
+}
+
 static void mounts(struct buf *out, const struct runtime_spec *spec, const struct oci_host *host)
 {
     const struct runtime_container *c = &spec->container;
+    uint32_t parts = 0;
     buf_add(out, STR(",\"mounts\":["));
     fixed_mounts(out, c, host);
     for (uint32_t i = 0; i < c->mounts_count; i++) {
         buf_add(out, STR(",{\"destination\":"));
         json_print_string(out, c->mounts[i].target);
         buf_add(out, STR(",\"type\":\"bind\",\"source\":"));
-        json_print_string(out, c->mounts[i].source);
+        source(out, &c->mounts[i], host, &parts);
         buf_printf(out, ",\"options\":[\"rbind\",\"rprivate\",\"%s\"]}",
                    c->mounts[i].read_only ? "ro" : "rw");
     }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a create leaves on the host: a group, a directory, config.json for the runtime's command, shim.conf for the shim. */
 #include "io/fs.h"
-#include "nodeagent/host/inroot.h"
 #include "nodeagent/runtime/oci_instance.h"
 #include <stdio.h>
 #include <sys/stat.h>
@@ -68,17 +67,17 @@ static void leave_out_missing(struct runtime_container *c, struct runtime_mount 
     c->mounts_count = count;
 }
 
-static enum err_code look_at_ways(const struct runtime_container *c, struct err *e)
+/* The shim looks at what lies between a volume and a part of it, when it mounts that part. */
+static enum err_code check_parts(const struct runtime_container *c, struct err *e)
 {
-    char path[FS_PATH_MAX], below[FS_PATH_MAX];
-    enum err_code code = ERR_OK;
-    for (uint32_t i = 0; i < c->mounts_count && code == ERR_OK; i++) {
-        snprintf(path, sizeof path, STR_FMT, STR_ARG(c->mounts[i].source));
-        snprintf(below, sizeof below, STR_FMT, STR_ARG(c->mounts[i].below));
-        if (below[0] != '\0')
-            code = inroot_check(below, path, e);
+    for (uint32_t i = 0; i < c->mounts_count; i++) {
+        const struct runtime_mount *m = &c->mounts[i];
+        if (m->below.len > 0 &&
+            (!str_starts(m->source, m->below) || str_find(m->source, '\n', 0) < m->source.len))
+            return err_set(e, ERR_INVALID, STR_FMT " names no part of a volume",
+                           STR_ARG(m->source));
     }
-    return code;
+    return ERR_OK;
 }
 
 static enum err_code write_config(struct oci *o, const struct instance *i,
@@ -92,10 +91,11 @@ static enum err_code write_config(struct oci *o, const struct instance *i,
     enum err_code code = look_at_nodes(&spec->container, nodes, e);
 
     if (code == ERR_OK)
-        code = look_at_ways(&spec->container, e);
+        code = check_parts(&spec->container, e);
     if (code != ERR_OK)
         return code;
     host.nodes = nodes;
+    host.directory = str_of(i->directory);
     buf_init(&text, OCI_CONFIG_MAX);
     buf_init(&group, OCI_PATH_MAX);
     if (o->is_runc)

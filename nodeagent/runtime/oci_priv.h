@@ -7,7 +7,7 @@
 #include "nodeagent/runtime/runtime.h"
 #include "nodeagent/runtime/runtime_oci.h"
 
-enum { OCI_CONFIG_MAX = 4 << 20, OCI_PATH_MAX = 4096, OCI_RECORD_MAX = 32 << 10 };
+enum { OCI_CONFIG_MAX = 4 << 20, OCI_PATH_MAX = 4096, OCI_RECORD_MAX = 128 << 10 };
 
 /* --- oci_config.c, oci_seccomp.c: see runtime_oci.h for oci_config_print() --- */
 

@@ -24,6 +24,10 @@ void oci_conf_print(struct buf *out, const struct runtime_spec *spec, const char
     buf_printf(out, "tty=%d\nstdin=%d\n", c->tty, c->stdin_open);
     lines(out, "hide", hides);
     lines(out, "cgroup", cgroup_files);
+    for (uint32_t i = 0; i < c->mounts_count; i++)
+        if (c->mounts[i].below.len > 0)
+            buf_printf(out, "part=%d %zu " STR_FMT "\n", c->mounts[i].make, c->mounts[i].below.len,
+                       STR_ARG(c->mounts[i].source));
     buf_printf(out, "exclusive=%d\nstop=%d\nweight=%u\ncpus=", record->exclusive,
                record->stop_signal, record->weight_milli);
     cpuset_print(&record->cpus, out);

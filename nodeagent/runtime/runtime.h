@@ -48,11 +48,13 @@ struct runtime_cpu {
 
 struct runtime_mount {
     struct str source, target; /* Absolute; source is on the host. */
-    /* Not empty: a folder that containers write into. What lies between it and source must be reached without a link, which
-     * would lead the runtime, who is root, anywhere. */
+    /* Not empty: a folder that containers write into, and source is below it. What lies between is reached without a
+     * link, which would lead the runtime, who is root, anywhere, and is held until it is mounted. */
     struct str below;
+    bool
+        make; /* With below: what lies between and is not there is made, as folders with below's mode. */
     bool read_only;
-    bool optional; /* Left out where the host has no source. */
+    bool optional; /* Left out where the host has no source. Never with below. */
 };
 
 struct runtime_container {

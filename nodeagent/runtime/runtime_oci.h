@@ -55,6 +55,7 @@ struct oci_host {
     int32_t oom_score_adj_least;  /* What we may set. */
     struct str cgroups_path;      /* runc only; empty: left out. */
     const struct oci_node *nodes; /* One for each of the spec's devices. */
+    struct str directory;         /* The instance's: where the shim puts parts of volumes. */
 };
 
 /* config.json for a spec. Pure. buf_status(out) afterwards: ERR_LIMIT when the spec was too long. */

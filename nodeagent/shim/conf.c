@@ -20,6 +20,8 @@ static void take_pair(struct shim_conf *c, const char *key, const char *value)
         c->cgroups[c->cgroups_count++] = value;
     if (strcmp(key, "hide") == 0 && c->hides_count < SHIM_HIDES_MAX)
         c->hides[c->hides_count++] = value;
+    if (strcmp(key, "part") == 0 && c->parts_count < SHIM_PARTS_MAX)
+        c->parts[c->parts_count++] = value;
     if (str_parse_u64(str_of(value), &number) != ERR_OK)
         return;
     if (strcmp(key, "log_max") == 0)

@@ -26,13 +26,18 @@ struct stdio {
 };
 
 /* A sentence into the runtime's own log, where the parent looks for the reason. */
+static void child_says(const struct shim_conf *conf, const char *text)
+{
+    (void)!write(2, text, strlen(text));
+    (void)!shim_write(conf->directory, "runtime.log", str_of(text), NULL);
+    _exit(CHILD_FAILED);
+}
+
 static void child_fails(const struct shim_conf *conf, const char *what)
 {
     char text[512];
     snprintf(text, sizeof text, "%s: %s", what, strerror(errno));
-    (void)!write(2, text, strlen(text));
-    (void)!shim_write(conf->directory, "runtime.log", str_of(text), NULL);
-    _exit(CHILD_FAILED);
+    child_says(conf, text);
 }
 
 static void enter_cgroups(const struct shim_conf *conf)
@@ -46,10 +51,10 @@ static void enter_cgroups(const struct shim_conf *conf)
 }
 
 /* The runtime's command gets a mount namespace where some cgroup hierarchies are not (which, and why:
- * print_hides() in runtime_oci.c); the container's own mounts were made outside, in the host's. */
+ * print_hides() in oci_make.c) and parts of volumes are, which go with it; the container's own mounts were made outside, in the host's. */
 static void hide_mounts(const struct shim_conf *conf)
 {
-    if (conf->hides_count == 0)
+    if (conf->hides_count == 0 && conf->parts_count == 0)
         return;
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
         child_fails(conf, "unshare mount namespace");
@@ -114,6 +119,9 @@ static void run_child(const struct shim_conf *conf, const struct stdio *io)
         if (dup2(io->child[i], i) < 0)
             child_fails(conf, "dup2");
     shim_enter(conf);
+    struct err e = {0};
+    if (shim_mount_parts(conf, &e) != ERR_OK)
+        child_says(conf, e.text);
     exec_runtime(conf);
 }
 

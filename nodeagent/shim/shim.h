@@ -15,6 +15,7 @@
  * shim.conf, one "key=value" a line:
  *   runtime=PATH  id=ID  log=PATH  log_max=BYTES  log_files=N  tty=0|1  stdin=0|1
  *   cgroup=FILE  hide=MOUNT  (repeated: each cgroup.procs file to enter, each mount to hide)
+ *   part=MAKE LENGTH PATH  (repeated: the n-th is mounted at DIRECTORY/parts/N; LENGTH: of PATH's volume)
  * DIRECTORY/shim:  "CONTAINER_PID START SHIM_PID START WALL_NS\n" (START: field 22 of /proc/PID/stat)
  * DIRECTORY/lock: locked (fcntl) by the shim as long as it lives.
  * DIRECTORY/exit:  "CODE SIGNAL WALL_NS\n"
@@ -31,8 +32,9 @@ enum {
     SHIM_PATH_MAX = 4096,
     SHIM_CGROUPS_MAX = 8,
     SHIM_HIDES_MAX = 24,
-    SHIM_CONF_MAX = 32 << 10,
-    SHIM_LINE_MAX = 16 << 10, /* Longer ones are cut into partial entries (tag P). */
+    SHIM_PARTS_MAX = 256,      /* As many mounts as a container may have. */
+    SHIM_CONF_MAX = 256 << 10, /* More than an agent writes. */
+    SHIM_LINE_MAX = 16 << 10,  /* Longer ones are cut into partial entries (tag P). */
 };
 
 struct shim_conf {
@@ -40,7 +42,8 @@ struct shim_conf {
     const char *directory, *runtime, *id, *log;
     const char *hides[SHIM_HIDES_MAX]; /* Mounts the runtime's command must not see. */
     const char *cgroups[SHIM_CGROUPS_MAX];
-    uint32_t cgroups_count, hides_count, log_files;
+    const char *parts[SHIM_PARTS_MAX];
+    uint32_t cgroups_count, hides_count, parts_count, log_files;
     uint64_t log_max;
     bool tty, has_stdin;
 };
@@ -67,6 +70,12 @@ MUST_USE enum err_code shim_log_open(struct shim_log *l, const struct shim_conf 
                                      struct err *e);
 void shim_log_add(struct shim_log *l, int stream, struct str bytes, struct wall now);
 void shim_log_close(struct shim_log *l, struct wall now); /* An unfinished line becomes one. */
+
+/* --- part.c: parts of volumes --- */
+
+/* In a mount namespace of our own: each part at its place, to which nothing led but folders and names, whatever is put
+ * there afterwards. A part: see shim.conf. */
+MUST_USE enum err_code shim_mount_parts(const struct shim_conf *conf, struct err *e);
 
 /* --- launch.c: from a configuration to a running container --- */
 

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The real thing: crun and runc, the shim, this machine's cgroups. Needs root; without it, or without crun, it
- * says so and passes. */
+/* What containers promise, and what only they have. */
 #include "base/capability.h"
 #include "io/clock.h"
 #include "io/fs.h"
 #include "io/loop.h"
 #include "io/proc.h"
-#include "nodeagent/host/cgroup.h"
 #include "nodeagent/host/cpuset_proc.h"
 #include "nodeagent/runtime/runtime_oci.h"
-#include "tests/conformance/runtime/suite.h"
+#include "tests/conformance/runtime/oci_rig.h"
 #include "tests/testlib/test.h"
 #include <errno.h>
 #include <signal.h>
@@ -18,159 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct own { /* Each test is a process of its own. */
-    struct loop *loop, *dead_loop;
-    struct runtime *dead_runtime;
-    struct cgroup_tree *cgroups;
-    struct cpuset all;
-    char directory[64], rootfs[128], state[128], path[4096], log[4096], parent[64];
-    const char *command;
-} own;
-
-static bool can_run(const char *command)
-{
-    return geteuid() == 0 && access(command, X_OK) == 0 && access("/usr/bin/busybox", X_OK) == 0;
-}
-
-static void make_rootfs(void)
-{
-    char bin[256], target[512];
-    const char *const argv[] = {"cp", "/usr/bin/busybox", bin, NULL};
-    struct proc_request copy = {.argv = argv};
-    int status;
-
-    snprintf(bin, sizeof bin, "%s/bin", own.rootfs);
-    cr_assert_eq(fs_mkdir(bin, 0755, NULL), ERR_OK);
-    cr_assert_eq(proc_run_wait(&copy, NULL, NULL, &status, NULL), ERR_OK);
-    snprintf(target, sizeof target, "%s/sh", bin);
-    cr_assert_eq(symlink("busybox", target), 0);
-}
-
-static void open_runtime(struct rig *r)
-{
-    struct runtime_oci_options options = {.command = str_of(own.command),
-                                          .shim = STR(SHIM),
-                                          .state = str_of(own.state),
-                                          .cgroups = own.cgroups};
-    struct err e;
-    own.loop = loop_new();
-    enum err_code code =
-        runtime_oci_open(own.loop, &options, (struct runtime_sink){rig_post, r}, &r->runtime, &e);
-    cr_assert_eq(code, ERR_OK, "%s", e.text);
-}
-
-static bool open_with(struct rig *r, const char *command)
-{
-    if (!can_run(command)) {
-        fprintf(stderr, "skipped: needs root, %s and busybox-static\n", command);
-        return false;
-    }
-    own = (struct own){.directory = "/tmp/baton-oci-XXXXXX", .command = command};
-    cr_assert(mkdtemp(own.directory) != NULL);
-    snprintf(own.rootfs, sizeof own.rootfs, "%s/rootfs", own.directory);
-    snprintf(own.state, sizeof own.state, "%s/state", own.directory);
-    snprintf(own.parent, sizeof own.parent, "baton-conf-%d", (int)getpid());
-    make_rootfs();
-    rig_cgroups(own.parent, &own.cgroups, &own.all);
-    open_runtime(r);
-    return true;
-}
-
-static bool oci_open(struct rig *r)
-{
-    return open_with(r, "/usr/bin/crun");
-}
-
-static bool runc_open(struct rig *r)
-{
-    return open_with(r, "/usr/sbin/runc");
-}
-
-/* The process is the same, but nothing of the first runtime is left: its loop is abandoned like a
- * killed agent's. Kept reachable, so that it does not count as a leak. */
-static void oci_reopen(struct rig *r)
-{
-    own.dead_runtime = r->runtime;
-    own.dead_loop = own.loop;
-    open_runtime(r);
-}
-
-static void oci_pass(struct rig *r, uint32_t ms)
-{
-    rig_turn(r, own.loop, ms);
-}
-
-static void oci_fill(struct rig *r, struct runtime_spec *spec, const char *id, enum rig_deed deed)
-{
-    static const struct str env[] = {{"PATH=/bin", 9}};
-    static struct str args[3] = {{"/bin/sh", 7}, {"-c", 2}};
-    static const char *const deeds[] = {"trap 'exit 0' TERM; while :; do busybox sleep 0.1; done",
-                                        "echo out; echo err >&2; exit 3",
-                                        "busybox sleep 0.3; exit 5"};
-    (void)r;
-    snprintf(own.path, sizeof own.path, "%s/%s", own.state, id);
-    snprintf(own.log, sizeof own.log, "%s/logs/%s/0.log", own.directory, id);
-    args[2] = str_of(deeds[deed]);
-    *spec = (struct runtime_spec){.id = str_of(id),
-                                  .directory = str_of(own.path),
-                                  .cpu = {.cpus = own.all, .pool = own.all, .weight_milli = 100},
-                                  .memory_max_bytes = 64 << 20,
-                                  .kind = RUNTIME_CONTAINER,
-                                  .container = {.rootfs = str_of(own.rootfs),
-                                                .args = args,
-                                                .args_count = 3,
-                                                .env = env,
-                                                .env_count = 1,
-                                                .hostname = STR("web"),
-                                                .no_new_privs = true,
-                                                .capabilities = capability_default(),
-                                                .log_path = str_of(own.log),
-                                                .log_max_bytes = 1 << 20,
-                                                .log_files = 3}};
-}
-
-static void oci_close(struct rig *r)
-{
-    struct err e;
-    (void)r;
-    loop_free(own.loop);
-    cr_assert_eq(cgroup_purge(own.cgroups, &e), ERR_OK, "left behind: %s", e.text);
-    cgroup_close(own.cgroups);
-    cr_assert(rmdir(own.state) == 0 || errno == ENOENT, "an instance's directory is left");
-    cr_assert_eq(fs_remove_tree(own.directory, &e), ERR_OK, "%s", e.text);
-}
-
-#define COMMANDS                                                                                   \
-    .good = {{"/bin/busybox", 12}, {"true", 4}},                                                   \
-    .bad = {{"/bin/sh", 7}, {"-c", 2}, {"echo it said no; exit 1", 23}},                           \
-    .endless = {{"/bin/sh", 7}, {"-c", 2}, {"busybox sleep 1000 & busybox sleep 1001", 39}}
-
-static const struct rig_kind oci_rig = {.open = oci_open,
-                                        .reopen = oci_reopen,
-                                        .pass = oci_pass,
-                                        .fill = oci_fill,
-                                        .close = oci_close,
-                                        COMMANDS};
-static const struct rig_kind runc_rig = {.open = runc_open,
-                                         .reopen = oci_reopen,
-                                         .pass = oci_pass,
-                                         .fill = oci_fill,
-                                         .close = oci_close,
-                                         COMMANDS};
-
 CONFORMANCE(oci)
 CONFORMANCE(runc)
 
 /* --- what only containers have --- */
-
-static const struct runtime_event *run(const struct rig_kind *k, struct rig *r,
-                                       const struct runtime_spec *spec)
-{
-    rig_ok(k, r, rig_create(r, spec));
-    char id[RUNTIME_ID_MAX];
-    snprintf(id, sizeof id, STR_FMT, STR_ARG(spec->id));
-    return rig_wait(k, r, RUNTIME_DONE, rig_call(r, r->runtime->ops->start, id));
-}
 
 TEST(oci, logs_in_the_cri_format)
 {
@@ -180,10 +29,10 @@ TEST(oci, logs_in_the_cri_format)
     if (!oci_open(&r))
         return;
     oci_fill(&r, &spec, "l1.main.0", RIG_EXITS_3);
-    cr_assert_eq(run(&oci_rig, &r, &spec)->code, ERR_OK);
+    cr_assert_eq(oci_run(&oci_rig, &r, &spec)->code, ERR_OK);
     rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0);
     buf_init(&log, 4096);
-    cr_assert_eq(fs_read(own.log, &log, NULL), ERR_OK);
+    cr_assert_eq(fs_read(oci_own.log, &log, NULL), ERR_OK);
     buf_add_char(&log, '\0');
     cr_assert(strstr(log.at, "Z stdout F out\n") != NULL, "%s", log.at);
     cr_assert(strstr(log.at, "Z stderr F err\n") != NULL, "%s", log.at);
@@ -207,7 +56,7 @@ TEST(oci, an_optional_mount_may_be_missing)
         mounts[0].optional = mounts[1].optional = optional;
         spec.container.mounts = mounts;
         spec.container.mounts_count = 2;
-        const struct runtime_event *ev = run(&oci_rig, &r, &spec);
+        const struct runtime_event *ev = oci_run(&oci_rig, &r, &spec);
         cr_assert_eq(ev->code == ERR_OK, optional, "%s", ev->text);
         rig_ok(&oci_rig, &r,
                rig_call(&r, r.runtime->ops->destroy, optional ? "m2.main.0" : "m1.main.0"));
@@ -226,45 +75,12 @@ static void a_start_that_fails_says_why(const struct rig_kind *k)
     oci_fill(&r, &spec, "f1.main.0", RIG_RUNS);
     spec.container.args = missing;
     spec.container.args_count = 1;
-    const struct runtime_event *ev = run(k, &r, &spec);
+    const struct runtime_event *ev = oci_run(k, &r, &spec);
     cr_assert_neq(ev->code, ERR_OK);
     cr_assert(strstr(ev->text, "/bin/nope") != NULL, "%s", ev->text);
     rig_ok(k, &r, rig_call(&r, r.runtime->ops->destroy, "f1.main.0"));
     cr_assert_eq(rig_count(&r, RUNTIME_EXITED, "f1.main.0"), 0);
     rig_close(k, &r);
-}
-
-/* A subPath is looked up on the host, in a volume that another container may have filled. */
-TEST(oci, a_link_in_a_volume_leads_nowhere)
-{
-    static struct runtime_mount mount = {.target = STR("/mnt")};
-    struct rig r = {0};
-    struct runtime_spec spec;
-    char volume[128], link[160], inside[160];
-    struct err e = {0};
-    if (!oci_rig.open(&r))
-        return;
-    snprintf(volume, sizeof volume, "%s/volume", own.state);
-    snprintf(inside, sizeof inside, "%s/here", volume);
-    snprintf(link, sizeof link, "%s/link", volume);
-    cr_assert_eq(fs_mkdir(inside, 0755, &e), ERR_OK, "%s", e.text);
-    cr_assert_eq(symlink("/etc", link), 0);
-    for (int i = 0; i < 2; i++) {
-        oci_rig.fill(&r, &spec, "l1.main.0", RIG_RUNS);
-        mount.source = str_of(i == 0 ? link : inside);
-        mount.below = str_of(volume);
-        spec.container.mounts = &mount;
-        spec.container.mounts_count = 1;
-        uint64_t op = rig_create(&r, &spec);
-        const struct runtime_event *ev = rig_wait(&oci_rig, &r, RUNTIME_DONE, op);
-        cr_expect_eq(ev->code, i == 0 ? ERR_DENIED : ERR_OK, "%s", ev->text);
-        if (i == 0)
-            cr_expect_not_null(strstr(ev->text, "link: a link lies on the way"), "%s", ev->text);
-        else
-            rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "l1.main.0"));
-    }
-    cr_assert_eq(fs_remove_tree(volume, &e), ERR_OK, "%s", e.text);
-    rig_close(&oci_rig, &r);
 }
 
 TEST(oci, a_start_that_fails_says_why)
@@ -288,22 +104,22 @@ static void exclusive_waits_for_the_pool_and_is_alone(const struct rig_kind *k)
     if (!k->open(&r))
         return;
     uint32_t last = RUNTIME_CPUS_MAX - 1;
-    while (!cpuset_has(&own.all, last))
+    while (!cpuset_has(&oci_own.all, last))
         last--;
-    if (cpuset_count(&own.all) < 2) {
+    if (cpuset_count(&oci_own.all) < 2) {
         rig_close(k, &r);
         return;
     }
     cpuset_add(&mine, last);
     for (uint32_t cpu = 0; cpu < last; cpu++)
-        if (cpuset_has(&own.all, cpu))
+        if (cpuset_has(&oci_own.all, cpu))
             cpuset_add(&pool, cpu);
     oci_fill(&r, &shared, "s.main.0", RIG_RUNS);
-    int32_t shared_pid = run(k, &r, &shared)->pid;
+    int32_t shared_pid = oci_run(k, &r, &shared)->pid;
 
     oci_fill(&r, &spec, "x.main.0", RIG_RUNS);
     spec.cpu = (struct runtime_cpu){.exclusive = true, .cpus = mine, .pool = pool};
-    cr_assert_eq(run(k, &r, &spec)->code, ERR_CONFLICT, "the pool is still there");
+    cr_assert_eq(oci_run(k, &r, &spec)->code, ERR_CONFLICT, "the pool is still there");
 
     shared.cpu.cpus = pool;
     r.runtime->ops->set_cpus(r.runtime, ++r.last_op, STR("s.main.0"), &shared.cpu);
@@ -342,8 +158,8 @@ TEST(oci, without_its_shim_it_is_ended)
     if (!oci_open(&r))
         return;
     oci_fill(&r, &spec, "k1.main.0", RIG_RUNS);
-    cr_assert_eq(run(&oci_rig, &r, &spec)->code, ERR_OK);
-    snprintf(path, sizeof path, "%s/shim", own.path);
+    cr_assert_eq(oci_run(&oci_rig, &r, &spec)->code, ERR_OK);
+    snprintf(path, sizeof path, "%s/shim", oci_own.path);
     buf_init(&text, 4096);
     cr_assert_eq(fs_read(path, &text, NULL), ERR_OK);
     buf_add_char(&text, '\0');
@@ -352,7 +168,7 @@ TEST(oci, without_its_shim_it_is_ended)
     cr_assert_eq(kill(shim, SIGKILL), 0);
     cr_assert_eq(rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0)->exit_code, 137);
     for (int i = 0; i < 100 && proc_start_time(pid) == start; i++)
-        oci_pass(&r, 10);
+        oci_rig.pass(&r, 10);
     cr_assert_neq(proc_start_time(pid), start, "the container outlived its shim");
     rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "k1.main.0"));
     rig_close(&oci_rig, &r);
@@ -370,7 +186,7 @@ TEST(oci, a_death_is_told_within_100_ms)
         char id[] = "d0.main.0";
         id[1] = (char)('0' + round);
         oci_fill(&r, &spec, id, RIG_RUNS);
-        int32_t pid = run(&oci_rig, &r, &spec)->pid;
+        int32_t pid = oci_run(&oci_rig, &r, &spec)->pid;
         struct instant killed = clock_now();
         cr_assert_eq(kill(pid, SIGKILL), 0);
         rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0);
@@ -393,7 +209,8 @@ static uint32_t mounts_of_ours(void)
     cr_assert_eq(fs_read("/proc/self/mountinfo", &text, NULL), ERR_OK);
     rest = buf_str(&text);
     while (str_split(&rest, '\n', &line))
-        mounts += line.len > 0 && memmem(line.at, line.len, own.state, strlen(own.state)) != NULL;
+        mounts +=
+            line.len > 0 && memmem(line.at, line.len, oci_own.state, strlen(oci_own.state)) != NULL;
     buf_free(&text);
     return mounts;
 }
@@ -429,7 +246,7 @@ static void leaves_nothing_behind(const struct rig_kind *k)
         r.events_count = 0;
     }
     cr_assert_eq(mounts_of_ours(), mounts);
-    cr_assert_eq(fs_list(own.state, count_entry, &left, NULL), ERR_OK);
+    cr_assert_eq(fs_list(oci_own.state, count_entry, &left, NULL), ERR_OK);
     cr_assert_eq(left, 0);
     rig_close(k, &r);
 }
@@ -473,7 +290,7 @@ static void is_held(const struct rig_kind *k)
     spec.container.env = env;
     spec.container.uid = 33;
     spec.container.gid = 34;
-    const struct runtime_event *ev = run(k, &r, &spec);
+    const struct runtime_event *ev = oci_run(k, &r, &spec);
     cr_assert_eq(ev->code, ERR_OK, "%s", ev->text);
     cr_assert_eq(rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code, 0, "see the script: %d",
                  rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code);
@@ -499,7 +316,7 @@ TEST(oci, is_held_to_its_huge_pages)
     struct runtime_spec spec;
     if (!oci_rig.open(&r))
         return;
-    const struct cgroup_layout *l = cgroup_layout(own.cgroups);
+    const struct cgroup_layout *l = cgroup_layout(oci_own.cgroups);
     oci_fill(&r, &spec, "p1.main.0", RIG_RUNS);
     spec.huge_2m_bytes = 4 << 20;
     rig_ok(&oci_rig, &r, rig_create(&r, &spec));
@@ -509,7 +326,7 @@ TEST(oci, is_held_to_its_huge_pages)
         struct err e;
         buf_init(&text, 4096);
         buf_init(&below, 4096);
-        cr_assert_eq(cgroup_path(own.cgroups, spec.id, &below, &e), ERR_OK, "%s", e.text);
+        cr_assert_eq(cgroup_path(oci_own.cgroups, spec.id, &below, &e), ERR_OK, "%s", e.text);
         snprintf(path, sizeof path, "%s" STR_FMT "/hugetlb.%s%s.%s",
                  l->mount[l->unified ? 0 : CGROUP_HUGETLB], STR_ARG(buf_str(&below)),
                  sizes[i / 2][0], i % 2 == 0 ? "" : ".rsvd", l->unified ? "max" : "limit_in_bytes");
@@ -554,7 +371,7 @@ static void is_given_a_device(const struct rig_kind *k)
         spec.container.gid = 34;
         spec.container.devices = device;
         spec.container.devices_count = given;
-        const struct runtime_event *ev = run(k, &r, &spec);
+        const struct runtime_event *ev = oci_run(k, &r, &spec);
         cr_assert_eq(ev->code, ERR_OK, "%s", ev->text);
         cr_assert_eq(rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code, 0, "see the script: %d",
                      rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code);
@@ -603,7 +420,7 @@ static void too_much_memory_is_told_as_such(const struct rig_kind *k)
     oci_fill(&r, &spec, "m1.main.0", RIG_RUNS);
     spec.container.args = args;
     spec.memory_max_bytes = 32 << 20;
-    cr_assert_eq(run(k, &r, &spec)->code, ERR_OK);
+    cr_assert_eq(oci_run(k, &r, &spec)->code, ERR_OK);
     const struct runtime_event *end = rig_wait(k, &r, RUNTIME_EXITED, 0);
     cr_assert_eq(end->exit_code, 137);
     cr_assert(end->oom_killed);
@@ -633,11 +450,11 @@ static void a_terminal_is_one_stream(const struct rig_kind *k)
     oci_fill(&r, &spec, "t1.main.0", RIG_RUNS);
     spec.container.args = args;
     spec.container.tty = true;
-    const struct runtime_event *ev = run(k, &r, &spec);
+    const struct runtime_event *ev = oci_run(k, &r, &spec);
     cr_assert_eq(ev->code, ERR_OK, "%s", ev->text);
     cr_assert_eq(rig_wait(k, &r, RUNTIME_EXITED, 0)->exit_code, 4);
     buf_init(&log, 4096);
-    cr_assert_eq(fs_read(own.log, &log, NULL), ERR_OK);
+    cr_assert_eq(fs_read(oci_own.log, &log, NULL), ERR_OK);
     cr_assert(memmem(log.at, log.len, " stdout F yes\r\n", 15) != NULL);
     buf_free(&log);
     rig_ok(k, &r, rig_call(&r, r.runtime->ops->destroy, "t1.main.0"));
