@@ -127,27 +127,18 @@ bool prepared_fits(const struct prepared_spec *s, struct str raw,
 }
 
 /* Texts behind one another in the memory behind the struct. */
-static struct str copied(char **room, struct str from)
-{
-    struct str to = {*room, from.len};
-    if (from.len > 0)
-        memcpy(*room, from.at, from.len);
-    *room += from.len;
-    return to;
-}
-
 static struct prepared_spec *spec_new(const struct prepared_spec *from)
 {
     size_t len = from->behind.len + from->account.len + from->class_name.len +
                  from->priority.name.len + from->priority.preemption_policy.len;
     struct prepared_spec *to = mem_alloc(sizeof *to + len);
     char *room = (char *)(to + 1);
-    *to = (struct prepared_spec){.behind = copied(&room, from->behind),
-                                 .account = copied(&room, from->account),
-                                 .class_name = copied(&room, from->class_name),
+    *to = (struct prepared_spec){.behind = str_keep(&room, from->behind),
+                                 .account = str_keep(&room, from->account),
+                                 .class_name = str_keep(&room, from->class_name),
                                  .priority = from->priority};
-    to->priority.name = copied(&room, from->priority.name);
-    to->priority.preemption_policy = copied(&room, from->priority.preemption_policy);
+    to->priority.name = str_keep(&room, from->priority.name);
+    to->priority.preemption_policy = str_keep(&room, from->priority.preemption_policy);
     return to;
 }
 

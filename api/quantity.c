@@ -265,7 +265,7 @@ enum err_code quantity_canonical(struct str text, char out[QUANTITY_TEXT_MAX], s
     if (code != ERR_OK)
         return code;
     if (is_kept(&p) && q.nano != 0) {
-        memcpy(out, text.at, text.len);
+        str_put(out, text);
         out[text.len] = '\0';
         *out_len = text.len;
         return ERR_OK;

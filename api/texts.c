@@ -56,6 +56,6 @@ void texts_keep(struct texts *t, const struct schema_message *m, struct str byte
     struct text *text = mem_alloc(sizeof *text + json.len);
     text->message = m;
     text->len = json.len;
-    memcpy(text->json, json.at, json.len);
+    str_put(text->json, json);
     (void)memo_put(t->memo, bytes, text);
 }

@@ -258,12 +258,8 @@ static bool canon_joined(struct canon *c, const struct schema_field *f, uint32_t
     if (at == NULL)
         return false;
     whole.bytes = str_from(at, len);
-    for (uint32_t i = from; i < to; i++) {
-        struct str part = c->items[i].w.bytes;
-        if (part.len > 0)
-            memcpy(at, part.at, part.len);
-        at += part.len;
-    }
+    for (uint32_t i = from; i < to; i++)
+        at = str_put(at, c->items[i].w.bytes);
     return canon_value(c, f, &whole, f->number, f->presence, depth);
 }
 

@@ -158,8 +158,7 @@ char *arena_dup(struct arena *a, struct str s)
     char *copy = arena_alloc(a, s.len + 1);
     if (copy == NULL)
         return NULL;
-    if (s.len > 0)
-        memcpy(copy, s.at, s.len);
+    str_put(copy, s);
     copy[s.len] = '\0';
     return copy;
 }
@@ -172,16 +171,15 @@ struct str arena_str(struct arena *a, struct str s)
 
 struct str arena_join(struct arena *a, const struct str *parts, uint32_t parts_count)
 {
-    size_t len = 0, at = 0;
+    size_t len = 0;
     for (uint32_t i = 0; i < parts_count; i++)
         len += parts[i].len;
-    char *copy = arena_alloc(a, len + 1);
+    char *copy = arena_alloc(a, len + 1), *at = copy;
     if (copy == NULL)
         return (struct str){NULL, 0};
-    for (uint32_t i = 0; i < parts_count; at += parts[i++].len)
-        if (parts[i].len > 0)
-            memcpy(copy + at, parts[i].at, parts[i].len);
-    copy[len] = '\0';
+    for (uint32_t i = 0; i < parts_count; i++)
+        at = str_put(at, parts[i]);
+    *at = '\0';
     return str_from(copy, len);
 }
 

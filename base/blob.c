@@ -22,8 +22,7 @@ struct blob *blob_new(struct str bytes)
 {
     CHECK(bytes.len < UINT32_MAX);
     struct blob *b = blob_reserve((uint32_t)bytes.len);
-    if (bytes.len > 0)
-        memcpy(b->at, bytes.at, bytes.len);
+    str_put(b->at, bytes);
     return b;
 }
 

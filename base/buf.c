@@ -66,7 +66,7 @@ void buf_add(struct buf *b, struct str s)
     char *room = buf_reserve(b, s.len);
     if (room == NULL)
         return;
-    memcpy(room, s.at, s.len);
+    str_put(room, s);
     b->len += s.len;
 }
 

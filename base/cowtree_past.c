@@ -182,8 +182,7 @@ struct cow_entry *cow_entry_new(struct str key, uint64_t stamp, struct blob *val
     e->key_len = (uint32_t)key.len;
     e->stamp = stamp;
     e->value = value;
-    if (key.len > 0)
-        memcpy(e->key, key.at, key.len);
+    str_put(e->key, key);
     e->key[key.len] = '\0';
     return e;
 }

@@ -94,8 +94,7 @@ bool memo_put(struct memo *m, struct str key, void *value)
                         .key = mem_alloc(key.len + 1),
                         .key_len = key.len,
                         .value = value};
-    if (key.len > 0)
-        memcpy(p->key, key.at, key.len);
+    str_put(p->key, key);
     return true;
 }
 

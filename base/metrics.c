@@ -54,8 +54,7 @@ static size_t key_print(const struct metric *of, struct str labels, char *out)
     size_t name = strlen(of->name);
     memcpy(out, of->name, name);
     out[name] = '{';
-    if (labels.len > 0)
-        memcpy(out + name + 1, labels.at, labels.len);
+    str_put(out + name + 1, labels);
     return name + 1 + labels.len;
 }
 

@@ -33,7 +33,7 @@ void recorder_add_frame(struct buf *to, struct str frame)
     if (at == NULL)
         return;
     put_length(at, frame.len);
-    memcpy(at + RECORDER_PREFIX, frame.at, frame.len);
+    str_put(at + RECORDER_PREFIX, frame);
     atomic_signal_fence(memory_order_seq_cst);
     buf_commit(to, RECORDER_PREFIX + frame.len);
 }

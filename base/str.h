@@ -95,6 +95,22 @@ uint64_t str_hash(struct str s);
 void str_hash_seed(uint64_t k0,
                    uint64_t k1); /* Once, before the first map; the simulator: fixed. */
 
+/* memcpy() that takes an empty string, which may be nowhere. Returns the place behind it. */
+static inline char *str_put(void *to, struct str s)
+{
+    if (s.len > 0)
+        memcpy(to, s.at, s.len);
+    return (char *)to + s.len;
+}
+
+/* The copy of s at *room, which moves behind it. */
+static inline struct str str_keep(char **room, struct str s)
+{
+    struct str copy = {*room, s.len};
+    *room = str_put(*room, s);
+    return copy;
+}
+
 /* memcpy() for lengths that are seldom above 32: those take no call. */
 static inline void str_copy_short(char *to, struct str s)
 {

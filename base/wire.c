@@ -157,8 +157,7 @@ void wire_put_bytes(struct buf *out, uint32_t number, struct str bytes)
         at += put_varint(at, tag);
         at += put_varint(at, bytes.len);
     }
-    if (bytes.len > 0)
-        memcpy(at, bytes.at, bytes.len);
+    str_put(at, bytes);
     out->len += len;
 }
 

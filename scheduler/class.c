@@ -57,7 +57,7 @@ static enum err_code class_new(struct ledger *l, const struct request *r, struct
     struct class *c = (struct class *)(void *)block;
     c->bytes = sizeof *c + lists + key.len;
     copy_request(block + sizeof *c, &c->r, r);
-    memcpy(block + sizeof *c + lists, key.at, key.len);
+    str_put(block + sizeof *c + lists, key);
     c->key = (struct str){block + sizeof *c + lists, key.len};
     if (map_put(&l->classes_map, c->key, c) != ERR_OK) {
         mem_free(c);
@@ -432,7 +432,7 @@ static enum err_code labels_find(struct ledger *l, struct str key, struct labels
     char *block = mem_zalloc(1, sizeof(struct labels) + key.len);
     struct labels *s = (struct labels *)(void *)block;
     struct labels_key *copy = (struct labels_key *)(void *)(block + sizeof *s);
-    memcpy(copy, key.at, key.len);
+    str_put(copy, key);
     s->key = (struct str){(const char *)copy, key.len};
     s->namespace_name = copy->namespace_name;
     s->labels_count = copy->count;

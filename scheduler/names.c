@@ -89,8 +89,7 @@ static enum err_code names_add(struct names *n, struct str text, uint32_t *out_i
     entry->len = (uint32_t)text.len;
     entry->holds = 0;
     entry->next = NOT_LISTED;
-    if (text.len > 0)
-        memcpy(entry->at, text.at, text.len);
+    str_put(entry->at, text);
     entry->at[text.len] = '\0';
 
     enum err_code rc = map_put(&n->ids, (struct str){entry->at, entry->len}, entry);

@@ -391,7 +391,7 @@ static struct budget *budget_new(struct core *c, const struct core_change *chang
                                                    &selector, NULL) == ERR_OK);
     struct budget *b = ok ? mem_zalloc(1, sizeof *b + change->at.name.len + 1) : NULL;
     if (b != NULL) {
-        memcpy(b->text, change->at.name.at, change->at.name.len);
+        str_put(b->text, change->at.name);
         b->name = str_from(b->text, change->at.name.len);
         b->generation = change->now.generation;
         b->selects_nothing = from == NULL;
@@ -415,7 +415,7 @@ static struct budget **find(struct space *s, struct str name)
 static struct space *make_space(struct core *c, struct str namespace)
 {
     struct space *s = mem_zalloc(1, sizeof *s + namespace.len + 1);
-    memcpy(s->namespace, namespace.at, namespace.len);
+    str_put(s->namespace, namespace);
     if (names_intern(ledger_names(c->cluster->ledger), namespace, &s->name_id, NULL) == ERR_OK &&
         map_put(&c->controls->budgets->spaces, str_of(s->namespace), s) == ERR_OK) {
         names_hold(ledger_names(c->cluster->ledger), s->name_id);

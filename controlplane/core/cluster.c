@@ -193,8 +193,8 @@ struct held *cluster_hold(struct core *c, struct str key, struct str workload_ke
     struct held *h = mem_zalloc(1, sizeof *h);
     h->key = mem_zalloc(1, key.len + workload_key.len + 2);
     h->workload_key = h->key + key.len + 1;
-    memcpy(h->key, key.at, key.len);
-    memcpy(h->workload_key, workload_key.at, workload_key.len);
+    str_put(h->key, key);
+    str_put(h->workload_key, workload_key);
     if (map_put(&c->cluster->held, str_of(h->key), h) != ERR_OK) {
         held_free(h);
         return NULL;

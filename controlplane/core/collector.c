@@ -25,10 +25,9 @@ static struct str dependent_key(char out[DEPENDENT_MAX], struct str uid, struct 
 {
     if (uid.len == 0 || uid.len + 1 + key.len > DEPENDENT_MAX)
         return (struct str){NULL, 0};
-    memcpy(out, uid.at, uid.len);
+    str_put(out, uid);
     out[uid.len] = '/';
-    if (key.len > 0)
-        memcpy(out + uid.len + 1, key.at, key.len);
+    str_put(out + uid.len + 1, key);
     return str_from(out, uid.len + 1 + key.len);
 }
 

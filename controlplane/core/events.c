@@ -82,7 +82,7 @@ static void order_add(struct events *e, struct told *t)
 static struct told *told_new(struct events *e, struct str key, struct instant now)
 {
     struct told *t = mem_zalloc(1, sizeof *t + key.len + 1);
-    memcpy(t->key, key.at, key.len);
+    str_put(t->key, key);
     t->key_len = key.len;
     t->count = 1;
     t->seen = now;
@@ -153,8 +153,7 @@ bool events_wanted(const struct core *c)
 static struct str keep(char **at, struct str text)
 {
     struct str kept = str_from(*at, text.len);
-    if (text.len > 0)
-        memcpy(*at, text.at, text.len);
+    str_put(*at, text);
     (*at)[text.len] = '\0';
     *at += text.len + 1;
     return kept;

@@ -48,7 +48,7 @@ static struct image *image_of(struct core *c, struct str name)
     if (i != NULL || name.len == 0 || name.len > NAME_LEN_MAX)
         return i;
     i = mem_zalloc(1, sizeof *i + name.len);
-    memcpy(i->name, name.at, name.len);
+    str_put(i->name, name);
     i->len = name.len;
     if (names_intern(ledger_names(c->cluster->ledger), name, &i->id, NULL) == ERR_OK &&
         map_put(m, str_from(i->name, i->len), i) == ERR_OK) {

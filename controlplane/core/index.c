@@ -40,8 +40,7 @@ static size_t join(char out[INDEX_KEY_MAX + 1], const struct str *parts, uint32_
         bool last = i + 1 == parts_count;
         if (len + parts[i].len + !last > INDEX_KEY_MAX)
             return 0;
-        if (parts[i].len > 0)
-            memcpy(out + len, parts[i].at, parts[i].len);
+        str_put(out + len, parts[i]);
         len += parts[i].len;
         if (!last)
             out[len++] = '/';
@@ -106,7 +105,7 @@ static bool prefix_end(struct str prefix, char out[INDEX_KEY_MAX + 1], struct st
 {
     if (prefix.len == 0 || prefix.len > INDEX_KEY_MAX)
         return false;
-    memcpy(out, prefix.at, prefix.len);
+    str_put(out, prefix);
     out[prefix.len - 1] = (char)((unsigned char)out[prefix.len - 1] + 1);
     *out_end = str_from(out, prefix.len);
     return true;

@@ -112,7 +112,7 @@ static void list_add(struct core_marks *m, struct mark *mark)
 static struct mark *mark_new(struct core_marks *m, enum core_control control, struct str key)
 {
     struct mark *mark = mem_zalloc(1, sizeof *mark + key.len + 1);
-    memcpy(mark->text, key.at, key.len);
+    str_put(mark->text, key);
     mark->key = str_from(mark->text, key.len);
     mark->control = control;
     CHECK(map_put(&m->by_key[control], mark->key, mark) == ERR_OK);

@@ -91,7 +91,7 @@ char *objects_keep(struct str text)
     char *copy = text.len == 0 ? NULL : mem_alloc(text.len + 1);
     if (copy == NULL)
         return NULL;
-    memcpy(copy, text.at, text.len);
+    str_put(copy, text);
     copy[text.len] = '\0';
     return copy;
 }

@@ -176,7 +176,7 @@ static bool take_over(struct core *c, const struct coming *x)
 static struct nomination *nominate(struct core *c, const struct coming *x, bool is_gang)
 {
     struct nomination *n = mem_zalloc(1, sizeof *n + x->key.len + 1);
-    memcpy(n->text, x->key.at, x->key.len);
+    str_put(n->text, x->key);
     n->key = str_from(n->text, x->key.len);
     n->priority = x->priority;
     n->is_gang = is_gang;

@@ -339,7 +339,7 @@ static bool put_placement(struct core *c, struct stage *s, const struct candidat
 static void copy_uid(char to[CLUSTER_UID_MAX], struct str uid)
 {
     struct str kept = str_slice(uid, 0, CLUSTER_UID_MAX - 1);
-    memcpy(to, kept.at, kept.len);
+    str_put(to, kept);
     to[kept.len] = '\0';
 }
 

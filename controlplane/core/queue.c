@@ -163,8 +163,7 @@ static struct lane *lane_of(struct queue *q, struct str name)
     if (l != NULL)
         return l;
     l = mem_zalloc(1, sizeof *l + name.len + 1);
-    if (name.len > 0)
-        memcpy(l->text, name.at, name.len);
+    str_put(l->text, name);
     l->name = str_from(l->text, name.len);
     l->ready.before = more_urgent;
     l->served = q->turns; /* A new one does not overtake everybody who came before it. */
@@ -184,7 +183,7 @@ static void lane_give(struct queue *q, struct lane *l)
 static struct entry *entry_new(struct queue *q, struct str key, struct str namespace)
 {
     struct entry *e = mem_zalloc(1, sizeof *e + key.len + 1);
-    memcpy(e->text, key.at, key.len);
+    str_put(e->text, key);
     e->key = str_from(e->text, key.len);
     e->state = TRYING;
     e->since = ++q->arrivals;

@@ -175,7 +175,7 @@ static void add_names(struct core *c, struct space *s, const Core__ResourceQuota
             continue;
         struct amount *to = &s->at[s->count++];
         *to = (struct amount){.scope_id = id, .scope = scope};
-        memcpy(to->name, name.at, name.len);
+        str_put(to->name, name);
     }
 }
 
@@ -493,7 +493,7 @@ void quotas_loaded(struct core *c)
 static struct space *make_space(struct core *c, struct str namespace)
 {
     struct space *s = mem_zalloc(1, sizeof *s + namespace.len + 1);
-    memcpy(s->namespace, namespace.at, namespace.len);
+    str_put(s->namespace, namespace);
     if (map_put(&c->controls->quotas->spaces, str_of(s->namespace), s) == ERR_OK)
         return s;
     mem_free(s);

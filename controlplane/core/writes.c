@@ -36,15 +36,6 @@ static void refuse(struct core *c, uint64_t op, enum write_result result, const 
     core_emit(c, &(struct core_effect){.type = FX_REPLY, .op = op, .result = result, .text = text});
 }
 
-static struct str copy_str(char **at, struct str s)
-{
-    struct str copy = {*at, s.len};
-    if (s.len > 0)
-        memcpy(*at, s.at, s.len);
-    *at += s.len;
-    return copy;
-}
-
 static struct write_op *op_new(uint64_t op, const struct write_request *r)
 {
     size_t text = r->key.len + r->generate.len + r->if_uid.len + r->propagation.len;
@@ -53,10 +44,10 @@ static struct write_op *op_new(uint64_t op, const struct write_request *r)
     copy->next = NULL;
     copy->op = op;
     copy->request = *r;
-    copy->request.key = copy_str(&at, r->key);
-    copy->request.generate = copy_str(&at, r->generate);
-    copy->request.if_uid = copy_str(&at, r->if_uid);
-    copy->request.propagation = copy_str(&at, r->propagation);
+    copy->request.key = str_keep(&at, r->key);
+    copy->request.generate = str_keep(&at, r->generate);
+    copy->request.if_uid = str_keep(&at, r->if_uid);
+    copy->request.propagation = str_keep(&at, r->propagation);
     blob_ref(copy->request.object);
     return copy;
 }

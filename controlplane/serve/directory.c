@@ -44,7 +44,7 @@ void directory_put(struct directory *d, struct str node, uint64_t session)
     if (e == NULL) {
         e = mem_alloc(sizeof *e + node.len);
         e->len = node.len;
-        memcpy(e->node, node.at, node.len);
+        str_put(e->node, node);
         if (map_put(&d->by_node, str_from(e->node, e->len), e) != ERR_OK) {
             mem_free(e); /* Its streams are answered "not connected". */
             e = NULL;

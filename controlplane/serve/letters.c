@@ -3,22 +3,13 @@
 
 #include "base/mem.h"
 
-/* A letter with room for text behind it; put() moves one string there. */
+/* A letter with room for text behind it; str_keep() moves one string there. */
 static struct letter *letter_new(size_t text, char **out_at)
 {
     struct letter *l = mem_alloc(sizeof *l + text);
     *l = (struct letter){0};
     *out_at = (char *)(l + 1);
     return l;
-}
-
-static struct str put(char **at, struct str s)
-{
-    char *copy = *at;
-    if (s.len > 0)
-        memcpy(copy, s.at, s.len);
-    *at += s.len;
-    return str_from(copy, s.len);
 }
 
 struct letter *letter_write(const struct write_request *w)
@@ -28,10 +19,10 @@ struct letter *letter_write(const struct write_request *w)
         letter_new(w->key.len + w->generate.len + w->if_uid.len + w->propagation.len, &at);
 
     l->write = *w;
-    l->write.key = put(&at, w->key);
-    l->write.generate = put(&at, w->generate);
-    l->write.if_uid = put(&at, w->if_uid);
-    l->write.propagation = put(&at, w->propagation);
+    l->write.key = str_keep(&at, w->key);
+    l->write.generate = str_keep(&at, w->generate);
+    l->write.if_uid = str_keep(&at, w->if_uid);
+    l->write.propagation = str_keep(&at, w->propagation);
     l->object = blob_ref(w->object);
     return l;
 }
@@ -45,7 +36,7 @@ struct letter *letter_written(const struct core_effect *fx)
     l->written.result = fx->result;
     l->written.revision = fx->revision;
     l->written.gone = fx->gone;
-    l->written.text = put(&at, text);
+    l->written.text = str_keep(&at, text);
     l->object = blob_ref(fx->object);
     return l;
 }
@@ -56,8 +47,8 @@ struct letter *letter_agent(uint64_t session, struct str node, struct str bytes)
     struct letter *l = letter_new(node.len + bytes.len, &at);
 
     l->agent.session = session;
-    l->agent.node = put(&at, node);
-    l->agent.bytes = put(&at, bytes);
+    l->agent.node = str_keep(&at, node);
+    l->agent.bytes = str_keep(&at, bytes);
     return l;
 }
 

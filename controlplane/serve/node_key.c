@@ -14,7 +14,7 @@ static const char entry_name[] = "fingerprint";
 static struct str secret_name(struct str node, char out[sizeof prefix + NODE_NAME_MAX])
 {
     memcpy(out, prefix, sizeof prefix - 1);
-    memcpy(out + sizeof prefix - 1, node.at, node.len);
+    str_put(out + sizeof prefix - 1, node);
     return str_from(out, sizeof prefix - 1 + node.len);
 }
 

@@ -85,7 +85,7 @@ struct relay *relay_open(struct relays *s, const struct relay_wish *wish,
     r->id = id;
     r->user = user;
     r->owner = owner;
-    memcpy(r->node, wish->node.at, wish->node.len);
+    str_put(r->node, wish->node);
     s->at[id.slot] = r;
     r->open_until = instant_add(now, SPAN_S(RELAY_OPEN_S));
     if (!ask_agent(r, wish)) {

@@ -17,7 +17,7 @@ static struct cow_entry *find(const struct index_snapshot *objects, struct str i
 {
     char name[TOKEN_ID_LEN + 8], key[INDEX_KEY_MAX + 1];
     memcpy(name, "token-", 6);
-    memcpy(name + 6, id.at, id.len);
+    str_put(name + 6, id);
     size_t len = index_key_print(&(struct index_key){.group = STR(""),
                                                      .plural = STR("secrets"),
                                                      .namespace = STR(TOKENS_NAMESPACE),

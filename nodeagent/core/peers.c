@@ -21,9 +21,7 @@ static struct peer *peer_new(struct str name, struct str subnet, struct str addr
     char *at = n->text;
     n->digest = FNV_BASIS;
     for (uint32_t i = 0; i < COUNT_OF(parts); i++) {
-        memcpy(at, parts[i].at, parts[i].len);
-        *to[i] = str_from(at, parts[i].len);
-        at += parts[i].len;
+        *to[i] = str_keep(&at, parts[i]);
         n->digest = fnv_add(i == 0 ? n->digest : fnv_add(n->digest, STR("/")), parts[i]);
     }
     return n;

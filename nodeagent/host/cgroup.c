@@ -135,7 +135,7 @@ enum err_code cgroup_open(const struct cgroup_layout *layout, struct str parent,
 
     struct cgroup_tree *t = mem_zalloc(1, sizeof *t);
     t->layout = *layout;
-    memcpy(t->parent, parent.at, parent.len);
+    str_put(t->parent, parent);
     for (uint32_t c = 0; c < CGROUP__COUNT; c++) {
         if (!cgroup__is_ours(t, c))
             continue;

@@ -66,7 +66,7 @@ static void default_interface(char out[IF_NAMESIZE])
         for (rest = buf_str(&text); str_split(&rest, '\n', &line) && out[0] == '\0';)
             if (str_split(&line, '\t', &name) && str_split(&line, '\t', &destination) &&
                 str_is(destination, "00000000") && name.len < IF_NAMESIZE) {
-                memcpy(out, name.at, name.len);
+                str_put(out, name);
                 out[name.len] = '\0';
             }
     buf_free(&text);

@@ -55,8 +55,8 @@ enum err_code net_open(const struct net_config *cfg, struct net **out, struct er
         mem_free(n);
         return err_set(e, ERR_LIMIT, "the directory of namespaces has too long a name");
     }
-    memcpy(n->cluster, cfg->cluster.at, cfg->cluster.len);
-    memcpy(n->netns_directory, cfg->netns_directory.at, cfg->netns_directory.len);
+    str_put(n->cluster, cfg->cluster);
+    str_put(n->netns_directory, cfg->netns_directory);
     n->config = *cfg;
     n->config.cluster = str_of(n->cluster);
     n->config.netns_directory = str_of(n->netns_directory);

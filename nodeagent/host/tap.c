@@ -18,7 +18,7 @@ enum err_code tap_open(struct str name, int *out_fd, struct err *e)
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
     if (name.len == 0 || name.len >= sizeof request.ifr_name)
         return err_set(e, ERR_INVALID, "\"" STR_FMT "\" is not a tap's name", STR_ARG(name));
-    memcpy(request.ifr_name, name.at, name.len);
+    str_put(request.ifr_name, name);
     if (if_nametoindex(request.ifr_name) == 0) /* TUNSETIFF would make one. */
         return err_set(e, ERR_NOT_FOUND, "no tap %s", request.ifr_name);
 

@@ -66,9 +66,9 @@ struct instance *oci__take(struct oci *o, struct str id, struct str directory, s
     }
     struct instance *i = &o->instances[name.slot];
     *i = (struct instance){.name = name};
-    memcpy(i->id, id.at, id.len);
+    str_put(i->id, id);
     i->directory = mem_zalloc(directory.len + 1, 1);
-    memcpy(i->directory, directory.at, directory.len);
+    str_put(i->directory, directory);
     CHECK(map_put(&o->by_id, str_of(i->id), i) == ERR_OK);
     return i;
 }

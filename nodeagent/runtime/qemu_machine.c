@@ -150,7 +150,7 @@ struct machine *machine__new(struct runtime_qemu *r, struct str id)
         return NULL;
     struct machine *m = mem_zalloc(1, sizeof *m);
     m->slot = slot;
-    memcpy(m->record.id, id.at, id.len);
+    str_put(m->record.id, id);
     snprintf(m->directory, sizeof m->directory, "%s/" STR_FMT, r->state, STR_ARG(id));
     r->machines[slot.slot] = m;
     return m;

@@ -62,7 +62,7 @@ static bool get_text(struct str text, const char *key, char *out, size_t size)
     struct str value = value_of(text, key);
     if (value.at == NULL || value.len >= size)
         return false;
-    memcpy(out, value.at, value.len);
+    str_put(out, value);
     out[value.len] = '\0';
     return true;
 }

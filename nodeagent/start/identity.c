@@ -48,7 +48,7 @@ enum err_code identity_server(const char *text, char host[256], uint16_t *out_po
         str_parse_u64(str_slice(whole, colon, whole.len), &port) != ERR_OK || port == 0 ||
         port > 65535)
         return err_set(e, ERR_INVALID, "--server %s: wants HOST:PORT", text);
-    memcpy(host, name.at, name.len);
+    str_put(host, name);
     host[name.len] = '\0';
     *out_port = (uint16_t)port;
     return ERR_OK;
@@ -68,7 +68,7 @@ static void put_field(struct identity *i, struct str name, struct str value)
     char *to = field(i, name);
     if (to == NULL || value.len >= IDENTITY_TEXT_MAX)
         return;
-    memcpy(to, value.at, value.len);
+    str_put(to, value);
     to[value.len] = '\0';
 }
 
