@@ -132,11 +132,24 @@ static void memory_validate(struct kind_call *c, const Kubevirt__DomainSpec *d,
                        "the guest's memory must be a multiple of the page size");
 }
 
-/* As Kubernetes does for containers: an amount that is asked for fits under its limit. */
+static void not_negative(struct kind_call *c, const Resource__Quantity *q, const char *name,
+                         const struct field *list)
+{
+    struct field f = field_key(list, kind_str(name));
+    struct quantity is;
+    if (amount(q, &is) && is.nano < 0)
+        causes_invalid(&c->causes, &f, kind_str(q->string), "must be greater than or equal to 0");
+}
+
+/* As Kubernetes does for containers: an amount that is asked for is one, and fits under its limit. */
 static void resources_validate(struct kind_call *c, const Kubevirt__ResourceRequirements *r,
                                const struct field *at)
 {
-    struct field requests = field_name(at, "requests");
+    struct field requests = field_name(at, "requests"), limits = field_name(at, "limits");
+    for (size_t i = 0; r != NULL && i < r->n_limits; i++)
+        not_negative(c, r->limits[i]->value, r->limits[i]->key, &limits);
+    for (size_t i = 0; r != NULL && i < r->n_requests; i++)
+        not_negative(c, r->requests[i]->value, r->requests[i]->key, &requests);
     for (size_t i = 0; r != NULL && i < r->n_requests; i++)
         for (size_t k = 0; k < r->n_limits; k++) {
             struct field one = field_key(&requests, kind_str(r->requests[i]->key));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Amounts are thousandths, as far as they go: 9 petabytes of memory. */
+/* Amounts are thousandths, as far as they go: 9 petabytes of memory. Many such have room in a sum. */
 #include "controlplane/core/quotas.h"
 #include "api/quantity.h"
 #include "base/check.h"
@@ -19,8 +19,8 @@ struct amount {
     char name[80];
     uint64_t scope_id; /* quota_scope_id(): of whom it is counted; 0: of all. */
     const struct quota_scope *scope;
-    int64_t used, pending; /* Durable; created and not yet durable. */
-    int64_t planned;       /* Asked for by the Plan that is being answered. */
+    __int128 used, pending; /* Durable; created and not yet durable. */
+    __int128 planned;       /* Asked for by the Plan that is being answered. */
 };
 
 /* A namespace with at least one quota. */
@@ -300,14 +300,16 @@ static bool is_in_scope(const struct amount *a, const struct counted *o)
                                                  o->machine == NULL ? NULL : o->machine->spec);
 }
 
+/* Nothing gives a quota more, not even what was stored when a machine could ask for less than nothing. */
 static int64_t takes(const struct amount *a, const struct counted *o)
 {
-    return is_in_scope(a, o) ? amount_of(o, str_of(a->name)) : 0;
+    int64_t amount = is_in_scope(a, o) ? amount_of(o, str_of(a->name)) : 0;
+    return amount > 0 ? amount : 0;
 }
 
 /* ---- a create ---- */
 
-static struct str print_amount(struct arena *a, struct str name, int64_t milli)
+static struct str print_amount(struct arena *a, struct str name, __int128 milli)
 {
     char text[QUANTITY_TEXT_MAX];
     bool limit, bytes = false;
@@ -316,7 +318,8 @@ static struct str print_amount(struct arena *a, struct str name, int64_t milli)
     for (uint32_t i = 0; i < COUNT_OF(binary); i++)
         bytes |= str_is(resource, binary[i]);
     bytes |= str_starts(resource, STR("hugepages-"));
-    struct quantity q = {(__int128)milli * 1000000, bytes ? QUANTITY_BINARY : QUANTITY_DECIMAL};
+    __int128 told = milli < INT64_MAX ? milli : INT64_MAX;
+    struct quantity q = {told * 1000000, bytes ? QUANTITY_BINARY : QUANTITY_DECIMAL};
     quantity_print(&q, text);
     return arena_str(a, str_of(text));
 }
@@ -339,7 +342,7 @@ struct lists {
     struct str requested, used, limited, unsaid;
 };
 
-static void add_pair(struct arena *a, struct str *list, struct str name, int64_t milli)
+static void add_pair(struct arena *a, struct str *list, struct str name, __int128 milli)
 {
     struct str amount = print_amount(a, name, milli);
     *list = arena_printf(a, STR_FMT "%s" STR_FMT "=" STR_FMT, STR_ARG(*list),
@@ -357,7 +360,7 @@ static void judge(struct core *c, struct space *s, const Core__ResourceQuota *q,
         if (is == NULL || !is_in_scope(is, o))
             continue;
         int64_t hard = objects_milli_of(q->spec->hard[i]->value), wants = takes(is, o);
-        int64_t used = is->used + is->pending + is->planned;
+        __int128 used = is->used + is->pending + is->planned;
         struct str missing = o->pod == NULL ? STR("") : unsaid(a, o->pod, name);
         if (missing.len > 0)
             out->unsaid =

@@ -81,7 +81,20 @@ static uint64_t amount_in(const Core__Container *c, const struct counted *what)
         return part_of(c, what->meta, what->name) == what->each ? part_devices(what->meta) : 0;
     const Resource__Quantity *q =
         what->limit ? find(limits_of(c->resources), what->name) : asked(c->resources, what->name);
-    return (uint64_t)(what->milli ? objects_milli_of(q) : objects_units(q));
+    int64_t amount = what->milli ? objects_milli_of(q) : objects_units(q);
+    return amount > 0 ? (uint64_t)amount : 0;
+}
+
+/* Amounts are at most INT64_MAX each, and so is what they come to: a sum that began anew at 0 would be taken by a pod of nothing,
+ * and what is below 0 gives a quota more. */
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    return min_u64(a + b, INT64_MAX);
+}
+
+static uint32_t at_most_u32(uint64_t amount)
+{
+    return (uint32_t)min_u64(amount, UINT32_MAX);
 }
 
 /* What the pod needs of one resource: the sum of those that run together, or the largest init
@@ -93,13 +106,13 @@ static uint64_t at_once(const Core__PodSpec *spec, const struct counted *what)
         const Core__Container *c = spec->init_containers[i];
         uint64_t v = amount_in(c, what);
         if (str_is(str_of(c->restart_policy), "Always"))
-            sidecars += v;
+            sidecars = plus(sidecars, v);
         else
-            most = max_u64(most, sidecars + v);
+            most = max_u64(most, plus(sidecars, v));
     }
     for (size_t i = 0; i < spec->n_containers; i++)
-        sum += amount_in(spec->containers[i], what);
-    return max_u64(sum + sidecars, most);
+        sum = plus(sum, amount_in(spec->containers[i], what));
+    return max_u64(plus(sum, sidecars), most);
 }
 
 static uint64_t together(const Core__PodSpec *spec, struct str name, bool milli, bool limit)
@@ -129,8 +142,8 @@ static bool whole_cpus(const Core__PodSpec *spec)
 
 MUST_USE static enum err_code pages(const Core__PodSpec *spec, struct request *out)
 {
-    out->hugepages_2m = (uint32_t)(together(spec, STR("hugepages-2Mi"), false, false) >> 21);
-    out->hugepages_1g = (uint32_t)(together(spec, STR("hugepages-1Gi"), false, false) >> 30);
+    out->hugepages_2m = at_most_u32(together(spec, STR("hugepages-2Mi"), false, false) >> 21);
+    out->hugepages_1g = at_most_u32(together(spec, STR("hugepages-1Gi"), false, false) >> 30);
     return ERR_OK;
 }
 
@@ -481,9 +494,9 @@ enum err_code sched_view_pod(struct names *n, struct arena *a, const struct sche
                             .mac_wanted = !spec->host_network};
     uint64_t milli = together(spec, STR("cpu"), true, false);
     if (whole_cpus(spec))
-        out->exclusive_cpus = (uint32_t)((milli + 999) / 1000);
+        out->exclusive_cpus = at_most_u32((milli + 999) / 1000);
     else
-        out->shared_milli = (uint32_t)min_u64(milli, UINT32_MAX);
+        out->shared_milli = at_most_u32(milli);
     policies(pod->metadata, out);
     enum err_code code = common(n, a, pod->metadata, out, e);
     if (code == ERR_OK)
@@ -547,8 +560,8 @@ static void vm_pages(const Kubevirt__DomainSpec *d, struct request *out)
     if (d->memory == NULL || d->memory->hugepages == NULL)
         return;
     bool large = str_is(str_of(d->memory->hugepages->page_size), "1Gi");
-    out->hugepages_1g = large ? (uint32_t)(out->memory_bytes >> 30) : 0;
-    out->hugepages_2m = large ? 0 : (uint32_t)(out->memory_bytes >> 21);
+    out->hugepages_1g = large ? at_most_u32(out->memory_bytes >> 30) : 0;
+    out->hugepages_2m = large ? 0 : at_most_u32(out->memory_bytes >> 21);
     out->memory_bytes = 0;
     if (!mapped)
         out->numa_policy = NUMA_SINGLE;
@@ -593,7 +606,8 @@ enum err_code sched_view_machine(struct names *n, struct arena *a,
         out->exclusive_cpus = vcpus + d->cpu->isolate_emulator_thread;
     } else {
         int64_t milli = objects_milli_of(vm_asked(d->resources, STR("cpu")));
-        out->shared_milli = milli > 0 ? (uint32_t)milli : vcpus * 100; /* KubeVirt: a tenth each. */
+        out->shared_milli =
+            milli > 0 ? at_most_u32((uint64_t)milli) : vcpus * 100; /* KubeVirt: a tenth each. */
     }
     policies(vm->metadata, out);
     vm_pages(d, out);

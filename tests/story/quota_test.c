@@ -218,3 +218,38 @@ TEST(quota, a_name_that_is_taken_takes_nothing)
     cr_expect_not(was_refused(s, "exceeded"));
     sim_free(s);
 }
+
+static void machine_of(struct sim *s, const char *name, const char *limits)
+{
+    char json[512];
+    snprintf(json, sizeof json,
+             "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{\"domain\":{"
+             "\"memory\":{\"guest\":\"64Mi\"},\"resources\":{\"limits\":{%s}},\"devices\":{}}}}",
+             name, limits);
+    sim_create(s, "VirtualMachineInstance", json);
+    sim_run(s, SPAN_MS(100));
+}
+
+/* Neither more than a number holds nor less than nothing gives a namespace more than it may have. */
+TEST(quota, amounts_beyond_all_bounds_give_nothing)
+{
+    static const char *const more =
+        "\"limits\":{\"memory\":\"8191Pi\",\"ephemeral-storage\":\"1\"}}},{"
+        "\"name\":\"b\",\"image\":\"x\",\"resources\":{\"limits\":{"
+        "\"memory\":\"8191Pi\"}";
+    struct sim *s = story_new(1, 8);
+    quota(s, "\"memory\":\"1Gi\",\"limits.memory\":\"1Gi\",\"requests.ephemeral-storage\":\"1Gi\"");
+    pod_of(s, "sum", "", more);
+    cr_expect(was_refused(s, "exceeded quota: q"));
+    amounts(s, "one", "\"requests\":{\"memory\":\"64Mi\"},\"limits\":{\"memory\":\"8191Pi\"}");
+    cr_expect(was_refused(s, "exceeded quota: q"));
+    amounts(s, "two", "\"requests\":{\"memory\":\"64Mi\"},\"limits\":{\"memory\":\"64Mi\"}");
+    amounts(s, "three",
+            "\"requests\":{\"memory\":\"64Mi\",\"ephemeral-storage\":\"8191Pi\"},"
+            "\"limits\":{\"memory\":\"64Mi\",\"ephemeral-storage\":\"8191Pi\"}");
+    cr_expect(was_refused(s, "exceeded quota: q"));
+    machine_of(s, "v", "\"memory\":\"-4Gi\"");
+    used(s, "limits\\.memory", "64Mi"); /* Stored before there was a rule against it. */
+    used(s, "memory", "128Mi");
+    sim_free(s);
+}

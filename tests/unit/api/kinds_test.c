@@ -518,3 +518,20 @@ TEST(plan, every_workload_is_validated_as_if_it_were_created)
                "Invalid value: 1001: at most 1000 workloads in one plan, every count added up");
     plan_cause("{\"spec\":{\"why\":{\"kind\":\"Pod\"}}}", "spec.why.name", "Required value");
 }
+
+TEST(kinds, a_machine_does_not_ask_for_less_than_nothing)
+{
+    struct world w;
+    world_init(&w, "kubevirt.io", "virtualmachineinstances");
+    ProtobufCMessage *m =
+        parse(&w, "{\"metadata\":{\"name\":\"v\",\"namespace\":\"default\"},\"spec\":{\"domain\":{"
+                  "\"devices\":{},\"memory\":{\"guest\":\"64Mi\"},\"resources\":{\"requests\":{"
+                  "\"cpu\":\"-1\"},\"limits\":{\"memory\":\"-4Gi\"}}}}}");
+    cr_expect_not(prepare(&w, KIND_CREATE, m, NULL));
+    cr_expect_str_eq(causes_of(&w),
+                     "spec.domain.resources.limits[memory]: Invalid value: \"-4Gi\": "
+                     "must be greater than or equal to 0\n"
+                     "spec.domain.resources.requests[cpu]: Invalid value: \"-1\": "
+                     "must be greater than or equal to 0\n");
+    arena_free(&w.a);
+}

@@ -190,6 +190,44 @@ TEST(sched_view, a_machine_goes_where_a_vmm_runs)
 }
 
 /* Kubernetes: advertise extended resources for a node. */
+/* What a sum or a narrower number would make of it is less than was asked for. */
+TEST(sched_view, more_than_there_can_be_stays_more)
+{
+    static const char *const wants[] = {
+        "\"memory\":\"8191Pi\"}}},{\"name\":\"b\",\"image\":\"x\",\"resources\":{\"requests\":{"
+        "\"memory\":\"8191Pi\"}}},{\"name\":\"c\",\"image\":\"x\",\"resources\":{\"requests\":{"
+        "\"memory\":\"3Pi\"",
+        "\"hugepages-2Mi\":\"8Pi\"",
+        "\"hugepages-1Gi\":\"4Ei\"",
+        "\"cpu\":\"4294967297m\"",
+    };
+    struct arena a;
+    const Baton__NodeHardwareSpec *hw;
+    struct err e = {0};
+    arena_init(&a, 16 << 20);
+    struct ledger *l = ledger_with(&a, &hw);
+    for (uint32_t i = 0; i < COUNT_OF(wants); i++) {
+        struct request r;
+        uint64_t hold;
+        Core__Pod *p = pod(&a, arena_printf(&a,
+                                            "{\"containers\":[{\"name\":\"a\",\"image\":\"x\","
+                                            "\"resources\":{\"requests\":{%s}}}]}",
+                                            wants[i])
+                                   .at);
+        cr_assert_eq(sched_view_pod(ledger_names(l), &a, NULL, p, &r, &e), ERR_OK, "%s", e.text);
+        cr_expect_neq(ledger_place(l, &r, &hold, NULL, &e), ERR_OK, "%s", wants[i]);
+        cr_expect_geq(sched_view_pod_takes(p->spec, STR("memory"), false), 0, "%s", wants[i]);
+    }
+    Core__Pod *alone = pod(&a, "{\"containers\":[{\"name\":\"a\",\"image\":\"x\",\"resources\":{"
+                               "\"limits\":{\"cpu\":\"4294967297\",\"memory\":\"1Mi\"}}}]}");
+    struct request r;
+    uint64_t hold;
+    cr_assert_eq(sched_view_pod(ledger_names(l), &a, NULL, alone, &r, &e), ERR_OK, "%s", e.text);
+    cr_expect_neq(ledger_place(l, &r, &hold, NULL, &e), ERR_OK, "whole cores");
+    ledger_free(l);
+    arena_free(&a);
+}
+
 TEST(sched_view, extended_resources_are_counted)
 {
     struct arena a;
