@@ -128,7 +128,7 @@ void addresses_judge(struct core *c, struct node_state *n)
         struct str why = refusal(c, n, str_of(hw->host_addresses[i]));
         if (why.len == 0)
             kept[count++] = hw->host_addresses[i];
-        else
+        else if (all.len < sizeof n->mistaken) /* No more is shown. */
             all = arena_printf(&c->turn, STR_FMT "%s" STR_FMT, STR_ARG(all),
                                all.len > 0 ? "; " : "", STR_ARG(why));
     }

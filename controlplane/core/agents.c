@@ -26,6 +26,12 @@ static void close_session(struct core *c, uint64_t session, const char *why)
     core_emit(c, &(struct core_effect){.type = FX_AGENT_CLOSE, .session = session, .text = why});
 }
 
+static void hang_up(struct core *c, struct node_state *n, const char *why)
+{
+    close_session(c, n->session, why);
+    cluster_set_session(c, n, 0);
+}
+
 /* ---- down ---- */
 
 static void resync(struct core *c, struct node_state *n)
@@ -70,8 +76,7 @@ static void hello(struct core *c, struct node_state *n, const Agent__Hello *h)
     Agent__Cluster cluster = AGENT__CLUSTER__INIT;
     struct meta meta;
     if (h->protocol_min > PROTOCOL || h->protocol_max < PROTOCOL) {
-        close_session(c, n->session, "this control plane speaks protocol version 1");
-        cluster_set_session(c, n, 0);
+        hang_up(c, n, "this control plane speaks protocol version 1");
         return;
     }
     struct cow_entry *e = core_find(c, core_key(c, "", "nodes", STR(""), str_of(n->name)));
@@ -189,11 +194,12 @@ static void up(struct core *c, struct node_state *n, struct str bytes)
     arena_free(&scratch);
 }
 
+/* A session begins with its one Hello: each is answered with all that is placed there. */
 static void dispatch(struct core *c, struct node_state *n, const Agent__AgentMessage *m)
 {
-    if (m == NULL || (!n->greeted && m->message_case != AGENT__AGENT_MESSAGE__MESSAGE_HELLO)) {
-        close_session(c, n->session, "a message that does not decode, or no Hello first");
-        cluster_set_session(c, n, 0);
+    bool greets = m != NULL && m->message_case == AGENT__AGENT_MESSAGE__MESSAGE_HELLO;
+    if (m == NULL || greets == n->greeted) {
+        hang_up(c, n, "a message that does not decode, or no Hello first, or a second one");
         return;
     }
     switch (m->message_case) {
@@ -201,8 +207,8 @@ static void dispatch(struct core *c, struct node_state *n, const Agent__AgentMes
         hello(c, n, m->hello);
         break;
     case AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE:
-        if (m->hardware->spec != NULL)
-            nodes_hardware(c, n, m->hardware->spec);
+        if (m->hardware->spec != NULL && !nodes_hardware(c, n, m->hardware->spec))
+            hang_up(c, n, "its hardware is longer than any machine's, or holds what is no text");
         break;
     case AGENT__AGENT_MESSAGE__MESSAGE_IMAGES:
         images_told(c, n, m->images);

@@ -164,7 +164,8 @@ void placing_restore(struct core *c, struct node_state *n);
 void nodes_opened(struct core *c, struct node_state *n);
 void nodes_heard(struct core *c, struct node_state *n);
 void nodes_look(struct core *c, struct node_state *n); /* Something its Node tells has changed. */
-void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec);
+/* False: it is longer than any machine's, or holds what is no text; it changes nothing. */
+bool nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec);
 struct span nodes_lease(void);
 struct span nodes_renew(void);
 

@@ -12,6 +12,10 @@
 
 #include <stdio.h>
 
+/* What a node's description may hold: more of anything than a machine that the ledger takes (scheduler/topology.h), and more
+ * addresses than an agent of ours tells. */
+enum { NODE_LIST_MAX = 4096, NODE_ADDRESSES_MAX = 64, NODE_BYTES_MAX = 1 << 20 };
+
 static const struct span LEASE = SPAN_S(10), RENEW = SPAN_S(3);
 
 struct span nodes_lease(void)
@@ -56,9 +60,23 @@ void nodes_opened(struct core *c, struct node_state *n)
     nodes_heard(c, n);
 }
 
-/* The subnet is the cluster's to give: an agent that claims another would get its neighbours' packets. */
-void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec)
+/* Who reads it compares each with each, in memory that a turn shares with everybody. */
+static bool is_short_enough(const Baton__NodeHardwareSpec *hw)
 {
+    const size_t lists[] = {hw->n_sockets, hw->n_numa_nodes, hw->n_cache_domains, hw->n_cores,
+                            hw->n_threads, hw->n_devices,    hw->n_host_addresses};
+    for (size_t i = 0; i < COUNT_OF(lists); i++)
+        if (lists[i] > NODE_LIST_MAX)
+            return false;
+    return hw->n_host_addresses <= NODE_ADDRESSES_MAX &&
+           protobuf_c_message_get_packed_size(&hw->base) <= NODE_BYTES_MAX;
+}
+
+/* The subnet is the cluster's to give: an agent that claims another would get its neighbours' packets. */
+bool nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardwareSpec *spec)
+{
+    if (!is_short_enough(spec))
+        return false;
     Baton__NodeHardwareSpec whole = *spec;
     Baton__PodNetwork network = BATON__POD_NETWORK__INIT;
     if (whole.pod_network != NULL)
@@ -68,12 +86,15 @@ void nodes_hardware(struct core *c, struct node_state *n, const Baton__NodeHardw
     snprintf(n->claim, sizeof n->claim, "%s", is_given ? "" : network.subnet);
     network.subnet = n->subnet;
     whole.pod_network = &network;
+    if (typed_pack(&c->turn, &whole).at == NULL)
+        return false; /* Texts that are none could not be stored. */
     struct str bytes = objects_pack(&c->turn, &whole.base);
     if (bytes.at == NULL)
-        return;
+        return false;
     blob_unref(n->reported);
     n->reported = blob_new(bytes);
     nodes_look(c, n);
+    return true;
 }
 
 /* ---- reconciling ---- */

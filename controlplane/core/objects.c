@@ -36,9 +36,29 @@ Meta__Time *objects_time(struct arena *a, struct wall at)
     return t;
 }
 
+/* How long the character is that begins there; 0: none does. */
+static size_t character(struct str text, size_t at)
+{
+    enum { CHARACTER_MAX = 4 }; /* RFC 3629. */
+    for (size_t len = 1; len <= CHARACTER_MAX && at + len <= text.len; len++)
+        if (str_is_utf8(str_slice(text, at, at + len)))
+            return len;
+    return 0;
+}
+
+/* An object that holds what is no text is not stored: a message cut within a character would take with it all that is
+ * told beside it. */
 char *objects_text(struct arena *a, struct str text)
 {
-    return text.len == 0 ? NULL : arena_dup(a, text);
+    char *copy = text.len == 0 ? NULL : arena_dup(a, text);
+    if (copy == NULL || str_is_text(text))
+        return copy;
+    for (size_t at = 0, len; at < text.len; at += len == 0 ? 1 : len) {
+        len = character(text, at);
+        if (len == 0 || copy[at] == '\0')
+            copy[at] = '?';
+    }
+    return copy;
 }
 
 static Resource__Quantity *quantity_of(struct arena *a, struct str text)

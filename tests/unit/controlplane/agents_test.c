@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Agents' sessions: whose message is whose, and which subnet a node has. */
 #include "api/typed.h"
+#include "controlplane/core/cluster.h"
 #include "proto/k8s/core_v1.pb-c.h"
 #include "tests/testlib/test.h"
 #include "tests/unit/controlplane/session.h"
@@ -230,5 +231,103 @@ TEST(agents, a_node_without_a_subnet_says_so_and_takes_nothing_that_wants_an_add
     create_pod(w, "one");
     cr_assert(world_has(w, "/pods/default/one"));
     cr_assert(!world_has(w, "baton.dev/placements/default/pods.one"));
+    world_free(w);
+}
+
+static uint32_t closed(struct world *w, uint64_t session)
+{
+    uint32_t count = 0;
+    struct core_effects fx = core_flush(w->core, w->now, w->wall);
+    for (uint32_t i = 0; i < fx.count; i++)
+        count += fx.at[i].type == FX_AGENT_CLOSE && fx.at[i].session == session;
+    return count;
+}
+
+static void session_describes(struct world *w, uint64_t session, Baton__NodeHardwareSpec *spec)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__Hardware hw = AGENT__HARDWARE__INIT;
+    hw.spec = spec;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HARDWARE;
+    m.hardware = &hw;
+    session_says(w, session, &m);
+}
+
+/* Each would be answered with all that is placed there. */
+TEST(agents, a_session_has_one_hello)
+{
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__Hello h = AGENT__HELLO__INIT;
+    struct world *w = world_new();
+    session_hello(w, 11, "a");
+    cr_assert_eq(closed(w, 11), 0);
+    h.has_protocol_min = h.has_protocol_max = true;
+    h.protocol_min = h.protocol_max = 1;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_HELLO;
+    m.hello = &h;
+    session_says(w, 11, &m);
+    cr_assert_eq(closed(w, 11), 1);
+    world_free(w);
+}
+
+/* What its Node is made of is every agent's in one memory. */
+TEST(agents, a_description_longer_than_any_machines_ends_the_session)
+{
+    enum { ADDRESSES = 60000 };
+    static char text[] = "224.0.0.1", no_text[] = "caf\xc3";
+    Baton__NodeHardwareSpec spec = BATON__NODE_HARDWARE_SPEC__INIT;
+    char **list = calloc(ADDRESSES, sizeof *list);
+    struct world *w = world_new();
+    session_hello(w, 11, "a");
+    session_has(w, 11, 0);
+    session_work(w);
+    for (uint32_t i = 0; i < ADDRESSES; i++)
+        list[i] = text;
+    spec.host_addresses = list;
+    spec.n_host_addresses = ADDRESSES;
+    session_describes(w, 11, &spec);
+    cr_expect_eq(closed(w, 11), 1);
+    session_work(w);
+    session_hello(w, 12, "a");
+    cr_expect_eq(closed(w, 12), 0);
+    spec.n_host_addresses = 0;
+    spec.hostname = no_text;
+    session_describes(w, 12, &spec);
+    cr_expect_eq(closed(w, 12), 1);
+    session_work(w);
+    free(list);
+    world_free(w);
+}
+
+/* Messages are cut to size where they are made, within a character at times. */
+TEST(agents, a_message_that_is_no_text_takes_no_report_with_it)
+{
+    static char message[] = "no such file: caf\xc3\xa9/caf\xc3";
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__WorkloadStatus s = AGENT__WORKLOAD_STATUS__INIT;
+    struct arena a;
+    struct world *w = world_new();
+    session_hello(w, 11, "a");
+    session_has(w, 11, 0);
+    session_work(w);
+    create_pod(w, "one");
+    struct held *h = cluster_held(w->core, STR("baton.dev/placements/default/pods.one"));
+    cr_assert_not_null(h);
+    s.placement_uid = h->uid;
+    s.has_sequence = s.has_phase = true;
+    s.sequence = 7;
+    s.phase = AGENT__RUNTIME_PHASE__RUNTIME_PHASE_FAILED;
+    s.message = message;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_WORKLOAD_STATUS;
+    m.workload_status = &s;
+    session_says(w, 11, &m);
+    session_work(w);
+    arena_init(&a, 1 << 20);
+    struct cow_entry *e = core_find(w->core, STR("/pods/default/one"));
+    Core__Pod *pod = typed_open(&a, &core__pod__descriptor, blob_str(e->value));
+    cr_assert_not_null(pod);
+    cr_expect_str_eq(pod->status->phase, "Failed");
+    cr_expect_str_eq(pod->status->message, "no such file: caf\xc3\xa9/caf?");
+    arena_free(&a);
     world_free(w);
 }
