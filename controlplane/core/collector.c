@@ -13,7 +13,9 @@
 #include "api/schema.h"
 
 enum {
-    CHAIN_MAX = 16,     /* Owners of owners looked at for a circle. */
+    CHAIN_MAX = 16, /* Owners of owners looked at for a circle: so many generations, */
+    CHAIN_STEPS_MAX =
+        64, /* and so many of them all. Owners that all own each other have no end of ways. */
     DEPENDENT_MAX = 640 /* A uid, a slash, a key. */
 };
 
@@ -206,20 +208,22 @@ static enum reconcile collect(struct core *c, struct str key, const struct meta 
 
 /* ---- An owner: is its policy carried out? ---- */
 
-/* Is uid among the owners of m, or of those? Two that own each other must not wait for each other. */
+/* Is uid among the owners of m, or of those? Two that own each other must not wait for each other. steps: of all that were
+ * looked at. */
 static bool is_owned_by(struct core *c, const struct meta *m, struct str uid, struct str namespace,
-                        uint32_t depth)
+                        uint32_t depth, uint32_t *steps)
 {
     struct meta_owner owner;
     struct meta is;
     struct wire_reader r = meta_walk(m);
-    while (depth < CHAIN_MAX && meta_next_owner(&r, &owner)) {
+    while (depth < CHAIN_MAX && *steps < CHAIN_STEPS_MAX && meta_next_owner(&r, &owner)) {
+        ++*steps;
         if (str_eq(owner.uid, uid))
             return true;
         struct str key = owner_key(c, &owner, namespace);
         struct cow_entry *e = key.at == NULL ? NULL : core_find(c, key);
         if (e != NULL && meta_read(blob_str(e->value), &is, NULL) == ERR_OK &&
-            is_owned_by(c, &is, uid, namespace, depth + 1))
+            is_owned_by(c, &is, uid, namespace, depth + 1, steps))
             return true;
     }
     return false;
@@ -230,10 +234,11 @@ static bool blocks(struct core *c, const struct meta *owner, struct str namespac
 {
     struct meta_owner reference;
     struct wire_reader r = meta_walk(dependent);
+    uint32_t steps = 0;
     while (meta_next_owner(&r, &reference))
         if (str_eq(reference.uid, owner->uid) && reference.blocks)
             return !(dependent->is_deleting && meta_has_finalizer(dependent, FOREGROUND) &&
-                     is_owned_by(c, owner, dependent->uid, namespace, 0));
+                     is_owned_by(c, owner, dependent->uid, namespace, 0, &steps));
     return false;
 }
 

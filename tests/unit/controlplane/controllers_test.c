@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Namespaces, default accounts and garbage: what must become true, however it got there. */
+#include "api/typed.h"
+#include "proto/k8s/core_v1.pb-c.h"
 #include "tests/testlib/test.h"
 #include "tests/unit/controlplane/world.h"
 #include <stdio.h>
@@ -215,5 +217,70 @@ TEST(garbage, survives_a_restart)
     cr_assert(world_settle(w));
     world_delete(w, CONFIG("parent"), "Background");
     cr_assert(!world_has(w, CONFIG("child")) && !world_has(w, CONFIG("grandchild")));
+    world_free(w);
+}
+
+enum { WEB = 12 };
+
+/* A ConfigMap whose owners are these, but for itself. */
+static void own_by(struct world *w, const char *name, char names[WEB][8], char uids[WEB][64])
+{
+    Core__ConfigMap m = CORE__CONFIG_MAP__INIT;
+    Meta__ObjectMeta meta = META__OBJECT_META__INIT;
+    Meta__OwnerReference owners[WEB], *list[WEB];
+    struct arena a;
+    char key[64];
+    arena_init(&a, 1 << 20);
+    for (uint32_t i = 0; i < WEB; i++) {
+        if (strcmp(names[i], name) == 0)
+            continue;
+        Meta__OwnerReference *o = &owners[meta.n_owner_references];
+        meta__owner_reference__init(o);
+        o->api_version = (char *)"v1";
+        o->kind = (char *)"ConfigMap";
+        o->name = names[i];
+        o->uid = uids[i];
+        list[meta.n_owner_references++] = o;
+    }
+    meta.name = (char *)name;
+    meta.namespace_ = (char *)"default";
+    meta.owner_references = list;
+    m.metadata = &meta;
+    snprintf(key, sizeof key, CONFIG("%s"), name);
+    world_replace(w, key, blob_new(typed_wrap(&a, "v1", "ConfigMap", &m)), 0);
+    arena_free(&a);
+}
+
+/* As many ways from owner to owner as there are atoms: nobody may have the core walk them all. */
+TEST(garbage, owners_that_all_own_each_other_are_not_walked_to_the_end)
+{
+    char names[WEB][8], uids[WEB][64], key[64], uid[64];
+    struct world *w = family();
+    make_owned(w, "slow", "child", uid_of(w, CONFIG("child"), uid));
+    world_replace(w, CONFIG("slow"),
+                  object_make(&(struct object_parts){.name = "slow",
+                                                     .namespace = "default",
+                                                     .owner_kind = "ConfigMap",
+                                                     .owner_name = "child",
+                                                     .owner_uid = uid,
+                                                     .finalizer = "x.io/h"}),
+                  0);
+    for (uint32_t i = 0; i < WEB; i++) {
+        snprintf(names[i], sizeof names[i], "w%u", i);
+        snprintf(key, sizeof key, CONFIG("%s"), names[i]);
+        world_create(w, key,
+                     object_make(&(struct object_parts){.name = names[i], .namespace = "default"}));
+        uid_of(w, key, uids[i]);
+    }
+    for (uint32_t i = 0; i < WEB; i++)
+        own_by(w, names[i], names, uids);
+    own_by(w, "parent", names, uids);
+    world_delete(w, CONFIG("parent"), "Foreground");
+    cr_assert(world_meta(w, CONFIG("child")).is_deleting);
+    cr_assert(world_meta(w, CONFIG("parent")).is_deleting);
+    world_replace(w, CONFIG("slow"),
+                  object_make(&(struct object_parts){.name = "slow", .namespace = "default"}), 0);
+    cr_assert(!world_has(w, CONFIG("child")) && !world_has(w, CONFIG("parent")));
+    cr_assert(world_has(w, CONFIG("w0")));
     world_free(w);
 }
