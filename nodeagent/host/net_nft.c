@@ -158,7 +158,8 @@ static void ip_element(struct buf *out, const struct net_link *l)
 
 /* Who is in the sets speaks with its own addresses only. Who is not yet may speak: nobody waits for
  * nft before he starts. 0.0.0.0 is a guest that asks for its address (RFC 2131 4.1, RFC 5227); it asks a few times, for
- * the socket that hears it is everybody's. */
+ * the socket that hears it is everybody's. What is neither ARP nor IPv4 cannot be guarded and is nobody's: not IPv6, whose
+ * router advertisements would turn the neighbours' traffic, and no tag of a VLAN, behind which these rules see no head. */
 static void add_bridge_table(struct buf *out, struct str cluster, const struct net_wish *w)
 {
     buf_printf(out, "table bridge baton-" STR_FMT " {\n", STR_ARG(cluster));
@@ -173,6 +174,7 @@ static void add_bridge_table(struct buf *out, struct str cluster, const struct n
             STR("\tchain prerouting {\n\t\ttype filter hook prerouting priority -300; policy "
                 "accept;\n"
                 "\t\tiifname @guarded iifname . ether saddr != @macs drop\n"
+                "\t\tiifname @guarded ether type != { ip, arp } drop\n"
                 "\t\tiifname @guarded ether type arp arp saddr ip != 0.0.0.0 iifname . arp saddr "
                 "ip != @addresses drop\n"
                 "\t\tiifname @guarded ether type ip ip saddr != 0.0.0.0 iifname . ip saddr != "

@@ -8,6 +8,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -253,6 +255,86 @@ TEST(net, a_guarded_port_speaks_for_itself_only)
     cr_assert_eq(system(script), 0);
     cr_assert_str_eq(ask(world.paths[1], "10.77.0.5", 80), "", "with a stolen address");
     stop(server);
+    end_world();
+}
+
+/* A broadcast from a namespace's eth0: what follows the two addresses, then text. */
+static void send_frame(const char *netns, const uint8_t mac[6], const void *head, size_t head_size,
+                       const char *text)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        uint8_t frame[128];
+        if (setns(open(netns, O_RDONLY), CLONE_NEWNET) != 0)
+            _exit(1);
+        struct sockaddr_ll to = {
+            .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("eth0"), .sll_halen = 6};
+        memset(frame, 0, sizeof frame);
+        memset(frame, 0xff, 6);
+        memset(to.sll_addr, 0xff, 6);
+        memcpy(frame + 6, mac, 6);
+        memcpy(frame + 12, head, head_size);
+        memcpy(frame + 100, text, strlen(text));
+        int s = socket(AF_PACKET, SOCK_RAW, 0);
+        _exit(sendto(s, frame, sizeof frame, 0, (struct sockaddr *)&to, sizeof to) < 0);
+    }
+    int status = 0;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert_eq(status, 0, "%s was not sent", text);
+}
+
+/* What is neither ARP nor IPv4 of its own has no guard: a router advertisement would lead the node's and the
+ * neighbours' IPv6 through a pod; a tag of VLAN 0, which the receiver takes off, hides a stolen address. */
+TEST(net, a_port_speaks_arp_and_ipv4_only)
+{
+    enum { FRAMES = 5 };
+    /* Version 4, 100 bytes, from 10.77.0.66. */
+    static const uint8_t stolen[] = {0x45, 0,  0,    100,  0,  0,  0, 0,
+                                     64,   17, 0x6f, 0xfb, 10, 77, 0, 66};
+    struct frame {
+        const char *name;
+        uint8_t head[24];
+        size_t stolen_at;
+    } frames[FRAMES] = {{"IPv6", {0x86, 0xdd, 0x60, 0, 0, 0, 0, 74, 59, 1}, 0},
+                        {"tagged", {0x81, 0, 0, 0, 8, 0}, 6},
+                        {"of-a-provider", {0x88, 0xa8, 0, 0, 8, 0}, 6},
+                        {"of-802.3", {0, 110, 0x42, 0x42, 3}, 0},
+                        {"honest", {8, 6, 0, 1, 8, 0, 6, 4, 0, 1}, 0}};
+    struct err e;
+    struct net_link links[2];
+    struct net_wish wish = {.links = links, .links_count = 2};
+    char bytes[256];
+    if (!make_world())
+        return;
+    snprintf(bytes, sizeof bytes,
+             "! test -e /proc/sys/net/ipv6 || grep -q 1 /proc/sys/net/ipv6/conf/%s/disable_ipv6",
+             net_bridge(world.net));
+    cr_expect_eq(system(bytes), 0, "the node listens to pods' IPv6");
+    for (int i = 0; i < 2; i++)
+        net_pod_link(world.net, &world.pods[i], &links[i]);
+    cr_assert_eq(net_apply(world.net, &wish, &e), ERR_OK, "%s", e.text);
+    int s = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+    struct sockaddr_ll at = {.sll_family = AF_PACKET,
+                             .sll_protocol = htons(ETH_P_ALL),
+                             .sll_ifindex = (int)if_nametoindex(net_bridge(world.net))};
+    struct timeval patience = {.tv_sec = 2};
+    setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    cr_assert_eq(bind(s, (struct sockaddr *)&at, sizeof at), 0);
+    for (int i = 0; i < FRAMES; i++) {
+        if (frames[i].stolen_at > 0)
+            memcpy(frames[i].head + frames[i].stolen_at, stolen, sizeof stolen);
+        send_frame(world.paths[1], world.pods[1].mac, frames[i].head, sizeof frames[i].head,
+                   frames[i].name);
+    }
+    for (bool honest = false; !honest;) {
+        ssize_t len = recv(s, bytes, sizeof bytes, 0);
+        cr_assert_gt(len, 0, "nothing passes");
+        for (int i = 0; i < FRAMES; i++)
+            if (memmem(bytes, (size_t)len, frames[i].name, strlen(frames[i].name)) != NULL)
+                cr_expect_str_eq(frames[i].name, "honest");
+        honest = memmem(bytes, (size_t)len, "honest", 6) != NULL;
+    }
+    close(s);
     end_world();
 }
 
