@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_MAX = 64 << 10, DRAIN_MS = 1000 };
+enum { READ_MAX = 64 << 10, DRAIN_MS = 1000, DRAIN_ALL_MS = 3000 };
 
 static struct wall wall_now(void)
 {
@@ -25,13 +25,21 @@ static struct wall wall_now(void)
     return (struct wall){ts.tv_sec * 1000000000ll + ts.tv_nsec};
 }
 
+static int64_t monotonic_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
+}
+
 struct shim {
     struct shim_conf conf;
     struct shim_child child;
     struct shim_log log;
     int signals;
     bool is_gone;
-    int status; /* As waitpid() gave it, when is_gone. */
+    int status;      /* As waitpid() gave it, when is_gone. */
+    int64_t gone_ms; /* When that was. */
 };
 
 /* False: that stream has ended. */
@@ -58,18 +66,21 @@ static void reap(struct shim *s)
         if (pid == s->child.pid) {
             s->is_gone = true;
             s->status = status;
+            s->gone_ms = monotonic_ms();
         }
 }
 
 /* Until the container is gone and its last words are read. With its first process its pid namespace
- * ends, so the pipes close at once; DRAIN_MS bounds it where a process outside holds one. */
+ * ends, so the pipes close at once; DRAIN_MS bounds it where a process outside holds one (another container
+ * of the pod may have been handed it), DRAIN_ALL_MS where that one goes on writing. */
 static void stand_by(struct shim *s)
 {
     for (;;) {
         struct pollfd p[3] = {{.fd = s->child.out[0], .events = POLLIN},
                               {.fd = s->child.out[1], .events = POLLIN},
                               {.fd = s->is_gone ? -1 : s->signals, .events = POLLIN}};
-        if (s->is_gone && p[0].fd < 0 && p[1].fd < 0)
+        if (s->is_gone &&
+            ((p[0].fd < 0 && p[1].fd < 0) || monotonic_ms() - s->gone_ms >= DRAIN_ALL_MS))
             return;
         int ready = poll(p, 3, s->is_gone ? DRAIN_MS : -1);
         if (ready == 0)

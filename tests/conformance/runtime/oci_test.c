@@ -10,10 +10,13 @@
 #include "tests/conformance/runtime/oci_rig.h"
 #include "tests/testlib/test.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 CONFORMANCE(oci)
@@ -38,6 +41,37 @@ TEST(oci, logs_in_the_cri_format)
     cr_assert(strstr(log.at, "Z stderr F err\n") != NULL, "%s", log.at);
     buf_free(&log);
     rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "l1.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
+/* Its output in somebody else's hands, who prints without end: the end is told all the same. */
+TEST(oci, the_end_does_not_wait_for_a_writer_outside)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    char path[64];
+    if (!oci_open(&r))
+        return;
+    oci_fill(&r, &spec, "w1.main.0", RIG_RUNS);
+    const struct runtime_event *ev = oci_run(&oci_rig, &r, &spec);
+    cr_assert_eq(ev->code, ERR_OK, "%s", ev->text);
+    snprintf(path, sizeof path, "/proc/%d/fd/1", ev->pid);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    cr_assert_geq(fd, 0, "%s", path);
+    pid_t writer = fork();
+    if (writer == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGPIPE, SIG_DFL);
+        while (write(fd, "y\n", 2) == 2)
+            ;
+        _exit(0);
+    }
+    close(fd);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->kill, "w1.main.0"));
+    cr_expect_eq(rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0)->signal, SIGKILL);
+    kill(writer, SIGKILL);
+    waitpid(writer, NULL, 0);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "w1.main.0"));
     rig_close(&oci_rig, &r);
 }
 
