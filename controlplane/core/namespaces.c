@@ -109,9 +109,15 @@ static void make_namespace(struct core *c, struct str key, struct str name)
     stage_end(s);
 }
 
+/* Of one pass. */
+struct emptying {
+    uint32_t deletes;
+    bool is_busy; /* Something is being written, and could not be deleted. */
+};
+
 /* Deletes what is left of one kind. True: nothing is. */
 static bool empty_kind(struct core *c, const struct schema_kind *kind, struct str namespace,
-                       uint32_t *deletes)
+                       struct emptying *pass)
 {
     struct index_range r;
     struct meta m;
@@ -127,24 +133,26 @@ static bool empty_kind(struct core *c, const struct schema_kind *kind, struct st
             break; /* It goes with what it belongs to. */
         if (meta_read(blob_str(e->value), &m, NULL) == ERR_OK && m.is_deleting)
             continue;
-        if (*deletes == DELETES_MAX || !commit_has_room(c))
+        if (pass->deletes == DELETES_MAX || !commit_has_room(c))
             break;
-        *deletes += core_delete(c, cow_entry_key(e), (struct str){NULL, 0}, -1, "Background");
+        bool done = core_delete(c, cow_entry_key(e), (struct str){NULL, 0}, -1, "Background");
+        pass->deletes += done;
+        pass->is_busy |= !done;
     }
     return empty;
 }
 
-/* What is held by a finalizer or in flight brings us back when it goes; what was over the limit of a
- * pass does not. */
+/* What is held by a finalizer or leaves already brings us back when it goes; what was over the limit of a pass, or is
+ * being written and stays, does not. */
 static enum reconcile empty(struct core *c, struct str namespace, bool *out_empty)
 {
-    uint32_t deletes = 0;
+    struct emptying pass = {0};
     *out_empty = true;
     for (uint32_t i = 0; i < schema_kinds_count; i++)
-        if (schema_kinds[i].namespaced && !empty_kind(c, &schema_kinds[i], namespace, &deletes))
+        if (schema_kinds[i].namespaced && !empty_kind(c, &schema_kinds[i], namespace, &pass))
             *out_empty = false;
-    bool at_limit = deletes == DELETES_MAX || !commit_has_room(c);
-    return at_limit ? RECONCILE_LATER : RECONCILE_DONE;
+    bool at_limit = pass.deletes == DELETES_MAX || !commit_has_room(c);
+    return at_limit || pass.is_busy ? RECONCILE_LATER : RECONCILE_DONE;
 }
 
 /* The content is gone: so is the namespace, unless somebody else's finalizer holds it. */

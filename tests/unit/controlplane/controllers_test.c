@@ -89,6 +89,33 @@ TEST(controllers, a_namespace_goes_whenever_the_process_dies)
     }
 }
 
+/* What is being written cannot be deleted now, and nobody's end tells when it can. */
+TEST(controllers, a_namespace_is_emptied_of_what_is_written_all_the_time)
+{
+    struct world *w = world_new();
+    world_create(w, "/namespaces//shop", namespace_object("shop"));
+    world_create(w, "/configmaps/shop/x",
+                 object_make(&(struct object_parts){.name = "x", .namespace = "shop"}));
+    struct write_request r = {
+        .verb = WRITE_DELETE, .key = STR("/namespaces//shop"), .grace_seconds = -1};
+    world_write(w, &r);
+    for (uint32_t i = 0; i < 40; i++) {
+        char label[16];
+        snprintf(label, sizeof label, "v%u", i);
+        struct blob *x = object_make(&(struct object_parts){
+            .name = "x", .namespace = "shop", .label_key = "is", .label_value = label});
+        world_write(w, &(struct write_request){
+                           .verb = WRITE_REPLACE, .key = STR("/configmaps/shop/x"), .object = x});
+        blob_unref(x);
+        world_turn(w);
+        world_pass(w, SPAN_MS(1));
+    }
+    cr_assert(world_settle(w));
+    cr_assert(!world_has(w, "/configmaps/shop/x"));
+    cr_assert(!world_has(w, "/namespaces//shop"));
+    world_free(w);
+}
+
 /* ---- Garbage ---- */
 
 static char *uid_of(struct world *w, const char *key, char out[64])
