@@ -42,6 +42,19 @@ size_t reply__pull(struct stream *st, char *out, size_t size, struct instant now
     return used;
 }
 
+/* The connection's window is of all its streams: what one of them ended without having read is given back to the
+ * others. */
+static void open_window(struct stream *st, size_t len)
+{
+    struct conn *c = st->conn;
+
+    st->unconsumed -= len;
+    if (len == 0 || c->h2 == NULL)
+        return;
+    h2_consume(c->h2, st->h2_id, len);
+    agenda__dirty(c);
+}
+
 void reply__forget(struct stream *st)
 {
     struct http_server *s = st->server;
@@ -52,6 +65,7 @@ void reply__forget(struct stream *st)
     s->requests[st->id.slot] = NULL;
     slots_give(&s->stream_slots, st->id);
     st->id = (struct slot_id){0};
+    open_window(st, st->unconsumed);
 }
 
 /* ---- the head ---- */
@@ -272,10 +286,8 @@ void http_server_consume(struct http_server *s, struct slot_id id, size_t len)
 {
     struct stream *st = find(s, id);
 
-    if (st == NULL || st->closed || st->h2_id == 0)
-        return;
-    h2_consume(st->conn->h2, st->h2_id, len);
-    agenda__dirty(st->conn);
+    if (st != NULL)
+        open_window(st, min_size(len, st->unconsumed));
 }
 
 void http_server_tag(struct http_server *s, struct slot_id id, void *tag)

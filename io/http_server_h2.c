@@ -43,7 +43,9 @@ static void on_data(void *owner, int32_t id, void *stream, struct str bytes)
     struct stream *st = stream;
     bool waits = st != NULL && st->request.streaming && st->id.generation != 0;
 
-    if (!waits) /* What is counted in a budget, or dropped, need not hold up the window. */
+    if (waits)
+        st->unconsumed += bytes.len;
+    else /* What is counted in a budget, or dropped, need not hold up the window. */
         h2_consume(c->h2, id, bytes.len);
     if (st != NULL)
         stream__body(st, bytes);

@@ -56,6 +56,7 @@ struct stream {
     struct buf body;     /* Whole, or what came since the last HTTP_BODY. */
     size_t body_counted; /* In the budgets. */
     size_t body_dropped; /* Read and forgotten, behind a refusal. */
+    size_t unconsumed;   /* Of a streaming body: its window was not opened again. */
     void *tag;
     bool head_seen, body_ended, end_told, delivered, is_ready, cancelled, closed;
     bool follows; /* It stands among its connection's followers. */

@@ -23,6 +23,8 @@ static void echo_event(void *owner, const struct http_event *ev)
     case HTTP_REQUEST:
         if (str_is(ev->request->head.path, "/hold"))
             break;
+        if (str_is(ev->request->head.path, "/unread"))
+            s->unread = ev->id;
         if (str_is(ev->request->head.path, "/refused")) {
             ok.headers = trailers;
             ok.headers_count =
@@ -36,6 +38,10 @@ static void echo_event(void *owner, const struct http_event *ev)
             http_server_reply(s->server, ev->id, &ok, blob_new(ev->request->head.path));
         break;
     case HTTP_BODY:
+        if (ev->id.generation == s->unread.generation && ev->id.slot == s->unread.slot) {
+            s->unread_bytes += ev->bytes.len;
+            break;
+        }
         if (ev->bytes.len > 0)
             http_server_chunk(s->server, ev->id, blob_new(ev->bytes));
         http_server_consume(s->server, ev->id, ev->bytes.len);
@@ -169,6 +175,40 @@ TEST(client, streams_both_ways)
     cr_assert_not(grpc_reader_is_cut(&c.reader));
     cr_assert_eq(c.grpc, GRPC_OK);
     grpc_reader_free(&c.reader);
+    http_client_close(client);
+    site_close(&s);
+}
+
+/* What a server ends unread must not be missing from the window that all streams of the connection share. */
+TEST(client, a_stream_that_is_ended_unread_costs_the_others_nothing)
+{
+    struct site s = {0};
+    struct caller c = {0};
+    struct http_server_limits limits = http_server_limits_default();
+    struct http_header type = {STR("content-type"), STR("application/grpc")};
+    struct http_client_request q = {.method = "POST",
+                                    .path = "/unread",
+                                    .headers = &type,
+                                    .headers_count = 1,
+                                    .streaming = true};
+    static char payload[1 << 20]; /* A stream's window; the connection's is four of them. */
+    site_open(&s, &limits, echo_event);
+    struct http_client *client = connect_to(&s, &c);
+    for (int i = 0; i < 6; i++) {
+        struct instant limit = instant_add(clock_now(), SPAN_S(5));
+        c.ended = false;
+        s.unread_bytes = 0;
+        struct slot_id id = http_client_start(client, 7, &q);
+        http_client_send(client, id, blob_new(str_from(payload, sizeof payload)));
+        while (s.unread_bytes < sizeof payload && clock_now().ns < limit.ns)
+            loop_step(s.loop, SPAN_MS(20));
+        cr_assert_eq(s.unread_bytes, sizeof payload, "round %d: the window is shut", i);
+        http_server_end(s.server, s.unread, NULL, 0);
+        while (!c.ended && clock_now().ns < limit.ns)
+            loop_step(s.loop, SPAN_MS(20));
+        cr_assert(c.ended);
+        s.unread = (struct slot_id){0};
+    }
     http_client_close(client);
     site_close(&s);
 }

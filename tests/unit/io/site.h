@@ -14,6 +14,8 @@ struct site {
     char dir[64];                        /* ca, cert and key in PEM: the admin's. */
     uint32_t chunks_left, cancelled;
     struct slot_id streaming;
+    struct slot_id unread; /* Its body is counted, and its window not opened. */
+    size_t unread_bytes;
     void *extra;
 };
 
