@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-enum { JOIN_ARENA_MAX = 256 << 10, REQUEST_MAX = 64 << 10 };
+enum { JOIN_ARENA_MAX = 256 << 10 };
 
 struct join {
     struct front *front;
@@ -59,7 +59,7 @@ void join_free(struct join *j)
 
 bool join_message(struct join *j, struct str bytes)
 {
-    if (!j->taken && bytes.len <= REQUEST_MAX)
+    if (!j->taken && bytes.len <= JOIN_REQUEST_MAX)
         j->request = arena_str(&j->arena, bytes);
     j->taken = true;
     return false;

@@ -15,6 +15,8 @@
 #include "controlplane/serve/front.h"
 #include "io/grpc.h"
 
+enum { JOIN_REQUEST_MAX = 64 << 10 }; /* Bytes of one: a stranger may send that much. */
+
 struct join;
 
 /* reply: a JoinReply, one reference for the receiver; NULL with any status but OK. */

@@ -33,6 +33,7 @@ struct session {
     struct slot_id id; /* Its name for others; {0,0}: nobody else knows it. */
     struct slot_id http;
     struct join *join;     /* CALL_JOIN */
+    struct instant until;  /* CALL_JOIN: for its request to come; {0}: it has. */
     struct relay *console; /* CALL_CONSOLE */
     uint64_t relay;        /* CALL_STREAM: whom it answers; 0: its first frame has not come. */
     struct grpc_reader reader;
@@ -51,8 +52,9 @@ struct sessions {
     struct slots slots;
     struct session **at;
     struct session *first;
-    uint32_t owing;  /* Sessions whose agents said too much. */
-    bool is_closing; /* All of them end: one line tells it. */
+    uint32_t owing;   /* Sessions whose agents said too much. */
+    uint32_t joining; /* Joins whose request has not come. */
+    bool is_closing;  /* All of them end: one line tells it. */
 };
 
 struct sessions *sessions_new(struct front *f)
@@ -95,7 +97,7 @@ static struct session *session_open(struct sessions *s, const struct http_reques
     if (s->first != NULL)
         s->first->previous = x;
     s->first = x;
-    grpc_reader_init(&x->reader, SESSION_MESSAGE_MAX);
+    grpc_reader_init(&x->reader, type == CALL_JOIN ? JOIN_REQUEST_MAX : SESSION_MESSAGE_MAX);
     http_server_tag(s->front->server, q->id, x);
     return x;
 }
@@ -109,6 +111,7 @@ static void session_free(struct session *x)
         slots_give(&s->slots, x->id);
     }
     s->owing -= x->owed > 0;
+    s->joining -= x->until.ns != 0;
     join_free(x->join);
     relay_close(x->console);
     grpc_reader_free(&x->reader);
@@ -345,6 +348,38 @@ static void join_done(void *owner, enum grpc_status status, struct str text, str
     session_free(x);
 }
 
+/* Whoever has not said what he wants yet, longest. */
+static void oldest_join_leaves(struct sessions *s)
+{
+    struct session *oldest = NULL;
+
+    for (struct session *x = s->first; x != NULL; x = x->next)
+        if (x->until.ns != 0)
+            oldest = x; /* The newest come first. */
+    if (oldest != NULL)
+        join_done(oldest, GRPC_UNAVAILABLE, STR("too many join at once"), NULL);
+}
+
+/* Anybody may come here, with nothing but a stream: what it takes is bounded in number, bytes and time. */
+static void begin_join(struct sessions *s, const struct http_request *q)
+{
+    if (s->joining == JOINS_MAX)
+        oldest_join_leaves(s);
+    struct session *x = session_open(s, q, CALL_JOIN);
+    x->join = join_new(s->front, q);
+    x->until = instant_add(loop_now(s->front->loop), SPAN_S(JOIN_S));
+    s->joining++;
+    front_expect(s->front, x->until);
+}
+
+/* Its request is there. */
+static void join_said(struct session *x)
+{
+    x->until = (struct instant){0};
+    x->all->joining--;
+    join_begin(x->join, join_done, x);
+}
+
 void sessions_request(struct sessions *s, const struct http_request *q)
 {
     if (!str_is(q->head.method, "POST"))
@@ -354,7 +389,7 @@ void sessions_request(struct sessions *s, const struct http_request *q)
     else if (str_is(q->head.path, path_stream))
         begin_call(s, q, CALL_STREAM);
     else if (str_is(q->head.path, path_join))
-        session_open(s, q, CALL_JOIN)->join = join_new(s->front, q);
+        begin_join(s, q);
     else if (str_starts(q->head.path, STR("/apis/")))
         begin_console(s, q);
     else
@@ -455,8 +490,22 @@ static void session_took(struct session *x, size_t len)
     front_expect(s->front, instant_add(now, SPAN_MS(PACE_MS)));
 }
 
+static void joins_times(struct sessions *s, struct instant now)
+{
+    for (struct session *x = s->first, *next; x != NULL && s->joining > 0; x = next) {
+        next = x->next;
+        if (x->until.ns == 0)
+            continue;
+        if (instant_due(x->until, now))
+            join_done(x, GRPC_DEADLINE_EXCEEDED, STR("the request did not come in time"), NULL);
+        else
+            front_expect(s->front, x->until);
+    }
+}
+
 void sessions_times(struct sessions *s, struct instant now)
 {
+    joins_times(s, now);
     if (s->owing == 0)
         return;
     for (struct session *x = s->first; x != NULL; x = x->next) {
@@ -489,7 +538,7 @@ void sessions_body(struct sessions *s, void *tag, struct str bytes, bool end)
         if (code != ERR_OK)
             join_done(x, grpc_from_err(code), str_of(e.text), NULL);
         else if (end)
-            join_begin(x->join, join_done, x);
+            join_said(x);
         return;
     }
     if (code != ERR_OK)

@@ -24,6 +24,8 @@ enum {
     SESSION_MESSAGE_COST = 512,    /* Of a message beside its bytes, for the next two. */
     SESSION_BURST = 8 << 20,       /* That much an agent may say at once, */
     SESSION_RATE = 1 << 20,        /* and that much a second; more waits in its own window. */
+    JOINS_MAX = 128,               /* On one thread, not said yet what for: the oldest leaves. */
+    JOIN_S = 10,                   /* For the request to come. Anybody may begin one. */
 };
 
 struct sessions *sessions_new(struct front *f);

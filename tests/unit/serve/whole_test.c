@@ -196,6 +196,41 @@ TEST(whole, a_token_joins_one_machine_under_one_key)
     whole_close(&w);
 }
 
+/* Anybody may begin a join: without a certificate, and without ever ending it. */
+TEST(whole, joins_that_never_end_make_room)
+{
+    enum { BEGUN = 200 }; /* More than may wait on a thread. */
+    struct whole w;
+    struct err e = {0};
+    struct tls_config *nobody = NULL;
+    struct caller enemy = {.grpc = true}, large = {.grpc = true};
+    struct node n;
+    whole_open(&w);
+    struct tls_client_options o = {.ca = buf_str(&w.authority.ca_cert)};
+    cr_assert_eq(tls_client_config(&o, &nobody, &e), ERR_OK);
+    caller_connect(&enemy, &w, nobody);
+    for (int i = 0; i < BEGUN; i++)
+        caller_start(&enemy, "POST", "/baton.agent.v1.Agent/Join", STR(""), true);
+    whole_until(&w, &enemy.ended);
+    cr_assert_eq(enemy.grpc_status, GRPC_UNAVAILABLE);
+
+    /* More than a request can be is not waited for. */
+    caller_connect(&large, &w, nobody);
+    caller_start(&large, "POST", "/baton.agent.v1.Agent/Join", STR(""), true);
+    http_client_send(large.http, large.call, blob_new(STR("\0\0\1\0\1")));
+    whole_until(&w, &large.ended);
+    cr_assert_eq(large.grpc_status, GRPC_RESOURCE_EXHAUSTED);
+
+    node_make(&n, "n1"); /* Whoever says what he wants is served meanwhile. */
+    token_for(&w, &n);
+    cr_assert_eq(join(&w, &n), GRPC_OK);
+    node_free(&n);
+    caller_close(&large);
+    caller_close(&enemy);
+    tls_config_free(nobody);
+    whole_close(&w);
+}
+
 /* ---- sessions ---- */
 
 struct agent {
