@@ -79,7 +79,8 @@ void front_answered(struct front *f, uint64_t op, const struct letter *l); /* LE
 
 /* ---- front_who.c ---- */
 
-/* Who asks. ERR_DENIED: what was presented is not good. The user lives in a. */
+/* Who asks. ERR_DENIED: what was presented is not good. ERR_UNAVAILABLE: that is not known before the store is loaded.
+ * The user lives in a. */
 MUST_USE enum err_code front_who(struct front *f, const struct http_request *q, struct arena *a,
                                  struct user *out, struct err *e);
 

@@ -70,7 +70,12 @@ static void begin(struct rest_request *r, const struct http_request *q)
         rest_refuse(r, code == ERR_LIMIT ? 413 : 400, str_of(e.text), 0);
         return;
     }
-    if (front_who(r->front, q, &r->arena, &r->user, &e) != ERR_OK) {
+    code = front_who(r->front, q, &r->arena, &r->user, &e);
+    if (code == ERR_UNAVAILABLE) {
+        rest_refuse(r, 503, str_of(e.text), 1);
+        return;
+    }
+    if (code != ERR_OK) {
         rest_set_header(r, "www-authenticate", STR("Bearer realm=\"baton\""));
         rest_refuse(r, 401, STR("Unauthorized"), 0);
         return;

@@ -98,6 +98,10 @@ static bool check(struct join *j, enum grpc_status *out_status, const char **out
     struct err e = {0};
     size_t len;
 
+    *out_status = GRPC_UNAVAILABLE;
+    *out_why = "the store is being loaded";
+    if (!shell_is_ready(shared->shell))
+        return false;
     *out_status = GRPC_INVALID_ARGUMENT;
     *out_why = "not a JoinRequest";
     if (!decode(j))

@@ -244,11 +244,12 @@ static void begin_call(struct sessions *s, const struct http_request *q, enum ca
     struct slot_id id;
     const char *why;
 
-    if (!may_open(f, q, &node, &why)) {
+    bool ready = shell_is_ready(f->shared->shell); /* Before, no name is bound to any key. */
+    if (ready && !may_open(f, q, &node, &why)) {
         refuse(f, q->id, GRPC_UNAUTHENTICATED, why);
         return;
     }
-    if (!shell_is_ready(f->shared->shell) || !slots_take(&s->slots, &id)) {
+    if (!ready || !slots_take(&s->slots, &id)) {
         refuse(f, q->id, GRPC_UNAVAILABLE, "not ready for this now");
         return;
     }

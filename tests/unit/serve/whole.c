@@ -8,6 +8,7 @@
 #include "tests/testlib/test.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void read_pki(const struct whole *w, const char *name, struct buf *out)
@@ -126,10 +127,18 @@ static bool on_message(void *arg, struct str bytes)
     return true;
 }
 
+static void note_status(struct caller *c, const struct http_headers *h)
+{
+    struct str text;
+    if (http_header(h, "grpc-status").len == 0)
+        return;
+    c->grpc_status = grpc_status_of(h, &text);
+    snprintf(c->why, sizeof c->why, STR_FMT, STR_ARG(text));
+}
+
 static void on_http(void *owner, const struct http_client_event *ev)
 {
     struct caller *c = owner;
-    struct str text;
     struct err e = {0};
 
     switch (ev->type) {
@@ -138,8 +147,7 @@ static void on_http(void *owner, const struct http_client_event *ev)
         break;
     case HTTP_CLIENT_HEAD:
         c->status = ev->status;
-        if (http_header(&ev->headers, "grpc-status").len > 0)
-            c->grpc_status = grpc_status_of(&ev->headers, &text);
+        note_status(c, &ev->headers);
         break;
     case HTTP_CLIENT_BODY:
         if (!c->grpc)
@@ -150,8 +158,7 @@ static void on_http(void *owner, const struct http_client_event *ev)
         break;
     case HTTP_CLIENT_END:
         c->ended = true;
-        if (http_header(&ev->headers, "grpc-status").len > 0)
-            c->grpc_status = grpc_status_of(&ev->headers, &text);
+        note_status(c, &ev->headers);
         break;
     case HTTP_CLIENT_FAILED:
         c->ended = c->failed = true;
@@ -184,11 +191,17 @@ void caller_start(struct caller *c, const char *method, const char *path, struct
 {
     struct http_header headers[] = {
         {STR("content-type"), c->grpc ? STR("application/grpc") : STR("application/json")},
-        {STR("accept"), str_of(c->accept == NULL ? "" : c->accept)}};
+        {STR(""), STR("")},
+        {STR(""), STR("")}};
+    uint32_t count = 1;
+    if (c->accept != NULL)
+        headers[count++] = (struct http_header){STR("accept"), str_of(c->accept)};
+    if (c->as != NULL)
+        headers[count++] = (struct http_header){STR("impersonate-user"), str_of(c->as)};
     struct http_client_request q = {.method = method,
                                     .path = path,
                                     .headers = headers,
-                                    .headers_count = c->accept == NULL ? 1 : 2,
+                                    .headers_count = count,
                                     .body = body,
                                     .streaming = stream};
     c->call = http_client_start(c->http, 0, &q);

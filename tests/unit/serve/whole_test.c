@@ -67,6 +67,23 @@ TEST(whole, who_may_what)
     whole_close(&w);
 }
 
+/* A gateway that asks on somebody's behalf gets what that one may, also where gRPC is spoken. */
+TEST(whole, a_console_is_asked_for_as_whoever_is_impersonated)
+{
+    static const char path[] = "/apis/subresources.kubevirt.io/v1/namespaces/default/"
+                               "virtualmachineinstances/x/console";
+    struct whole w;
+    struct caller admin = {.grpc = true}, ann = {.grpc = true, .as = "ann"};
+    whole_open(&w);
+    whole_ask(&admin, &w, w.admin_tls, "POST", path, STR(""));
+    cr_assert_not_null(strstr(admin.why, "not found"), "%s", admin.why);
+    whole_ask(&ann, &w, w.admin_tls, "POST", path, STR(""));
+    cr_assert_not_null(strstr(ann.why, "User \"ann\" cannot create"), "%s", ann.why);
+    caller_close(&admin);
+    caller_close(&ann);
+    whole_close(&w);
+}
+
 /* ---- nodes ---- */
 
 struct node {
@@ -191,6 +208,13 @@ TEST(whole, a_token_joins_one_machine_under_one_key)
 
     cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/namespaces/kube-system/secrets"), 403);
     cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/nodes/n2"), 403);
+
+    /* Once an administrator has freed its name, its certificate is worth nothing, though it has not ended. */
+    cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/nodes/n1"), 404); /* No hardware told. */
+    cr_assert_eq(
+        status_of(&w, w.admin_tls, "DELETE", "/api/v1/namespaces/kube-system/secrets/node-key-n1"),
+        200);
+    cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/nodes/n1"), 401);
     node_free(&a);
     node_free(&b);
     whole_close(&w);
