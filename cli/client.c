@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "cli/kubeconfig.h"
+#include "cli/print.h"
 #include "io/grpc.h"
 #include "io/http_client.h"
 #include "io/loop.h"
@@ -67,9 +68,12 @@ static void say_warnings(const struct http_headers *h)
             continue;
         text = str_slice(text, quote + 1, text.len - (str_ends(text, STR("\"")) ? 1 : 0));
         fputs("Warning: ", stderr);
-        for (size_t k = 0; k < text.len; k++)
-            if (text.at[k] != '\\' || (k > 0 && text.at[k - 1] == '\\'))
-                fputc((unsigned char)text.at[k] < ' ' ? '?' : text.at[k], stderr);
+        for (size_t from = 0, to; from < text.len; from = to) {
+            /* A quoted pair loses its backslash. */
+            from += text.at[from] == '\\' && from + 1 < text.len;
+            to = min_size(str_find(text, '\\', from + 1), text.len);
+            print_complaint(str_slice(text, from, to));
+        }
         fputc('\n', stderr);
     }
 }
@@ -117,6 +121,18 @@ static void on_http(void *owner, const struct http_client_event *ev)
     }
 }
 
+/* Again, when the connection is gone: a control plane that starts anew must not end whoever waits for something. */
+static void dial(struct client *c)
+{
+    http_client_close(c->http);
+    c->closed = (struct err){0};
+    c->http = http_client_open(c->loop, &(struct http_client_options){.host = c->config.host,
+                                                                      .port = c->config.port,
+                                                                      .tls = c->tls,
+                                                                      .event = on_http,
+                                                                      .owner = c});
+}
+
 enum err_code client_open(const char *kubeconfig, struct client **out, struct err *e)
 {
     struct client *c = mem_zalloc(1, sizeof *c);
@@ -137,11 +153,7 @@ enum err_code client_open(const char *kubeconfig, struct client **out, struct er
     c->loop = loop_new();
     c->timer.event = on_timer;
     loop_join(c->loop, &c->timer);
-    c->http = http_client_open(c->loop, &(struct http_client_options){.host = c->config.host,
-                                                                      .port = c->config.port,
-                                                                      .tls = c->tls,
-                                                                      .event = on_http,
-                                                                      .owner = c});
+    dial(c);
     *out = c;
     return ERR_OK;
 }
@@ -242,6 +254,8 @@ enum err_code client_ask(struct client *c, struct arena *a, const struct client_
                                           .body = r->body};
 
     buf_init(&call.body, CLIENT_BODY_MAX);
+    if (c->closed.code != ERR_OK)
+        dial(c);
     c->call = &call;
     struct slot_id id = http_client_start(c->http, 1, &request);
     run(c, &call);

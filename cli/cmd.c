@@ -2,6 +2,7 @@
 #include "cli/cmd.h"
 
 #include "cli/client.h"
+#include "cli/print.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -20,7 +21,9 @@ int cmd_usage(const struct cmd *cmd, const char *fmt, ...)
 
 int cli_fail(const struct err *e)
 {
-    fprintf(stderr, "baton: %s\n", e->text);
+    fputs("baton: ", stderr);
+    print_complaint(str_of(e->text));
+    putc('\n', stderr);
     return CLI_FAILED;
 }
 

@@ -78,6 +78,20 @@ static int wait_for_all(struct cli *c, const struct order *o)
     return CLI_OK;
 }
 
+/* "pod web db" is pod/web pod/db, as get has it. */
+static uint32_t join_names(struct cli *c, char **names, uint32_t count)
+{
+    const char *kind = names[0];
+
+    if (count < 2 || strchr(kind, '/') != NULL)
+        return count;
+    for (uint32_t i = 1; i < count; i++) {
+        struct str one = arena_printf(&c->arena, "%s/%s", kind, names[i]);
+        names[i - 1] = arena_dup(&c->arena, one);
+    }
+    return count - 1;
+}
+
 /* All are asked before one is waited for; one that fails leaves the others to go. */
 static int delete_named(struct cli *c, struct order *o, char **names, uint32_t count)
 {
@@ -86,6 +100,9 @@ static int delete_named(struct cli *c, struct order *o, char **names, uint32_t c
     struct str name;
     struct err e;
 
+    count = join_names(c, names, count);
+    if (arena_status(&c->arena, &e) != ERR_OK)
+        return cli_fail(&e);
     for (uint32_t i = 0; i < count; i++) {
         enum err_code code = resource_parse(c, names[i], &r, &name, &e);
         if (code == ERR_OK)
@@ -169,7 +186,7 @@ static int run(struct cli *c, int argc, char **argv)
 
 const struct cmd cmd_delete = {
     .name = "delete",
-    .args = "KIND/NAME... | -f FILE...",
+    .args = "KIND/NAME... | KIND NAME... | -f FILE...",
     .summary = "Delete objects, and wait until they are gone",
     .help = "  -f FILE        what a manifest names, last document first; - reads standard input\n"
             "  --grace 30s    what a workload gets to end in, instead of its own; 0 kills it\n"

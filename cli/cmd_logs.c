@@ -22,7 +22,8 @@ int logs_show(struct cli *c, const char *workload, const struct logs_options *o)
         arena_printf(&c->arena, "follow=%s&previous=%s&timestamps=%s", o->follow ? "true" : "false",
                      o->previous ? "true" : "false", o->timestamps ? "true" : "false");
     if (o->container != NULL)
-        query = arena_printf(&c->arena, STR_FMT "&container=%s", STR_ARG(query), o->container);
+        query = arena_printf(&c->arena, STR_FMT "&container=" STR_FMT, STR_ARG(query),
+                             STR_ARG(resource_escape(c, str_of(o->container))));
     if (o->tail != NULL)
         query = arena_printf(&c->arena, STR_FMT "&tailLines=%s", STR_ARG(query), o->tail);
     if (o->since_s != NULL)

@@ -6,20 +6,25 @@
 enum { OUTPUT_MAX = 512 << 20, COLUMNS_MAX = 64 };
 
 /* C0 and DEL; and C1, which UTF-8 writes as 0xc2 0x80 to 0x9f and terminals obey as well. */
-static void put_text(struct str text, const char *kept)
+static void put_text(FILE *to, struct str text, const char *kept)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char ch = (unsigned char)text.at[i];
         bool is_c1 = ch == 0xc2 && i + 1 < text.len && (unsigned char)text.at[i + 1] < 0xa0;
         bool is_control = (ch < ' ' && strchr(kept, ch) == NULL) || ch == 0x7f || is_c1 || ch == 0;
-        putchar(is_control ? '?' : ch);
+        putc(is_control ? '?' : ch, to);
         i += is_c1;
     }
 }
 
 void print_text(struct str text)
 {
-    put_text(text, "\n\t");
+    put_text(stdout, text, "\n\t");
+}
+
+void print_complaint(struct str text)
+{
+    put_text(stderr, text, "\n\t");
 }
 
 void print_object(struct cli *c, const struct json *object)
@@ -98,7 +103,7 @@ static void choose_columns(struct cli *c, const struct json *table, bool wide, s
 
 static void print_cell(struct str text, size_t width, bool last)
 {
-    put_text(text, ""); /* A line's end in a cell would be the end of its row. */
+    put_text(stdout, text, ""); /* A line's end in a cell would be the end of its row. */
     if (last)
         putchar('\n');
     else

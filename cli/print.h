@@ -17,5 +17,7 @@ void print_table(struct cli *c, const struct json *table, bool wide);
 
 /* What is escaped or over a terminal's good: control bytes become '?'. */
 void print_text(struct str text);
+void print_complaint(
+    struct str text); /* The same to stderr: what servers, nodes and files say of themselves. */
 
 #endif /* CLI_PRINT_H */

@@ -92,15 +92,14 @@ bool resource_name_ok(struct str name, struct err *e)
     return false;
 }
 
-/* What a user typed becomes one part of a path, whatever is in it (RFC 3986 2.3). */
-static struct str escape(struct cli *c, struct str part)
+struct str resource_escape(struct cli *c, struct str part)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     struct buf out;
     buf_init(&out, PART_MAX);
     for (size_t i = 0; i < part.len; i++)
-        if (strchr(plain, part.at[i]) != NULL)
+        if (part.at[i] != '\0' && strchr(plain, part.at[i]) != NULL)
             buf_add_char(&out, part.at[i]);
         else
             buf_printf(&out, "%%%02X", (unsigned char)part.at[i]);
@@ -115,8 +114,9 @@ const char *resource_path(struct cli *c, const struct resource *r, struct str na
     bool is_core = str_find(r->group_version, '/', 0) == r->group_version.len;
     struct str where = {"", 0};
     if (r->namespaced && namespace.len > 0)
-        where = arena_printf(&c->arena, "/namespaces/" STR_FMT, STR_ARG(escape(c, namespace)));
-    name = escape(c, name);
+        where =
+            arena_printf(&c->arena, "/namespaces/" STR_FMT, STR_ARG(resource_escape(c, namespace)));
+    name = resource_escape(c, name);
     return arena_printf(&c->arena, "/%s/" STR_FMT STR_FMT "/" STR_FMT "%s" STR_FMT,
                         is_core ? "api" : "apis", STR_ARG(r->group_version), STR_ARG(where),
                         STR_ARG(r->plural), name.len > 0 ? "/" : "", STR_ARG(name))

@@ -30,6 +30,9 @@ MUST_USE enum err_code resource_of_kind(struct cli *c, struct str api_version, s
 /* May it be a part of a path? Servers take escapes apart before they look for slashes. */
 bool resource_name_ok(struct str name, struct err *e);
 
+/* What a user typed as one part of a path or query, whatever is in it (RFC 3986 2.3). */
+struct str resource_escape(struct cli *c, struct str part);
+
 /* Path of the collection, or of one object where name is not empty; NUL-terminated, in the arena. */
 const char *resource_path(struct cli *c, const struct resource *r, struct str namespace,
                           struct str name);

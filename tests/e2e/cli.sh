@@ -75,7 +75,9 @@ says 1 'no pod and no virtual machine is called "none" in namespace other' why n
 says 1 "open /none: No such file" apply -f /none
 says 1 "open /none: No such file" delete -f /none
 says 1 'pods "none" not found' delete pod/none
+says 1 'pods "none" not found' delete pod none
 says 1 '"web" is not KIND/NAME' delete web
+says 1 'pods "a?[31m?b" not found' get pods "$(printf 'a\033[31m\302\233b')" # What others named does not drive a terminal.
 says 1 "pods: not so after 1 s" wait pods --for condition=Ready --timeout 1s
 says 1 'namespaces "none" not found' -n none run oci:x:latest -d
 
@@ -96,6 +98,8 @@ says 0 "pod/first: met" wait pod/first --for jsonpath=status.phase=Running --tim
 says 0 "pod/first: met" wait pod/first --for "jsonpath={.status.phase}=Running" --timeout 1s # As kubectl has it.
 says 0 "node      one" why first
 says 0 "first" get pod/first --wide
+escaped() { ! baton logs pod/first -c 'a&tailLines=x' 2>&1 | grep "query parameter"; }
+check "a container's name is no part of the query's syntax" escaped
 says 0 "." token create --ttl 1h30m
 nothing() { [ "$(baton get pods -n kube-system 2>&1)" = "there are no pods in namespace kube-system" ]; }
 check "an empty list says so, on stderr alone" nothing
