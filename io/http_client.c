@@ -212,6 +212,7 @@ static void tell_end(struct request *r)
 
 static void tell_one(struct request *r)
 {
+    r->is_told = true;
     tell_head(r);
     if (r->body.len > 0) {
         struct buf bytes = r->body;
@@ -224,6 +225,7 @@ static void tell_one(struct request *r)
         tell_request(r, (struct http_client_event){.type = HTTP_CLIENT_WRITABLE});
     r->tell_writable = false;
     tell_end(r);
+    r->is_told = false;
     client__request_settle(r);
 }
 

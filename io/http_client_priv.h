@@ -38,6 +38,7 @@ struct request {
     struct http_header headers[HTTP_HEADERS_MAX]; /* Offsets into text until told. */
     uint32_t headers_count, status;
     struct buf body;
+    bool is_told; /* Its owner hears of it: it is not freed before that is over. */
     bool is_ready, head_due, head_told, end_due, fail_due, tell_writable, closed, too_large;
     struct err err;
 };

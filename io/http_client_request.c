@@ -35,7 +35,7 @@ void client__request_free(struct request *r)
 
 void client__request_settle(struct request *r)
 {
-    if (r->closed && r->id.generation == 0 && !r->is_ready)
+    if (r->closed && r->id.generation == 0 && !r->is_ready && !r->is_told)
         client__request_free(r);
 }
 

@@ -70,6 +70,7 @@ struct caller {
     struct grpc_reader reader;
     uint32_t messages;
     size_t message_bytes;
+    struct http_client *cancels; /* At the head. */
 };
 
 static bool count_message(void *arg, struct str bytes)
@@ -93,6 +94,8 @@ static void caller_event(void *owner, const struct http_client_event *ev)
     if (ev->type == HTTP_CLIENT_HEAD) {
         c->status = ev->status;
         (void)grpc_reason(&ev->headers, &c->refused);
+        if (c->cancels != NULL)
+            http_client_cancel(c->cancels, ev->id);
     }
     c->body_len += ev->bytes.len;
     if (ev->type == HTTP_CLIENT_BODY && c->reader.message_max > 0)
@@ -136,6 +139,25 @@ TEST(client, unary)
     until(&s, &c, "OHBE");
     cr_assert_eq(c.status, 200);
     cr_assert_eq(c.body_len, 10);
+    http_client_close(client);
+    site_close(&s);
+}
+
+/* The head, the body and the stream's end arrived together, and are told one after the other. */
+TEST(client, whoever_cancels_at_the_head_hears_no_more)
+{
+    struct site s = {0};
+    struct caller c = {0};
+    struct http_server_limits limits = http_server_limits_default();
+    struct http_client_request q = {.method = "GET", .path = "/some/path"};
+    site_open(&s, &limits, echo_event);
+    struct http_client *client = c.cancels = connect_to(&s, &c);
+    http_client_start(client, 7, &q);
+    until(&s, &c, "OH");
+    http_client_start(client, 8, &q);
+    until(&s, &c, "OH");
+    loop_step(s.loop, SPAN_MS(20));
+    cr_assert_eq(c.body_len, 0);
     http_client_close(client);
     site_close(&s);
 }
