@@ -130,6 +130,17 @@ says 1 'configmaps "in" not found' delete -f "$work/two.yaml"
 says 0 "pod/stays" run --name stays -d oci:x:latest -- sleep
 says 1 'pods "none" not found' delete pod/stays pod/none --no-wait --grace 1s
 check_says "what else was named goes all the same" "met" baton wait pod/stays --for delete
+says 0 "pod/lasts" run --name lasts -d oci:x:latest -- sleep
+"$fake_build/baton" wait pod/lasts --for delete --timeout 50s >/dev/null &
+waits=$!
+sleep 0.5
+kill -9 "${fake_pids%% *}"
+"$fake_build/batond" --state "$work/state" --listen 127.0.0.1 --port "$port" >>"$work/batond.log" 2>&1 &
+fake_pids="${fake_pids#* } $!"
+until_true 20 baton get --raw /readyz
+says 0 "pods/lasts deleted" delete pod lasts --grace 0
+wait "$waits"
+check "whoever waits does so through a start of the control plane" [ $? -eq 0 ]
 no_escapes() { ! baton topo | grep -q "$(printf '\033')"; }
 check "no escape sequences" no_escapes
 
