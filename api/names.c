@@ -281,6 +281,14 @@ struct names_why name_ip(struct str s)
     return w;
 }
 
+struct names_why name_ipv4(struct str s)
+{
+    struct names_why w = name_ip(s);
+    if (w.count == 0 && !is_ipv4(s))
+        why_add(&w, "must be an IPv4 address: pods and nodes have no others here");
+    return w;
+}
+
 bool names_check(struct causes *c, const struct field *f, struct str value, struct names_why why)
 {
     for (uint32_t i = 0; i < why.count; i++)

@@ -31,6 +31,7 @@ struct names_why name_config_key(struct str s); /* A key of a ConfigMap or Secre
 struct names_why name_port(struct str s);       /* An IANA service name. */
 struct names_why name_env(struct str s);        /* Of an environment variable. */
 struct names_why name_ip(struct str s);         /* An IPv4 or IPv6 address as text. */
+struct names_why name_ipv4(struct str s);       /* The same, and not IPv6. */
 
 /* Every sentence as CAUSE_INVALID at f. True when there was none. */
 bool names_check(struct causes *c, const struct field *f, struct str value, struct names_why why);

@@ -41,11 +41,15 @@ static void ports_validate(struct kind_call *c, const Core__Container *k, const 
         struct field one = field_index(&list, i), name = field_name(&one, "name");
         struct field number = field_name(&one, "containerPort");
         struct field host = field_name(&one, "hostPort"), proto = field_name(&one, "protocol");
+        struct field address = field_name(&one, "hostIP");
         if (!is_empty(p->name))
             names_check(&c->causes, &name, kind_str(p->name), name_port(kind_str(p->name)));
         port_twins(c, k, i, &list);
         port_number(c, &number, p->container_port, true);
         port_number(c, &host, p->host_port, false);
+        if (!is_empty(p->host_ip))
+            names_check(&c->causes, &address, kind_str(p->host_ip),
+                        name_ipv4(kind_str(p->host_ip)));
         check_one_of(c, &proto, p->protocol, protocols);
     }
 }

@@ -261,6 +261,25 @@ static enum err_code read_addresses(const struct agent_fx_network *n, struct net
     return ERR_OK;
 }
 
+/* An address that is none opens nothing: as no address at all it would be all of the node's. */
+static enum err_code read_ports(const struct agent_fx_network *n, const struct net_pod *pod,
+                                struct net_port *out, struct err *e)
+{
+    for (uint32_t i = 0; i < n->ports_count; i++) {
+        struct net_address host = {0};
+        struct str ip = n->ports[i].host_ip;
+        if (ip.len > 0 && net_address_parse(ip, &host) != ERR_OK)
+            return err_set(e, ERR_INVALID, "hostIP \"" STR_FMT "\" is no IPv4 address",
+                           STR_ARG(ip));
+        out[i] = (struct net_port){.proto = n->ports[i].udp ? NET_UDP : NET_TCP,
+                                   .host_port = n->ports[i].host,
+                                   .port = n->ports[i].container};
+        memcpy(out[i].host_ip, host.ip, 4);
+        memcpy(out[i].ip, pod->address.ip, 4);
+    }
+    return ERR_OK;
+}
+
 static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, struct hostjob *j,
                             struct err *e)
 {
@@ -290,21 +309,13 @@ static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, s
     } else {
         net_pod_link(h->net, &j->pod, &one->link);
     }
-    for (uint32_t i = 0; i < n->ports_count; i++) {
-        struct net_address host = {0};
-        if (n->ports[i].host_ip.len > 0 && net_address_parse(n->ports[i].host_ip, &host) != ERR_OK)
-            host = (struct net_address){0};
-        one->ports[i] = (struct net_port){.proto = n->ports[i].udp ? NET_UDP : NET_TCP,
-                                          .host_port = n->ports[i].host,
-                                          .port = n->ports[i].container};
-        memcpy(one->ports[i].host_ip, host.ip, 4);
-        memcpy(one->ports[i].ip, j->pod.address.ip, 4);
-    }
-    enum err_code code = map_put(&h->attached, str_of(one->uid), one);
+    enum err_code code = read_ports(n, &j->pod, one->ports, e);
+    if (code == ERR_OK && map_put(&h->attached, str_of(one->uid), one) != ERR_OK)
+        code = err_set(e, ERR_LIMIT, "too many networks on this node");
     if (code != ERR_OK) {
         mem_free(one->ports);
         mem_free(one);
-        return err_set(e, code, "too many networks on this node");
+        return code;
     }
     return n->machine ? lease(h, n, &j->pod, e) : ERR_OK;
 }

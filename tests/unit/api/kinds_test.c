@@ -114,6 +114,27 @@ TEST(kinds, every_mistake_of_a_pod_is_told)
     arena_free(&w.a);
 }
 
+/* As no address at all such a port would be open on all of the node's. */
+TEST(kinds, a_port_of_the_host_has_an_address_of_the_host_or_none)
+{
+    struct world w;
+    world_init(&w, "", "pods");
+    ProtobufCMessage *m = parse(
+        &w,
+        "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\","
+        "\"ports\":[{\"containerPort\":80,\"hostPort\":80,\"hostIP\":\"::1\"},"
+        "{\"containerPort\":81,\"hostPort\":81,\"hostIP\":\"127.1\"},"
+        "{\"containerPort\":82,\"hostPort\":82,\"hostIP\":\"127.0.0.1\"}]}]}}");
+    cr_assert_not(prepare(&w, KIND_CREATE, m, NULL));
+    cr_assert_str_eq(
+        causes_of(&w),
+        "spec.containers[0].ports[0].hostIP: Invalid value: \"::1\": must be an IPv4 "
+        "address: pods and nodes have no others here\n"
+        "spec.containers[0].ports[1].hostIP: Invalid value: \"127.1\": must be a valid "
+        "IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)\n");
+    arena_free(&w.a);
+}
+
 /* An operator nobody knows would be another rule than the one that was meant. */
 TEST(kinds, rules_of_placing_are_checked_for_pods_and_machines)
 {
