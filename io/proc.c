@@ -285,12 +285,25 @@ struct proc *proc_run(struct loop_client *c, uint64_t op, const struct proc_requ
 
 /* ---- processes that are not ours ---- */
 
+enum { LOOK_AGAIN_MS = 200 };
+
 struct proc_watch {
-    uv_poll_t uv;
+    uv_timer_t again; /* Runs while there is no pidfd. */
+    uv_poll_t poll;   /* Of pidfd. */
     struct loop_client *client;
-    uint64_t op;
-    int pidfd;
+    uint64_t op, start_time;
+    pid_t pid;
+    int pidfd;             /* -1: not yet. */
+    uint32_t handles_open; /* Of the two above. */
 };
+
+enum found { FOUND_GONE, FOUND_HERE, FOUND_UNKNOWN };
+
+/* Want of something of our own says nothing about a process. */
+static bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
 
 uint64_t proc_start_time(pid_t pid)
 {
@@ -322,49 +335,95 @@ uint64_t proc_start_time(pid_t pid)
     return str_parse_u64(field, &value) == ERR_OK ? value : 0;
 }
 
+static enum found watch_look(struct proc_watch *w)
+{
+    int fd = (int)syscall(SYS_pidfd_open, w->pid, 0);
+    if (fd < 0)
+        return is_shortage(errno) ? FOUND_UNKNOWN : FOUND_GONE;
+    errno = 0;
+    if (w->start_time != 0 && proc_start_time(w->pid) != w->start_time) {
+        enum found found = is_shortage(errno) ? FOUND_UNKNOWN : FOUND_GONE;
+        close(fd);
+        return found;
+    }
+    w->pidfd = fd;
+    return FOUND_HERE;
+}
+
 static void watch_closed(uv_handle_t *handle)
 {
-    struct proc_watch *w = CONTAINER_OF((uv_poll_t *)handle, struct proc_watch, uv);
-    close(w->pidfd);
+    struct proc_watch *w = handle->data;
+    if (--w->handles_open > 0)
+        return;
+    if (w->pidfd >= 0)
+        close(w->pidfd);
     mem_free(w);
-}
-
-static void watch_gone(uv_poll_t *uv, int status, int events)
-{
-    struct proc_watch *w = CONTAINER_OF(uv, struct proc_watch, uv);
-    struct io_event ev = {.type = IO_PROC_GONE, .op = w->op};
-    struct loop_client *c = w->client;
-
-    (void)status;
-    (void)events;
-    uv_close((uv_handle_t *)uv, watch_closed);
-    loop__emit(c, &ev);
-}
-
-struct proc_watch *proc_watch(struct loop_client *c, uint64_t op, pid_t pid, uint64_t start_time)
-{
-    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    bool same = fd >= 0 && (start_time == 0 || proc_start_time(pid) == start_time);
-
-    if (!same) {
-        if (fd >= 0)
-            close(fd);
-        loop__post(c, NULL, &(struct io_event){.type = IO_PROC_GONE, .op = op});
-        return NULL;
-    }
-    struct proc_watch *w = mem_zalloc(1, sizeof *w);
-    w->client = c;
-    w->op = op;
-    w->pidfd = fd;
-    CHECK(uv_poll_init(loop__uv(c->loop), &w->uv, fd) == 0);
-    CHECK(uv_poll_start(&w->uv, UV_READABLE, watch_gone) == 0);
-    return w;
 }
 
 void proc_unwatch(struct proc_watch *w)
 {
-    if (w != NULL)
-        uv_close((uv_handle_t *)&w->uv, watch_closed);
+    if (w == NULL)
+        return;
+    if (w->pidfd >= 0)
+        uv_close((uv_handle_t *)&w->poll, watch_closed);
+    uv_close((uv_handle_t *)&w->again, watch_closed);
+}
+
+static void watch_tell(struct proc_watch *w)
+{
+    struct io_event ev = {.type = IO_PROC_GONE, .op = w->op};
+    struct loop_client *c = w->client;
+    proc_unwatch(w);
+    loop__emit(c, &ev);
+}
+
+static void watch_gone(uv_poll_t *uv, int status, int events)
+{
+    (void)status;
+    (void)events;
+    watch_tell(uv->data);
+}
+
+static void watch_start(struct proc_watch *w)
+{
+    CHECK(uv_poll_init(loop__uv(w->client->loop), &w->poll, w->pidfd) == 0);
+    w->poll.data = w;
+    w->handles_open++;
+    CHECK(uv_poll_start(&w->poll, UV_READABLE, watch_gone) == 0);
+}
+
+static void watch_again(uv_timer_t *uv)
+{
+    struct proc_watch *w = uv->data;
+    enum found found = watch_look(w);
+    if (found == FOUND_UNKNOWN)
+        return;
+    uv_timer_stop(uv);
+    if (found == FOUND_HERE)
+        watch_start(w);
+    else
+        watch_tell(w);
+}
+
+struct proc_watch *proc_watch(struct loop_client *c, uint64_t op, pid_t pid, uint64_t start_time)
+{
+    struct proc_watch *w = mem_zalloc(1, sizeof *w);
+    *w = (struct proc_watch){
+        .client = c, .op = op, .pid = pid, .start_time = start_time, .pidfd = -1};
+    enum found found = watch_look(w);
+    if (found == FOUND_GONE) {
+        mem_free(w);
+        loop__post(c, NULL, &(struct io_event){.type = IO_PROC_GONE, .op = op});
+        return NULL;
+    }
+    CHECK(uv_timer_init(loop__uv(c->loop), &w->again) == 0);
+    w->again.data = w;
+    w->handles_open = 1;
+    if (found == FOUND_HERE)
+        watch_start(w);
+    else
+        CHECK(uv_timer_start(&w->again, watch_again, LOOK_AGAIN_MS, LOOK_AGAIN_MS) == 0);
+    return w;
 }
 
 /* ---- without a loop ---- */

@@ -55,12 +55,14 @@ void proc_set_op(struct proc *p, uint64_t op);
 
 /* IO_PROC_GONE with op when pid ends; at once when it is gone already. start_time is field 22 of
  * /proc/PID/stat, as proc_start_time() gave it when the pid was noted: a reused pid counts as gone.
- * 0: any. Stop watching with proc_unwatch() (not after IO_PROC_GONE). */
+ * 0: any. While we are short of descriptors or memory nothing is known of it, and it is looked at again every
+ * 200 ms. Stop watching with proc_unwatch() (not after IO_PROC_GONE). */
 struct proc_watch;
 struct proc_watch *proc_watch(struct loop_client *c, uint64_t op, pid_t pid, uint64_t start_time);
 void proc_unwatch(struct proc_watch *w);
 
-/* Clock ticks after boot, 0 when there is no such process or only its parent does not know yet. */
+/* Clock ticks after boot, 0 when there is no such process, only its parent does not know yet, or (errno EMFILE, ENFILE,
+ * ENOMEM) we are short of something. */
 uint64_t proc_start_time(pid_t pid);
 
 /* Run and wait, for tools without a loop (CLI, start-up). out and err may be NULL. ERR_UNAVAILABLE:

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static enum err_code sh(const char *script, struct proc_request r, struct buf *out, int *status)
@@ -135,6 +136,36 @@ TEST(proc, a_reused_pid_counts_as_gone)
     while (w.done_count == 0 || w.gone_count < 2)
         loop_step(l, SPAN_S(5));
     cr_assert_eq(w.gone[1], 12);
+    loop_leave(&w.client);
+    loop_free(l);
+}
+
+/* To be short of descriptors is no news of anybody's end. */
+TEST(proc, nobody_ends_for_want_of_descriptors)
+{
+    struct loop *l = loop_new();
+    struct watcher w = {.client = {.event = watcher_event}};
+    const char *argv[] = {"/bin/sleep", "30", NULL};
+    struct rlimit usual, none;
+    loop_join(l, &w.client);
+    struct proc *p = proc_run(&w.client, 1, &(struct proc_request){.argv = argv});
+    pid_t pid = proc_pid(p);
+    uint64_t start = proc_start_time(pid);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 3; /* All of them are in use. */
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct proc_watch *watch = proc_watch(&w.client, 11, pid, start);
+    struct proc_watch *unwatched = proc_watch(&w.client, 12, pid, start);
+    for (int turns = 0; turns < 3; turns++)
+        loop_step(l, SPAN_MS(300));
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    cr_assert(watch != NULL && unwatched != NULL && w.gone_count == 0);
+    proc_unwatch(unwatched);
+    proc_kill(p, SIGKILL);
+    while (w.done_count == 0 || w.gone_count < 1)
+        loop_step(l, SPAN_S(5));
+    cr_assert_eq(w.gone[0], 11);
     loop_leave(&w.client);
     loop_free(l);
 }
