@@ -192,9 +192,8 @@ enum err_code fs_remove(const char *path, struct err *e)
 /* ---- trees ---- */
 
 struct tree {
-    int root;       /* Directories that are too deep are moved here and met again later. */
-    dev_t device;   /* Others are mounts: left alone. */
-    uint32_t moved; /* Makes their new names. */
+    int root;     /* Directories that are too deep are moved here and met again later. */
+    dev_t device; /* Others are mounts: left alone. */
 };
 
 static int tree_empty(struct tree *t, int dir, uint32_t depth);
@@ -212,7 +211,8 @@ static int tree_remove(struct tree *t, int dir, const char *name, uint32_t depth
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_dev != t->device)
         return st.st_dev == t->device ? -1 : (errno = EBUSY, -1);
     if (depth == TREE_DEPTH_MAX) {
-        snprintf(aside, sizeof aside, ".deep-%" PRIu32, t->moved++);
+        /* A name that nobody has: who filled the tree may have guessed, and a pass that was cut off has left some. */
+        snprintf(aside, sizeof aside, ".deep-%016" PRIx64, entropy_u64());
         return renameat(dir, name, t->root, aside);
     }
     CLEANUP(fs_close) int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

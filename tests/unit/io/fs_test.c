@@ -73,6 +73,22 @@ TEST(fs, removes_a_deep_tree_and_follows_no_link)
     cr_assert_eq(fs_remove_tree(outside, &e), ERR_OK);
 }
 
+/* What a pass that was cut off had moved aside is too deep itself; or somebody knew the names. */
+TEST(fs, removes_a_deep_tree_that_was_moved_aside_before)
+{
+    char dir[64], path[FS_PATH_MAX];
+    struct err e = {0};
+    temp_dir(dir);
+    for (int n = 0; n < 3; n++) {
+        snprintf(path, sizeof path, "%s/.deep-%d", dir, n);
+        for (int i = 0; i < 200; i++)
+            snprintf(path + strlen(path), sizeof path - strlen(path), "/d");
+        cr_assert_eq(fs_mkdir(path, 0700, &e), ERR_OK, "%s", e.text);
+    }
+    cr_assert_eq(fs_remove_tree(dir, &e), ERR_OK, "%s", e.text);
+    cr_assert_not(fs_exists(dir));
+}
+
 TEST(fs, a_lock_is_held_once)
 {
     char dir[64], path[FS_PATH_MAX];
