@@ -138,7 +138,8 @@ MUST_USE enum err_code cgroup_get_pids(struct cgroup_tree *t, struct str id, int
                                        uint32_t pids_size, uint32_t *out_count, struct err *e);
 
 /* SIGKILL to all of it (v2: cgroup.kill; v1: rounds over cgroup.procs until a round finds nobody new).
- * ERR_BUSY: some are still dying. A group that is not there is ERR_OK, here and in remove. */
+ * Groups that it made in its own included, here and in remove. ERR_BUSY: some are still dying. A group that is not there is ERR_OK,
+ * here and in remove. */
 MUST_USE enum err_code cgroup_kill(struct cgroup_tree *t, struct str id, struct err *e);
 
 /* Removes what is left of the group in every hierarchy. ERR_BUSY: not empty yet. */

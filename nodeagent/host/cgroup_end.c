@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who is in a group, and its end: killed, removed, listed, all of them taken away. */
+/*
+ * Who is in a group, and its end: killed, removed, listed, all of them taken away. An instance's group may hold groups of the
+ * instance's own (systemd in a privileged container makes some): they end with it.
+ */
 #include "base/mem.h"
 #include "io/fs.h"
 #include "nodeagent/host/cgroup_priv.h"
@@ -8,6 +11,47 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { INSIDE_DEPTH_MAX = 32 }; /* Deeper ones are left, and keep the group busy. */
+
+/* ---- groups in a group ---- */
+
+struct inside {
+    const char *path;
+    uint32_t depth;
+    void (*visit)(void *arg, const char *path);
+    void *arg;
+};
+
+/* In cgroupfs, as in most, a directory has a link from each directory in it. */
+static bool has_inside(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && st.st_nlink > 2;
+}
+
+static void each_inside(const struct inside *in);
+
+static bool visit_inside(void *arg, const char *name)
+{
+    const struct inside *in = arg;
+    char path[FS_PATH_MAX];
+    struct stat st;
+    if (!fs_join(path, in->path, name) || lstat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+        return true;
+    each_inside(&(struct inside){path, in->depth + 1, in->visit, in->arg});
+    in->visit(in->arg, path);
+    return true;
+}
+
+/* The innermost first. What ends meanwhile is no matter: whoever kills or removes looks again. */
+static void each_inside(const struct inside *in)
+{
+    if (in->depth < INSIDE_DEPTH_MAX && has_inside(in->path))
+        (void)!fs_list(in->path, visit_inside, (void *)(uintptr_t)in, NULL);
+}
+
+/* ---- who is there ---- */
 
 static enum err_code parse_pids(struct str text, int32_t *pids, uint32_t pids_size,
                                 uint32_t *out_count, struct err *e)
@@ -28,15 +72,11 @@ static enum err_code parse_pids(struct str text, int32_t *pids, uint32_t pids_si
     return ERR_OK;
 }
 
-/* In one hierarchy: a launcher that was killed while it entered is in some of them only. */
-static enum err_code read_pids(const struct cgroup_tree *t, uint32_t c, struct str id, bool in_pool,
-                               int32_t *pids, uint32_t pids_size, uint32_t *out_count,
-                               struct err *e)
+static enum err_code read_pids(const char *path, int32_t *pids, uint32_t pids_size,
+                               uint32_t *out_count, struct err *e)
 {
-    char path[CGROUP_FILE_MAX];
     struct buf text;
 
-    cgroup__path(t, c, id, in_pool, path);
     buf_init(&text, CGROUP_PIDS_MAX * 8);
     enum err_code code = cgroup__get(path, "cgroup.procs", &text, e);
     if (code == ERR_OK)
@@ -52,33 +92,56 @@ static enum err_code read_pids(const struct cgroup_tree *t, uint32_t c, struct s
 enum err_code cgroup_get_pids(struct cgroup_tree *t, struct str id, int32_t *pids,
                               uint32_t pids_size, uint32_t *out_count, struct err *e)
 {
+    char path[CGROUP_FILE_MAX];
     bool in_pool;
     enum err_code code = cgroup__find(t, id, &in_pool, e);
     if (code != ERR_OK)
         return code;
-    return read_pids(t, t->layout.unified ? 0 : CGROUP_PIDS, id, in_pool, pids, pids_size,
-                     out_count, e);
+    cgroup__path(t, t->layout.unified ? 0 : CGROUP_PIDS, id, in_pool, path);
+    return read_pids(path, pids, pids_size, out_count, e);
 }
 
+/* ---- the end of one ---- */
+
+struct killing {
+    int32_t *pids; /* Room for CGROUP_PIDS_MAX. */
+    uint32_t alive;
+};
+
+static enum err_code kill_in(struct killing *k, const char *path, struct err *e)
+{
+    uint32_t count = 0;
+    enum err_code code = read_pids(path, k->pids, CGROUP_PIDS_MAX, &count, e);
+    for (uint32_t i = 0; i < count && code == ERR_OK; i++)
+        if (k->pids[i] > 1) /* 0: in a pid namespace we cannot see; never ours. */
+            kill(k->pids[i], SIGKILL);
+    k->alive += count;
+    return code;
+}
+
+/* A group of threads (v2) names no processes; they stand in the group around it. */
+static void kill_inside(void *arg, const char *path)
+{
+    (void)!kill_in(arg, path, NULL);
+}
+
+/* In every hierarchy: a launcher that was killed while it entered is in some of them only. */
 static enum err_code kill_round(const struct cgroup_tree *t, struct str id, bool in_pool,
                                 uint32_t *out_alive, struct err *e)
 {
-    int32_t *pids = mem_alloc(sizeof *pids * CGROUP_PIDS_MAX);
-    uint32_t alive = 0;
+    struct killing k = {.pids = mem_alloc(sizeof *k.pids * CGROUP_PIDS_MAX)};
+    char path[CGROUP_FILE_MAX];
     enum err_code code = ERR_OK;
 
     for (uint32_t c = 0; c < CGROUP__COUNT && code == ERR_OK; c++) {
-        uint32_t count = 0;
         if (!cgroup__is_its_own(t, c, in_pool))
             continue;
-        code = read_pids(t, c, id, in_pool, pids, CGROUP_PIDS_MAX, &count, e);
-        for (uint32_t i = 0; i < count && code == ERR_OK; i++)
-            if (pids[i] > 1) /* 0: in a pid namespace we cannot see; never ours. */
-                kill(pids[i], SIGKILL);
-        alive += count;
+        cgroup__path(t, c, id, in_pool, path);
+        code = kill_in(&k, path, e);
+        each_inside(&(struct inside){path, 0, kill_inside, &k});
     }
-    mem_free(pids);
-    *out_alive = alive;
+    mem_free(k.pids);
+    *out_alive = k.alive;
     return code;
 }
 
@@ -103,11 +166,24 @@ enum err_code cgroup_kill(struct cgroup_tree *t, struct str id, struct err *e)
     return err_set(e, ERR_BUSY, STR_FMT ": %u processes still dying", STR_ARG(id), alive);
 }
 
+static void remove_inside(void *arg, const char *path)
+{
+    (void)arg;
+    (void)rmdir(path); /* The one around it says what is left. */
+}
+
 static enum err_code remove_directory(const char *path, struct err *e)
 {
     if (rmdir(path) == 0 || errno == ENOENT)
         return ERR_OK;
     return err_set(e, errno == EBUSY ? ERR_BUSY : ERR_UNAVAILABLE, "remove %s: %m", path);
+}
+
+static enum err_code remove_whole(const char *path, struct err *e)
+{
+    if (rmdir(path) != 0 && errno == EBUSY)
+        each_inside(&(struct inside){path, 0, remove_inside, NULL});
+    return remove_directory(path, e);
 }
 
 enum err_code cgroup_remove(struct cgroup_tree *t, struct str id, struct err *e)
@@ -120,7 +196,7 @@ enum err_code cgroup_remove(struct cgroup_tree *t, struct str id, struct err *e)
             if (!cgroup__is_its_own(t, c, in_pool))
                 continue;
             cgroup__path(t, c, id, in_pool, path);
-            enum err_code code = remove_directory(path, e);
+            enum err_code code = remove_whole(path, e);
             if (code != ERR_OK)
                 return code;
         }

@@ -295,6 +295,46 @@ TEST(runc, leaves_nothing_behind)
     leaves_nothing_behind(&runc_rig);
 }
 
+/* As systemd does in a privileged container: groups of its own in each of its groups, and itself in the innermost. */
+static void make_groups_inside(const char *id, int32_t pid)
+{
+    struct buf files;
+    struct str rest, file;
+    uint32_t made = 0;
+    buf_init(&files, 64 << 10);
+    cr_assert_eq(cgroup_procs_files(oci_own.cgroups, str_of(id), &files, NULL), ERR_OK);
+    rest = str_trim(buf_str(&files));
+    while (str_split(&rest, '\n', &file)) {
+        char path[FS_PATH_MAX], procs[FS_PATH_MAX], text[16];
+        struct err e = {0};
+        struct str group = str_slice(file, 0, file.len - STR("/tasks").len);
+        if (str_ends(file, STR("/cgroup.procs")))
+            group = str_slice(file, 0, file.len - STR("/cgroup.procs").len);
+        if (!str_ends(group, str_of(id)))
+            continue; /* The pool's, where v1 holds its cpus. */
+        snprintf(path, sizeof path, STR_FMT "/system.slice/cron.service", STR_ARG(group));
+        cr_assert_eq(fs_mkdir(path, 0755, &e), ERR_OK, "%s", e.text);
+        cr_assert(fs_join(procs, path, "cgroup.procs"));
+        int len = snprintf(text, sizeof text, "%d", pid);
+        cr_assert_eq(fs_poke(procs, str_from(text, (size_t)len), &e), ERR_OK, "%s", e.text);
+        made++;
+    }
+    buf_free(&files);
+    cr_assert_gt(made, 0);
+}
+
+TEST(oci, groups_inside_its_own_end_with_it)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    if (!oci_open(&r))
+        return;
+    oci_fill(&r, &spec, "i1.main.0", RIG_RUNS);
+    make_groups_inside("i1.main.0", oci_run(&oci_rig, &r, &spec)->pid);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "i1.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
 /* What a container sees and may not do, told by itself: it exits with the number of the first thing
  * that is not as it should be. */
 static void is_held(const struct rig_kind *k)
