@@ -24,7 +24,14 @@ static enum err_code fs_err(struct err *e, const char *what, const char *path)
                          : was == EEXIST                                 ? ERR_CONFLICT
                                                                          : ERR_UNAVAILABLE;
     errno = was;
-    return err_set(e, code, "%s %s: %m", what, path);
+    err_set(e, code, "%s %s: %m", what, path);
+    errno = was;
+    return code;
+}
+
+bool fs_is_short(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
 void fs_close(int *fd)

@@ -49,6 +49,9 @@ MUST_USE enum err_code fs_list(const char *path, bool (*visit)(void *arg, const 
  * ERR_CONFLICT: another process holds it. Two batond on one state directory meet here. */
 MUST_USE enum err_code fs_lock(const char *path, int *out_fd, struct err *e);
 
+/* errno after a failure: for want of descriptors or memory of our own. It says nothing of the file, nor of what it is about. */
+bool fs_is_short(int error);
+
 void fs_close(int *fd); /* For CLEANUP(fs_close); -1 is allowed. */
 
 /* a/b into out; false when it does not fit. */

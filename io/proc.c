@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "io/fs.h"
 #include "io/loop_priv.h"
 
 #include <errno.h>
@@ -299,12 +300,6 @@ struct proc_watch {
 
 enum found { FOUND_GONE, FOUND_HERE, FOUND_UNKNOWN };
 
-/* Want of something of our own says nothing about a process. */
-static bool is_shortage(int error)
-{
-    return error == EMFILE || error == ENFILE || error == ENOMEM;
-}
-
 uint64_t proc_start_time(pid_t pid)
 {
     char path[64], text[STAT_MAX];
@@ -335,16 +330,26 @@ uint64_t proc_start_time(pid_t pid)
     return str_parse_u64(field, &value) == ERR_OK ? value : 0;
 }
 
+enum err_code proc_is_here(pid_t pid, uint64_t start_time, bool *out_here, struct err *e)
+{
+    errno = 0;
+    uint64_t began = proc_start_time(pid);
+    if (began == 0 && fs_is_short(errno))
+        return err_set(e, ERR_UNAVAILABLE, "look at process %d: %m", (int)pid);
+    *out_here = began != 0 && began == start_time;
+    return ERR_OK;
+}
+
 static enum found watch_look(struct proc_watch *w)
 {
     int fd = (int)syscall(SYS_pidfd_open, w->pid, 0);
     if (fd < 0)
-        return is_shortage(errno) ? FOUND_UNKNOWN : FOUND_GONE;
-    errno = 0;
-    if (w->start_time != 0 && proc_start_time(w->pid) != w->start_time) {
-        enum found found = is_shortage(errno) ? FOUND_UNKNOWN : FOUND_GONE;
+        return fs_is_short(errno) ? FOUND_UNKNOWN : FOUND_GONE;
+    bool here = true;
+    bool known = w->start_time == 0 || proc_is_here(w->pid, w->start_time, &here, NULL) == ERR_OK;
+    if (!known || !here) {
         close(fd);
-        return found;
+        return known ? FOUND_GONE : FOUND_UNKNOWN;
     }
     w->pidfd = fd;
     return FOUND_HERE;

@@ -65,6 +65,9 @@ void proc_unwatch(struct proc_watch *w);
  * ENOMEM) we are short of something. */
 uint64_t proc_start_time(pid_t pid);
 
+/* Whether pid is the process that began then. ERR_UNAVAILABLE: we are short of something, and do not know. */
+MUST_USE enum err_code proc_is_here(pid_t pid, uint64_t start_time, bool *out_here, struct err *e);
+
 /* Run and wait, for tools without a loop (CLI, start-up). out and err may be NULL. ERR_UNAVAILABLE:
  * not started or timed out; otherwise *out_status is the exit status, or 128 + signal. */
 MUST_USE enum err_code proc_run_wait(const struct proc_request *r, struct buf *out, struct buf *err,

@@ -56,6 +56,8 @@ static void listed(struct agent *a, struct agent_turn *t, enum runtime_kind kind
 {
     if (ev->code != ERR_OK) {
         a->list_at[kind] = instant_add(t->now, SPAN_S(1));
+        buf_printf(&t->trace, "%s are not listed: %s\n",
+                   kind == RUNTIME_VM ? "machines" : "containers", ev->text);
         return;
     }
     a->list_op[kind] = 0;

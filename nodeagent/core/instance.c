@@ -547,8 +547,9 @@ void instance_found(struct agent *a, struct agent_turn *t, enum runtime_kind kin
         w = agent_find_uid(a, uid);
     for (uint32_t n = 0; w != NULL && w->kind->runtime == kind && n < w->instances_count; n++) {
         struct instance *i = &w->instances[n];
+        bool other = i->found && !str_is(str_of(ev->id), i->id); /* The same: listed once more. */
         if (!str_eq(str_of(i->name), name) || i->state != INSTANCE_WAITING || number < i->attempt ||
-            i->found || i->end.happened)
+            other || i->end.happened)
             continue;
         i->found = true;
         i->found_ended = ev->state == RUNTIME_CREATED;

@@ -88,6 +88,7 @@ struct oci {
     uint32_t execs_count;
     uint64_t close_op;
     bool closing;
+    bool unlisted; /* The last list failed: whoever ended is told of after the next. */
 };
 
 /* Queue an event, or the answer to op, for the next turn of the loop. */

@@ -123,7 +123,8 @@ void oci__shim_is_gone(struct oci *o, struct instance *i)
 {
     i->watch = NULL;
     (void)!cgroup_kill(o->cgroups, str_of(i->id), NULL);
-    oci__tell_exit(o, i);
+    if (!o->unlisted)
+        oci__tell_exit(o, i);
     if (i->state == OCI_RUNNING)
         oci__move(i, OCI_STOPPED);
     if (i->state == OCI_DESTROYING)

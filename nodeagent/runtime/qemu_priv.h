@@ -101,6 +101,7 @@ struct runtime_qemu {
     struct runtime_event *posts; /* In order; given to the sink from the loop. */
     uint32_t posts_count, posts_size;
     uint64_t list_op, close_op; /* 0: nobody waits. */
+    bool unlisted;              /* The last list failed: whoever ended is told of after the next. */
     struct instant logs_at;     /* When to look at the serial logs again. */
 };
 
@@ -184,8 +185,10 @@ MUST_USE enum err_code spare__tell(int socket, const struct spare_order *o, stru
 
 /* ---- qemu_attach.c ---- */
 
-void machine__list(struct runtime_qemu *r);
-/* The record of an instance that is on disk only, as a machine; NULL: there is none. */
-struct machine *machine__adopt(struct runtime_qemu *r, struct str id);
+/* Fails as a whole: what could not be looked at may be running. */
+MUST_USE enum err_code machine__list(struct runtime_qemu *r, struct err *e);
+/* The record of an instance that is on disk only, as a machine. ERR_NOT_FOUND: there is none. */
+MUST_USE enum err_code machine__adopt(struct runtime_qemu *r, struct str id, struct machine **out,
+                                      struct err *e);
 
 #endif /* NODEAGENT_RUNTIME_QEMU_PRIV_H */

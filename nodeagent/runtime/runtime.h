@@ -195,7 +195,8 @@ struct runtime_ops {
      * ERR_UNAVAILABLE: not to be started, or over its time. ERR_BUSY: too many at once. ERR_DENIED: such an
      * instance runs no commands (a machine). */
     void (*exec)(struct runtime *r, uint64_t op, struct str id, const struct runtime_exec *x);
-    /* What exists here: RUNTIME_FOUND each; their exits are watched from now on. */
+    /* What exists here: RUNTIME_FOUND each; their exits are watched from now on. It fails as a whole when something could
+     * not be looked at: what is not told of counts as gone. */
     void (*list)(struct runtime *r, uint64_t op);
     void (*close)(struct runtime *r, uint64_t op); /* Leaves instances running. Frees r at DONE. */
 };

@@ -89,6 +89,8 @@ static void oci_start(struct runtime *r, uint64_t op, struct str id)
 static enum err_code send_signal(const struct instance *i, int signo, struct err *e)
 {
     CLEANUP(fs_close) int fd = (int)syscall(SYS_pidfd_open, i->shim.pid, 0);
+    if (fd < 0 && fs_is_short(errno))
+        return err_set(e, ERR_UNAVAILABLE, "signal %d to %s: %m", signo, i->id);
     if (fd < 0 || proc_start_time(i->shim.pid) != i->shim.start)
         return ERR_OK; /* It is gone: nobody to ask. */
     if (syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) == 0 || errno == ESRCH)

@@ -98,7 +98,7 @@ static void process_ended(struct runtime_qemu *r, struct machine *m)
     machine__answer(r, m, OP_START, &e);
     machine__answer(r, m, OP_STOP, NULL);
     machine__answer(r, m, OP_KILL, NULL);
-    if (m->was_running && (r->list_op == 0 || m->unwanted))
+    if (m->was_running && ((r->list_op == 0 && !r->unlisted) || m->unwanted))
         tell_end(r, m); /* Else when the list is done: FOUND, DONE, EXITED. */
     if (m->ops[OP_CREATE] != 0 && m->failure.code == ERR_OK)
         m->failure = e;
@@ -383,9 +383,14 @@ static void op_destroy(struct runtime *base, uint64_t op, struct str id)
 {
     struct runtime_qemu *r = self_of(base);
     struct machine *m = machine__find(r, id);
-    if (m == NULL && machine__id_ok(id))
-        m = machine__adopt(r, id); /* Known to the disk only: an agent died while making it. */
-    if (m == NULL) {
+    enum err_code code = ERR_OK;
+    struct err why = {0};
+    if (m == NULL &&
+        machine__id_ok(id)) /* Known to the disk only: an agent died while making it. */
+        code = machine__adopt(r, id, &m, &why);
+    if (code != ERR_OK && code != ERR_NOT_FOUND) {
+        machine__post_failure(r, NULL, op, code, why.text);
+    } else if (m == NULL) {
         machine__post(r, NULL, RUNTIME_DONE, op);
     } else if (m->ops[OP_DESTROY] != 0) {
         machine__post_failure(r, m, op, ERR_BUSY, "it is being removed");
@@ -448,8 +453,14 @@ static void op_list(struct runtime *base, uint64_t op)
     if (r->list_op != 0) {
         machine__post_failure(r, NULL, op, ERR_BUSY, "a list is being made");
     } else {
+        struct err e;
         r->list_op = op;
-        machine__list(r);
+        enum err_code code = machine__list(r, &e);
+        r->unlisted = code != ERR_OK;
+        if (r->unlisted) {
+            r->list_op = 0;
+            machine__post_failure(r, NULL, op, code, e.text);
+        }
         list_check(r);
     }
     rearm(r);

@@ -22,6 +22,11 @@
 CONFORMANCE(oci)
 CONFORMANCE(runc)
 
+TEST(oci, a_list_that_fails_ends_nobody)
+{
+    conform_a_list_that_fails_ends_nobody(&oci_rig);
+}
+
 /* --- what only containers have --- */
 
 TEST(oci, logs_in_the_cri_format)

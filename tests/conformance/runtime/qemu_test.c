@@ -24,6 +24,11 @@
 
 CONFORMANCE(qemu)
 
+TEST(qemu, a_list_that_fails_ends_nobody)
+{
+    conform_a_list_that_fails_ends_nobody(&qemu_rig);
+}
+
 /* --- what only machines have --- */
 
 static void wait_for_line(struct rig *r, const char *path, const char *line)

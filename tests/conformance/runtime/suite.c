@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/conformance/runtime/suite.h"
 #include "tests/testlib/test.h"
+#include <sys/resource.h>
 
 enum { PATIENCE_MS = 10000, STEP_MS = 20 };
 
@@ -188,6 +189,33 @@ void conform_is_found_again(const struct rig_kind *k)
     rig_ok(k, &r, rig_call(&r, r.runtime->ops->kill, "u6.main.0"));
     rig_wait(k, &r, RUNTIME_EXITED, 0);
     destroy_one(k, &r, "u6.main.0");
+    rig_close(k, &r);
+}
+
+/* An agent that is short of descriptors does not know who is there, and must not say that nobody is. */
+void conform_a_list_that_fails_ends_nobody(const struct rig_kind *k)
+{
+    struct rlimit usual, none;
+    struct rig r;
+    if (!open_rig(k, &r))
+        return;
+    int32_t pid = start_one(k, &r, "ua.main.0", RIG_RUNS)->pid;
+    k->reopen(&r);
+    r.events_count = 0;
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 3; /* All of them are in use. */
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    r.runtime->ops->list(r.runtime, ++r.last_op);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    cr_assert_neq(rig_wait(k, &r, RUNTIME_DONE, r.last_op)->code, ERR_OK);
+    cr_assert_eq(rig_count(&r, RUNTIME_FOUND, "ua.main.0"), 0);
+
+    r.runtime->ops->list(r.runtime, ++r.last_op);
+    rig_ok(k, &r, r.last_op);
+    const struct runtime_event *found = rig_wait(k, &r, RUNTIME_FOUND, r.last_op);
+    cr_assert(found->state == RUNTIME_RUNNING && found->pid == pid);
+    destroy_one(k, &r, "ua.main.0");
     rig_close(k, &r);
 }
 

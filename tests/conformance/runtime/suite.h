@@ -100,6 +100,9 @@ void conform_died_while_nobody_looked(const struct rig_kind *k);
 void conform_runs_commands(const struct rig_kind *k);
 void conform_reads_cpus_back(const struct rig_kind *k);
 
+/* Of those that look for their instances on the host. */
+void conform_a_list_that_fails_ends_nobody(const struct rig_kind *k);
+
 /* For the tests of one runtime alone. */
 const struct runtime_event *rig_wait(const struct rig_kind *k, struct rig *r,
                                      enum runtime_event_type type, uint64_t op);
