@@ -142,7 +142,7 @@ void machine__flush(struct machine *m); /* Writes what its codec has for QEMU. *
 void machine__hear(struct runtime_qemu *r, struct machine *m, struct str bytes);
 void machine__session_over(struct runtime_qemu *r, struct machine *m);
 void machine__guest_over(struct runtime_qemu *r, struct machine *m, bool by_guest);
-void machine__trim_log(const struct machine *m); /* Keeps the serial log below its limit. */
+void machine__trim_logs(const struct machine *m); /* The guest's and QEMU's, to their limits. */
 
 /* ---- qemu_launch.c ---- */
 

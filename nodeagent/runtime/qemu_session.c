@@ -184,21 +184,29 @@ void machine__hear(struct runtime_qemu *r, struct machine *m, struct str bytes)
         machine__session_over(r, m);
 }
 
-/* A guest may print for ever. The log is moved by copying: QEMU appends to the file it has. */
-void machine__trim_log(const struct machine *m)
+/* Moved by copying: QEMU appends to the file it has. */
+static void trim_log(const char *path, off_t most)
 {
     char old[QEMU_PATH_MAX + 2];
     struct stat st;
-    if (m->record.serial_log[0] == '\0')
+    CLEANUP(fs_close) int log = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (log < 0 || fstat(log, &st) != 0 || st.st_size <= most)
         return;
-    CLEANUP(fs_close) int log = open(m->record.serial_log, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (log < 0 || fstat(log, &st) != 0 || st.st_size <= QEMU_SERIAL_LOG_MAX)
-        return;
-    snprintf(old, sizeof old, "%s.1", m->record.serial_log);
+    snprintf(old, sizeof old, "%s.1", path);
     CLEANUP(fs_close) int copy = open(old, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    off_t at = st.st_size - QEMU_SERIAL_LOG_MAX;
+    off_t at = st.st_size - most;
     while (copy >= 0 && at < st.st_size && sendfile(copy, log, &at, (size_t)(st.st_size - at)) > 0)
         ;
     if (ftruncate(log, 0) != 0)
         return; /* Next time. */
+}
+
+/* A guest may print for ever, and may have QEMU complain of it for ever: of every bad descriptor in its rings, say. */
+void machine__trim_logs(const struct machine *m)
+{
+    char path[FS_PATH_MAX];
+    if (m->record.serial_log[0] != '\0')
+        trim_log(m->record.serial_log, QEMU_SERIAL_LOG_MAX);
+    if (fs_join(path, m->directory, "qemu.log"))
+        trim_log(path, QEMU_LOG_MAX);
 }

@@ -161,7 +161,7 @@ static void logs_trim(struct runtime_qemu *r, struct instant now)
     for (uint32_t i = 0; i < RUNTIME_INSTANCES_MAX; i++)
         if (r->machines[i] != NULL && r->machines[i]->state < MACHINE_DEAD) {
             any = true;
-            machine__trim_log(r->machines[i]);
+            machine__trim_logs(r->machines[i]);
         }
     r->logs_at = any ? instant_add(now, LOGS_EVERY) : (struct instant){0};
 }

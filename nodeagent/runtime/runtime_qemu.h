@@ -47,6 +47,7 @@ enum {
     QEMU_UID_FIRST = 1900000000,
     QEMU_UID_COUNT = RUNTIME_INSTANCES_MAX,
     QEMU_SERIAL_LOG_MAX = 8 << 20, /* Then the log moves to "<log>.1" and starts anew. */
+    QEMU_LOG_MAX = 1 << 20,        /* Of what QEMU itself says, likewise. */
     QEMU_CREATE_LIMIT_S = 60,      /* QEMU up and pinned; preallocating memory may take long. */
     QEMU_HEARD_MAX =
         1 << 20, /* Bytes by QMP in 10 s; over it the session ends, the machine runs on. */

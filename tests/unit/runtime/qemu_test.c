@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of the QEMU runtime that need no QEMU. tests/conformance/runtime has the rest. */
 #include "base/cpuset.h"
+#include "io/fs.h"
 #include "nodeagent/runtime/qemu_priv.h"
 #include "tests/testlib/test.h"
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct qemu_record record(void)
@@ -79,6 +81,47 @@ TEST(qemu, a_record_is_whole_or_none)
     text.at[3] = '\0';
     cr_assert_eq(qemu_record_parse(buf_str(&text), &got, NULL), ERR_CORRUPT);
     buf_free(&text);
+}
+
+static void fill(const char *path, off_t size, const char *end)
+{
+    FILE *file = fopen(path, "wb");
+    cr_assert(file != NULL && fseek(file, (long)size, SEEK_SET) == 0 && fputs(end, file) >= 0);
+    fclose(file);
+}
+
+static off_t size_of(const char *path)
+{
+    struct stat st;
+    cr_assert_eq(stat(path, &st), 0, "%s: %m", path);
+    return st.st_size;
+}
+
+/* Both grow by what a guest does. */
+TEST(qemu, its_logs_are_bounded)
+{
+    char directory[] = "/tmp/baton-qlog-XXXXXX", path[64], old[64], end[8] = "";
+    cr_assert_not_null(mkdtemp(directory));
+    struct machine *m = calloc(1, sizeof *m);
+    snprintf(m->directory, sizeof m->directory, "%s", directory);
+    snprintf(m->record.serial_log, sizeof m->record.serial_log, "%s/serial.log", directory);
+    fill(m->record.serial_log, QEMU_SERIAL_LOG_MAX, "guest");
+    snprintf(path, sizeof path, "%s/qemu.log", directory);
+    snprintf(old, sizeof old, "%s/qemu.log.1", directory);
+    fill(path, QEMU_LOG_MAX, "virtio");
+    machine__trim_logs(m);
+    cr_assert_eq(size_of(m->record.serial_log), 0);
+    cr_assert_eq(size_of(path), 0);
+    cr_assert_eq(size_of(old), QEMU_LOG_MAX);
+    FILE *file = fopen(old, "rb");
+    cr_assert(fseek(file, -6, SEEK_END) == 0 && fread(end, 1, 6, file) == 6);
+    cr_assert_str_eq(end, "virtio");
+    fclose(file);
+    fill(path, 10, "x");
+    machine__trim_logs(m);
+    cr_assert_eq(size_of(path), 11, "what is below its limit stays");
+    free(m);
+    cr_assert_eq(fs_remove_tree(directory, NULL), ERR_OK);
 }
 
 TEST(qemu, a_vcpu_belongs_on_its_own_granted_cpu)
