@@ -33,6 +33,10 @@
 /* 3 to 9: the group's files, which a shell can only name by one digit. */
 enum { GROUP_FD = 3, FIRST_FD = 10, LOG_TAIL = 2048, HELPER_THREADS_MAX = 256 };
 
+/* Of a kernel or initrd that others may not read. Debian's and Ubuntu's take a third of it; it is copied on the loop, and
+ * held as long as the machine lives. */
+#define BOOT_COPY_MAX (256ll << 20)
+
 /* As libvirt has it: what one device maps beside the guest's memory. */
 #define LOCKED_BESIDE_BYTES (1ull << 30)
 
@@ -180,14 +184,20 @@ static enum err_code make_readable(struct launch *l, int *fd)
         return err_set(l->e, ERR_UNAVAILABLE, "stat: %m");
     if ((st.st_mode & 0004) != 0)
         return ERR_OK;
+    if (st.st_size > BOOT_COPY_MAX)
+        return err_set(l->e, ERR_LIMIT,
+                       "a kernel or initrd of %lld bytes that others may not read; up to %lld are "
+                       "copied",
+                       (long long)st.st_size, BOOT_COPY_MAX);
     int copy = memfd_create("boot", MFD_CLOEXEC);
     if (copy < 0)
         return err_set(l->e, ERR_UNAVAILABLE, "memory file: %m");
     for (off_t left = st.st_size; left > 0;) {
         ssize_t got = sendfile(copy, *fd, NULL, (size_t)left);
         if (got <= 0) {
+            err_set(l->e, ERR_UNAVAILABLE, "copy the kernel: %m");
             close(copy);
-            return err_set(l->e, ERR_UNAVAILABLE, "copy the kernel: %m");
+            return l->e->code;
         }
         left -= got;
     }

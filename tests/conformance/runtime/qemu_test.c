@@ -246,6 +246,29 @@ TEST(qemu, a_create_that_fails_says_why_and_leaves_nothing)
     rig_close(&qemu_rig, &r);
 }
 
+/* It would be copied into memory, on the loop: a hole in an image costs nothing to send. */
+TEST(qemu, a_kernel_that_is_a_huge_hole_is_refused)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    char path[128];
+    if (!qemu_open(&r))
+        return;
+    qemu_fill(&r, &spec, "h.guest.0", RIG_RUNS);
+    snprintf(path, sizeof path, "%s/kernel", own.directory);
+    cr_assert_eq(fs_write(path,
+                          STR("\x7f"
+                              "ELF"),
+                          0600, NULL),
+                 ERR_OK);
+    cr_assert_eq(truncate(path, (256 << 20) + 1), 0);
+    spec.vm.kernel = str_of(path);
+    uint64_t op = rig_create(&r, &spec);
+    const struct runtime_event *ev = rig_wait(&qemu_rig, &r, RUNTIME_DONE, op);
+    cr_assert_eq(ev->code, ERR_LIMIT, "%s", ev->text);
+    rig_close(&qemu_rig, &r);
+}
+
 TEST(qemu, a_killed_qemu_is_told_of_at_once)
 {
     struct rig r = {0};
