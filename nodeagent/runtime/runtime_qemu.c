@@ -309,10 +309,12 @@ static void op_create(struct runtime *base, uint64_t op, const struct runtime_sp
         m->failure = (struct err){0};
         m->deadline = instant_add(clock_now(), CREATE_LIMIT);
         machine__connect(r, m);
-    } else {
+    } else if (m->child == NULL) {
         machine__move(m, MACHINE_DYING);
-        if (m->child == NULL)
-            process_ended(r, m);
+        process_ended(r, m);
+    } else {
+        machine__kill(
+            m, true); /* It would go by itself, having read the end of its gate: if it reads. */
     }
     spare__wish(r);
     rearm(r);

@@ -55,7 +55,8 @@ static void kill_all(void)
         text[len > 0 ? len : 0] = '\0';
         for (char *at = text, *end; *at != '\0'; at = end) {
             long pid = strtol(at, &end, 10);
-            if (end == at)
+            if (end == at ||
+                *end == '\0') /* Cut off in the middle of a number, which is another's. */
                 break;
             if (pid > 1)
                 kill((pid_t)pid, SIGKILL);

@@ -172,7 +172,7 @@ static int console_listen(const struct shim_conf *conf)
     unlink(path);
     /* A long directory does not fit into sun_path; the same directory by descriptor does. */
     int dir = open(conf->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     snprintf(link, sizeof link, "/proc/self/fd/%d/console", dir);
     memcpy(a.sun_path, link, strlen(link) + 1);
     bool listens = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 1) == 0;
@@ -183,6 +183,7 @@ static int console_listen(const struct shim_conf *conf)
     return listens ? fd : -1;
 }
 
+/* The runtime's command has ended: what it did not connect or send by then does not come. */
 static int console_receive(int listener)
 {
     char byte[256], control[CMSG_SPACE(sizeof(int))];
@@ -192,9 +193,10 @@ static int console_receive(int listener)
                        .msg_control = control,
                        .msg_controllen = sizeof control};
     int master = -1, peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    if (peer < 0 || recvmsg(peer, &m, MSG_CMSG_CLOEXEC) < 0)
+    if (peer < 0)
         return -1;
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    bool got = recvmsg(peer, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) >= 0;
+    struct cmsghdr *c = got ? CMSG_FIRSTHDR(&m) : NULL;
     if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
         memcpy(&master, CMSG_DATA(c), sizeof master);
     close(peer);

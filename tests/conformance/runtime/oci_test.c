@@ -540,6 +540,25 @@ static void a_terminal_is_one_stream(const struct rig_kind *k)
     rig_close(k, &r);
 }
 
+TEST(oci, a_runtime_that_gives_no_terminal_is_not_waited_for)
+{
+    static const char script[] = "#!/bin/sh\nexit 0\n";
+    struct rig r = {0};
+    struct runtime_spec spec;
+    char command[128];
+    if (!oci_open(&r))
+        return;
+    snprintf(command, sizeof command, "%s/crun", oci_own.directory);
+    cr_assert_eq(fs_write(command, str_from(script, sizeof script - 1), 0755, NULL), ERR_OK);
+    oci_own.command = command;
+    oci_reopen(&r);
+    oci_fill(&r, &spec, "t2.main.0", RIG_RUNS);
+    spec.container.tty = true;
+    cr_assert_str_eq(oci_run(&oci_rig, &r, &spec)->text, "the runtime gave no terminal");
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "t2.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
 TEST(oci, a_terminal_is_one_stream)
 {
     a_terminal_is_one_stream(&oci_rig);
