@@ -38,16 +38,28 @@ void log_event(enum log_level level, const char *name, const char *fmt, ...)
     installed.write(installed.state, str_from(line, length));
 }
 
+/* Would a terminal act on it? C0, DEL, and C1, which in UTF-8 is C2 80 to C2 9F; in what is no UTF-8 any byte may be. */
+static bool is_control(struct str value, size_t i, bool is_text)
+{
+    unsigned char c = (unsigned char)value.at[i];
+    unsigned char before = i > 0 ? (unsigned char)value.at[i - 1] : 0;
+    unsigned char after = i + 1 < value.len ? (unsigned char)value.at[i + 1] : 0;
+    if (c < ' ' || c == 0x7f || (c > 0x7f && !is_text))
+        return true;
+    return (c == 0xc2 && after < 0xa0) || (before == 0xc2 && c >= 0x80 && c < 0xa0);
+}
+
 struct log_quoted log_quote(struct str value)
 {
     static const char hex[] = "0123456789abcdef";
     struct log_quoted q;
-    bool plain = value.len > 0;
+    bool plain = value.len > 0, is_text = str_is_utf8(value);
     size_t out = 0;
 
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.at[i];
-        plain = plain && c > ' ' && c != '"' && c != '=' && c != '\\' && c != 0x7f;
+        plain = plain && c != ' ' && c != '"' && c != '=' && c != '\\' &&
+                !is_control(value, i, is_text);
     }
     if (!plain)
         q.text[out++] = '"';
@@ -58,7 +70,7 @@ struct log_quoted log_quote(struct str value)
             out += 3;
             break;
         }
-        if (c < ' ' || c == 0x7f) {
+        if (is_control(value, i, is_text)) {
             q.text[out++] = '\\';
             q.text[out++] = 'x';
             q.text[out++] = hex[c >> 4];

@@ -359,6 +359,21 @@ TEST(log, a_name_cannot_forge_a_line)
     log_install(&(struct log_sink){0});
 }
 
+/* U+009B is what ESC [ begins in other words, to terminals that know both. */
+TEST(log, an_outsider_does_not_speak_to_the_terminal)
+{
+    cr_assert_str_eq(log_quote(STR("a\x1b[2J")).text, "\"a\\x1b[2J\"");
+    cr_assert_str_eq(log_quote(STR("a\xc2\x9b"
+                                   "2J"))
+                         .text,
+                     "\"a\\xc2\\x9b2J\"");
+    cr_assert_str_eq(log_quote(STR("a\x9b"
+                                   "2J"))
+                         .text,
+                     "\"a\\x9b2J\"");
+    cr_assert_str_eq(log_quote(STR("gr\xc3\xbc\xc3\x9f")).text, "gr\xc3\xbc\xc3\x9f");
+}
+
 TEST(sm, draws_its_table)
 {
     static const struct sm_state door[] = {{"OPEN", 1u << 1}, {"SHUT", 1u << 0}};
