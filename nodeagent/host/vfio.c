@@ -74,7 +74,8 @@ static enum err_code record_write(const struct vfio *v, const char *address, con
     enum err_code code = fs_mkdir(v->directory, 0700, e);
     if (code == ERR_OK && !fs_join(path, v->directory, address))
         code = err_set(e, ERR_LIMIT, "path of %s", address);
-    return code == ERR_OK ? fs_put(path, str_from(line, (size_t)len), 0600, e) : code;
+    /* Durably: half a record after a power cut would say that it is nobody's. */
+    return code == ERR_OK ? fs_write(path, str_from(line, (size_t)len), 0600, e) : code;
 }
 
 /* ---- drivers ---- */
@@ -118,7 +119,8 @@ enum err_code vfio_bind(const struct vfio *v, struct str name, struct str owner,
     enum err_code code = record_read(v, address, &r, e);
     if (code == ERR_OK && !str_eq(str_of(r.owner), owner))
         return err_set(e, ERR_CONFLICT, "%s is held by workload %s", address, r.owner);
-    if (code == ERR_NOT_FOUND) {
+    if (code == ERR_NOT_FOUND ||
+        code == ERR_CORRUPT) { /* Corrupt: from before they were durable. */
         snprintf(r.owner, sizeof r.owner, STR_FMT, STR_ARG(owner));
         link_name(v, address, "iommu_group", r.group);
         link_name(v, address, "driver", r.driver);
@@ -151,6 +153,8 @@ static enum err_code give_back(const struct vfio *v, const char *address, const 
     function_path(v, address, "", path);
     if (fs_exists(path) && strcmp(r->driver, DRIVER) != 0) {
         code = change_driver(v, address, "", strcmp(r->driver, "-") != 0, e);
+        if (code == ERR_NOT_FOUND && !fs_exists(path))
+            code = ERR_OK; /* Pulled out meanwhile. */
         if (code == ERR_OK && has_driver(v, address, DRIVER))
             code = err_set(e, ERR_UNAVAILABLE, "%s does not leave %s", address, DRIVER);
     }
@@ -201,6 +205,11 @@ static bool list_one(void *arg, const char *name)
     if (!devices_is_address(str_of(name)))
         return true; /* A temporary file. */
     l->code = record_read(l->v, name, &r, l->e);
+    if (l->code == ERR_CORRUPT || l->code == ERR_NOT_FOUND) {
+        l->code =
+            ERR_OK; /* Nobody's; the next bind writes it anew. Or it was given back just now. */
+        return true;
+    }
     return l->code == ERR_OK && l->visit(l->arg, name, str_of(r.owner));
 }
 

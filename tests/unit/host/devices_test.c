@@ -269,6 +269,25 @@ TEST(vfio, a_crash_at_any_write)
     }
 }
 
+/* What a power cut left of a record says nothing, and nothing of it holds any more. */
+TEST(vfio, a_torn_record_is_in_nobodys_way)
+{
+    struct kernel *k = kernel_new();
+    struct vfio v = {&k->sysfs, k->state};
+    char path[FS_PATH_MAX];
+    struct err e;
+    k->native = "nouveau";
+    cr_assert_eq(vfio_bind(&v, GPU, STR("u1"), &e), ERR_OK, "%s", e.text);
+    cr_assert(fs_join(path, k->state, "0000:01:00.0"));
+    cr_assert_eq(fs_put(path, STR(""), 0600, NULL), ERR_OK);
+    cr_assert_eq(vfio_release(&v, STR("u1"), &e), ERR_OK, "%s", e.text);
+    cr_assert_str_eq(kernel_driver(k, "0000:41:00.0"), "nouveau");
+    cr_assert(fs_join(path, k->state, "0000:41:00.0"));
+    cr_assert_eq(fs_put(path, STR(""), 0600, NULL), ERR_OK);
+    cr_assert_eq(vfio_bind(&v, GPU, STR("u2"), &e), ERR_OK, "%s", e.text);
+    kernel_free(k);
+}
+
 /* ---- what became of them ---- */
 
 static const char all_rules[] =
