@@ -189,11 +189,17 @@ static void each(struct hostjob *j, const char *below, bool (*visit)(void *arg, 
     }
 }
 
+/* Level-triggered: what is not there needs no removing, and what comes behind it does. */
+static enum err_code or_absent(enum err_code code)
+{
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
 static enum err_code clean_network(struct hostjob *j)
 {
-    enum err_code code = net_pod_remove(j->net, str_of(j->uid), &j->err);
+    enum err_code code = or_absent(net_pod_remove(j->net, str_of(j->uid), &j->err));
     if (code == ERR_OK)
-        code = net_tap_remove(j->net, str_of(j->uid), &j->err);
+        code = or_absent(net_tap_remove(j->net, str_of(j->uid), &j->err));
     return code;
 }
 
@@ -205,15 +211,13 @@ void hostjob_clean(struct hostjob *j)
     each(j, "volumes", unmount_volume);
     snprintf(path, sizeof path, "%s/pods/%s", j->state, j->uid);
     if (j->code == ERR_OK)
-        j->code = fs_remove_tree(path, &j->err);
+        j->code = or_absent(fs_remove_tree(path, &j->err));
     if (j->code == ERR_OK && j->logs != NULL)
-        j->code = fs_remove_tree(j->logs, &j->err);
+        j->code = or_absent(fs_remove_tree(j->logs, &j->err));
     if (j->code == ERR_OK && j->net != NULL)
         j->code = clean_network(j);
     if (j->code == ERR_OK)
-        j->code = resctrl_remove(j->sysfs, str_of(j->group), &j->err);
+        j->code = or_absent(resctrl_remove(j->sysfs, str_of(j->group), &j->err));
     if (j->code == ERR_OK && fs_join(path, j->state, "devices"))
-        j->code = vfio_release(&(struct vfio){j->sysfs, path}, str_of(j->uid), &j->err);
-    if (j->code == ERR_NOT_FOUND)
-        j->code = ERR_OK; /* Level-triggered: what is not there needs no removing. */
+        j->code = or_absent(vfio_release(&(struct vfio){j->sysfs, path}, str_of(j->uid), &j->err));
 }
