@@ -373,10 +373,23 @@ enum reconcile agents_reconcile(struct core *c, struct str key)
     return carry(c, h, s, placement, workload);
 }
 
+/* Its name was freed, or bound anew: whoever has the session may not be whose the name is. If he is, he comes again. */
+static void binding_changed(struct core *c, const struct core_change *change)
+{
+    struct str name = change->at.name, prefix = STR(CLUSTER_BINDING);
+    if (!str_is(change->at.namespace, "kube-system") || !str_starts(name, prefix))
+        return;
+    struct node_state *n = cluster_node(c, str_slice(name, prefix.len, name.len));
+    if (n != NULL && n->session != 0)
+        hang_up(c, n, "the node's name is no longer bound to this key: join again");
+}
+
 /* placing_changed() sees Placements and workloads, and tells. What a workload waits for may come after it:
  * kubectl apply makes them in the order of its files. */
 void agents_changed(struct core *c, const struct core_change *change)
 {
+    if (change->at.group.len == 0 && str_is(change->at.plural, "secrets"))
+        binding_changed(c, change);
     bool mentioned =
         str_is(change->at.plural, "secrets") || str_is(change->at.plural, "configmaps");
     const struct map_entry *e;

@@ -17,6 +17,9 @@
 #include "controlplane/core/network.h"
 #include "controlplane/core/sched_view.h"
 
+/* The Secret of that prefix and a node's name, in kube-system, binds the name to a key (serve/node_key.h). */
+#define CLUSTER_BINDING "node-key-"
+
 enum { CLUSTER_NAME_MAX = 254, CLUSTER_UID_MAX = 64, CLUSTER_NODES_MAX = 50000 };
 
 struct held;

@@ -3,11 +3,12 @@
 
 #include "api/kinds.h"
 #include "api/typed.h"
+#include "controlplane/core/cluster.h"
 #include "proto/k8s/core_v1.pb-c.h"
 
 enum { SECRET_ARENA_MAX = 4 << 20 };
 
-static const char prefix[] = "node-key-";
+static const char prefix[] = CLUSTER_BINDING;
 static const char type_name[] = "baton.dev/node-key";
 static const char entry_name[] = "fingerprint";
 

@@ -10,7 +10,8 @@
  *        holds the name), RESOURCE_EXHAUSTED (too many, too slow), UNAVAILABLE (the core is busy).
  *
  * A node's name is bound to the key of its first join by the Secret node-key-NAME in kube-system, which
- * `baton node forget` deletes. A session under another key is refused, whatever its certificate says.
+ * `baton node forget` deletes. A session under another key is refused, whatever its certificate says, and when the
+ * Secret changes or goes the core ends the one that is open.
  */
 #ifndef CONTROLPLANE_SERVE_SESSIONS_H
 #define CONTROLPLANE_SERVE_SESSIONS_H

@@ -496,6 +496,36 @@ TEST(whole, a_watch_of_all_time_goes_on)
     whole_close(&w);
 }
 
+/* A machine whose name an administrator freed is not heard any more, though its connection stands. */
+TEST(whole, a_forgotten_nodes_session_ends)
+{
+    struct whole w;
+    struct node n, other;
+    struct agent a = {0}, b = {0};
+    struct caller session, stays;
+    whole_open(&w);
+    node_make(&n, "n1");
+    node_make(&other, "n2");
+    token_for(&w, &n);
+    cr_assert_eq(join(&w, &n), GRPC_OK);
+    token_for(&w, &other);
+    cr_assert_eq(join(&w, &other), GRPC_OK);
+    session_open(&session, &w, &n, &a);
+    session_open(&stays, &w, &other, &b);
+    cr_assert_eq(
+        status_of(&w, w.admin_tls, "DELETE", "/api/v1/namespaces/kube-system/secrets/node-key-n1"),
+        200);
+    whole_until(&w, &session.ended);
+    cr_expect_eq(session.grpc_status, GRPC_ABORTED);
+    cr_expect_not_null(strstr(session.why, "no longer bound"), "%s", session.why);
+    cr_expect_not(stays.ended);
+    caller_close(&session);
+    caller_close(&stays);
+    node_free(&n);
+    node_free(&other);
+    whole_close(&w);
+}
+
 /* ---- the end ---- */
 
 /* As when the time for draining is over: connections are left, and relays whose two ends are on different threads. */
