@@ -100,8 +100,11 @@ struct write_request {
     struct str if_uid;      /* Empty: whatever is there. */
     int64_t grace_seconds;  /* WRITE_DELETE; -1: the object's own. */
     struct str propagation; /* WRITE_DELETE: "", Background, Foreground, Orphan. */
-    bool evicts;            /* WRITE_DELETE: only where the disruption budgets allow it. */
-    bool dry_run;           /* Everything but the commit; a placement is searched and undone. */
+    /* WRITE_CREATE: this other object goes in the same transaction, or nothing is created; NOT_FOUND or OTHER_UID are then
+     * about it. Empty: none. */
+    struct str spends, spends_uid;
+    bool evicts;  /* WRITE_DELETE: only where the disruption budgets allow it. */
+    bool dry_run; /* Everything but the commit; a placement is searched and undone. */
 };
 
 /* Why a write was refused; serve/ makes Kubernetes' Status of it (api/status.h). */

@@ -140,6 +140,10 @@ static void write_from(const struct write_request *w, struct arena *a, Flight__T
     out->has_propagation = w->propagation.len > 0;
     out->propagation = bytes(w->propagation);
     out->has_dry_run = out->dry_run = w->dry_run;
+    out->has_evicts = out->evicts = w->evicts;
+    out->has_spends = out->has_spends_uid = w->spends.len > 0;
+    out->spends = bytes(w->spends);
+    out->spends_uid = bytes(w->spends_uid);
 }
 
 static void told_from(bool with_value, const struct store_event *s, struct arena *a,

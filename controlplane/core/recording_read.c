@@ -49,6 +49,9 @@ static bool write_of(const Flight__Write *from, struct write_request *out)
                                   .if_uid = text_of(&from->if_uid),
                                   .grace_seconds = from->grace_seconds,
                                   .propagation = text_of(&from->propagation),
+                                  .spends = text_of(&from->spends),
+                                  .spends_uid = text_of(&from->spends_uid),
+                                  .evicts = from->evicts,
                                   .dry_run = from->dry_run};
     return true;
 }

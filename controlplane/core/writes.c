@@ -38,7 +38,8 @@ static void refuse(struct core *c, uint64_t op, enum write_result result, const 
 
 static struct write_op *op_new(uint64_t op, const struct write_request *r)
 {
-    size_t text = r->key.len + r->generate.len + r->if_uid.len + r->propagation.len;
+    size_t text = r->key.len + r->generate.len + r->if_uid.len + r->propagation.len +
+                  r->spends.len + r->spends_uid.len;
     struct write_op *copy = mem_alloc(sizeof *copy + text);
     char *at = copy->text;
     copy->next = NULL;
@@ -48,6 +49,8 @@ static struct write_op *op_new(uint64_t op, const struct write_request *r)
     copy->request.generate = str_keep(&at, r->generate);
     copy->request.if_uid = str_keep(&at, r->if_uid);
     copy->request.propagation = str_keep(&at, r->propagation);
+    copy->request.spends = str_keep(&at, r->spends);
+    copy->request.spends_uid = str_keep(&at, r->spends_uid);
     blob_ref(copy->request.object);
     return copy;
 }
@@ -269,6 +272,21 @@ static bool is_free(struct stage *s, struct draft *d)
     return false;
 }
 
+/* What the new object is given for goes with it: neither is ever seen without the other's change. */
+static void spend(struct stage *s, const struct write_request *r)
+{
+    struct meta m;
+    if (r->spends.len == 0 || stage_is_refused(s))
+        return;
+    struct cow_entry *e = core_find(s->core, r->spends);
+    if (e == NULL || !read_meta(s, blob_str(e->value), &m))
+        stage_refuse(s, WRITE_NOT_FOUND, "%.*s is not there", STR_ARG(r->spends));
+    else if (!str_eq(m.uid, r->spends_uid))
+        stage_refuse(s, WRITE_OTHER_UID, "uid is %.*s", STR_ARG(m.uid));
+    else
+        stage_remove(s, r->spends);
+}
+
 static void create(struct stage *s, struct draft *d)
 {
     struct core *c = s->core;
@@ -289,6 +307,7 @@ static void create(struct stage *s, struct draft *d)
     if (rule != NULL && rule->create != NULL && !stage_is_refused(s))
         rule->create(c, s, d);
     stage_draft(s, d);
+    spend(s, d->request);
 }
 
 /* ---- Replace ---- */

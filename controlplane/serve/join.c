@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controlplane/serve/join.h"
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "controlplane/serve/authority.h"
@@ -21,7 +22,7 @@ struct join {
     struct arena arena;
     struct str renewing; /* The caller's own node name, by a certificate that is good; or empty. */
     struct str request;  /* As it came. */
-    bool taken, renews;
+    bool taken, renews, is_bound; /* is_bound: the name, to this key. */
     struct slot_id write;
     join_answer *answer;
     void *owner;
@@ -126,11 +127,12 @@ static bool check(struct join *j, enum grpc_status *out_status, const char **out
     *out_why = "the certificate request is not good";
     if (pki_request_check(j->csr, j->fingerprint, &e) != ERR_OK)
         return false;
-    j->renews = renewing && str_is(bound, j->fingerprint);
+    j->is_bound = str_is(bound, j->fingerprint);
+    j->renews = renewing && j->is_bound;
     *out_status = GRPC_ALREADY_EXISTS;
     *out_why =
         "the node's name belongs to another key; an administrator can free it: baton node forget";
-    return bound.len == 0 || str_is(bound, j->fingerprint);
+    return bound.len == 0 || j->is_bound;
 }
 
 /* ---- what is answered ---- */
@@ -177,7 +179,9 @@ static void sign(struct join *j)
 
 /* ---- the steps through the core ---- */
 
-static void name_bound(void *owner, const struct rest_written *w)
+static void use_token(struct join *j);
+
+static void written(void *owner, const struct rest_written *w)
 {
     struct join *j = owner;
 
@@ -186,41 +190,50 @@ static void name_bound(void *owner, const struct rest_written *w)
         sign(j);
         return;
     }
+    if (w->result == WRITE_NOT_FOUND || w->result == WRITE_OTHER_UID) {
+        fail(j, GRPC_PERMISSION_DENIED, "the token is not known, used up or expired");
+        return;
+    }
     struct index_snapshot objects = index_snapshot(j->front->shared->index);
     bool ours = w->result == WRITE_EXISTS && node_key_is(&objects, j->node, str_of(j->fingerprint));
     index_snapshot_free(&objects);
     if (ours)
-        sign(j);
+        use_token(j); /* Bound meanwhile, by another join of this machine. */
+    else if (w->result == WRITE_EXISTS)
+        fail(j, GRPC_ALREADY_EXISTS, "the node's name could not be bound to its key");
     else
-        fail(j, w->result == WRITE_EXISTS ? GRPC_ALREADY_EXISTS : GRPC_UNAVAILABLE,
-             "the node's name could not be bound to its key");
+        fail(j, GRPC_UNAVAILABLE, "the token could not be used up");
 }
 
+static void write(struct join *j, const struct write_request *w)
+{
+    if (!front_write(j->front, w, written, j, &j->write))
+        fail(j, GRPC_UNAVAILABLE, "too much at once");
+}
+
+static void use_token(struct join *j)
+{
+    write(j, &(struct write_request){.verb = WRITE_DELETE,
+                                     .key = j->token.key,
+                                     .if_uid = j->token.uid,
+                                     .grace_seconds = 0});
+}
+
+/* One transaction: a token is not used up for a name that could not be had, and no name is had for nothing. */
 static void bind_name(struct join *j)
 {
     char key[INDEX_KEY_MAX + 1];
     size_t len = 0;
     struct blob *object = node_key_object(j->node, str_of(j->fingerprint));
-    bool named = node_key_print(j->node, key, &len);
-    struct write_request w = {
-        .verb = WRITE_CREATE, .key = str_from(key, len), .object = object, .grace_seconds = -1};
 
-    if (!named || !front_write(j->front, &w, name_bound, j, &j->write))
-        fail(j, GRPC_UNAVAILABLE, "too much at once");
+    CHECK(node_key_print(j->node, key, &len)); /* check() saw to that. */
+    write(j, &(struct write_request){.verb = WRITE_CREATE,
+                                     .key = str_from(key, len),
+                                     .object = object,
+                                     .spends = j->token.key,
+                                     .spends_uid = j->token.uid,
+                                     .grace_seconds = -1});
     blob_unref(object);
-}
-
-static void token_used(void *owner, const struct rest_written *w)
-{
-    struct join *j = owner;
-
-    j->write = (struct slot_id){0};
-    if (w->result == WRITE_OK)
-        bind_name(j);
-    else if (w->result == WRITE_NOT_FOUND || w->result == WRITE_OTHER_UID)
-        fail(j, GRPC_PERMISSION_DENIED, "the token is not known, used up or expired");
-    else
-        fail(j, GRPC_UNAVAILABLE, "the token could not be used up");
 }
 
 void join_begin(struct join *j, join_answer *answer, void *owner)
@@ -238,8 +251,8 @@ void join_begin(struct join *j, join_answer *answer, void *owner)
         sign(j);
         return;
     }
-    struct write_request w = {
-        .verb = WRITE_DELETE, .key = j->token.key, .if_uid = j->token.uid, .grace_seconds = 0};
-    if (!front_write(j->front, &w, token_used, j, &j->write))
-        fail(j, GRPC_UNAVAILABLE, "too much at once");
+    if (j->is_bound)
+        use_token(j);
+    else
+        bind_name(j);
 }

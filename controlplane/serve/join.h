@@ -2,12 +2,12 @@
 /*
  * join.h -- one machine's Join: a token and a certificate request against a certificate.
  *
- * WHAT   Checks the token and the request, uses the token up (deletes its Secret under its uid, so that
- *        of two who present it one wins), binds the name to the key, signs. A node that presents its own
- *        certificate needs no token: it renews, for the same name and the same key.
+ * WHAT   Checks the token and the request, then in one transaction uses the token up (deletes its Secret under
+ *        its uid, so that of two who present it one wins) and binds the name to the key, and signs. A node that
+ *        presents its own certificate needs no token: it renews, for the same name and the same key.
  * FAILS  PERMISSION_DENIED for a token that is not good, without saying why; ALREADY_EXISTS when the name
- *        is bound to another key; INVALID_ARGUMENT for the request; UNAVAILABLE to try again. A control
- *        plane that dies between the steps leaves a used token: the machine needs another.
+ *        is bound to another key; INVALID_ARGUMENT for the request; UNAVAILABLE to try again. A token outlives a join that
+ *        failed. One whose answer was lost has used it: the machine needs another.
  */
 #ifndef CONTROLPLANE_SERVE_JOIN_H
 #define CONTROLPLANE_SERVE_JOIN_H

@@ -15,14 +15,17 @@ static struct letter *letter_new(size_t text, char **out_at)
 struct letter *letter_write(const struct write_request *w)
 {
     char *at;
-    struct letter *l =
-        letter_new(w->key.len + w->generate.len + w->if_uid.len + w->propagation.len, &at);
+    struct letter *l = letter_new(w->key.len + w->generate.len + w->if_uid.len +
+                                      w->propagation.len + w->spends.len + w->spends_uid.len,
+                                  &at);
 
     l->write = *w;
     l->write.key = str_keep(&at, w->key);
     l->write.generate = str_keep(&at, w->generate);
     l->write.if_uid = str_keep(&at, w->if_uid);
     l->write.propagation = str_keep(&at, w->propagation);
+    l->write.spends = str_keep(&at, w->spends);
+    l->write.spends_uid = str_keep(&at, w->spends_uid);
     l->object = blob_ref(w->object);
     return l;
 }

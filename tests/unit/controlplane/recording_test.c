@@ -90,6 +90,9 @@ TEST(recording, what_was_told_is_read_back)
                               .if_revision = 12,
                               .grace_seconds = -1,
                               .propagation = STR("Orphan"),
+                              .spends = STR("/secrets/default/t"),
+                              .spends_uid = STR("v"),
+                              .evicts = true,
                               .dry_run = true};
     snprintf(failed.err.text, sizeof failed.err.text, "no room");
     start(&r, 1 << 20);
@@ -110,7 +113,8 @@ TEST(recording, what_was_told_is_read_back)
     cr_assert(ev.op == 6 && ev.write->verb == WRITE_DELETE && ev.write->object == NULL);
     cr_assert(str_eq(ev.write->key, w.key) && str_is(ev.write->if_uid, "u"));
     cr_assert(ev.write->if_revision == 12 && ev.write->grace_seconds == -1);
-    cr_assert(str_is(ev.write->propagation, "Orphan") && ev.write->dry_run);
+    cr_assert(str_is(ev.write->propagation, "Orphan") && ev.write->dry_run && ev.write->evicts);
+    cr_assert(str_eq(ev.write->spends, w.spends) && str_is(ev.write->spends_uid, "v"));
     cr_assert(recording_event_of(next_turn(&rest, &a), &parts, &ev));
     cr_assert(ev.store->op == 8 && ev.store->code == ERR_LIMIT && ev.store->key == NULL);
     cr_assert_str_eq(ev.store->err.text, "no room");

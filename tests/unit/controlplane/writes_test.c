@@ -259,6 +259,48 @@ TEST(writes, an_unknown_outcome_is_found_out)
     three_in_flight(STORE_MEM_FULL, WRITE_STORE_FULL);
 }
 
+/* What one object is given for goes with it, through any disappointment. */
+TEST(writes, what_is_spent_goes_with_what_is_made)
+{
+    for (uint32_t fault = STORE_MEM_LOST; fault <= STORE_MEM_WRITTEN; fault++) {
+        struct world *w = world_new();
+        world_config(w, "token");
+        char uid[64];
+        snprintf(uid, sizeof uid, STR_FMT, STR_ARG(world_meta(w, CONFIG("token")).uid));
+        struct write_request r = {.verb = WRITE_CREATE,
+                                  .key = STR(CONFIG("a")),
+                                  .object = config("a", ""),
+                                  .spends = STR(CONFIG("token")),
+                                  .spends_uid = STR("another")};
+        uint64_t op = world_write(w, &r);
+        cr_assert(world_settle(w));
+        cr_assert_eq(w->answers[op].result, WRITE_OTHER_UID);
+        cr_assert(world_has(w, CONFIG("token")) && !world_has(w, CONFIG("a")));
+
+        struct store_mem_dials dials = {.trip_point = store_mem_points(w->store) + 1,
+                                        .trip_fault = (enum store_mem_fault)fault};
+        store_mem_set_dials(w->store, &dials);
+        r.spends_uid = str_of(uid);
+        op = world_write(w, &r);
+        cr_assert(world_settle(w));
+        bool done = w->answers[op].result == WRITE_OK;
+        cr_assert_eq(done, fault == STORE_MEM_WRITTEN);
+        cr_assert_eq(world_has(w, CONFIG("token")), !done);
+        cr_assert_eq(world_has(w, CONFIG("a")), done);
+
+        op = world_write(w, &r);
+        cr_assert(world_settle(w));
+        cr_assert_eq(w->answers[op].result, done ? WRITE_EXISTS : WRITE_OK);
+        r.key = STR(CONFIG("b"));
+        op = world_write(w, &r);
+        cr_assert(world_settle(w));
+        cr_assert_eq(w->answers[op].result, WRITE_NOT_FOUND);
+        cr_assert(!world_has(w, CONFIG("b")));
+        blob_unref(r.object);
+        world_free(w);
+    }
+}
+
 TEST(writes, a_deletion_of_unknown_outcome_is_found_out)
 {
     for (uint32_t fault = STORE_MEM_LOST; fault <= STORE_MEM_WRITTEN; fault++) {

@@ -2,6 +2,7 @@
 /* The control plane over its own sockets: health, who may what, joins, sessions, streams. */
 #include "tests/unit/serve/whole.h"
 
+#include "io/clock.h"
 #include "proto/baton/agent/v1.pb-c.h"
 #include "tests/testlib/hardware.h"
 #include "tests/testlib/test.h"
@@ -125,13 +126,10 @@ static void node_free(struct node *n)
     buf_free(&n->cert);
 }
 
-/* The request with a token, over a connection that presents tls' certificate, if any. */
-static enum grpc_status join_over(struct whole *w, struct node *n, const char *token,
-                                  const struct tls_config *tls)
+/* The frame of a request: one reference. */
+static struct blob *join_request(struct node *n, const char *token)
 {
     Agent__JoinRequest q = AGENT__JOIN_REQUEST__INIT;
-    struct err e = {0};
-    struct caller c = {.grpc = true};
     uint8_t packed[PKI_PEM_MAX];
     buf_add_char(&n->request, '\0');
     q.token = (char *)(uintptr_t)token;
@@ -139,6 +137,16 @@ static enum grpc_status join_over(struct whole *w, struct node *n, const char *t
     q.csr_pem = n->request.at;
     struct blob *frame = grpc_frame(str_from(packed, agent__join_request__pack(&q, packed)));
     n->request.len--;
+    return frame;
+}
+
+/* The request with a token, over a connection that presents tls' certificate, if any. */
+static enum grpc_status join_over(struct whole *w, struct node *n, const char *token,
+                                  const struct tls_config *tls)
+{
+    struct err e = {0};
+    struct caller c = {.grpc = true};
+    struct blob *frame = join_request(n, token);
     whole_ask(&c, w, tls, "POST", "/baton.agent.v1.Agent/Join", blob_str(frame));
     blob_unref(frame);
     cr_assert_not(c.failed);
@@ -217,6 +225,48 @@ TEST(whole, a_token_joins_one_machine_under_one_key)
     cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/nodes/n1"), 401);
     node_free(&a);
     node_free(&b);
+    whole_close(&w);
+}
+
+/* Two machines want one name at the same moment, each with a good token: one gets it, and the other still has his token. */
+TEST(whole, a_join_that_lost_its_name_keeps_its_token)
+{
+    struct whole w;
+    struct node nodes[2];
+    struct caller callers[2] = {{.grpc = true}, {.grpc = true}};
+    struct err e = {0};
+    struct tls_config *nobody = NULL;
+    whole_open(&w);
+    struct tls_client_options o = {.ca = buf_str(&w.authority.ca_cert)};
+    cr_assert_eq(tls_client_config(&o, &nobody, &e), ERR_OK);
+    for (int i = 0; i < 2; i++) {
+        node_make(&nodes[i], "n1");
+        token_for(&w, &nodes[i]);
+        caller_connect(&callers[i], &w, nobody);
+        whole_until(&w, &callers[i].open);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct blob *frame = join_request(&nodes[i], nodes[i].token);
+        caller_start(&callers[i], "POST", "/baton.agent.v1.Agent/Join", blob_str(frame), false);
+        blob_unref(frame);
+    }
+    struct instant limit = instant_add(clock_now(), SPAN_S(20));
+    loop_step(w.loop, SPAN_MS(0)); /* Both are sent; the core's turns are this loop's, too. */
+    while (mailbox_count(shell_inbox(w.shell)) < 2)
+        cr_assert(clock_now().ns < limit.ns);
+    whole_until(&w, &callers[0].ended);
+    whole_until(&w, &callers[1].ended);
+    int lost = callers[0].grpc_status == GRPC_OK;
+    cr_assert_eq(callers[!lost].grpc_status, GRPC_OK, "%s", callers[!lost].why);
+    cr_assert_eq(callers[lost].grpc_status, GRPC_ALREADY_EXISTS, "%s", callers[lost].why);
+    snprintf(nodes[lost].name, sizeof nodes[lost].name, "n2");
+    cr_expect_eq(join(&w, &nodes[lost]), GRPC_OK);
+    cr_expect_eq(join(&w, &nodes[!lost]), GRPC_PERMISSION_DENIED);
+    for (int i = 0; i < 2; i++) {
+        caller_close(&callers[i]);
+        node_free(&nodes[i]);
+    }
+    tls_config_free(nobody);
     whole_close(&w);
 }
 
