@@ -74,8 +74,7 @@ static void front_drain(struct front *f)
             rest_refuse(r, 503, STR("shutting down"), 1);
         front_settle(r);
     }
-    sessions_free(f->sessions);
-    f->sessions = sessions_new(f);
+    sessions_drain(f->sessions);
     http_server_drain(f->server);
 }
 

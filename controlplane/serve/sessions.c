@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "controlplane/serve/sessions.h"
+#include "controlplane/serve/sessions_priv.h"
 
 #include "api/stream.h"
 #include "base/log.h"
@@ -12,50 +12,15 @@
 #include "controlplane/serve/own_addresses.h"
 #include "controlplane/serve/relay.h"
 #include "io/clock.h"
-#include "io/grpc.h"
-#include "io/pieces.h"
 
 #include <stdio.h>
 
-enum { CONSOLE_ARENA_MAX = 64 << 10, PACE_MS = 50, OWN_ADDRESSES_MAX = 65 << 10 };
+enum { CONSOLE_ARENA_MAX = 64 << 10, OWN_ADDRESSES_MAX = 65 << 10 };
 
 static const char path_join[] = "/baton.agent.v1.Agent/Join";
 static const char path_session[] = "/baton.agent.v1.Agent/Session";
 static const char path_stream[] = "/baton.agent.v1.Agent/Stream";
 static const char node_prefix[] = "system:node:";
-
-enum call_type { CALL_SESSION, CALL_JOIN, CALL_STREAM, CALL_CONSOLE };
-
-/* One gRPC call. */
-struct session {
-    struct sessions *all;
-    enum call_type type;
-    struct slot_id id; /* Its name for others; {0,0}: nobody else knows it. */
-    struct slot_id http;
-    struct join *join;     /* CALL_JOIN */
-    struct instant until;  /* CALL_JOIN: for its request to come; {0}: it has. */
-    struct relay *console; /* CALL_CONSOLE */
-    uint64_t relay;        /* CALL_STREAM: whom it answers; 0: its first frame has not come. */
-    struct grpc_reader reader;
-    struct pieces queue; /* What the stream has no room for yet. */
-    char node[PKI_NAME_LEN_MAX + 1];
-    bool lost; /* The core had no room for a message: the session must end. */
-    /* CALL_SESSION: what its agent may still say at once. Below 0 its window stays shut until that is made up for. */
-    int64_t budget;
-    struct instant filled; /* The budget, last. */
-    size_t owed;           /* Bytes taken for which the window was not opened. */
-    struct session *next, *previous;
-};
-
-struct sessions {
-    struct front *front;
-    struct slots slots;
-    struct session **at;
-    struct session *first;
-    uint32_t owing;   /* Sessions whose agents said too much. */
-    uint32_t joining; /* Joins whose request has not come. */
-    bool is_closing;  /* All of them end: one line tells it. */
-};
 
 struct sessions *sessions_new(struct front *f)
 {
@@ -111,7 +76,7 @@ static void session_free(struct session *x)
         slots_give(&s->slots, x->id);
     }
     s->owing -= x->owed > 0;
-    s->joining -= x->until.ns != 0;
+    session__has_spoken(x);
     join_free(x->join);
     relay_close(x->console);
     grpc_reader_free(&x->reader);
@@ -157,7 +122,7 @@ static void tell_closed(struct session *x, struct str why)
 }
 
 /* Ends the stream with a status, tells the core, forgets it. */
-static void session_end(struct session *x, enum grpc_status status, struct str why)
+void session__end(struct session *x, enum grpc_status status, struct str why)
 {
     struct front *f = x->all->front;
     char scratch[512];
@@ -175,23 +140,32 @@ static void session_end(struct session *x, enum grpc_status status, struct str w
 
 void sessions_free(struct sessions *s)
 {
+    sessions_drain(s);
+    while (s->first != NULL)
+        session_free(s->first);
+    slots_fini(&s->slots);
+    mem_free(s->at);
+    mem_free(s);
+}
+
+/* A join in work has used its token up: it is answered when the core has answered. */
+void sessions_drain(struct sessions *s)
+{
     static const struct str why = STR("the control plane is shutting down");
     uint32_t count = 0;
+
     s->is_closing = true;
-    while (s->first != NULL) {
-        struct session *x = s->first;
+    for (struct session *x = s->first, *next; x != NULL; x = next) {
+        next = x->next;
         count += x->type == CALL_SESSION;
         if (x->type != CALL_JOIN)
-            session_end(x, GRPC_UNAVAILABLE, why);
-        else
-            session_free(x);
+            session__end(x, GRPC_UNAVAILABLE, why);
+        else if (x->until.ns != 0)
+            session__join_done(x, GRPC_UNAVAILABLE, why, NULL);
     }
     if (count > 0)
         log_event(LOG_INFO, "agent.sessions_closed", "sessions=%u why=%s", count,
                   log_quote(why).text);
-    slots_fini(&s->slots);
-    mem_free(s->at);
-    mem_free(s);
 }
 
 /* ---- requests ---- */
@@ -249,6 +223,8 @@ static void begin_call(struct sessions *s, const struct http_request *q, enum ca
         refuse(f, q->id, GRPC_UNAUTHENTICATED, why);
         return;
     }
+    if (ready && type == CALL_STREAM)
+        session__make_room(s, type, node);
     if (!ready || !slots_take(&s->slots, &id)) {
         refuse(f, q->id, GRPC_UNAVAILABLE, "not ready for this now");
         return;
@@ -261,10 +237,12 @@ static void begin_call(struct sessions *s, const struct http_request *q, enum ca
     memcpy(x->node, node.at,
            node.len); /* At most PKI_NAME_LEN_MAX: the certificate's reader saw to it. */
     http_server_start(f->server, x->http, &ok);
-    if (type != CALL_SESSION)
+    if (type == CALL_STREAM) {
+        session__expect_word(x);
         return;
+    }
     if (!tell_core(s, x, q, node)) {
-        session_end(x, GRPC_UNAVAILABLE, STR("too much at once"));
+        session__end(x, GRPC_UNAVAILABLE, STR("too much at once"));
         return;
     }
     directory_put(f->shared->directory, node, name_of(x));
@@ -291,11 +269,11 @@ static void console_data(void *owner, struct str bytes)
 static void console_ended(void *owner, uint32_t code, struct str text)
 {
     struct session *x = owner;
-    session_end(x,
-                code == 0                    ? GRPC_OK
-                : code == 503 || code == 504 ? GRPC_UNAVAILABLE
-                                             : GRPC_FAILED_PRECONDITION,
-                text);
+    session__end(x,
+                 code == 0                    ? GRPC_OK
+                 : code == 503 || code == 504 ? GRPC_UNAVAILABLE
+                                              : GRPC_FAILED_PRECONDITION,
+                 text);
 }
 
 static const struct relay_user console_user = {
@@ -323,12 +301,12 @@ static void begin_console(struct sessions *s, const struct http_request *q)
     x->console = relay_open(f->relays, &wish, &console_user, x);
     arena_free(&arena);
     if (x->console == NULL)
-        session_end(x, GRPC_RESOURCE_EXHAUSTED, STR("too many streams at once"));
+        session__end(x, GRPC_RESOURCE_EXHAUSTED, STR("too many streams at once"));
 }
 
 /* ---- joins ---- */
 
-static void join_done(void *owner, enum grpc_status status, struct str text, struct blob *reply)
+void session__join_done(void *owner, enum grpc_status status, struct str text, struct blob *reply)
 {
     struct session *x = owner;
     struct front *f = x->all->front;
@@ -349,36 +327,20 @@ static void join_done(void *owner, enum grpc_status status, struct str text, str
     session_free(x);
 }
 
-/* Whoever has not said what he wants yet, longest. */
-static void oldest_join_leaves(struct sessions *s)
-{
-    struct session *oldest = NULL;
-
-    for (struct session *x = s->first; x != NULL; x = x->next)
-        if (x->until.ns != 0)
-            oldest = x; /* The newest come first. */
-    if (oldest != NULL)
-        join_done(oldest, GRPC_UNAVAILABLE, STR("too many join at once"), NULL);
-}
-
 /* Anybody may come here, with nothing but a stream: what it takes is bounded in number, bytes and time. */
 static void begin_join(struct sessions *s, const struct http_request *q)
 {
-    if (s->joining == JOINS_MAX)
-        oldest_join_leaves(s);
+    session__make_room(s, CALL_JOIN, STR(""));
     struct session *x = session_open(s, q, CALL_JOIN);
     x->join = join_new(s->front, q);
-    x->until = instant_add(loop_now(s->front->loop), SPAN_S(JOIN_S));
-    s->joining++;
-    front_expect(s->front, x->until);
+    session__expect_word(x);
 }
 
 /* Its request is there. */
 static void join_said(struct session *x)
 {
-    x->until = (struct instant){0};
-    x->all->joining--;
-    join_begin(x->join, join_done, x);
+    session__has_spoken(x);
+    join_begin(x->join, session__join_done, x);
 }
 
 void sessions_request(struct sessions *s, const struct http_request *q)
@@ -429,6 +391,7 @@ static bool stream_message(struct session *x, struct str bytes)
     struct stream_frame frame;
 
     if (x->relay == 0) {
+        session__has_spoken(x);
         stream_frame_read(bytes, &frame);
         x->relay = frame.id;
         struct letter *opened = letter_agent(x->relay, str_of(x->node), (struct str){NULL, 0});
@@ -464,65 +427,6 @@ static bool message_came(void *arg, struct str bytes)
     return false;
 }
 
-/* ---- one that says too much ---- */
-
-static void refill(struct session *x, struct instant now)
-{
-    int64_t ms = instant_sub(now, x->filled).ns / SPAN_MS(1).ns;
-
-    x->budget += ms * SESSION_RATE / 1000;
-    x->budget = x->budget < SESSION_BURST ? x->budget : SESSION_BURST;
-    x->filled = instant_add(x->filled, SPAN_MS(ms));
-}
-
-static void session_took(struct session *x, size_t len)
-{
-    struct sessions *s = x->all;
-    struct instant now = loop_now(s->front->loop);
-
-    refill(x, now);
-    x->budget -= (int64_t)len;
-    if (x->budget >= 0) {
-        http_server_consume(s->front->server, x->http, len);
-        return;
-    }
-    s->owing += x->owed == 0;
-    x->owed += len;
-    front_expect(s->front, instant_add(now, SPAN_MS(PACE_MS)));
-}
-
-static void joins_times(struct sessions *s, struct instant now)
-{
-    for (struct session *x = s->first, *next; x != NULL && s->joining > 0; x = next) {
-        next = x->next;
-        if (x->until.ns == 0)
-            continue;
-        if (instant_due(x->until, now))
-            join_done(x, GRPC_DEADLINE_EXCEEDED, STR("the request did not come in time"), NULL);
-        else
-            front_expect(s->front, x->until);
-    }
-}
-
-void sessions_times(struct sessions *s, struct instant now)
-{
-    joins_times(s, now);
-    if (s->owing == 0)
-        return;
-    for (struct session *x = s->first; x != NULL; x = x->next) {
-        if (x->owed == 0)
-            continue;
-        refill(x, now);
-        if (x->budget < 0)
-            continue;
-        http_server_consume(s->front->server, x->http, x->owed);
-        x->owed = 0;
-        s->owing--;
-    }
-    if (s->owing > 0)
-        front_expect(s->front, instant_add(now, SPAN_MS(PACE_MS)));
-}
-
 void sessions_body(struct sessions *s, void *tag, struct str bytes, bool end)
 {
     struct session *x = tag;
@@ -531,23 +435,23 @@ void sessions_body(struct sessions *s, void *tag, struct str bytes, bool end)
     if (x == NULL)
         return;
     if (x->type == CALL_SESSION)
-        session_took(x, bytes.len);
+        session__took(x, bytes.len);
     else if (x->type != CALL_STREAM) /* A stream's window opens as its relay passes bytes on. */
         http_server_consume(s->front->server, x->http, bytes.len);
     enum err_code code = grpc_reader_feed(&x->reader, bytes, message_came, x, &e);
     if (x->type == CALL_JOIN) {
         if (code != ERR_OK)
-            join_done(x, grpc_from_err(code), str_of(e.text), NULL);
+            session__join_done(x, grpc_from_err(code), str_of(e.text), NULL);
         else if (end)
             join_said(x);
         return;
     }
     if (code != ERR_OK)
-        session_end(x, grpc_from_err(code), str_of(e.text));
+        session__end(x, grpc_from_err(code), str_of(e.text));
     else if (x->lost)
-        session_end(x, GRPC_UNAVAILABLE, STR("too much at once"));
+        session__end(x, GRPC_UNAVAILABLE, STR("too much at once"));
     else if (end)
-        session_end(x, GRPC_OK, STR(""));
+        session__end(x, GRPC_OK, STR(""));
 }
 
 /* As much of the queue as the stream has room for. */
@@ -609,7 +513,7 @@ void sessions_letter(struct sessions *s, enum letter_type type, const struct let
         http_server_consume(s->front->server, x->http, (size_t)l->agent.number);
     } else if (type == LETTER_STREAM_CLOSE) {
         x->relay = 0; /* It knows. */
-        session_end(x, GRPC_CANCELLED, STR("the client went away"));
+        session__end(x, GRPC_CANCELLED, STR("the client went away"));
     } else {
         buf_init(&frame, l->agent.bytes.len + 32);
         stream_data_put(&frame, l->agent.bytes);
@@ -625,7 +529,7 @@ void sessions_send(struct sessions *s, uint64_t name, struct str bytes)
     if (x == NULL)
         return;
     if (x->queue.queued_bytes + bytes.len > SESSION_QUEUE_MAX) {
-        session_end(x, GRPC_RESOURCE_EXHAUSTED, STR("the agent does not read"));
+        session__end(x, GRPC_RESOURCE_EXHAUSTED, STR("the agent does not read"));
         return;
     }
     session_queue(x, grpc_frame(bytes));
@@ -639,5 +543,5 @@ void sessions_close(struct sessions *s, uint64_t name, struct str why)
         return;
     session_pump(
         x); /* A Goodbye may be the last thing said; what has no room is lost with the session. */
-    session_end(x, GRPC_ABORTED, why);
+    session__end(x, GRPC_ABORTED, why);
 }

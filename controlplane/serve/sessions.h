@@ -25,12 +25,14 @@ enum {
     SESSION_MESSAGE_COST = 512,    /* Of a message beside its bytes, for the next two. */
     SESSION_BURST = 8 << 20,       /* That much an agent may say at once, */
     SESSION_RATE = 1 << 20,        /* and that much a second; more waits in its own window. */
-    JOINS_MAX = 128,               /* On one thread, not said yet what for: the oldest leaves. */
-    JOIN_S = 10,                   /* For the request to come. Anybody may begin one. */
+    SILENT_MAX =
+        128, /* Joins, and streams, on one thread, that have not said what for: the oldest leaves. */
+    SILENT_S = 10, /* For that to come. Anybody may begin a join, and any node a stream. */
 };
 
 struct sessions *sessions_new(struct front *f);
 void sessions_free(struct sessions *s);
+void sessions_drain(struct sessions *s); /* Each call ends, but joins whose answer is on its way. */
 uint32_t sessions_count(const struct sessions *s);
 
 void sessions_request(struct sessions *s, const struct http_request *q);

@@ -5,6 +5,7 @@
 #include "controlplane/serve/encoded.h"
 #include "io/clock.h"
 #include "io/fs.h"
+#include "proto/baton/agent/v1.pb-c.h"
 #include "tests/testlib/test.h"
 
 #include <signal.h>
@@ -229,4 +230,106 @@ void whole_ask(struct caller *c, struct whole *w, const struct tls_config *tls, 
     caller_connect(c, w, tls);
     caller_start(c, method, path, body, false);
     whole_until(w, &c->ended);
+}
+
+uint32_t whole_status(struct whole *w, const struct tls_config *tls, const char *method,
+                      const char *path)
+{
+    struct caller c = {0};
+    whole_ask(&c, w, tls, method, path, STR(""));
+    uint32_t status = c.status;
+    caller_close(&c);
+    return status;
+}
+
+/* ---- nodes ---- */
+
+void node_token(struct whole *w, struct node *n)
+{
+    struct caller c = {0};
+    whole_ask(&c, w, w->admin_tls, "POST", "/apis/baton.dev/v1/jointokens",
+              STR("{\"ttlSeconds\": 600}"));
+    cr_assert_eq(c.status, 201, STR_FMT, STR_ARG(buf_str(&c.body)));
+    buf_add_char(&c.body, '\0');
+    const char *at = strstr(c.body.at, "\"token\":\"");
+    cr_assert_not_null(at);
+    cr_assert_eq(sscanf(at + 9, "%255[a-z0-9.]", n->token), 1);
+    caller_close(&c);
+}
+
+void node_make(struct node *n, const char *name)
+{
+    struct err e = {0};
+    *n = (struct node){0};
+    snprintf(n->name, sizeof n->name, "%s", name);
+    buf_init(&n->key, PKI_PEM_MAX);
+    buf_init(&n->request, PKI_PEM_MAX);
+    buf_init(&n->cert, PKI_PEM_MAX);
+    cr_assert_eq(pki_key_make(&n->key, &e), ERR_OK);
+    cr_assert_eq(pki_request_make(buf_str(&n->key), "system:masters", &n->request, &e), ERR_OK);
+}
+
+void node_free(struct node *n)
+{
+    tls_config_free(n->tls);
+    buf_free(&n->key);
+    buf_free(&n->request);
+    buf_free(&n->cert);
+}
+
+/* The frame of a request: one reference. */
+struct blob *node_join_request(struct node *n, const char *token)
+{
+    Agent__JoinRequest q = AGENT__JOIN_REQUEST__INIT;
+    uint8_t packed[PKI_PEM_MAX];
+    buf_add_char(&n->request, '\0');
+    q.token = (char *)(uintptr_t)token;
+    q.node_name = n->name;
+    q.csr_pem = n->request.at;
+    struct blob *frame = grpc_frame(str_from(packed, agent__join_request__pack(&q, packed)));
+    n->request.len--;
+    return frame;
+}
+
+/* The request with a token, over a connection that presents tls' certificate, if any. */
+enum grpc_status node_join_over(struct whole *w, struct node *n, const char *token,
+                                const struct tls_config *tls)
+{
+    struct err e = {0};
+    struct caller c = {.grpc = true};
+    struct blob *frame = node_join_request(n, token);
+    whole_ask(&c, w, tls, "POST", "/baton.agent.v1.Agent/Join", blob_str(frame));
+    blob_unref(frame);
+    cr_assert_not(c.failed);
+    enum grpc_status status = c.grpc_status;
+    if (status == GRPC_OK) {
+        Agent__JoinReply *r =
+            agent__join_reply__unpack(NULL, c.body.len, (const uint8_t *)c.body.at);
+        cr_assert_not_null(r);
+        buf_clear(&n->cert);
+        buf_add(&n->cert, str_of(r->certificate_pem));
+        cr_assert_str_eq(r->cluster->id, w->authority.cluster_id);
+        struct tls_client_options mine = {
+            .ca = str_of(r->ca_pem), .cert = buf_str(&n->cert), .key = buf_str(&n->key)};
+        struct tls_config *before = n->tls;
+        cr_assert_eq(tls_client_config(&mine, &n->tls, &e), ERR_OK, "%s", e.text);
+        agent__join_reply__free_unpacked(r, NULL);
+        caller_close(&c);
+        tls_config_free(before); /* It may be the one this connection used. */
+        return status;
+    }
+    caller_close(&c);
+    return status;
+}
+
+/* As an agent does: the server is believed by the fingerprint in the token. */
+enum grpc_status node_join(struct whole *w, struct node *n)
+{
+    struct tls_config *pinned = NULL;
+    struct err e = {0};
+    struct tls_client_options o = {.ca_fingerprint = strrchr(n->token, '.') + 1};
+    cr_assert_eq(tls_client_config(&o, &pinned, &e), ERR_OK, "%s", e.text);
+    enum grpc_status status = node_join_over(w, n, n->token, pinned);
+    tls_config_free(pinned);
+    return status;
 }

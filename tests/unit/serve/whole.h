@@ -60,4 +60,29 @@ void whole_until(struct whole *w, const bool *flag);
 void whole_ask(struct caller *c, struct whole *w, const struct tls_config *tls, const char *method,
                const char *path, struct str body);
 
+uint32_t whole_status(struct whole *w, const struct tls_config *tls, const char *method,
+                      const char *path);
+
+/* ---- machines that join ---- */
+
+struct node {
+    char name[32], token[256];
+    struct buf key, request, cert;
+    struct tls_config *tls;
+};
+
+void node_make(struct node *n, const char *name); /* Its key, and its request for a certificate. */
+void node_free(struct node *n);
+void node_token(struct whole *w, struct node *n);
+
+/* The frame of a request: one reference. */
+struct blob *node_join_request(struct node *n, const char *token);
+
+/* The request with a token, over a connection that presents tls' certificate, if any. */
+enum grpc_status node_join_over(struct whole *w, struct node *n, const char *token,
+                                const struct tls_config *tls);
+
+/* As an agent does: the server is believed by the fingerprint in the token. */
+enum grpc_status node_join(struct whole *w, struct node *n);
+
 #endif /* TESTS_UNIT_SERVE_WHOLE_H */

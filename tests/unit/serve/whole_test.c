@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control plane over its own sockets: health, who may what, joins, sessions, streams. */
+/* The control plane over its own sockets: health, who may what, sessions, streams. */
 #include "tests/unit/serve/whole.h"
 
-#include "io/clock.h"
 #include "proto/baton/agent/v1.pb-c.h"
 #include "tests/testlib/hardware.h"
 #include "tests/testlib/test.h"
@@ -12,16 +11,6 @@
 static bool has(const struct caller *c, const char *text)
 {
     return memmem(c->body.at == NULL ? "" : c->body.at, c->body.len, text, strlen(text)) != NULL;
-}
-
-static uint32_t status_of(struct whole *w, const struct tls_config *tls, const char *method,
-                          const char *path)
-{
-    struct caller c = {0};
-    whole_ask(&c, w, tls, method, path, STR(""));
-    uint32_t status = c.status;
-    caller_close(&c);
-    return status;
 }
 
 static struct tls_config *client_of(struct whole *w, const struct pki_ca *ca,
@@ -53,16 +42,17 @@ TEST(whole, who_may_what)
     struct tls_client_options o = {.ca = buf_str(&w.authority.ca_cert)};
     cr_assert_eq(tls_client_config(&o, &nobody, &e), ERR_OK);
     struct tls_config *ann = client_of(&w, w.authority.ca, &user);
-    cr_assert_eq(status_of(&w, nobody, "GET", "/version"), 200);
-    cr_assert_eq(status_of(&w, nobody, "GET", "/readyz"), 200);
-    cr_assert_eq(status_of(&w, nobody, "GET", "/metrics"), 403);
-    cr_assert_eq(status_of(&w, nobody, "GET", "/api/v1/namespaces"), 403);
-    cr_assert_eq(status_of(&w, ann, "GET", "/api/v1/namespaces"), 403);
-    cr_assert_eq(status_of(&w, ann, "POST", "/apis/baton.dev/v1/jointokens"), 403);
-    cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/api/v1/namespaces"), 200);
-    cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/metrics"), 200);
-    cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/api/v1/namespaces/default/pods/x/log"), 404);
-    cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/api/v1/%zz"), 400);
+    cr_assert_eq(whole_status(&w, nobody, "GET", "/version"), 200);
+    cr_assert_eq(whole_status(&w, nobody, "GET", "/readyz"), 200);
+    cr_assert_eq(whole_status(&w, nobody, "GET", "/metrics"), 403);
+    cr_assert_eq(whole_status(&w, nobody, "GET", "/api/v1/namespaces"), 403);
+    cr_assert_eq(whole_status(&w, ann, "GET", "/api/v1/namespaces"), 403);
+    cr_assert_eq(whole_status(&w, ann, "POST", "/apis/baton.dev/v1/jointokens"), 403);
+    cr_assert_eq(whole_status(&w, w.admin_tls, "GET", "/api/v1/namespaces"), 200);
+    cr_assert_eq(whole_status(&w, w.admin_tls, "GET", "/metrics"), 200);
+    cr_assert_eq(whole_status(&w, w.admin_tls, "GET", "/api/v1/namespaces/default/pods/x/log"),
+                 404);
+    cr_assert_eq(whole_status(&w, w.admin_tls, "GET", "/api/v1/%zz"), 400);
     tls_config_free(nobody);
     tls_config_free(ann);
     whole_close(&w);
@@ -82,226 +72,6 @@ TEST(whole, a_console_is_asked_for_as_whoever_is_impersonated)
     cr_assert_not_null(strstr(ann.why, "User \"ann\" cannot create"), "%s", ann.why);
     caller_close(&admin);
     caller_close(&ann);
-    whole_close(&w);
-}
-
-/* ---- nodes ---- */
-
-struct node {
-    char name[32], token[256];
-    struct buf key, request, cert;
-    struct tls_config *tls;
-};
-
-static void token_for(struct whole *w, struct node *n)
-{
-    struct caller c = {0};
-    whole_ask(&c, w, w->admin_tls, "POST", "/apis/baton.dev/v1/jointokens",
-              STR("{\"ttlSeconds\": 600}"));
-    cr_assert_eq(c.status, 201, STR_FMT, STR_ARG(buf_str(&c.body)));
-    buf_add_char(&c.body, '\0');
-    const char *at = strstr(c.body.at, "\"token\":\"");
-    cr_assert_not_null(at);
-    cr_assert_eq(sscanf(at + 9, "%255[a-z0-9.]", n->token), 1);
-    caller_close(&c);
-}
-
-static void node_make(struct node *n, const char *name)
-{
-    struct err e = {0};
-    *n = (struct node){0};
-    snprintf(n->name, sizeof n->name, "%s", name);
-    buf_init(&n->key, PKI_PEM_MAX);
-    buf_init(&n->request, PKI_PEM_MAX);
-    buf_init(&n->cert, PKI_PEM_MAX);
-    cr_assert_eq(pki_key_make(&n->key, &e), ERR_OK);
-    cr_assert_eq(pki_request_make(buf_str(&n->key), "system:masters", &n->request, &e), ERR_OK);
-}
-
-static void node_free(struct node *n)
-{
-    tls_config_free(n->tls);
-    buf_free(&n->key);
-    buf_free(&n->request);
-    buf_free(&n->cert);
-}
-
-/* The frame of a request: one reference. */
-static struct blob *join_request(struct node *n, const char *token)
-{
-    Agent__JoinRequest q = AGENT__JOIN_REQUEST__INIT;
-    uint8_t packed[PKI_PEM_MAX];
-    buf_add_char(&n->request, '\0');
-    q.token = (char *)(uintptr_t)token;
-    q.node_name = n->name;
-    q.csr_pem = n->request.at;
-    struct blob *frame = grpc_frame(str_from(packed, agent__join_request__pack(&q, packed)));
-    n->request.len--;
-    return frame;
-}
-
-/* The request with a token, over a connection that presents tls' certificate, if any. */
-static enum grpc_status join_over(struct whole *w, struct node *n, const char *token,
-                                  const struct tls_config *tls)
-{
-    struct err e = {0};
-    struct caller c = {.grpc = true};
-    struct blob *frame = join_request(n, token);
-    whole_ask(&c, w, tls, "POST", "/baton.agent.v1.Agent/Join", blob_str(frame));
-    blob_unref(frame);
-    cr_assert_not(c.failed);
-    enum grpc_status status = c.grpc_status;
-    if (status == GRPC_OK) {
-        Agent__JoinReply *r =
-            agent__join_reply__unpack(NULL, c.body.len, (const uint8_t *)c.body.at);
-        cr_assert_not_null(r);
-        buf_clear(&n->cert);
-        buf_add(&n->cert, str_of(r->certificate_pem));
-        cr_assert_str_eq(r->cluster->id, w->authority.cluster_id);
-        struct tls_client_options mine = {
-            .ca = str_of(r->ca_pem), .cert = buf_str(&n->cert), .key = buf_str(&n->key)};
-        struct tls_config *before = n->tls;
-        cr_assert_eq(tls_client_config(&mine, &n->tls, &e), ERR_OK, "%s", e.text);
-        agent__join_reply__free_unpacked(r, NULL);
-        caller_close(&c);
-        tls_config_free(before); /* It may be the one this connection used. */
-        return status;
-    }
-    caller_close(&c);
-    return status;
-}
-
-/* As an agent does: the server is believed by the fingerprint in the token. */
-static enum grpc_status join(struct whole *w, struct node *n)
-{
-    struct tls_config *pinned = NULL;
-    struct err e = {0};
-    struct tls_client_options o = {.ca_fingerprint = strrchr(n->token, '.') + 1};
-    cr_assert_eq(tls_client_config(&o, &pinned, &e), ERR_OK, "%s", e.text);
-    enum grpc_status status = join_over(w, n, n->token, pinned);
-    tls_config_free(pinned);
-    return status;
-}
-
-TEST(whole, a_token_joins_one_machine_under_one_key)
-{
-    struct whole w;
-    struct node a, b;
-    struct pki_identity id;
-    struct err e = {0};
-    whole_open(&w);
-    node_make(&a, "n1");
-    node_make(&b, "n1");
-    token_for(&w, &a);
-    cr_assert_eq(join(&w, &a), GRPC_OK);
-    cr_assert_eq(pki_identify(NULL, buf_str(&a.cert), (struct wall){0}, &id, &e), ERR_OK);
-    cr_assert_str_eq(pki_common_name(&id), "system:node:n1"); /* Not what the request asked for. */
-    cr_assert_eq(id.groups_count, 1);
-    cr_assert_eq(join(&w, &a), GRPC_PERMISSION_DENIED, "the token was used up");
-    token_for(&w, &b);
-    cr_assert_eq(join(&w, &b), GRPC_ALREADY_EXISTS, "the name has another key");
-    snprintf(b.name, sizeof b.name, "N/../2");
-    cr_assert_eq(join(&w, &b), GRPC_INVALID_ARGUMENT);
-    snprintf(b.name, sizeof b.name, "n2");
-    cr_assert_eq(join(&w, &b), GRPC_OK, "a refused join does not use the token up");
-    token_for(&w, &a);
-    cr_assert_eq(join(&w, &a), GRPC_OK, "the same key may join again");
-
-    /* Renewing needs no token, but the node's own certificate, name and key. */
-    cr_assert_eq(join_over(&w, &a, "", a.tls), GRPC_OK);
-    cr_assert_eq(join_over(&w, &b, "", a.tls), GRPC_PERMISSION_DENIED);
-    snprintf(b.name, sizeof b.name, "n1");
-    cr_assert_neq(join_over(&w, &b, "", b.tls), GRPC_OK);
-    cr_assert_neq(join_over(&w, &a, "", w.admin_tls), GRPC_OK);
-
-    cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/namespaces/kube-system/secrets"), 403);
-    cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/nodes/n2"), 403);
-
-    /* Once an administrator has freed its name, its certificate is worth nothing, though it has not ended. */
-    cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/nodes/n1"), 404); /* No hardware told. */
-    cr_assert_eq(
-        status_of(&w, w.admin_tls, "DELETE", "/api/v1/namespaces/kube-system/secrets/node-key-n1"),
-        200);
-    cr_assert_eq(status_of(&w, a.tls, "GET", "/api/v1/nodes/n1"), 401);
-    node_free(&a);
-    node_free(&b);
-    whole_close(&w);
-}
-
-/* Two machines want one name at the same moment, each with a good token: one gets it, and the other still has his token. */
-TEST(whole, a_join_that_lost_its_name_keeps_its_token)
-{
-    struct whole w;
-    struct node nodes[2];
-    struct caller callers[2] = {{.grpc = true}, {.grpc = true}};
-    struct err e = {0};
-    struct tls_config *nobody = NULL;
-    whole_open(&w);
-    struct tls_client_options o = {.ca = buf_str(&w.authority.ca_cert)};
-    cr_assert_eq(tls_client_config(&o, &nobody, &e), ERR_OK);
-    for (int i = 0; i < 2; i++) {
-        node_make(&nodes[i], "n1");
-        token_for(&w, &nodes[i]);
-        caller_connect(&callers[i], &w, nobody);
-        whole_until(&w, &callers[i].open);
-    }
-    for (int i = 0; i < 2; i++) {
-        struct blob *frame = join_request(&nodes[i], nodes[i].token);
-        caller_start(&callers[i], "POST", "/baton.agent.v1.Agent/Join", blob_str(frame), false);
-        blob_unref(frame);
-    }
-    struct instant limit = instant_add(clock_now(), SPAN_S(20));
-    loop_step(w.loop, SPAN_MS(0)); /* Both are sent; the core's turns are this loop's, too. */
-    while (mailbox_count(shell_inbox(w.shell)) < 2)
-        cr_assert(clock_now().ns < limit.ns);
-    whole_until(&w, &callers[0].ended);
-    whole_until(&w, &callers[1].ended);
-    int lost = callers[0].grpc_status == GRPC_OK;
-    cr_assert_eq(callers[!lost].grpc_status, GRPC_OK, "%s", callers[!lost].why);
-    cr_assert_eq(callers[lost].grpc_status, GRPC_ALREADY_EXISTS, "%s", callers[lost].why);
-    snprintf(nodes[lost].name, sizeof nodes[lost].name, "n2");
-    cr_expect_eq(join(&w, &nodes[lost]), GRPC_OK);
-    cr_expect_eq(join(&w, &nodes[!lost]), GRPC_PERMISSION_DENIED);
-    for (int i = 0; i < 2; i++) {
-        caller_close(&callers[i]);
-        node_free(&nodes[i]);
-    }
-    tls_config_free(nobody);
-    whole_close(&w);
-}
-
-/* Anybody may begin a join: without a certificate, and without ever ending it. */
-TEST(whole, joins_that_never_end_make_room)
-{
-    enum { BEGUN = 200 }; /* More than may wait on a thread. */
-    struct whole w;
-    struct err e = {0};
-    struct tls_config *nobody = NULL;
-    struct caller enemy = {.grpc = true}, large = {.grpc = true};
-    struct node n;
-    whole_open(&w);
-    struct tls_client_options o = {.ca = buf_str(&w.authority.ca_cert)};
-    cr_assert_eq(tls_client_config(&o, &nobody, &e), ERR_OK);
-    caller_connect(&enemy, &w, nobody);
-    for (int i = 0; i < BEGUN; i++)
-        caller_start(&enemy, "POST", "/baton.agent.v1.Agent/Join", STR(""), true);
-    whole_until(&w, &enemy.ended);
-    cr_assert_eq(enemy.grpc_status, GRPC_UNAVAILABLE);
-
-    /* More than a request can be is not waited for. */
-    caller_connect(&large, &w, nobody);
-    caller_start(&large, "POST", "/baton.agent.v1.Agent/Join", STR(""), true);
-    http_client_send(large.http, large.call, blob_new(STR("\0\0\1\0\1")));
-    whole_until(&w, &large.ended);
-    cr_assert_eq(large.grpc_status, GRPC_RESOURCE_EXHAUSTED);
-
-    node_make(&n, "n1"); /* Whoever says what he wants is served meanwhile. */
-    token_for(&w, &n);
-    cr_assert_eq(join(&w, &n), GRPC_OK);
-    node_free(&n);
-    caller_close(&large);
-    caller_close(&enemy);
-    tls_config_free(nobody);
     whole_close(&w);
 }
 
@@ -417,8 +187,8 @@ TEST(whole, a_log_comes_through_the_agents_stream)
     static char line[1000];
     whole_open(&w);
     node_make(&n, "n1");
-    token_for(&w, &n);
-    cr_assert_eq(join(&w, &n), GRPC_OK);
+    node_token(&w, &n);
+    cr_assert_eq(node_join(&w, &n), GRPC_OK);
     session_open(&session, &w, &n, &a);
     place_pod(&w);
 
@@ -454,8 +224,8 @@ TEST(whole, an_agents_tiny_frames_crowd_nobody_out)
     struct caller session, stream = {.grpc = true}, logs = {0};
     whole_open(&w);
     node_make(&n, "n1");
-    token_for(&w, &n);
-    cr_assert_eq(join(&w, &n), GRPC_OK);
+    node_token(&w, &n);
+    cr_assert_eq(node_join(&w, &n), GRPC_OK);
     session_open(&session, &w, &n, &a);
     place_pod(&w);
     caller_connect(&logs, &w, w.admin_tls);
@@ -467,7 +237,8 @@ TEST(whole, an_agents_tiny_frames_crowd_nobody_out)
         stream_frame(&stream, i == 0 ? a.stream : 0, STR("x"));
     http_client_finish(stream.http, stream.call);
     for (int i = 0; i < 20; i++) /* Others are served meanwhile. */
-        cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/api/v1/namespaces/default/pods/web"), 200);
+        cr_assert_eq(whole_status(&w, w.admin_tls, "GET", "/api/v1/namespaces/default/pods/web"),
+                     200);
     whole_until(&w, &logs.ended);
     caller_close(&stream);
     caller_close(&logs);
@@ -488,10 +259,10 @@ TEST(whole, a_stream_is_refused_or_answered_by_its_own_node_only)
     whole_open(&w);
     node_make(&n, "n1");
     node_make(&evil, "n2");
-    token_for(&w, &n);
-    cr_assert_eq(join(&w, &n), GRPC_OK);
-    token_for(&w, &evil);
-    cr_assert_eq(join(&w, &evil), GRPC_OK);
+    node_token(&w, &n);
+    cr_assert_eq(node_join(&w, &n), GRPC_OK);
+    node_token(&w, &evil);
+    cr_assert_eq(node_join(&w, &evil), GRPC_OK);
     session_open(&session, &w, &n, &a);
     place_pod(&w);
     caller_connect(&logs, &w, w.admin_tls);
@@ -520,7 +291,8 @@ TEST(whole, a_stream_is_refused_or_answered_by_its_own_node_only)
     caller_close(&session);
     for (int i = 0; i < 50; i++)
         loop_step(w.loop, SPAN_MS(5));
-    cr_assert_eq(status_of(&w, w.admin_tls, "GET", "/api/v1/namespaces/default/pods/web/log"), 503);
+    cr_assert_eq(whole_status(&w, w.admin_tls, "GET", "/api/v1/namespaces/default/pods/web/log"),
+                 503);
     caller_close(&stream);
     caller_close(&logs);
     node_free(&n);
@@ -546,6 +318,27 @@ TEST(whole, a_watch_of_all_time_goes_on)
     whole_close(&w);
 }
 
+/* A node that opens streams and never says for whom: they end, and another node's are served meanwhile. */
+TEST(whole, streams_that_say_nothing_make_room)
+{
+    enum { BEGUN = 200 };
+    struct whole w;
+    struct node n;
+    struct caller enemy = {.grpc = true};
+    whole_open(&w);
+    node_make(&n, "n1");
+    node_token(&w, &n);
+    cr_assert_eq(node_join(&w, &n), GRPC_OK);
+    caller_connect(&enemy, &w, n.tls);
+    for (int i = 0; i < BEGUN; i++)
+        caller_start(&enemy, "POST", "/baton.agent.v1.Agent/Stream", STR(""), true);
+    whole_until(&w, &enemy.ended);
+    cr_expect_eq(enemy.grpc_status, GRPC_UNAVAILABLE, "%s", enemy.why);
+    caller_close(&enemy);
+    node_free(&n);
+    whole_close(&w);
+}
+
 /* A machine whose name an administrator freed is not heard any more, though its connection stands. */
 TEST(whole, a_forgotten_nodes_session_ends)
 {
@@ -556,15 +349,15 @@ TEST(whole, a_forgotten_nodes_session_ends)
     whole_open(&w);
     node_make(&n, "n1");
     node_make(&other, "n2");
-    token_for(&w, &n);
-    cr_assert_eq(join(&w, &n), GRPC_OK);
-    token_for(&w, &other);
-    cr_assert_eq(join(&w, &other), GRPC_OK);
+    node_token(&w, &n);
+    cr_assert_eq(node_join(&w, &n), GRPC_OK);
+    node_token(&w, &other);
+    cr_assert_eq(node_join(&w, &other), GRPC_OK);
     session_open(&session, &w, &n, &a);
     session_open(&stays, &w, &other, &b);
-    cr_assert_eq(
-        status_of(&w, w.admin_tls, "DELETE", "/api/v1/namespaces/kube-system/secrets/node-key-n1"),
-        200);
+    cr_assert_eq(whole_status(&w, w.admin_tls, "DELETE",
+                              "/api/v1/namespaces/kube-system/secrets/node-key-n1"),
+                 200);
     whole_until(&w, &session.ended);
     cr_expect_eq(session.grpc_status, GRPC_ABORTED);
     cr_expect_not_null(strstr(session.why, "no longer bound"), "%s", session.why);
@@ -589,8 +382,8 @@ TEST(whole, threads_that_still_talk_to_each_other_end)
     struct mail drained = {.type = LETTER_FRONT_DRAINED};
     whole_open(&w);
     node_make(&n, "n1");
-    token_for(&w, &n);
-    cr_assert_eq(join(&w, &n), GRPC_OK);
+    node_token(&w, &n);
+    cr_assert_eq(node_join(&w, &n), GRPC_OK);
     session_open(&session, &w, &n, &a);
     place_pod(&w);
     for (int i = 0; i < LOGS; i++) {
