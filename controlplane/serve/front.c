@@ -174,6 +174,8 @@ static void front_turn(struct loop_client *self, struct instant now)
 {
     struct front *f = CONTAINER_OF(self, struct front, client);
 
+    if (atomic_load(&f->link.behind) && atomic_exchange(&f->link.behind, false))
+        sessions_behind(f->sessions);
     if (instant_due(f->rest_at, now))
         front_rest(f, now);
     front_expect(f, f->rest_at);

@@ -30,8 +30,6 @@ struct encoded;
 struct relays;
 struct sessions;
 
-enum { FRONT_INBOX_MAX = 65536, FRONT_WRITES_MAX = 8192 };
-
 /* What all fronts share; outlives them. */
 struct front_shared {
     struct shell *shell;

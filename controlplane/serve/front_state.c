@@ -25,11 +25,12 @@ bool front_tell(struct front *f, uint64_t name, enum letter_type type, struct le
     struct mail m = {.type = type, .op = name, .body = l, .drop = letter_free};
     uint32_t to = letter_front(name);
     struct mailbox *inbox = to < f->shared->fronts_count ? f->shared->inboxes[to] : NULL;
-    bool yields = type == LETTER_STREAM_DATA || type == LETTER_STREAM_UP;
+    bool ends =
+        type == LETTER_STREAM_END || type == LETTER_STREAM_CLOSE || type == LETTER_STREAM_ACK;
+    uint32_t limit = ends ? FRONT_ENDS_MAX : FRONT_FRAMES_MAX;
 
-    /* How many frames an agent or a client makes of its window is its choice: answers of the core and ends
-     * of streams have half of the box for themselves. */
-    if (inbox != NULL && yields && mailbox_count(inbox) >= FRONT_INBOX_MAX / 2)
+    /* How many messages an agent or a client makes of its window is its choice, and whose inbox they fill. */
+    if (inbox != NULL && mailbox_count(inbox) >= limit)
         inbox = NULL;
     if (inbox != NULL && mailbox_post(inbox, &m) == ERR_OK)
         return true;

@@ -11,6 +11,15 @@
 #include "controlplane/core/core.h"
 #include "io/thread.h"
 
+/* A front's inbox. What peers can make many of, on whatever thread, has half of it; what ends those has an eighth more; what
+ * is left is the core's answers, of which there is one a write, and its ends of sessions. */
+enum {
+    FRONT_INBOX_MAX = 65536,
+    FRONT_FRAMES_MAX = FRONT_INBOX_MAX / 2,
+    FRONT_ENDS_MAX = FRONT_INBOX_MAX / 8 * 5,
+    FRONT_WRITES_MAX = 8192,
+};
+
 enum letter_type {
     /* To the core. op is the front's own and comes back in LETTER_WRITTEN. */
     LETTER_WRITE,

@@ -115,8 +115,8 @@ void relay_ack(struct relay *r)
         return;
     struct letter *l = letter_agent(r->stream, (struct str){NULL, 0}, STR(""));
     l->agent.number = r->unacked;
-    r->unacked = 0;
-    front_tell(r->all->front, r->stream, LETTER_STREAM_ACK, l);
+    if (front_tell(r->all->front, r->stream, LETTER_STREAM_ACK, l))
+        r->unacked = 0; /* Otherwise with the next. */
 }
 
 void relay_send(struct relay *r, struct str bytes)

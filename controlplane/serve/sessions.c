@@ -168,6 +168,15 @@ void sessions_drain(struct sessions *s)
                   log_quote(why).text);
 }
 
+void sessions_behind(struct sessions *s)
+{
+    for (struct session *x = s->first, *next; x != NULL; x = next) {
+        next = x->next;
+        if (x->type == CALL_SESSION)
+            session__end(x, GRPC_UNAVAILABLE, STR("too much at once"));
+    }
+}
+
 /* ---- requests ---- */
 
 /* Whose session is it? The certificate names the node and must be of the key the name is bound to. */
@@ -376,9 +385,9 @@ static bool stream_refused(struct session *x, struct str bytes)
 
 static bool session_message(struct session *x, struct str bytes)
 {
+    x->budget -= SESSION_MESSAGE_COST;
     if (stream_refused(x, bytes))
         return true;
-    x->budget -= SESSION_MESSAGE_COST;
     x->lost = x->lost || !front_post(x->all->front, LETTER_AGENT_MESSAGE, 0,
                                      letter_agent(name_of(x), str_of(x->node), bytes));
     return !x->lost;

@@ -44,6 +44,8 @@ void sessions_times(struct sessions *s, struct instant now);
 /* From the core, and from relays. Names that are gone are ignored. */
 void sessions_send(struct sessions *s, uint64_t name, struct str bytes);
 void sessions_letter(struct sessions *s, enum letter_type type, const struct letter *l);
+void sessions_behind(
+    struct sessions *s); /* The core had no room for what agents were to be told. */
 void sessions_close(struct sessions *s, uint64_t name, struct str why);
 
 #endif /* CONTROLPLANE_SERVE_SESSIONS_H */

@@ -16,10 +16,9 @@
 
 enum {
     INBOX_OP = 1,
-    FLUSH_ROUNDS = 64, /* A store in memory answers within the turn; then others have theirs. */
-    FRONT_AGENT_MAX = 32768, /* Letters waiting for a front, when it gets no more of agents'. */
-    FAILING_SAID_S = 30,     /* A trouble of one kind is not put into new words more often. */
-    DRAIN_S = 10,            /* For connections to end by themselves. */
+    FLUSH_ROUNDS = 64,   /* A store in memory answers within the turn; then others have theirs. */
+    FAILING_SAID_S = 30, /* A trouble of one kind is not put into new words more often. */
+    DRAIN_S = 10,        /* For connections to end by themselves. */
 };
 
 static const uint64_t CLOSE_OP = UINT64_MAX; /* No effect has it: the core counts from 1. */
@@ -218,8 +217,7 @@ static void shell_mail(struct shell *s, const struct mail *m)
 
 /* ---- effects out ---- */
 
-/* A front's inbox is larger than everything that can be on its way to it; agents' messages alone have
- * no such bound, and their session is ended instead. */
+/* There is room for the core's answers and ends of sessions: others yield earlier (letters.h). */
 static bool front_post(struct shell *s, uint64_t name, enum letter_type type, struct letter *l)
 {
     uint32_t front = letter_front(name);
@@ -239,23 +237,24 @@ static void publish(struct shell *s)
             front_post(s, letter_name(i, (struct slot_id){0}), LETTER_PUBLISHED, NULL);
 }
 
+/* A thread that does not keep up loses its sessions: their agents come again and are told everything. */
 static void agent_send(struct shell *s, const struct core_effect *fx)
 {
-    bool close = fx->type == FX_AGENT_CLOSE;
-    struct str bytes = close ? str_of(fx->text) : fx->bytes;
-    struct letter *l = fx->object != NULL ? letter_agent_message(fx->session, fx->object)
-                                          : letter_agent(fx->session, (struct str){NULL, 0}, bytes);
-    struct mailbox *inbox = s->fronts[letter_front(fx->session)]->inbox;
+    struct shell_front *f = s->fronts[letter_front(fx->session)];
 
-    if (!close && mailbox_count(inbox) >= FRONT_AGENT_MAX) {
-        letter_free(
-            l); /* Its thread does not keep up: the agent comes again and is told everything. */
-        l = letter_agent(fx->session, (struct str){NULL, 0}, STR("too much at once"));
-        close = true;
+    if (mailbox_count(f->inbox) >= FRONT_FRAMES_MAX) {
+        atomic_store(&f->behind, true);
+        return;
     }
-    if (!front_post(s, fx->session, close ? LETTER_AGENT_CLOSE : LETTER_AGENT_SEND, l))
-        log_event(LOG_WARN, "agent.message_dropped", "session=%llx then=%s",
-                  (unsigned long long)fx->session, "the session ends when its thread catches up");
+    front_post(s, fx->session, LETTER_AGENT_SEND,
+               fx->object != NULL ? letter_agent_message(fx->session, fx->object)
+                                  : letter_agent(fx->session, (struct str){NULL, 0}, fx->bytes));
+}
+
+static void agent_close(struct shell *s, const struct core_effect *fx)
+{
+    front_post(s, fx->session, LETTER_AGENT_CLOSE,
+               letter_agent(fx->session, (struct str){NULL, 0}, str_of(fx->text)));
 }
 
 static void perform(struct shell *s, const struct core_effect *fx)
@@ -288,8 +287,10 @@ static void perform(struct shell *s, const struct core_effect *fx)
         publish(s);
         break;
     case FX_AGENT_SEND:
-    case FX_AGENT_CLOSE:
         agent_send(s, fx);
+        break;
+    case FX_AGENT_CLOSE:
+        agent_close(s, fx);
         break;
     case FX_POISONED:
         log_event(LOG_WARN, "object.poisoned", "key=%s why=%s then=%s", log_quote(fx->bytes).text,

@@ -54,6 +54,8 @@ bool shell_is_ready(struct shell *s);             /* Any thread. */
 struct shell_front {
     struct mailbox *inbox;
     atomic_bool published;
+    atomic_bool
+        behind; /* There was no room for what agents were to be told: its sessions end, and come again. */
 };
 
 void shell_add_front(struct shell *s, struct shell_front *f); /* Numbered from 0, in this order. */

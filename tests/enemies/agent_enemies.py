@@ -251,6 +251,37 @@ def session_flood():
     return " and then ".join(f"{n:.0f}" for n in sent) + " messages in 2 s, the rest waits in its own window"
 
 
+def refusals_flood():
+    """Refuses streams that nobody asked it for: the smallest message that is another thread's business, not the core's."""
+    c = Call(SESSION, node("mallory"))
+    c.say(hello("mallory"))
+    piece = b"".join(message(field(8, field(1, name))) for name in range(1, 1001))
+    sent = [c.say_within_window(frame(DATA, 0, 1, piece), 2) / len(piece) * 1000 for _ in range(3)]
+    c.s.close()
+    assert sent[0] > 10000 and sent[2] < 10000, sent
+    return " and then ".join(f"{n:.0f}" for n in sent) + " refusals in 2 s"
+
+
+def half_joins():
+    """Joins begun and never said what for, from a stranger: 128 a thread wait, the oldest leaves for the next one."""
+    opening, answers, begun = head(b"POST", JOIN) + literal(b"content-type", b"application/grpc"), 0, 2000
+    for part in (b"", b"\0\0\0\1\0half"):  # Nothing; some of a request.
+        h = H2(window=0x7fffffff, cert=False)
+        for n in range(begun):
+            sid = 2 * n + 1
+            h.send(frame(HEADERS, 4, sid, opening) + (frame(DATA, 0, sid, part) if part else b""))
+            if n < 200 or n % 50:
+                continue
+            for kind, _, stream, _ in h.frames(10):
+                answers += kind == HEADERS
+                if kind == HEADERS and stream > sid - 500:
+                    break
+        assert join(f"late-{len(part)}", token()) is not None  # Whoever says what he wants is served meanwhile.
+        h.s.close()
+    assert answers >= 2 * (begun - 500), answers
+    return f"{answers} of {2 * begun} sent away for others"
+
+
 def session_without_windows():
     """The same, and its window is not asked: the stream is reset, what still comes for it is dropped unread."""
     c, sent, seen = session("mallory"), 0, []
@@ -312,4 +343,4 @@ def sessions_reset():
 
 
 CASES = [token_reused, tokens_guessed, another_key, two_of_one_name, writes_of_others, reports_of_others, addresses_of_others,
-         session_flood, session_without_windows, frame_without_end, garbage, sessions_reset]
+         half_joins, session_flood, refusals_flood, session_without_windows, frame_without_end, garbage, sessions_reset]

@@ -219,12 +219,13 @@ class Call(H2):
                 self.total += int.from_bytes(payload, "big")
             elif kind == WINDOW:
                 self.window += int.from_bytes(payload, "big")
-            elif kind == SETTINGS:
+            elif kind == SETTINGS and payload:
+                self.send(frame(SETTINGS, 1, 0))  # What they say of windows holds from then on.
                 for at in range(0, len(payload), 6):
                     name, value = struct.unpack(">HI", payload[at:at + 6])
                     self.window += value - 65535 if name == 4 else 0
             if kind == GOAWAY or kind == RST:
-                break
+                raise ConnectionError(f"ended within its window: frame {kind}, {payload[-4:].hex()}")
         return sent
 
     def answer(self, seconds=10):

@@ -2,6 +2,8 @@
 /* The control plane over its own sockets: health, who may what, sessions, streams. */
 #include "tests/unit/serve/whole.h"
 
+#include "controlplane/serve/front_priv.h"
+#include "io/clock.h"
 #include "proto/baton/agent/v1.pb-c.h"
 #include "tests/testlib/hardware.h"
 #include "tests/testlib/test.h"
@@ -11,6 +13,16 @@
 static bool has(const struct caller *c, const char *text)
 {
     return memmem(c->body.at == NULL ? "" : c->body.at, c->body.len, text, strlen(text)) != NULL;
+}
+
+static uint32_t status_of_a_create(struct whole *w)
+{
+    struct caller c = {0};
+    whole_ask(&c, w, w->admin_tls, "POST", "/api/v1/namespaces/default/configmaps",
+              STR("{\"metadata\":{\"name\":\"a\"}}"));
+    uint32_t status = c.status;
+    caller_close(&c);
+    return status;
 }
 
 static struct tls_config *client_of(struct whole *w, const struct pki_ca *ca,
@@ -366,6 +378,58 @@ TEST(whole, a_forgotten_nodes_session_ends)
     caller_close(&stays);
     node_free(&n);
     node_free(&other);
+    whole_close(&w);
+}
+
+/* What agents are told yields to clients' answers, and costs no room once there is none; nobody misses it unnoticed. */
+TEST(whole, a_thread_that_is_behind_loses_its_sessions)
+{
+    struct whole w;
+    struct node n;
+    struct agent a = {0};
+    struct caller session;
+    struct mail filler = {.type = LETTER_PUBLISHED}, drained = {.type = LETTER_FRONT_DRAINED};
+    struct err e = {0};
+    struct core_event opened = {.type = EV_AGENT_OPENED, .wall = clock_wall(), .now = clock_now()};
+    whole_open(&w);
+    struct front_options o = {.address = "127.0.0.1",
+                              .number = WHOLE_FRONTS,
+                              .limits = http_server_limits_default(),
+                              .shared = &w.shared};
+    struct front *slow = NULL; /* On a port of its own: nobody comes there. */
+    cr_assert_eq(front_open(&o, &slow, &e), ERR_OK, "%s", e.text);
+    struct mailbox *inbox = w.shared.inboxes[WHOLE_FRONTS];
+    for (int i = 0; i < FRONT_FRAMES_MAX; i++)
+        cr_assert_eq(mailbox_post(inbox, &filler), ERR_OK);
+    opened.agent.session = letter_name(WHOLE_FRONTS, (struct slot_id){0, 1});
+    opened.agent.node = STR("n9");
+    core_step(shell_core(w.shell), &opened);
+    opened.type = EV_AGENT_MESSAGE;
+    opened.agent.bytes = STR("\012\004\010\001\020\001"); /* A Hello. */
+    core_step(shell_core(w.shell), &opened);
+    cr_assert_eq(status_of_a_create(&w), 201);
+    cr_expect_eq(mailbox_count(inbox), FRONT_FRAMES_MAX + 1u); /* That something was published. */
+    cr_expect(atomic_load(&slow->link.behind));
+    front_stop(slow);
+    front_start(slow);
+    front_join(slow);
+    cr_expect_not(atomic_load(&slow->link.behind));
+
+    node_make(&n, "n1");
+    node_token(&w, &n);
+    cr_assert_eq(node_join(&w, &n), GRPC_OK);
+    session_open(&session, &w, &n, &a);
+    for (int i = 0; i < WHOLE_FRONTS; i++)
+        atomic_store(&w.fronts[i]->link.behind, true);
+    cr_assert_eq(whole_status(&w, w.admin_tls, "DELETE", "/api/v1/namespaces/default/configmaps/a"),
+                 200); /* Something to hear for both threads. */
+    whole_until(&w, &session.ended);
+    cr_expect_eq(session.grpc_status, GRPC_UNAVAILABLE);
+    cr_assert_eq(mailbox_post(shell_inbox(w.shell), &drained), ERR_OK);
+    caller_close(&session);
+    node_free(&n);
+    whole_stop(&w);
+    front_free(slow);
     whole_close(&w);
 }
 
