@@ -12,6 +12,7 @@
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fs.h"
+#include "io/logfile.h"
 #include "nodeagent/doctor/clean.h"
 #include "nodeagent/doctor/doctor.h"
 #include "nodeagent/doctor/sweep.h"
@@ -53,15 +54,9 @@ struct program {
     struct link *link;
     struct runtime *runtimes[2];
     struct loop_client signals;
+    struct logfile log;
     int lock;
 };
-
-static void write_line(void *state, struct str line)
-{
-    (void)state;
-    ssize_t ignored = write(STDERR_FILENO, line.at, line.len);
-    (void)ignored;
-}
 
 static enum err_code open_folders(struct program *p, struct err *e)
 {
@@ -427,7 +422,7 @@ int main(int argc, char **argv)
     struct err e;
 
     signal(SIGPIPE, SIG_IGN);
-    log_install(&(struct log_sink){write_line, clock_wall, NULL, LOG_INFO});
+    log_install(&(struct log_sink){logfile_write, clock_wall, &program.log, LOG_INFO});
     if (options_read(argc, argv, &program.options, &e) != ERR_OK) {
         fprintf(stderr, "baton-agent: %s\n%s", e.text, options_help);
         return 2;
@@ -440,5 +435,10 @@ int main(int argc, char **argv)
         return clean(&program.options);
     if (program.options.doctor)
         return doctor(&program.options);
+    const char *log = program.options.log_file;
+    if (log != NULL && logfile_open(&program.log, log, LOGFILE_MAX, &e) != ERR_OK) {
+        fprintf(stderr, "baton-agent: --log-file %s\n", e.text);
+        return 1;
+    }
     return run(&program);
 }

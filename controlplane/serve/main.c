@@ -17,6 +17,7 @@
 #include "io/clock.h"
 #include "io/entropy.h"
 #include "io/fs.h"
+#include "io/logfile.h"
 #include "io/tcp.h"
 
 #include <signal.h>
@@ -45,22 +46,21 @@ struct batond {
     uint32_t fronts_count;
     char api_url[320];
     struct buf named; /* --listen, --san: what is ours, for own_addresses.h. */
+    struct logfile log;
     int lock;
 };
 
-static void write_line(void *state, struct str line)
+static enum err_code start_log(struct batond *b, struct err *e)
 {
-    (void)state;
-    ssize_t put = write(STDERR_FILENO, line.at, line.len); /* One call a line: lines do not mix. */
-    (void)put;
-}
-
-static void start_log(enum log_level level)
-{
-    struct log_sink sink = {.write = write_line, .wall = clock_wall, .level = level};
+    struct log_sink sink = {.write = logfile_write,
+                            .wall = clock_wall,
+                            .state = &b->log,
+                            .level = b->options.log_level};
     log_install(&sink);
     str_hash_seed(entropy_u64(), entropy_u64());
     signal(SIGPIPE, SIG_IGN); /* libuv writes without MSG_NOSIGNAL. */
+    return b->options.log_file == NULL ? ERR_OK
+                                       : logfile_open(&b->log, b->options.log_file, LOGFILE_MAX, e);
 }
 
 /* A connection is a descriptor: take as many as the system lets us. An operator's word that cannot be kept is
@@ -299,8 +299,7 @@ int main(int argc, char **argv)
         printf("%s", b.options.wants_help ? options_help : "batond " BATON_VERSION "\n");
         return EXIT_SUCCESS;
     }
-    start_log(b.options.log_level);
-    if (take_descriptors(&b.options, &e) != ERR_OK)
+    if (start_log(&b, &e) != ERR_OK || take_descriptors(&b.options, &e) != ERR_OK)
         return fail(&e);
     snprintf(b.api_url, sizeof b.api_url, "https://%s:%u",
              b.options.names_count > 0 ? b.options.names[0] : "127.0.0.1", b.options.port);

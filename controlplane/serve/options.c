@@ -44,6 +44,9 @@ const char options_help[] =
     "(4096;\n"
     "                         at least 64; 0: none)\n"
     "  --log LEVEL            error, warn, info or debug (info)\n"
+    "  --log-file FILE        instead of standard error; of 16 MiB it becomes FILE.1, and a new "
+    "one "
+    "begins\n"
     "  --help, --version\n";
 
 static bool is(const char *a, const char *b)
@@ -151,6 +154,8 @@ static enum err_code parse_one(struct options *o, const char *name, const char *
         code = parse_limit(value, &o->limits, e);
     else if (is(name, "--log"))
         code = parse_level(value, &o->log_level, e);
+    else if (is(name, "--log-file"))
+        o->log_file = value;
     else if (is(name, "--san") && o->names_count < COUNT_OF(o->names))
         o->names[o->names_count++] = value;
     else if (is(name, "--san"))

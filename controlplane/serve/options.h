@@ -36,6 +36,7 @@ struct options {
     size_t flight_bytes;              /* --flight-kib N; 0: nothing is recorded. */
     bool connections_said;            /* Their limit is the operator's, not ours. */
     enum log_level log_level;         /* --log error|warn|info|debug */
+    const char *log_file;             /* NULL: standard error. */
     bool wants_help, wants_version;
 };
 

@@ -48,6 +48,8 @@ const char options_help[] =
     "(default 2048;\n"
     "                       at least 64; 0: none)\n"
     "  --device-root DIR    where its devices are, as DIR/sys and DIR/dev; with --runtime fake\n"
+    "  --log-file FILE      where it says what it does (default: standard error); of 16 MiB it\n"
+    "                       becomes FILE.1, and a new one begins\n"
     "  --clean              end every workload, take away what was made on the host, and exit\n"
     "  --doctor             look at this node and say as JSON how it is and what is left over; "
     "stdin\n"
@@ -143,6 +145,7 @@ static bool take_text(struct reading *r, const char *name, const char *value)
         {"--topology", &o->topology},     {"--oci-runtime", &o->command},
         {"--runtime", &r->runtime},       {"--address", &o->address},
         {"--devices", &o->devices},       {"--device-root", &o->device_root},
+        {"--log-file", &o->log_file},
     };
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         if (strcmp(name, texts[i].name) == 0)

@@ -26,6 +26,7 @@ struct options {
     const char *topology;   /* --topology TEXT|FILE.xml: with --runtime fake only. */
     const char *devices; /* --devices FILE: what is given away (host/devices.h); NULL: nothing. */
     const char *device_root; /* --device-root DIR: DIR/sys and DIR/dev; with --runtime fake only. */
+    const char *log_file;    /* --log-file FILE; NULL: standard error. */
     const char *command;     /* --oci-runtime PATH; NULL: crun, then runc. */
     const char *insecure[OPTIONS_INSECURE_MAX]; /* --insecure-registry HOST[:PORT], each. */
     uint32_t insecure_count;
