@@ -13,6 +13,14 @@ die() {
     exit 1
 }
 
+# state_folder DIR: the one name that a folder has, from the root and without links: units, locks and mounts are found by it.
+state_folder() {
+    case $1 in '' | *[[:space:]]*) die "--state \"$1\" must be a path without spaces" ;; esac
+    state_found=$(readlink -m -- "$1") || die "--state $1 is no path"
+    [ "$state_found" != / ] || die "--state $1 is the root of everything"
+    printf '%s' "$state_found"
+}
+
 # cluster_of DIR: the name that units carry; what no unit's name may hold becomes _.
 cluster_of() {
     printf '%s-%s' "$(basename "$1" | tr -c 'A-Za-z0-9_.\n-' _)" "$(printf '%s' "$1" | sha256sum | cut -c1-6)"

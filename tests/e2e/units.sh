@@ -40,6 +40,20 @@ ends_with() {
 }
 check "and with its program" ends_with
 
+# --- the state folder ----------------------------------------------------------------------------------------------------
+same_folder() { # DIR SAID...: each of them is DIR.
+    same_want=$1
+    shift
+    for same_said; do [ "$(cd "$work" && state_folder "$same_said")" = "$same_want" ] || return 1; done
+}
+mkdir -p "$work/real" && ln -s real "$work/link"
+check "one state folder has one name, however it is said" \
+    same_folder "$work/real" "$work/real" "$work/real/" "$work//real/." "real" "./real/" "$work/link" "link/"
+refused() { ! (state_folder "$1") 2>/dev/null; }
+check "a path with a space is refused" refused "$work/a b"
+check "as is the root" refused "/."
+check "and no path" refused ""
+
 # --- systemd -------------------------------------------------------------------------------------------------------------
 command -v systemd-analyze >/dev/null || { skip "units: there is no systemd-analyze" && finish && exit 77; }
 
