@@ -410,10 +410,21 @@ static void tell_everything(struct core *c)
     cow_snapshot_unref(all);
 }
 
+/* Half of everything is nothing: the next attempt tells all of it again, perhaps without what was deleted meanwhile. */
+static void forget_rows(struct core *c)
+{
+    cowtree_fini(index_tree(c->index));
+    cowtree_init(index_tree(c->index));
+    history_begin_anew(c->history);
+    c->writes->head = 0;
+}
+
 static void load_done(struct core *c, const struct store_event *ev)
 {
     struct core_writes *w = c->writes;
     if (ev->code != ERR_OK) { /* The store says why; it is asked again. */
+        if (w->load == LOAD_FIRST)
+            forget_rows(c);
         w->load = w->load == LOAD_FIRST ? LOAD_NOT : LOAD_WAIT;
         w->load_at = retry_at(c);
         return;

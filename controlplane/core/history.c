@@ -295,6 +295,17 @@ void history_forget(struct history *h, uint64_t revision)
     lock_give(&h->lock);
 }
 
+void history_begin_anew(struct history *h)
+{
+    lock_take(&h->lock);
+    CHECK(h->published == 0);
+    uint64_t oldest = h->oldest;
+    while (h->first < h->next)
+        drop_first(h);
+    h->oldest = oldest;
+    lock_give(&h->lock);
+}
+
 static void change_free(struct history_change *c)
 {
     cow_entry_unref(c->before);

@@ -78,6 +78,9 @@ uint64_t history_head(const struct history *h);
 void history_append(struct history *h, const struct history_change *change, struct instant now);
 void history_publish(struct history *h, uint64_t head, struct instant now);
 
+/* Before anything was published: what was appended never was. */
+void history_begin_anew(struct history *h);
+
 /* Drop what lies at or before revision; nobody can go on from an earlier one. */
 void history_forget(struct history *h, uint64_t revision);
 

@@ -166,6 +166,7 @@ static enum err_code commit(struct store_mem *m, const struct op *op, struct err
 static enum err_code rows(struct store_mem *m, const struct op *op, uint64_t after, struct err *e)
 {
     const struct store_mem_disk *d = m->disk;
+    uint32_t told = 0;
     if (op->type == OP_FOLLOW && after < d->compacted)
         return err_set(e, ERR_NOT_FOUND, "changes up to %llu are compacted",
                        (unsigned long long)d->compacted);
@@ -173,6 +174,10 @@ static enum err_code rows(struct store_mem *m, const struct op *op, uint64_t aft
         const struct change *c = &d->log[i];
         if (c->key == NULL || c->revision <= after)
             continue;
+        if (op->type == OP_LOAD && m->dials.load_breaks > 0 && told++ == m->dials.load_breaks) {
+            m->dials.load_breaks = 0;
+            return err_set(e, ERR_UNAVAILABLE, "a row cannot be read");
+        }
         struct store_event row = {.type = STORE_ROW,
                                   .op = op->id,
                                   .revision = c->revision,

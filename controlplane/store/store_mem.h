@@ -9,7 +9,7 @@
  * OWNS   The disk belongs to who made it and must outlive the store. A store ends by its close op, or by
  *        store_mem_crash(), after which no op is answered.
  * FAULTS A commit may be lost or written while its answer says ERR_UNAVAILABLE, or be refused with
- *        ERR_LIMIT (full disk). A crash keeps what was performed, whether answered or not.
+ *        ERR_LIMIT (full disk). A load may break off. A crash keeps what was performed, whether answered or not.
  */
 #ifndef CONTROLPLANE_STORE_STORE_MEM_H
 #define CONTROLPLANE_STORE_STORE_MEM_H
@@ -30,6 +30,8 @@ struct store_mem_dials {
     uint32_t per_mille[STORE_MEM_FAULT__COUNT]; /* How many commits of a thousand. */
     uint64_t trip_point; /* The commit of this number, from 1, gets trip_fault; 0: none does. */
     enum store_mem_fault trip_fault;
+    uint32_t
+        load_breaks; /* The next load ends with ERR_UNAVAILABLE after so many rows; 0: none does. */
 };
 
 struct store_mem_disk; /* Opaque. */

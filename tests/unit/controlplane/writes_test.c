@@ -392,6 +392,28 @@ TEST(writes, history_survives_a_restart)
     world_free(w);
 }
 
+/* A disk that reads half of it, or an etcd that goes away: the next attempt begins from nothing. What another control plane
+ * deleted in between, and compacted away, is told by neither. */
+TEST(writes, a_first_load_that_breaks_off_is_begun_anew)
+{
+    struct world *w = world_new();
+    uint64_t first = world_config(w, "a")->revision;
+    world_config(w, "b");
+    uint64_t seen = world_config(w, "c")->revision;
+    w = world_crash(w);
+    store_mem_set_dials(w->store, &(struct store_mem_dials){.load_breaks = 3});
+    cr_assert(world_settle(w));
+    cr_assert(core_is_ready(w->core));
+    cr_assert(world_has(w, CONFIG("a")) && world_has(w, CONFIG("b")) && world_has(w, CONFIG("c")));
+    struct history_batch b;
+    struct history_filter f = {.prefix = STR("/configmaps/")};
+    cr_assert_eq(history_read(core_history(w->core), first - 1, &f, &b, NULL), ERR_OK);
+    cr_assert_eq(b.count, 3);
+    history_batch_free(&b);
+    cr_assert_gt(world_config(w, "d")->revision, seen);
+    world_free(w);
+}
+
 /* Whatever single commit is lost, written without an answer, or refused: all clients are answered and the
  * disk holds what they were told. */
 TEST(writes, any_one_fault_is_survived)
