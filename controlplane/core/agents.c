@@ -17,6 +17,7 @@ enum {
     MESSAGE_BYTES_MAX = 8 << 20, /* One message, decoded. */
     REPORT_BYTES_MAX = 256 << 10,
     REPORT_CONTAINERS_MAX = 256,
+    REPORT_DEVICES_MAX = 1024, /* Of all its containers. */
     REASON_MAX = 64,
     MESSAGE_MAX = 1024,
 };
@@ -158,9 +159,17 @@ static void stranger(struct core *c, struct node_state *n, const Agent__Workload
     nodes_look(c, n);
 }
 
+static size_t devices_of(const Agent__WorkloadStatus *s)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->n_containers; i++)
+        count += s->containers[i]->n_devices;
+    return count;
+}
+
 static void report(struct core *c, struct node_state *n, const Agent__WorkloadStatus *s)
 {
-    if (s->n_containers > REPORT_CONTAINERS_MAX ||
+    if (s->n_containers > REPORT_CONTAINERS_MAX || devices_of(s) > REPORT_DEVICES_MAX ||
         protobuf_c_message_get_packed_size(&s->base) > REPORT_BYTES_MAX)
         return; /* No agent of ours says so much; it will not be acknowledged. */
     struct held *h = cluster_held_uid(c, str_of(s->placement_uid));
@@ -327,16 +336,18 @@ static enum reconcile carry(struct core *c, struct held *h, const Agent__Workloa
 {
     Baton__Placement *p =
         typed_open(&c->turn, &baton__placement__descriptor, blob_str(placement->value));
-    struct str after =
-        h->is_machine ? status_machine(c, blob_str(workload->value), s, p == NULL ? NULL : p->spec)
-                      : status_pod(c, blob_str(workload->value), s, h->node);
+    struct str after, object = blob_str(workload->value);
+    bool is_other =
+        STATUS_OTHER == (h->is_machine
+                             ? status_machine(c, object, s, p == NULL ? NULL : p->spec, &after)
+                             : status_pod(c, object, s, h->node, &after));
     bool ends = is_over(s) && !h->released && h->hold != 0;
-    if (after.at == NULL && !ends) {
+    if (!is_other && !ends) {
         heard(c, h);
         return RECONCILE_DONE;
     }
     struct stage *stage = stage_begin(c);
-    if (after.at != NULL)
+    if (is_other)
         stage_put(stage, str_of(h->workload_key), after, NULL);
     if (ends)
         release(c, h, stage, p);

@@ -201,11 +201,18 @@ void agents_tell(struct core *c, struct held *h);
 char *agents_mentions(const Core__PodSpec *spec);
 void agents_tell_removed(struct core *c, struct held *h);
 
-/* status.c: the object with the report in it. {NULL, 0}: nothing changes, or it does not decode. */
-struct str status_pod(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
-                      const struct node_state *n);
-struct str status_machine(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
-                          const Baton__PlacementSpec *p);
+/* status.c: the object with the report in it. What has no room with all of it gets the phase and the reason alone. */
+enum status_result {
+    STATUS_SAME,  /* It says so already. */
+    STATUS_OTHER, /* out is to be stored. */
+    STATUS_NONE,  /* It does not decode, or is full: nobody can be told. */
+};
+
+enum status_result status_pod(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
+                              const struct node_state *n, struct str *out);
+enum status_result status_machine(struct core *c, struct str envelope,
+                                  const Agent__WorkloadStatus *s, const Baton__PlacementSpec *p,
+                                  struct str *out);
 void status_pod_condition(struct core *c, Core__PodStatus *status, const char *type, bool holds,
                           const char *reason, struct str message);
 void status_machine_condition(struct core *c, Kubevirt__VirtualMachineInstanceStatus *status,

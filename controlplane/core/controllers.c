@@ -63,6 +63,9 @@ static enum reconcile reconcile(struct core *c, enum core_control control, struc
     return RECONCILE_DONE;
 }
 
+/* Where it is and why it waits, and how it fares in few words (status.c). */
+enum { WORKLOAD_ROOM = 16 << 10 };
+
 /* Kinds that have a part of their own in a write. */
 static const struct core_rule core_rules[] = {
     {.group = "", .plural = "secrets", .sealed = true},
@@ -72,9 +75,14 @@ static const struct core_rule core_rules[] = {
      .create = namespace_create,
      .replace = namespace_replace,
      .remove = namespace_remove},
-    {.group = "", .plural = "pods", .create = placing_create, .remove = placing_remove},
+    {.group = "",
+     .plural = "pods",
+     .room = WORKLOAD_ROOM,
+     .create = placing_create,
+     .remove = placing_remove},
     {.group = "kubevirt.io",
      .plural = "virtualmachineinstances",
+     .room = WORKLOAD_ROOM,
      .create = placing_create,
      .remove = placing_remove},
     {.group = "", .plural = "limitranges", .create = limits_create},

@@ -92,9 +92,8 @@ struct specs;
 
 struct core {
     struct core_config config;
-    struct rng rng; /* For what is stored, */
-    struct rng
-        memory_rng;     /* and apart from it for what never is: Events come when there is time. */
+    struct rng rng,
+        memory_rng; /* For what is stored, and for what never is: Events come when there is time. */
     struct instant now; /* Of the event being stepped or the turn being flushed. */
     struct wall wall;
     struct arena turn; /* Emptied by the first core_step() after a core_flush(). */
@@ -180,15 +179,16 @@ struct draft {
     struct str object;     /* What will be stored. A rule may point it to other bytes in c->turn. */
     struct meta_edit edit; /* Applied to object when it is staged. */
     int64_t grace_s;       /* remove: seconds until it is to be gone; 0: at once. */
-    bool
-        hold; /* Being deleted it stays until core_delete() or a replace without hold, even though it has
-                * no finalizers and no grace: a namespace with content. */
+    /* Being deleted it stays until core_delete() or a replace without hold, even though it has no finalizers and no
+     * grace: a namespace with content. */
+    bool hold;
 };
 
 struct core_rule {
     const char *group, *plural;
     bool sealed;   /* Encrypted in the store. */
     bool internal; /* Only the core writes it, and takes it away with what it belongs to. */
+    uint32_t room; /* Bytes a client leaves free for what the core will say. */
     /* Each may be NULL. create, replace: the draft is complete and about to be staged. */
     void (*create)(struct core *c, struct stage *s, struct draft *d);
     void (*replace)(struct core *c, struct stage *s, struct draft *d);
@@ -244,7 +244,7 @@ void core_part_end(struct core *c, struct core_part *p);
 /* What is stored under key is not what it should be: a line for the log. */
 void core_poisoned(struct core *c, struct str key, const char *why);
 
-void core_emit(struct core *c,
-               const struct core_effect *fx); /* Copied; what it points to is not. */
+/* fx is copied; what it points to is not. */
+void core_emit(struct core *c, const struct core_effect *fx);
 
 #endif /* CONTROLPLANE_CORE_CORE_PRIV_H */

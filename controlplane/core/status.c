@@ -9,7 +9,12 @@
 
 #include <stdio.h>
 
-enum { MISSED_MAX = 16 }; /* Fields that a condition names one by one. */
+enum {
+    MISSED_MAX = 16,       /* Fields that a condition names one by one. */
+    STATUS_ROOM = 1 << 10, /* Of STORE_VALUE_MAX: for the metadata that a write adds. */
+};
+
+static const struct str TOO_LONG = STR("what its containers say of themselves has no room");
 
 static void *message(struct core *c, size_t size, const ProtobufCMessageDescriptor *type)
 {
@@ -192,7 +197,7 @@ static Core__ContainerStatus *container(struct core *c, const Core__PodSpec *spe
     s->ready = s->has_ready = (running && f->ready) || completed;
     s->restart_count = (int32_t)f->restarts;
     s->has_restart_count = s->restart_count != 0;
-    s->image = text(c, str_of(image_of(spec, f->init, f->name)));
+    s->image = (char *)image_of(spec, f->init, f->name);
     s->image_id = text(c, str_of(f->image_id));
     if (f->state != AGENT__CONTAINER_STATE__CONTAINER_STATE_WAITING && f->container_id != NULL)
         s->container_id = (char *)arena_printf(&c->turn, "baton://%s", f->container_id).at;
@@ -325,19 +330,27 @@ static void pod_addresses(struct core *c, Core__Pod *pod, const Agent__WorkloadS
     }
 }
 
-static struct str if_different(struct core *c, const char *api_version, const char *kind,
-                               const ProtobufCMessage *now, struct str before)
+static struct str wrap_pod(struct core *c, const Core__Pod *pod)
 {
-    struct str after = typed_wrap(&c->turn, api_version, kind, now);
-    return str_eq(before, after) ? (struct str){NULL, 0} : after;
+    struct str object = typed_wrap(&c->turn, "v1", "Pod", &pod->base);
+    return object.len > STORE_VALUE_MAX - STATUS_ROOM ? (struct str){NULL, 0} : object;
 }
 
-struct str status_pod(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
-                      const struct node_state *n)
+/* An image's name may be as long as the rest of the pod, and every container's status says it again. */
+static void cut_pod(struct core *c, Core__PodStatus *st)
+{
+    st->n_container_statuses = st->n_init_container_statuses = 0;
+    st->message = text(c, TOO_LONG);
+    for (size_t i = 0; i < st->n_conditions; i++)
+        st->conditions[i]->message = NULL;
+}
+
+enum status_result status_pod(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
+                              const struct node_state *n, struct str *out)
 {
     Core__Pod *pod = specs_open(c->specs, &c->turn, envelope);
     if (pod == NULL || pod->spec == NULL || pod->metadata == NULL)
-        return (struct str){NULL, 0};
+        return STATUS_NONE;
     struct str before = typed_wrap(&c->turn, "v1", "Pod", &pod->base);
     if (pod->status == NULL)
         pod->status = message(c, sizeof *pod->status, &core__pod_status__descriptor);
@@ -353,7 +366,12 @@ struct str status_pod(struct core *c, struct str envelope, const Agent__Workload
     if (str_is(str_of(pod->status->reason), "Evicted")) /* For policies about pods that failed. */
         status_pod_condition(c, pod->status, "DisruptionTarget", true, "TerminationByKubelet",
                              str_of(pod->status->message));
-    return if_different(c, "v1", "Pod", &pod->base, before);
+    *out = wrap_pod(c, pod);
+    if (out->at == NULL) {
+        cut_pod(c, pod->status);
+        *out = wrap_pod(c, pod);
+    }
+    return out->at == NULL ? STATUS_NONE : str_eq(before, *out) ? STATUS_SAME : STATUS_OTHER;
 }
 
 /* ---- machines ---- */
@@ -380,13 +398,26 @@ static void machine_interfaces(struct core *c, Kubevirt__VirtualMachineInstance 
     st->n_interfaces = 1;
 }
 
-struct str status_machine(struct core *c, struct str envelope, const Agent__WorkloadStatus *s,
-                          const Baton__PlacementSpec *p)
+static struct str wrap_machine(struct core *c, const Kubevirt__VirtualMachineInstance *vm)
+{
+    struct str object = typed_wrap(&c->turn, "kubevirt.io/v1", "VirtualMachineInstance", &vm->base);
+    return object.len > STORE_VALUE_MAX - STATUS_ROOM ? (struct str){NULL, 0} : object;
+}
+
+static void cut_machine(Kubevirt__VirtualMachineInstanceStatus *st)
+{
+    for (size_t i = 0; i < st->n_conditions; i++)
+        st->conditions[i]->message = NULL;
+}
+
+enum status_result status_machine(struct core *c, struct str envelope,
+                                  const Agent__WorkloadStatus *s, const Baton__PlacementSpec *p,
+                                  struct str *out)
 {
     Kubevirt__VirtualMachineInstance *vm =
         typed_open(&c->turn, &kubevirt__virtual_machine_instance__descriptor, envelope);
     if (vm == NULL || vm->spec == NULL || vm->spec->domain == NULL)
-        return (struct str){NULL, 0};
+        return STATUS_NONE;
     struct str before = typed_wrap(&c->turn, "kubevirt.io/v1", "VirtualMachineInstance", &vm->base);
     if (vm->status == NULL)
         vm->status =
@@ -411,5 +442,10 @@ struct str status_machine(struct core *c, struct str envelope, const Agent__Work
                              running        ? STR("")
                              : why.len == 0 ? STR("Guest VM is not reported as running")
                                             : why);
-    return if_different(c, "kubevirt.io/v1", "VirtualMachineInstance", &vm->base, before);
+    *out = wrap_machine(c, vm);
+    if (out->at == NULL) {
+        cut_machine(vm->status);
+        *out = wrap_machine(c, vm);
+    }
+    return out->at == NULL ? STATUS_NONE : str_eq(before, *out) ? STATUS_SAME : STATUS_OTHER;
 }

@@ -214,6 +214,16 @@ static void stage_draft(struct stage *s, struct draft *d)
     }
 }
 
+/* What is full already may still be written, if it does not grow. */
+static void check_room(struct stage *s, const struct core_rule *rule, const struct draft *d)
+{
+    size_t was = d->before == NULL ? 0 : blob_str(d->before->value).len;
+    if (s->has_client && rule != NULL && rule->room > 0 && d->object.len > was &&
+        d->object.len > STORE_VALUE_MAX - rule->room)
+        stage_refuse(s, WRITE_TOO_LARGE, "the object needs more than %u bytes",
+                     (unsigned)(STORE_VALUE_MAX - rule->room));
+}
+
 /* ---- Create ---- */
 
 static bool namespace_takes(struct stage *s, struct str name)
@@ -303,7 +313,9 @@ static void create(struct stage *s, struct draft *d)
     d->edit.set_created = true;
     d->edit.created_s = wall_seconds(c->wall);
     d->edit.clear_deleted = true;
-    c->above->admit(c, s, d);
+    check_room(s, rule, d);
+    if (!stage_is_refused(s))
+        c->above->admit(c, s, d);
     if (rule != NULL && rule->create != NULL && !stage_is_refused(s))
         rule->create(c, s, d);
     stage_draft(s, d);
@@ -349,7 +361,8 @@ static void replace(struct stage *s, struct draft *d)
         return;
     }
     keep_identity(d, &was);
-    if (rule != NULL && rule->replace != NULL)
+    check_room(s, rule, d);
+    if (rule != NULL && rule->replace != NULL && !stage_is_refused(s))
         rule->replace(c, s, d);
     if (stage_is_refused(s) || !stage_encode(s, d->object, &d->edit, d->before->stamp, &same))
         return;

@@ -415,9 +415,8 @@ bool write_refused(struct call *c, struct str name, const struct rest_written *w
     case WRITE_INVALID:
         return refused_with(c, STATUS_INVALID, name, "is invalid: ", w->text);
     case WRITE_TOO_LARGE:
-        return status_set(&c->status, a, STATUS_TOO_LARGE,
-                          "Request entity too large: a stored object may have %d bytes",
-                          STORE_VALUE_MAX);
+        return status_set(&c->status, a, STATUS_TOO_LARGE, "Request entity too large: " STR_FMT,
+                          STR_ARG(w->text));
     case WRITE_BUSY:
         return status_set(&c->status, a, STATUS_TOO_MANY,
                           "too many writes are waiting, please try again later");

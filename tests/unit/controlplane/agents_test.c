@@ -331,3 +331,144 @@ TEST(agents, a_message_that_is_no_text_takes_no_report_with_it)
     arena_free(&a);
     world_free(w);
 }
+
+/* ---- a status that has no room ---- */
+
+/* A pod of so many bytes. */
+static enum write_result create_large(struct world *w, const char *name, size_t bytes)
+{
+    char key[64], *text = calloc(1, bytes + 1);
+    struct arena a;
+    Core__Pod p = CORE__POD__INIT;
+    Core__PodSpec spec = CORE__POD_SPEC__INIT;
+    Core__Container container = CORE__CONTAINER__INIT, *containers[] = {&container};
+    Core__EnvVar variable = CORE__ENV_VAR__INIT, *env[] = {&variable};
+    Meta__ObjectMeta m = META__OBJECT_META__INIT;
+    arena_init(&a, 8 << 20);
+    m.name = (char *)name;
+    m.namespace_ = (char *)"default";
+    container.name = (char *)"a";
+    variable.name = (char *)"X";
+    variable.value = memset(text, 'x', bytes);
+    container.env = env;
+    spec.containers = containers;
+    container.n_env = spec.n_containers = 1;
+    spec.restart_policy = (char *)"Never";
+    p.metadata = &m;
+    p.spec = &spec;
+    snprintf(key, sizeof key, "/pods/default/%s", name);
+    text[2 * bytes - typed_wrap(&a, "v1", "Pod", &p.base).len] = '\0';
+    struct blob *object = blob_new(typed_wrap(&a, "v1", "Pod", &p.base));
+    uint64_t op = world_write(
+        w, &(struct write_request){.verb = WRITE_CREATE, .key = str_of(key), .object = object});
+    session_work(w);
+    blob_unref(object);
+    arena_free(&a);
+    free(text);
+    return w->answers[op].result;
+}
+
+static uint64_t acked;
+
+static void note_ack(void *arg, uint64_t session, struct str bytes)
+{
+    (void)arg;
+    (void)session;
+    Agent__ServerMessage *m =
+        agent__server_message__unpack(NULL, bytes.len, (const uint8_t *)bytes.at);
+    if (m->message_case == AGENT__SERVER_MESSAGE__MESSAGE_STATUS_ACK)
+        acked = m->status_ack->sequence;
+    agent__server_message__free_unpacked(m, NULL);
+}
+
+/* What cannot be stored whole is stored short, heard, and asked for no more. */
+TEST(agents, a_status_without_room_is_cut_and_acknowledged)
+{
+    static char message[40 << 10];
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__WorkloadStatus s = AGENT__WORKLOAD_STATUS__INIT;
+    Agent__ContainerFact f = AGENT__CONTAINER_FACT__INIT, *facts[] = {&f};
+    struct arena a;
+    struct world *w = world_new();
+    w->sent = note_ack;
+    session_hello(w, 11, "a");
+    session_has(w, 11, 0);
+    session_work(w);
+    cr_expect_eq(create_large(w, "two", STORE_VALUE_MAX - (10 << 10)), WRITE_TOO_LARGE);
+    cr_assert_eq(create_large(w, "one", STORE_VALUE_MAX - (20 << 10)), WRITE_OK);
+    struct held *h = cluster_held(w->core, STR("baton.dev/placements/default/pods.one"));
+    cr_assert_not_null(h);
+    memset(message, 'm', sizeof message - 1);
+    f.name = (char *)"a";
+    f.message = message;
+    s.containers = facts;
+    s.n_containers = 1;
+    s.placement_uid = h->uid;
+    s.has_sequence = s.has_phase = true;
+    s.sequence = 6;
+    s.phase = AGENT__RUNTIME_PHASE__RUNTIME_PHASE_RUNNING;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_WORKLOAD_STATUS;
+    m.workload_status = &s;
+    acked = 0;
+    session_says(w, 11, &m);
+    session_work(w);
+    cr_expect_eq(acked, 6);
+    cr_expect_gt(core_deadline(w->core).ns, w->now.ns, "there is nothing left to do");
+    s.sequence = 7;
+    s.phase = AGENT__RUNTIME_PHASE__RUNTIME_PHASE_FAILED;
+    s.message = message;
+    s.reason = (char *)"Error";
+    session_says(w, 11, &m);
+    session_work(w);
+    cr_expect_eq(acked, 7);
+    cr_expect_gt(core_deadline(w->core).ns, w->now.ns, "there is nothing left to do");
+    cr_expect_eq(h->hold, 0, "its rows are free");
+    arena_init(&a, 8 << 20);
+    struct cow_entry *e = core_find(w->core, STR("/pods/default/one"));
+    Core__Pod *pod = typed_open(&a, &core__pod__descriptor, blob_str(e->value));
+    cr_assert_not_null(pod);
+    cr_expect_str_eq(pod->status->phase, "Failed");
+    cr_expect_str_eq(pod->status->reason, "Error");
+    arena_free(&a);
+    world_free(w);
+}
+
+/* Each name of a device is told with room for all of them: what no machine has ends in no memory. */
+TEST(agents, a_report_of_more_devices_than_any_machine_has_is_not_heard)
+{
+    enum { DEVICES = 6000 };
+    Agent__AgentMessage m = AGENT__AGENT_MESSAGE__INIT;
+    Agent__WorkloadStatus s = AGENT__WORKLOAD_STATUS__INIT;
+    Agent__ContainerFact f = AGENT__CONTAINER_FACT__INIT, *facts[] = {&f};
+    static Agent__DeviceFact devices[DEVICES], *list[DEVICES];
+    static char names[DEVICES][8];
+    struct world *w = world_new();
+    w->sent = note_ack;
+    session_hello(w, 11, "a");
+    session_has(w, 11, 0);
+    session_work(w);
+    create_pod(w, "one");
+    struct held *h = cluster_held(w->core, STR("baton.dev/placements/default/pods.one"));
+    cr_assert_not_null(h);
+    for (uint32_t i = 0; i < DEVICES; i++) {
+        agent__device_fact__init(&devices[i]);
+        snprintf(names[i], sizeof names[i], "%u", i);
+        devices[i].name = names[i];
+        list[i] = &devices[i];
+    }
+    f.name = (char *)"a";
+    f.devices = list;
+    f.n_devices = DEVICES;
+    s.containers = facts;
+    s.n_containers = 1;
+    s.placement_uid = h->uid;
+    s.has_sequence = true;
+    s.sequence = 9;
+    m.message_case = AGENT__AGENT_MESSAGE__MESSAGE_WORKLOAD_STATUS;
+    m.workload_status = &s;
+    acked = 0;
+    session_says(w, 11, &m);
+    session_work(w);
+    cr_expect_eq(acked, 0);
+    world_free(w);
+}
