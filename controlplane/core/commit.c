@@ -180,6 +180,28 @@ static void fail_all(struct core *c, struct commit *t, enum write_result result,
     }
 }
 
+struct commit_mark commit_mark(const struct core *c)
+{
+    const struct commit *t = &c->writes->open;
+    return (struct commit_mark){t->last, t->count, t->bytes};
+}
+
+/* Their revisions are never used: gaps are allowed. */
+void commit_take_back(struct core *c, const struct commit_mark *to)
+{
+    struct commit *t = &c->writes->open;
+    struct stage **first = to->last == NULL ? &t->first : &to->last->next, *back = *first;
+    *first = NULL;
+    t->last = to->last;
+    t->bytes = to->bytes;
+    while (t->count > to->count)
+        blob_unref(t->writes[--t->count].key);
+    for (struct stage *next; back != NULL; back = next) {
+        next = back->next;
+        settle_failed(c, back, WRITE_UNAVAILABLE, "taken back");
+    }
+}
+
 /* What was not handed over yet can simply be taken back. */
 static void depose(struct core *c)
 {

@@ -184,23 +184,49 @@ static bool place(struct core *c, struct gang *g, uint32_t count, struct candida
     return false;
 }
 
-/* All stages of a turn are one transaction while it has room, and it was made sure that it has. */
-static void write_down(struct core *c, struct gang *g, uint32_t count)
+/* One member's part of it. False: refused, and nothing is held. */
+static bool write_member(struct core *c, struct candidate *w)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        struct candidate *w = &g->at[i];
-        struct stage *s = stage_begin(c);
-        w->rows = arena_alloc(&c->turn, sizeof *w->rows);
-        if (w->rows == NULL ||
-            ledger_hold_rows(c->cluster->ledger, w->hold, w->rows, NULL) != ERR_OK) {
-            ledger_undo(c->cluster->ledger, w->hold);
-            stage_refuse(s, WRITE_BUSY, "too much at once");
-        } else if (placing__stage(c, s, w)) {
-            stage_put(s, w->key, placing__close(c, w), NULL);
-            placing__wait_no_more(c, w->key);
-        }
-        stage_end(s);
+    struct stage *s = stage_begin(c);
+    w->rows = arena_alloc(&c->turn, sizeof *w->rows);
+    if (w->rows == NULL || ledger_hold_rows(c->cluster->ledger, w->hold, w->rows, NULL) != ERR_OK) {
+        ledger_undo(c->cluster->ledger, w->hold);
+        stage_refuse(s, WRITE_BUSY, "too much at once");
+    } else if (placing__stage(c, s, w)) {
+        stage_put(s, w->key, placing__close(c, w), NULL);
     }
+    return stage_end(s);
+}
+
+/* All stages of a turn are one transaction while it has room, and it was made sure that it has. When one is refused those
+ * before it are taken back: all of them are written down, or none is. Who could not be; NULL: all could. */
+static struct candidate *write_down(struct core *c, struct gang *g, uint32_t count)
+{
+    struct commit_mark before = commit_mark(c);
+    uint32_t done = 0;
+    while (done < count && write_member(c, &g->at[done]))
+        done++;
+    for (uint32_t i = done + 1; i < count; i++)
+        ledger_undo(c->cluster->ledger, g->at[i].hold);
+    if (done == count)
+        return NULL;
+    commit_take_back(c, &before);
+    return &g->at[done];
+}
+
+/* They leave the queue when it is durable. False: nobody has a place, for want of something that is not a node's. */
+static bool bind(struct core *c, struct gang *g, uint32_t count, struct candidate **out_failed)
+{
+    struct candidate *failed = write_down(c, g, count);
+    if (failed == NULL)
+        return true;
+    snprintf(failed->why, sizeof failed->why,
+             "pod group " STR_FMT ": there is no room to write down where %u members would be",
+             STR_ARG(g->name), count);
+    failed->needs = QUEUE_ANY;
+    c->cluster->is_short = true; /* Nothing tells when a table has room again. */
+    *out_failed = failed;
+    return false;
 }
 
 /* None has a place: each of them says why, and waits for what the one lacks. */
@@ -249,9 +275,8 @@ enum reconcile gang__try(struct core *c, struct str namespace, struct str name)
             count = few;
         if (count == 0 && failed != NULL && failed->is_short)
             again = preempt__try(c, key, g.at, few, failed->why, sizeof failed->why);
-        if (count > 0) {
+        if (count > 0 && bind(c, &g, count, &failed)) {
             preempt__cancel(c, key);
-            write_down(c, &g, count);
             g.at += count; /* Who is left over says why. */
             g.count -= count;
         }

@@ -147,6 +147,14 @@ bool commit_has_room(const struct core *c);
 /* So many writes more become durable together with what is open. */
 bool commit_has_room_for(const struct core *c, uint32_t writes);
 void commit_add(struct core *c, struct stage *s);
+/* What several stages must do together: those that ended since the mark, in this very reconcile, fail as if refused. */
+struct commit_mark {
+    struct stage *last;
+    uint32_t count;
+    size_t bytes;
+};
+struct commit_mark commit_mark(const struct core *c);
+void commit_take_back(struct core *c, const struct commit_mark *to);
 void commit_flush(struct core *c);
 void commit_row(struct core *c, const struct store_event *ev);
 void commit_done(struct core *c, const struct store_event *ev);
