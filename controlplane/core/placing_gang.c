@@ -184,6 +184,19 @@ static bool place(struct core *c, struct gang *g, uint32_t count, struct candida
     return false;
 }
 
+/* All of them, or as few as the group needs. Then failed is whom the others lack room for, for their words. */
+static uint32_t place_most(struct core *c, struct gang *g, uint32_t few,
+                           struct candidate **out_failed)
+{
+    if (place(c, g, g->count, out_failed))
+        return g->count;
+    struct candidate *of_all = *out_failed;
+    if (few >= g->count || !place(c, g, few, out_failed))
+        return 0;
+    *out_failed = of_all;
+    return few;
+}
+
 /* One member's part of it. False: refused, and nothing is held. */
 static bool write_member(struct core *c, struct candidate *w)
 {
@@ -270,9 +283,7 @@ enum reconcile gang__try(struct core *c, struct str namespace, struct str name)
         if (!commit_has_room_for(c, 2 * g.count))
             return RECONCILE_LATER;
         uint32_t few = g.least > g.placed ? g.least - g.placed : 1;
-        uint32_t count = place(c, &g, g.count, &failed) ? g.count : 0;
-        if (count == 0 && few < g.count && place(c, &g, few, &failed))
-            count = few;
+        uint32_t count = place_most(c, &g, few, &failed);
         if (count == 0 && failed != NULL && failed->is_short)
             again = preempt__try(c, key, g.at, few, failed->why, sizeof failed->why);
         if (count > 0 && bind(c, &g, count, &failed)) {
