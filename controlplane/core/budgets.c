@@ -264,10 +264,16 @@ static uint32_t desired(const struct budget *b)
     return 0;
 }
 
+/* Healthy and not on their way. Those that leave may be none of its own any more: its selector has changed since. */
+static uint32_t staying(const struct budget *b)
+{
+    return b->healthy > b->leaving ? b->healthy - b->leaving : 0;
+}
+
 static uint32_t allowed(const struct budget *b)
 {
-    uint32_t stay = desired(b) + b->leaving;
-    return b->bound == BOUND_NONE || b->expected == 0 || b->healthy <= stay ? 0 : b->healthy - stay;
+    uint32_t stay = staying(b), least = desired(b);
+    return b->bound == BOUND_NONE || b->expected == 0 || stay <= least ? 0 : stay - least;
 }
 
 /* ---- a deletion ---- */
@@ -309,8 +315,7 @@ static void let_go(struct core *c, struct stage *stage, struct space *s, const s
  * ones, and may go while those keep the budget. */
 static bool permits(const struct budget *b, const struct member *is)
 {
-    if (!is->is_healthy &&
-        (b->always_unhealthy || (desired(b) > 0 && b->healthy - b->leaving >= desired(b))))
+    if (!is->is_healthy && (b->always_unhealthy || (desired(b) > 0 && staying(b) >= desired(b))))
         return true;
     return allowed(b) > 0;
 }
@@ -331,7 +336,7 @@ void budgets_ask(struct core *c, struct stage *stage, struct draft *d)
             continue;
         stage_refuse(stage, WRITE_DISRUPTS,
                      "The disruption budget " STR_FMT " needs %u healthy pods and has %u currently",
-                     STR_ARG(b->name), desired(b), b->healthy - b->leaving);
+                     STR_ARG(b->name), desired(b), staying(b));
         return;
     }
     if (is.is_healthy)
