@@ -4,6 +4,7 @@
 #include "api/transcode.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 const struct schema_kind *kind_schema(const struct kind *k)
 {
@@ -87,4 +88,30 @@ struct str kind_bytes(const ProtobufCMessage *m, struct arena *a)
     if (at != NULL)
         protobuf_c_message_pack(m, at);
     return str_from(at, at == NULL ? 0 : len);
+}
+
+/* ------------------------------------------------------------------ twins */
+
+static int by_key_and_place(const void *a, const void *b)
+{
+    const struct str *const *x = a, *const *y = b;
+    int order = str_cmp(**x, **y);
+    return order != 0 ? order : *x < *y ? -1 : *x > *y;
+}
+
+const size_t *kind_twins(struct arena *a, const struct str *keys, size_t count)
+{
+    size_t *first = arena_zalloc(a, count + 1, sizeof *first);
+    const struct str **sorted = arena_zalloc(a, count + 1, sizeof *sorted);
+    if (first == NULL || sorted == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &keys[i];
+    qsort(sorted, count, sizeof *sorted, by_key_and_place);
+    for (size_t i = 0; i < count; i++) {
+        bool again = i > 0 && str_eq(*sorted[i], *sorted[i - 1]);
+        size_t at = (size_t)(sorted[i] - keys);
+        first[at] = again ? first[sorted[i - 1] - keys] : at;
+    }
+    return first;
 }

@@ -41,6 +41,10 @@ enum { KIND_LIST_MAX = 2048 };
 /* False, with a cause at f, when there are more than KIND_LIST_MAX. */
 bool check_count(struct kind_call *c, const struct field *f, size_t count);
 
+/* For each of keys the place of the first one that is the same, its own if none is before it. By sorting: what is
+ * compared pair by pair takes seconds of somebody's three megabytes. NULL: the arena is full. */
+const size_t *kind_twins(struct arena *a, const struct str *keys, size_t count);
+
 /* A map's entry in a decoded message, whose maps are sorted by key; count: it is not there. */
 size_t entry_find(const void *entries, size_t count, const char *key);
 

@@ -4,6 +4,8 @@
 
 /* ------------------------------------------------------------------ ports */
 
+static const char *const protocols[] = {"SCTP", "TCP", "UDP", NULL};
+
 static void port_number(struct kind_call *c, const struct field *f, int64_t port, bool is_required)
 {
     if (port == 0 && is_required)
@@ -12,46 +14,45 @@ static void port_number(struct kind_call *c, const struct field *f, int64_t port
         causes_invalid_i64(&c->causes, f, port, "must be between 1 and 65535, inclusive");
 }
 
-static void port_twins(struct kind_call *c, const Core__Container *k, size_t i,
-                       const struct field *ports)
+/* first_name, first: where a port of that name, and of that number and protocol, is for the first time. */
+static void port_validate(struct kind_call *c, const Core__Container *k, size_t i,
+                          const struct field *list, size_t first_name, size_t first)
 {
     const Core__ContainerPort *p = k->ports[i];
-    struct field at = field_index(ports, i), name = field_name(&at, "name");
-    for (size_t n = 0; n < i; n++) {
-        const Core__ContainerPort *q = k->ports[n];
-        struct field other = field_index(ports, n);
-        if (!is_empty(p->name) && is_text(q->name, p->name)) {
-            struct str quoted = status_quote(c->arena, kind_str(p->name));
-            causes_add(&c->causes, CAUSE_DUPLICATE, &name, STR_FMT, STR_ARG(quoted));
-        }
-        if (p->container_port == q->container_port &&
-            is_text(p->protocol, kind_str(q->protocol).at)) {
-            struct str twin = field_print(&other, c->arena);
-            kind_warn(c, &at, "duplicate port definition with " STR_FMT, STR_ARG(twin));
-        }
+    struct field one = field_index(list, i), name = field_name(&one, "name");
+    struct field number = field_name(&one, "containerPort"), twin = field_index(list, first);
+    struct field host = field_name(&one, "hostPort"), proto = field_name(&one, "protocol");
+    struct field address = field_name(&one, "hostIP");
+    if (!is_empty(p->name) &&
+        names_check(&c->causes, &name, kind_str(p->name), name_port(kind_str(p->name))) &&
+        first_name < i) {
+        struct str quoted = status_quote(c->arena, kind_str(p->name));
+        causes_add(&c->causes, CAUSE_DUPLICATE, &name, STR_FMT, STR_ARG(quoted));
     }
+    if (first < i) {
+        struct str other = field_print(&twin, c->arena);
+        kind_warn(c, &one, "duplicate port definition with " STR_FMT, STR_ARG(other));
+    }
+    port_number(c, &number, p->container_port, true);
+    port_number(c, &host, p->host_port, false);
+    if (!is_empty(p->host_ip))
+        names_check(&c->causes, &address, kind_str(p->host_ip), name_ipv4(kind_str(p->host_ip)));
+    check_one_of(c, &proto, p->protocol, protocols);
 }
 
 static void ports_validate(struct kind_call *c, const Core__Container *k, const struct field *at)
 {
-    static const char *const protocols[] = {"SCTP", "TCP", "UDP", NULL};
     struct field list = field_name(at, "ports");
-    for (size_t i = 0; i < k->n_ports; i++) {
-        const Core__ContainerPort *p = k->ports[i];
-        struct field one = field_index(&list, i), name = field_name(&one, "name");
-        struct field number = field_name(&one, "containerPort");
-        struct field host = field_name(&one, "hostPort"), proto = field_name(&one, "protocol");
-        struct field address = field_name(&one, "hostIP");
-        if (!is_empty(p->name))
-            names_check(&c->causes, &name, kind_str(p->name), name_port(kind_str(p->name)));
-        port_twins(c, k, i, &list);
-        port_number(c, &number, p->container_port, true);
-        port_number(c, &host, p->host_port, false);
-        if (!is_empty(p->host_ip))
-            names_check(&c->causes, &address, kind_str(p->host_ip),
-                        name_ipv4(kind_str(p->host_ip)));
-        check_one_of(c, &proto, p->protocol, protocols);
-    }
+    struct str *keys = arena_zalloc(c->arena, k->n_ports + 1, sizeof *keys);
+    for (size_t i = 0; keys != NULL && i < k->n_ports; i++)
+        keys[i] = kind_str(k->ports[i]->name);
+    const size_t *names = keys == NULL ? NULL : kind_twins(c->arena, keys, k->n_ports);
+    for (size_t i = 0; keys != NULL && i < k->n_ports; i++)
+        keys[i] = arena_printf(c->arena, "%d/%s", k->ports[i]->container_port,
+                               kind_str(k->ports[i]->protocol).at);
+    const size_t *ports = keys == NULL ? NULL : kind_twins(c->arena, keys, k->n_ports);
+    for (size_t i = 0; names != NULL && ports != NULL && i < k->n_ports; i++)
+        port_validate(c, k, i, &list, names[i], ports[i]);
 }
 
 /* ------------------------------------------------------------------ environment */
@@ -59,7 +60,11 @@ static void ports_validate(struct kind_call *c, const Core__Container *k, const 
 static void env_validate(struct kind_call *c, const Core__Container *k, const struct field *at)
 {
     struct field list = field_name(at, "env");
-    for (size_t i = 0; i < k->n_env; i++) {
+    struct str *names = arena_zalloc(c->arena, k->n_env + 1, sizeof *names);
+    for (size_t i = 0; names != NULL && i < k->n_env; i++)
+        names[i] = kind_str(k->env[i]->name);
+    const size_t *first = names == NULL ? NULL : kind_twins(c->arena, names, k->n_env);
+    for (size_t i = 0; first != NULL && i < k->n_env; i++) {
         const Core__EnvVar *e = k->env[i];
         struct field one = field_index(&list, i), name = field_name(&one, "name");
         struct field from = field_name(&one, "valueFrom");
@@ -74,13 +79,11 @@ static void env_validate(struct kind_call *c, const Core__Container *k, const st
             causes_invalid(&c->causes, &from, STR(""),
                            "must specify one of: `fieldRef`, `resourceFieldRef`, "
                            "`configMapKeyRef` or `secretKeyRef`");
-        for (size_t n = 0; n < i; n++) {
-            if (!is_empty(e->name) && is_text(k->env[n]->name, e->name))
-                kind_warn(c, &one,
-                          "hides previous definition of \"%s\", which may be dropped when "
-                          "using apply",
-                          e->name);
-        }
+        if (!is_empty(e->name) && first[i] < i)
+            kind_warn(c, &one,
+                      "hides previous definition of \"%s\", which may be dropped when "
+                      "using apply",
+                      e->name);
     }
 }
 
@@ -98,7 +101,11 @@ static void mounts_validate(struct kind_call *c, const Core__PodSpec *s, const C
                             const struct field *at)
 {
     struct field list = field_name(at, "volumeMounts");
-    for (size_t i = 0; i < k->n_volume_mounts; i++) {
+    struct str *paths = arena_zalloc(c->arena, k->n_volume_mounts + 1, sizeof *paths);
+    for (size_t i = 0; paths != NULL && i < k->n_volume_mounts; i++)
+        paths[i] = kind_str(k->volume_mounts[i]->mount_path);
+    const size_t *first = paths == NULL ? NULL : kind_twins(c->arena, paths, k->n_volume_mounts);
+    for (size_t i = 0; first != NULL && i < k->n_volume_mounts; i++) {
         const Core__VolumeMount *m = k->volume_mounts[i];
         struct field one = field_index(&list, i), name = field_name(&one, "name");
         struct field path = field_name(&one, "mountPath"), sub = field_name(&one, "subPath");
@@ -110,9 +117,8 @@ static void mounts_validate(struct kind_call *c, const Core__PodSpec *s, const C
         }
         if (is_empty(m->mount_path))
             causes_add(&c->causes, CAUSE_REQUIRED, &path, "%s", "");
-        for (size_t n = 0; n < i; n++)
-            if (!is_empty(m->mount_path) && is_text(k->volume_mounts[n]->mount_path, m->mount_path))
-                causes_invalid(&c->causes, &path, kind_str(m->mount_path), "must be unique");
+        else if (first[i] < i)
+            causes_invalid(&c->causes, &path, kind_str(m->mount_path), "must be unique");
         if (!is_empty(m->sub_path) && m->sub_path[0] == '/')
             causes_invalid(&c->causes, &sub, kind_str(m->sub_path), "must be a relative path");
         else if (!is_empty(m->sub_path) && str_goes_up(str_of(m->sub_path)))

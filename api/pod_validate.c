@@ -101,21 +101,24 @@ static void host_ports_validate(struct kind_call *c, const Core__PodSpec *s,
                                 const struct field *spec)
 {
     struct field list = field_name(spec, "containers");
-    struct str seen = STR("|");
-    for (size_t i = 0; i < s->n_containers; i++) {
-        struct field at = field_index(&list, i), ports = field_name(&at, "ports");
-        for (size_t n = 0; n < s->containers[i]->n_ports; n++) {
+    size_t count = 0, seen = 0;
+    for (size_t i = 0; i < s->n_containers; i++)
+        count += s->containers[i]->n_ports;
+    struct str *keys = arena_zalloc(c->arena, count + 1, sizeof *keys);
+    for (size_t i = 0, to = 0; keys != NULL && i < s->n_containers; i++)
+        for (size_t n = 0; n < s->containers[i]->n_ports; n++, to++) {
             const Core__ContainerPort *p = s->containers[i]->ports[n];
+            if (p->host_port != 0)
+                keys[to] = arena_printf(c->arena, "%s/%s/%d", kind_str(p->protocol).at,
+                                        kind_str(p->host_ip).at, p->host_port);
+        }
+    const size_t *first = keys == NULL ? NULL : kind_twins(c->arena, keys, count);
+    for (size_t i = 0; first != NULL && i < s->n_containers; i++) {
+        struct field at = field_index(&list, i), ports = field_name(&at, "ports");
+        for (size_t n = 0; n < s->containers[i]->n_ports; n++, seen++) {
             struct field one = field_index(&ports, n), f = field_name(&one, "hostPort");
-            struct str key = arena_printf(c->arena, "|%s/%s/%d|", kind_str(p->protocol).at,
-                                          kind_str(p->host_ip).at, p->host_port);
-            if (p->host_port == 0)
-                continue;
-            bool is_taken = key.at != NULL && seen.at != NULL && strstr(seen.at, key.at) != NULL;
-            if (is_taken)
-                causes_add(&c->causes, CAUSE_DUPLICATE, &f, "\"" STR_FMT "\"", (int)key.len - 2,
-                           key.at + 1);
-            seen = arena_printf(c->arena, STR_FMT STR_FMT, STR_ARG(seen), STR_ARG(key));
+            if (first[seen] < seen && keys[seen].len > 0)
+                causes_add(&c->causes, CAUSE_DUPLICATE, &f, "\"" STR_FMT "\"", STR_ARG(keys[seen]));
         }
     }
 }

@@ -556,3 +556,43 @@ TEST(kinds, a_machine_does_not_ask_for_less_than_nothing)
                      "must be greater than or equal to 0\n");
     arena_free(&w.a);
 }
+
+/* A pod with count containers of each ports, all of them different but the last, which is the first's again. */
+static ProtobufCMessage *pod_of_ports(struct world *w, uint32_t count, uint32_t each, bool host)
+{
+    struct buf json;
+    buf_init(&json, 16 << 20);
+    buf_printf(&json, "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[");
+    for (uint32_t i = 0; i < count; i++) {
+        buf_printf(&json, "%s{\"name\":\"c%u\",\"image\":\"x\",\"ports\":[", i == 0 ? "" : ",", i);
+        for (uint32_t k = 0; k < each; k++) {
+            bool again = i + 1 == count && k + 1 == each;
+            uint32_t port = again ? 1 : i * each + k + 1;
+            buf_printf(&json, "%s{\"containerPort\":%u", k == 0 ? "" : ",", port);
+            if (host)
+                buf_printf(&json, ",\"hostPort\":%u", port);
+            buf_printf(&json, ",\"name\":\"n-%u\"}", again ? 1 : k + 1);
+        }
+        buf_printf(&json, "]}");
+    }
+    buf_printf(&json, "]}}");
+    cr_assert_eq(buf_status(&json, NULL), ERR_OK);
+    buf_add(&json, str_from("", 1));
+    ProtobufCMessage *m = parse(w, json.at);
+    buf_free(&json);
+    return m;
+}
+
+/* Each is compared with all others, and yet no request takes long. */
+TEST(kinds, a_pod_has_thousands_of_ports_of_which_two_are_the_same)
+{
+    struct world w;
+    world_init(&w, "", "pods");
+    ProtobufCMessage *m = pod_of_ports(&w, 31, 2048, true);
+    cr_expect_not(prepare(&w, KIND_CREATE, m, NULL));
+    cr_expect_str_eq(causes_of(&w),
+                     "spec.containers[30].ports[2047].name: Duplicate value: \"n-1\"\n"
+                     "spec.containers[30].ports[2047].hostPort: Duplicate value: "
+                     "\"TCP//1\"\n");
+    arena_free(&w.a);
+}

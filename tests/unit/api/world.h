@@ -15,7 +15,7 @@ struct world {
 
 static inline void world_init(struct world *w, const char *group, const char *plural)
 {
-    arena_init(&w->a, 16 << 20);
+    arena_init(&w->a, 64 << 20);
     w->kind = kind_find(str_of(group), str_of(plural));
     cr_assert_not_null(w->kind);
 }
@@ -26,7 +26,7 @@ static inline ProtobufCMessage *parse(struct world *w, const char *json)
     ProtobufCMessage *out = NULL;
     struct buf raw;
     struct err e = {0};
-    buf_init(&raw, 1 << 20);
+    buf_init(&raw, 4 << 20);
     enum err_code rc = transcode_from_json(m, str_of(json), &w->a, NULL, NULL, &raw, &e);
     cr_assert_eq(rc, ERR_OK, "%s", e.text);
     rc = transcode_unpack(m, buf_str(&raw), &w->a, &out, &e);
