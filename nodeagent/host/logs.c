@@ -235,6 +235,15 @@ void logs_rotated(struct logs_reader *r, uint64_t old_size, uint64_t live_size)
     settle(r, NULL);
 }
 
+uint32_t logs_let_go(struct logs_reader *r)
+{
+    uint32_t done = r->backwards ? 0 : r->file;
+    r->files_count -= done;
+    r->file -= done;
+    memmove(r->files, r->files + done, r->files_count * sizeof r->files[0]);
+    return done;
+}
+
 void logs_stop_following(struct logs_reader *r)
 {
     r->opt.follow = false;

@@ -90,6 +90,8 @@ void logs_feed(struct logs_reader *r, struct str bytes, struct buf *out);
 
 void logs_grown(struct logs_reader *r, uint64_t live_size);
 void logs_rotated(struct logs_reader *r, uint64_t old_size, uint64_t live_size);
+/* The reading is through with so many files at the front: they are forgotten, and the others move up. */
+uint32_t logs_let_go(struct logs_reader *r);
 void logs_stop_following(struct logs_reader *r); /* The container is gone: end at the live end. */
 void logs_end(struct logs_reader *r);            /* Frees. */
 

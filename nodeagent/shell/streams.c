@@ -3,12 +3,10 @@
 
 #include "base/mem.h"
 #include "io/tcp.h"
-#include "nodeagent/host/logs.h"
+#include "nodeagent/shell/logfiles.h"
 #include "proto/baton/agent/v1.pb-c.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -29,12 +27,10 @@ struct stream {
     size_t room;
     /* Logs: */
     struct logs_reader reader;
-    int fds[LOGS_FILES_MAX]; /* Oldest first. */
-    uint32_t fds_count;
-    char path[4096];
-    ino_t live;
+    struct logfiles files;
     bool waiting; /* At the live end, following. */
     /* Console: */
+    char path[4096];
     struct tcp *tcp;
 };
 
@@ -75,10 +71,10 @@ static void release(struct stream *st)
 {
     if (!st->used)
         return;
-    for (uint32_t i = 0; i < st->fds_count; i++)
-        close(st->fds[i]);
-    if (!st->console)
+    if (!st->console) {
+        logfiles_close(&st->files);
         logs_end(&st->reader);
+    }
     tcp_close(st->tcp);
     *st = (struct stream){0};
 }
@@ -102,32 +98,6 @@ static void refuse(struct streams *s, struct stream *st, const char *why)
 
 /* ---- logs ---- */
 
-/* PATH.N ... PATH.1, PATH: what the shim's rotation left, oldest first. */
-static uint32_t open_files(struct stream *st, struct logs_file files[LOGS_FILES_MAX])
-{
-    char path[sizeof st->path + 16];
-    struct stat about;
-
-    st->fds_count = 0;
-    for (int n = LOGS_FILES_MAX - 1; n >= 0; n--) {
-        if (n > 0)
-            snprintf(path, sizeof path, "%s.%d", st->path, n);
-        else
-            snprintf(path, sizeof path, "%s", st->path);
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (fd < 0)
-            continue;
-        if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
-            close(fd);
-            continue;
-        }
-        files[st->fds_count].size = (uint64_t)about.st_size;
-        st->fds[st->fds_count++] = fd;
-        st->live = about.st_ino;
-    }
-    return st->fds_count;
-}
-
 /* One wanted piece: read, fed, sent. False when nothing more is to be done now. */
 static bool pass_piece(struct streams *s, struct stream *st)
 {
@@ -141,7 +111,7 @@ static bool pass_piece(struct streams *s, struct stream *st)
     if (want.type != LOGS_READ)
         return false;
     size_t size = min_size(want.size, sizeof bytes);
-    ssize_t got = pread(st->fds[want.file], bytes, size, (off_t)want.offset);
+    ssize_t got = pread(st->files.at[want.file].fd, bytes, size, (off_t)want.offset);
     buf_init(&text, CHUNK + LOGS_LINE_MAX + 4096);
     logs_feed(&st->reader, str_from(bytes, got < 0 ? 0 : (size_t)got), &text);
     for (struct str rest = buf_str(&text); rest.len > 0;) {
@@ -160,32 +130,9 @@ static void pump(struct streams *s, struct stream *st)
             return;
 }
 
-/* The live file was renamed and a new one took its place: go on there. */
-static void look_for_rotation(struct stream *st, uint64_t old_size)
-{
-    struct stat now;
-    if (stat(st->path, &now) != 0 || now.st_ino == st->live || st->fds_count == 0)
-        return;
-    int fd = open(st->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return;
-    if (st->fds_count == LOGS_FILES_MAX) {
-        close(fd);
-        logs_stop_following(&st->reader); /* Many rotations under one reading: end it. */
-        return;
-    }
-    st->fds[st->fds_count++] = fd;
-    st->live = now.st_ino;
-    logs_rotated(&st->reader, old_size, (uint64_t)now.st_size);
-}
-
 static void look(struct streams *s, struct stream *st)
 {
-    struct stat about;
-    if (fstat(st->fds[st->fds_count - 1], &about) != 0)
-        return;
-    logs_grown(&st->reader, (uint64_t)about.st_size);
-    look_for_rotation(st, (uint64_t)about.st_size);
+    logfiles_look(&st->files, &st->reader);
     st->waiting = false;
     pump(s, st);
 }
@@ -199,9 +146,9 @@ static void open_log(struct streams *s, struct stream *st, const struct agent_fx
                              .limit_bytes = fx->limit_bytes > 0 ? fx->limit_bytes : -1,
                              .since = fx->since};
 
-    snprintf(st->path, sizeof st->path, STR_FMT, STR_ARG(fx->path));
-    logs_begin(&st->reader, &o, files, open_files(st, files));
-    if (st->fds_count == 0) {
+    uint32_t count = logfiles_open(&st->files, fx->path, files);
+    logs_begin(&st->reader, &o, files, count);
+    if (count == 0) {
         finish(s, st); /* Nothing was written yet. */
         return;
     }
