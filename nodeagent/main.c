@@ -51,6 +51,7 @@ struct program {
     struct flight flight;
     struct shell *shell;
     struct hostwork *hostwork;
+    struct recordwork *recordwork; /* NULL with the fake runtime. */
     struct link *link;
     struct runtime *runtimes[2];
     struct loop_client signals;
@@ -285,6 +286,9 @@ static enum err_code open_core(struct program *p, struct err *e)
                                                 .owner = p->shell},
                      &p->hostwork, e);
     shell_set_hostwork(p->shell, p->hostwork);
+    p->recordwork = recordwork_new(&(struct recordwork_options){
+        .loop = p->loop, .state = p->options.state, .done = shell_on_record, .owner = p->shell});
+    shell_set_recordwork(p->shell, p->recordwork);
     return code;
 }
 
@@ -412,6 +416,7 @@ static int run(struct program *p)
     log_event(LOG_INFO, "agent.started", "node=%s cluster=%s server=%s", p->identity.node_name,
               p->identity.cluster_id, p->options.server);
     loop_run(p->loop);
+    recordwork_free(p->recordwork); /* What was noted last is written. */
     log_event(LOG_INFO, "agent.stopped", "node=%s", p->identity.node_name);
     return 0; /* The kernel takes back what a process holds; workloads are not among it. */
 }

@@ -27,6 +27,7 @@ struct shell {
     struct loop_client client;
     struct link *link;
     struct hostwork *hostwork;
+    struct recordwork *recordwork;
     struct streams *streams;
     struct checks *checks;
     struct renewal *renewal;
@@ -157,9 +158,15 @@ static void perform_runtime(struct shell *s, const struct agent_effect *fx)
         r->ops->list(r, fx->op);
 }
 
+/* What is not synced is done at once: a start waits for it, and nobody else for long. */
 static void perform_record(struct shell *s, const struct agent_effect *fx)
 {
     struct err e = {0};
+    bool quick = fx->type == FX_SAVE && fx->unsynced;
+    if (s->recordwork != NULL && (!quick || recordwork_has(s->recordwork, fx->uid))) {
+        recordwork_do(s->recordwork, fx);
+        return;
+    }
     enum err_code code = fx->type == FX_FORGET
                              ? records_forget(s->o.state, fx->uid, &e)
                              : records_save(s->o.state, fx->uid, fx->bytes, fx->unsynced, &e);
@@ -314,6 +321,11 @@ void shell_on_renewal(void *owner, uint64_t op, const struct agent_host_done *do
     step(owner, &(struct agent_event){.type = EV_HOST_DONE, .op = op, .host = done});
 }
 
+void shell_on_record(void *owner, uint64_t op, const struct agent_host_done *done)
+{
+    step(owner, &(struct agent_event){.type = EV_HOST_DONE, .op = op, .host = done});
+}
+
 static void on_check(void *owner, uint64_t op, const struct agent_host_done *done)
 {
     step(owner, &(struct agent_event){.type = EV_HOST_DONE, .op = op, .host = done});
@@ -380,6 +392,11 @@ void shell_set_renewal(struct shell *s, struct renewal *r)
 void shell_set_hostwork(struct shell *s, struct hostwork *h)
 {
     s->hostwork = h;
+}
+
+void shell_set_recordwork(struct shell *s, struct recordwork *r)
+{
+    s->recordwork = r;
 }
 
 static void load_record(void *arg, struct str bytes)

@@ -15,6 +15,7 @@
 #include "nodeagent/host/cgroup.h"
 #include "nodeagent/shell/hostwork.h"
 #include "nodeagent/shell/link.h"
+#include "nodeagent/shell/recordwork.h"
 #include "nodeagent/shell/renewal.h"
 
 struct shell;
@@ -38,12 +39,15 @@ void shell_set_link(struct shell *s, struct link *l);
 void shell_set_renewal(struct shell *s, struct renewal *r);
 void shell_set_hostwork(struct shell *s, struct hostwork *h); /* NULL: answered with success. */
 
+void shell_set_recordwork(struct shell *s, struct recordwork *r); /* NULL: written in the step. */
+
 /* For link_options, hostwork_options and renewal_options; owner is the shell. */
 void shell_on_link(void *owner, const struct link_event *ev);
 void shell_on_images(void *owner, const struct image_entry *list, uint32_t count);
 void shell_on_disk(void *owner, uint64_t op, struct str bytes);
 void shell_on_hostwork(void *owner, uint64_t op, const struct agent_host_done *done);
 void shell_on_renewal(void *owner, uint64_t op, const struct agent_host_done *done);
+void shell_on_record(void *owner, uint64_t op, const struct agent_host_done *done);
 
 /* The records on disk, then EV_STARTED. */
 MUST_USE enum err_code shell_begin(struct shell *s, struct err *e);
