@@ -22,10 +22,10 @@ static bool is_missed(const struct schema_field *f, const struct wire_field *w)
 {
     char room[24];
     struct str value = value_text(f, w, room);
-    for (uint32_t i = 0; i < f->harmless_count; i++)
-        if (str_eq(f->harmless[i], value))
+    for (uint32_t i = 0; i < f->rule->harmless_count; i++)
+        if (str_eq(f->rule->harmless[i], value))
             return false;
-    if (f->harmless_count > 0)
+    if (f->rule->harmless_count > 0)
         return true;
     if (f->doc[0] != '\0' || (f->type == SCHEMA_BOOL && w->value == 0))
         return false;

@@ -24,8 +24,8 @@ static void refuse(void *owner, const struct field *at)
 
 static bool is_known(const struct schema_field *f, struct str value)
 {
-    for (uint32_t i = 0; i < f->values_count; i++)
-        if (str_eq(f->values[i], value))
+    for (uint32_t i = 0; i < f->rule->values_count; i++)
+        if (str_eq(f->rule->values[i], value))
             return true;
     return false;
 }
@@ -44,7 +44,7 @@ static void values_validate(struct kind_call *c, const struct schema_message *m,
         if (f == NULL || w.type != WIRE_BYTES)
             continue;
         struct field at = field_name(up, f->json.at), element = field_index(&at, index);
-        if (f->values_count > 0 && !is_known(f, w.bytes))
+        if (f->rule->values_count > 0 && !is_known(f, w.bytes))
             causes_invalid(&c->causes, &at, w.bytes, "is none of the values allowed here");
         else if (f->type == SCHEMA_MESSAGE && !f->map &&
                  str_starts(f->message->full, STR("kubevirt.io.v1.")))

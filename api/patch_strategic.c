@@ -145,17 +145,17 @@ static enum err_code merge_element(struct strategic *s, const struct schema_fiel
 {
     struct json *directive = take(element, STR("$patch"));
     struct str what = json_text(directive);
-    if (identity(element, f->merge_key) == NULL)
+    if (identity(element, f->rule->merge_key) == NULL)
         return err_set(s->e, ERR_INVALID,
                        "an element of " STR_FMT " does not contain declared merge key: " STR_FMT,
-                       STR_ARG(f->json), STR_ARG(f->merge_key));
+                       STR_ARG(f->json), STR_ARG(f->rule->merge_key));
     if (str_is(what, "delete")) {
-        drop_elements(list, element, f->merge_key);
+        drop_elements(list, element, f->rule->merge_key);
         return ERR_OK;
     }
     if (directive != NULL && !str_is(what, "merge"))
         return unknown_directive(s, what);
-    struct json *old = find_element(list, element, f->merge_key, NULL);
+    struct json *old = find_element(list, element, f->rule->merge_key, NULL);
     if (old == NULL) {
         old = json_new(s->a, JSON_OBJECT);
         if (old == NULL)
@@ -205,7 +205,7 @@ static enum err_code merge_list(struct strategic *s, const struct schema_field *
                                 struct json *list, struct json *patch, const struct json *order,
                                 const struct json *drop)
 {
-    struct str key = f->merge_key;
+    struct str key = f->rule->merge_key;
     enum err_code rc = ERR_OK;
     struct json *server, *named = NULL;
     if (count_of(list) + count_of(patch) + count_of(order) + count_of(drop) > PATCH_ELEMENTS_MAX)

@@ -72,11 +72,13 @@ const struct schema_field *schema_find(const struct schema_message *m, struct st
         const struct schema_name *slot = &m->names[i & m->names_mask];
         if (slot->field == 0)
             return NULL;
-        if (!name_eq(slot->json, json))
+        const struct schema_field *outer = &m->fields[slot->field - 1];
+        const struct schema_field *field =
+            slot->inner == 0 ? outer : &outer->message->fields[slot->inner - 1];
+        if (!name_eq(field->json, json))
             continue;
-        const struct schema_field *field = &m->fields[slot->field - 1];
         if (out_outer != NULL)
-            *out_outer = slot->inner == 0 ? NULL : field;
-        return slot->inner == 0 ? field : &field->message->fields[slot->inner - 1];
+            *out_outer = slot->inner == 0 ? NULL : outer;
+        return field;
     }
 }

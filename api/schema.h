@@ -39,6 +39,15 @@ enum schema_special {
 
 enum { SCHEMA_KEY_SIZE = 32 }; /* So much may be read of a key at least: zeros stand behind it. */
 
+/* What few fields have. */
+struct schema_rule {
+    struct str merge_key;     /* JSON name in the element; empty: the elements are texts. */
+    const struct str *values; /* The texts allowed, where they are known. */
+    uint32_t values_count;
+    const struct str *harmless; /* Values that ask for nothing; all others are not honoured. */
+    uint32_t harmless_count;
+};
+
 struct schema_field {
     struct str key;  /* ",\"hostIP\":", as it stands in JSON behind another */
     struct str json; /* "hostIP" */
@@ -50,16 +59,12 @@ struct schema_field {
     bool always;           /* In JSON even where absent: "", 0, false, null, {} */
     bool inlined;          /* A message whose fields stand in the JSON object around it. */
     bool required;
-    bool merge;           /* Strategic merge: a list whose elements are merged by merge_key, */
-    bool retain_keys;     /* and $retainKeys is honoured; */
-    bool replace;         /* or replaced whole, though it is a message. */
-    struct str merge_key; /* JSON name in the element; empty: the elements are texts. */
+    bool merge;       /* Strategic merge: a list whose elements are merged by rule->merge_key, */
+    bool retain_keys; /* and $retainKeys is honoured; */
+    bool replace;     /* or replaced whole, though it is a message. */
     const struct schema_message *message; /* SCHEMA_MESSAGE: what it is. */
-    const struct str *values;             /* The texts allowed, where they are known. */
-    uint32_t values_count;
-    const struct str *harmless; /* Values that ask for nothing; all others are not honoured. */
-    uint32_t harmless_count;
-    const char *doc; /* For users; "" where we do not honour it. */
+    const struct schema_rule *rule;       /* Never NULL; one in twenty says anything. */
+    const char *doc;                      /* For users; "" where we do not honour it. */
 };
 
 struct schema_name; /* One slot of a message's hash table of JSON names. */
@@ -140,9 +145,9 @@ static inline const struct schema_field *schema_numbered(const struct schema_mes
     return at == SCHEMA_NO_FIELD ? NULL : &m->fields[at];
 }
 
-/* What a hash slot holds, and the hash; for schemagen and schema_find(). */
+/* What a hash slot holds, and the hash; for schemagen and schema_find(). The name is the field's: a slot has no pointer,
+ * which a program that may lie anywhere would have to write down in memory of its own (docs/decisions/0295). */
 struct schema_name {
-    struct str json;
     uint8_t field; /* Index + 1; 0: a free slot. */
     uint8_t inner; /* Index + 1 in the inlined message; 0: not inlined. */
 };

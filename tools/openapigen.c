@@ -128,20 +128,20 @@ static void put_element(struct doc *d, const struct schema_field *f, bool alone)
 static void put_values(struct doc *d, const struct schema_field *f)
 {
     open_list(d, "enum");
-    for (uint32_t i = 0; i < f->values_count; i++)
-        put_item(d, f->values[i]);
+    for (uint32_t i = 0; i < f->rule->values_count; i++)
+        put_item(d, f->rule->values[i]);
     close_list(d);
 }
 
 /* Lists whose elements apply and patch tell apart. */
 static void put_list_extensions(struct doc *d, const struct schema_field *f)
 {
-    if (f->merge && f->merge_key.len > 0) {
+    if (f->merge && f->rule->merge_key.len > 0) {
         open_list(d, "x-kubernetes-list-map-keys");
-        put_item(d, f->merge_key);
+        put_item(d, f->rule->merge_key);
         close_list(d);
         put_text(d, "x-kubernetes-list-type", STR("map"));
-        put_text(d, "x-kubernetes-patch-merge-key", f->merge_key);
+        put_text(d, "x-kubernetes-patch-merge-key", f->rule->merge_key);
     } else {
         put_text(d, "x-kubernetes-list-type", f->merge ? STR("set") : STR("atomic"));
     }
@@ -166,7 +166,7 @@ static void put_property(struct doc *d, const struct schema_field *f)
     }
     if (f->repeated)
         put_list_extensions(d, f);
-    if (f->values_count > 0 && plain)
+    if (f->rule->values_count > 0 && plain)
         put_values(d, f);
     close_object(d);
 }

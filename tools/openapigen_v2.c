@@ -70,8 +70,8 @@ static void put_list(struct buf *out, const struct schema_field *f, struct wante
     put_element(out, f, w);
     wire_end(out, item);
     wire_end(out, items);
-    if (f->merge && f->merge_key.len > 0)
-        put_extension(out, "x-kubernetes-patch-merge-key", f->merge_key);
+    if (f->merge && f->rule->merge_key.len > 0)
+        put_extension(out, "x-kubernetes-patch-merge-key", f->rule->merge_key);
     if (f->merge)
         put_extension(out, "x-kubernetes-patch-strategy",
                       f->retain_keys ? STR("merge,retainKeys") : STR("merge"));

@@ -78,14 +78,30 @@ static bool has_strategy(const struct gen_field *f, const char *word)
     return false;
 }
 
-static void emit_values(struct buf *out, const char *prefix, uint32_t index,
-                        const struct str *values, uint32_t count)
+static bool has_rule(const struct gen_field *f)
 {
-    buf_printf(out, "static const struct str %s_%u[] = {", prefix, index);
+    return f->patch_merge_key.len > 0 || f->values_count > 0 || f->harmless_count > 0;
+}
+
+static void put_texts(struct buf *out, const char *name, const struct str *texts, uint32_t count)
+{
+    if (count == 0)
+        return;
+    buf_printf(out, ", .%s_count = %u, .%s = (const struct str[]){", name, count, name);
     for (uint32_t i = 0; i < count; i++) {
-        put_str(out, values[i]);
+        put_str(out, texts[i]);
         buf_add(out, STR(", "));
     }
+    buf_add_char(out, '}');
+}
+
+static void emit_rule(struct buf *out, const struct gen_message *m, const struct gen_field *f,
+                      uint32_t index)
+{
+    buf_printf(out, "static const struct schema_rule rule_%u_%u = {.merge_key = ", m->index, index);
+    put_str(out, f->patch_merge_key);
+    put_texts(out, "values", f->values, f->values_count);
+    put_texts(out, "harmless", f->harmless, f->harmless_count);
     buf_add(out, STR("};\n"));
 }
 
@@ -108,15 +124,12 @@ static void emit_field(struct buf *out, const struct gen_message *m, const struc
     put_flag(out, "merge", has_strategy(f, "merge"));
     put_flag(out, "retain_keys", has_strategy(f, "retainKeys"));
     put_flag(out, "replace", has_strategy(f, "replace"));
-    put_member(out, "merge_key", f->patch_merge_key);
     if (f->message != NULL)
         buf_printf(out, ", .message = &schema_messages[%u]", f->message->index);
-    if (f->values_count > 0)
-        buf_printf(out, ", .values = values_%u_%u, .values_count = %u", m->index, index,
-                   f->values_count);
-    if (f->harmless_count > 0)
-        buf_printf(out, ", .harmless = harmless_%u_%u, .harmless_count = %u", m->index, index,
-                   f->harmless_count);
+    if (has_rule(f))
+        buf_printf(out, ", .rule = &rule_%u_%u", m->index, index);
+    else
+        buf_add(out, STR(", .rule = &no_rule"));
     buf_add(out, STR(", .doc = "));
     put_text(out, f->doc);
     buf_add(out, STR("},\n"));
@@ -124,15 +137,9 @@ static void emit_field(struct buf *out, const struct gen_message *m, const struc
 
 static void emit_fields(struct buf *out, const struct gen_message *m)
 {
-    char values[32], harmless[32];
-    (void)snprintf(values, sizeof values, "values_%u", m->index);
-    (void)snprintf(harmless, sizeof harmless, "harmless_%u", m->index);
     for (uint32_t i = 0; i < m->fields_count; i++) {
-        const struct gen_field *f = &m->fields[i];
-        if (f->values_count > 0)
-            emit_values(out, values, i, f->values, f->values_count);
-        if (f->harmless_count > 0)
-            emit_values(out, harmless, i, f->harmless, f->harmless_count);
+        if (has_rule(&m->fields[i]))
+            emit_rule(out, m, &m->fields[i], i);
     }
     buf_printf(out, "static const struct schema_field fields_%u[] = {\n", m->index);
     for (uint32_t i = 0; i < m->fields_count; i++)
@@ -164,20 +171,24 @@ static void emit_shown(struct buf *out, const struct gen_message *m)
 
 /* JSON names in a table of at least twice their number, so that looking for one ends soon. */
 struct names {
-    struct schema_name slots[2048];
-    uint32_t mask, count;
+    struct {
+        struct str json;
+        struct schema_name is;
+    } slots[2048];
+    uint32_t mask;
 };
 
 static void names_add(struct names *n, const struct gen_message *m, struct str json, uint32_t field,
                       uint32_t inner)
 {
     for (uint32_t i = schema_hash(json);; i++) {
-        struct schema_name *slot = &n->slots[i & n->mask];
-        if (slot->field == 0) {
-            *slot = (struct schema_name){json, (uint8_t)(field + 1), (uint8_t)inner};
+        uint32_t at = i & n->mask;
+        if (n->slots[at].is.field == 0) {
+            n->slots[at].json = json;
+            n->slots[at].is = (struct schema_name){(uint8_t)(field + 1), (uint8_t)inner};
             return;
         }
-        if (str_eq(slot->json, json))
+        if (str_eq(n->slots[at].json, json))
             gen_fail(STR_FMT " has two fields " STR_FMT, STR_ARG(m->full), STR_ARG(json));
     }
 }
@@ -214,16 +225,9 @@ static void names_fill(struct names *n, const struct gen_message *m)
 
 static void emit_names(struct buf *out, const struct gen_message *m, const struct names *n)
 {
-    buf_printf(out, "static const struct schema_name names_%u[] = {\n", m->index);
-    for (uint32_t i = 0; i <= n->mask; i++) {
-        const struct schema_name *slot = &n->slots[i];
-        if (slot->field == 0)
-            continue;
-        buf_printf(out, "    [%u] = {", i);
-        put_str(out, slot->json);
-        buf_printf(out, ", %u, %u},\n", slot->field, slot->inner);
-    }
-    buf_printf(out, "    [%u] = {{0}}", n->mask + 1); /* Sets the array's length. */
+    buf_printf(out, "static const struct schema_name names_%u[] = {", m->index);
+    for (uint32_t i = 0; i <= n->mask; i++)
+        buf_printf(out, "{%u, %u}, ", n->slots[i].is.field, n->slots[i].is.inner);
     buf_add(out, STR("};\n"));
 }
 
@@ -390,10 +394,8 @@ static void emit_kind(struct buf *out, const struct gen_model *model, const stru
         buf_printf(&scratch, STR_FMT "/", STR_ARG(k->group));
     buf_add(&scratch, k->version);
     put_member(out, "api_version", buf_str(&scratch));
-    buf_printf(out, ", .short_names = short_names_%u, .short_names_count = %u", m->index,
-               k->short_names_count);
-    buf_printf(out, ", .categories = categories_%u, .categories_count = %u", m->index,
-               k->categories_count);
+    put_texts(out, "short_names", k->short_names, k->short_names_count);
+    put_texts(out, "categories", k->categories, k->categories_count);
     put_flag(out, "namespaced", k->namespaced);
     put_flag(out, "status", k->status);
     put_flag(out, "read_only", k->read_only);
@@ -410,8 +412,6 @@ static void emit_kinds(struct buf *out, const struct gen_model *model)
         if (!m->kind.is_set)
             continue;
         count++;
-        emit_values(out, "short_names", m->index, m->kind.short_names, m->kind.short_names_count);
-        emit_values(out, "categories", m->index, m->kind.categories, m->kind.categories_count);
         emit_columns(out, m);
     }
     buf_add(out, STR("const struct schema_kind schema_kinds[] = {\n"));
@@ -429,7 +429,8 @@ void gen_emit(const struct gen_model *model, struct buf *out)
     uint32_t kind = 0;
 
     buf_add(out, STR("/* Made by tools/schemagen from proto/; do not edit. */\n"
-                     "#include \"api/schema.h\"\n"));
+                     "#include \"api/schema.h\"\n"
+                     "static const struct schema_rule no_rule;\n"));
     for (uint32_t i = 0; i < model->files_count; i++) {
         struct str path = model->files[i].path;
         buf_printf(out, "#include \"" STR_FMT ".pb-c.h\"\n",

@@ -211,16 +211,16 @@ TEST(honoured, harmless_values_are_values)
     for (uint32_t i = 0; i < schema_messages_count; i++)
         for (uint32_t k = 0; k < schema_messages[i].fields_count; k++) {
             const struct schema_field *f = &schema_messages[i].fields[k];
-            seen += f->harmless_count > 0;
-            cr_assert(f->harmless_count == 0 || (f->type != SCHEMA_MESSAGE && !f->map),
+            seen += f->rule->harmless_count > 0;
+            cr_assert(f->rule->harmless_count == 0 || (f->type != SCHEMA_MESSAGE && !f->map),
                       STR_FMT ": a message has no harmless value", STR_ARG(f->json));
-            for (uint32_t n = 0; n < f->harmless_count && f->values_count > 0; n++) {
+            for (uint32_t n = 0; n < f->rule->harmless_count && f->rule->values_count > 0; n++) {
                 bool is_value = false;
-                for (uint32_t v = 0; v < f->values_count; v++)
-                    is_value = is_value || str_eq(f->values[v], f->harmless[n]);
+                for (uint32_t v = 0; v < f->rule->values_count; v++)
+                    is_value = is_value || str_eq(f->rule->values[v], f->rule->harmless[n]);
                 cr_assert(is_value, STR_FMT "." STR_FMT ": " STR_FMT,
                           STR_ARG(schema_messages[i].name), STR_ARG(f->json),
-                          STR_ARG(f->harmless[n]));
+                          STR_ARG(f->rule->harmless[n]));
             }
         }
     cr_assert_gt(seen, 5);

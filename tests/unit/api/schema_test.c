@@ -117,7 +117,7 @@ TEST(schema, knows_what_protobuf_cannot_say)
     const struct schema_field *f = schema_find(spec, STR("terminationGracePeriodSeconds"), NULL);
     cr_expect(f->presence && !f->always && !f->merge);
     f = schema_find(spec, STR("containers"), NULL);
-    cr_expect(f->merge && !f->retain_keys && f->always && str_is(f->merge_key, "name"));
+    cr_expect(f->merge && !f->retain_keys && f->always && str_is(f->rule->merge_key, "name"));
     f = schema_find(spec, STR("volumes"), NULL);
     cr_expect(f->merge && f->retain_keys);
 
