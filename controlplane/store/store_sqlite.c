@@ -25,7 +25,6 @@ enum {
     GROUP_BYTES_MAX = 32 << 20,
     CHUNK_ROWS = 256, /* Of one mail of a load. */
     CHUNKS_AHEAD = 4, /* Mails of a load under way. */
-    REST_S = 2,       /* Without work: then what was only kept for speed is given back. */
     COMPACT_SLICE = 256,
     WAL_SOFT_PAGES = 1000,     /* From here on the checkpointer works. */
     WAL_REST_PAGES = 2048,     /* What the writer moves itself. */
@@ -456,17 +455,10 @@ static void writer_run(void *arg)
 {
     struct store_sqlite *s = arg;
     struct mail m;
-    bool is_warm = false; /* There was work since the last rest. */
     while (!s->closing) {
-        struct span wait = s->compacting ? (struct span){0}
-                           : is_warm     ? SPAN_S(REST_S)
-                                         : (struct span){-1};
-        bool came = next_mail(s, wait, &m);
-        if (came)
+        struct span wait = {s->compacting ? 0 : -1};
+        if (next_mail(s, wait, &m))
             perform(s, &m);
-        else if (!s->compacting)
-            db_rest(s->db);
-        is_warm = came || s->compacting;
         if (s->compacting)
             compact_slice(s);
         mind_wal(s);

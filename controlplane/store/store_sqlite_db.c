@@ -16,7 +16,7 @@ enum {
     APPLICATION = 0x62746f6e, /* "bton" in the file's head: whose it is. */
     VERSION = 1,
     BUSY_MS = 5000,
-    CACHE_KIB = 2048,
+    CACHE_KIB = 256, /* A transaction of 150 changes; nothing is looked up (docs/decisions/0296). */
     WAL_KEEP = 64 << 20, /* A larger WAL file is cut when it starts anew. */
 };
 
@@ -241,17 +241,6 @@ enum err_code db_open(const char *path, const struct seal *seal, uint64_t limit_
     if (kind == DB_MAIN && (code == ERR_LIMIT || code == ERR_UNAVAILABLE))
         code = open_as(path, seal, limit_bytes, DB_ALONE, out, e);
     return code;
-}
-
-void db_rest(struct db *d)
-{
-    enum { WORTH_IT = 512 << 10 };
-    int used = 0, most;
-    sqlite3_db_status(d->sql, SQLITE_DBSTATUS_CACHE_USED, &used, &most, 0);
-    if (used < WORTH_IT)
-        return;
-    sqlite3_db_release_memory(d->sql);
-    mem_trim();
 }
 
 void db_close(struct db *d)

@@ -26,8 +26,6 @@ enum db_kind {
 /* A DB_MAIN that finds no room becomes a DB_ALONE by itself. */
 MUST_USE enum err_code db_open(const char *path, const struct seal *seal, uint64_t limit_bytes,
                                enum db_kind kind, struct db **out, struct err *e);
-/* Nothing is to do: pages that are only cached go back to the system, if they are many. */
-void db_rest(struct db *d);
 void db_close(struct db *d); /* NULL is allowed. */
 
 /* One transaction: begin, any number of adds, end. An add may fail with ERR_CONFLICT (fence, or a revision
