@@ -83,6 +83,7 @@ static void assign(const struct parts *p, const struct shape_mask *mask, struct 
 {
     out->reason = EXPLAIN_FITS;
     out->cores_count = p->cores_wanted;
+    out->cpus_each = p->r->one_thread_per_core ? 1 : p->node->shape->core_threads_min;
     memset(out->cores, 0, p->node->shape->words * sizeof *out->cores);
     if (p->cores_wanted > 0)
         assign_cores(p, mask->set, out);

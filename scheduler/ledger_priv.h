@@ -67,7 +67,7 @@ struct hold {
     uint32_t generation;
     uint32_t prev, next; /* In the list of its node. */
     uint32_t address;    /* Index into the node's pool + 1; 0: none. */
-    uint8_t state, memory_mask, devices_count, words_count;
+    uint8_t state : 2, cpus_each : 4, memory_mask, devices_count, words_count; /* each: core. */
     union {
         uint64_t words[HOLD_INLINE];
         uint64_t *more;

@@ -449,49 +449,53 @@ void ledger_node_info(const struct ledger *l, uint32_t node, struct ledger_node_
     }
 }
 
-static uint64_t core_holder(const struct ledger *l, const struct node *n, uint32_t core,
-                            uint32_t *out_asked)
+/* Who holds each core, and which CPUs were asked for. */
+struct holders {
+    uint64_t by_core[TOPOLOGY_CORES_MAX];
+    uint64_t asked[TOPOLOGY_OS_CPU_MAX / 64];
+};
+
+static void find_holders(const struct ledger *l, const struct node *n, struct holders *out)
 {
+    struct placement rows;
+    memset(out, 0, sizeof *out);
     for (uint32_t i = n->hold_first; i != HOLD_NONE; i = ledger__hold(l, i)->next) {
         const struct hold *h = ledger__hold(l, i);
-        struct placement rows;
         if (ledger__class(l, h->class_id)->r.exclusive_cpus == 0)
             continue;
         rows__print(l, h, &rows);
         for (uint32_t k = 0; k < rows.cores_count; k++)
-            if (rows.cores[k] == core) {
-                uint32_t each = (rows.cpus_count + rows.cores_count - 1) / rows.cores_count;
-                *out_asked = min_u32(each, rows.cpus_count - min_u32(k * each, rows.cpus_count));
-                return ledger__hold_name(l, i);
-            }
+            out->by_core[rows.cores[k]] = ledger__hold_name(l, i);
+        for (uint32_t k = 0; k < rows.cpus_count; k++)
+            out->asked[rows.cpus[k] / 64] |= 1ull << rows.cpus[k] % 64;
     }
-    return 0;
 }
 
 uint32_t ledger_node_threads(const struct ledger *l, uint32_t node, struct ledger_thread *out,
                              uint32_t count)
 {
     const struct node *n = ledger__node(l, node);
+    struct holders holders;
     uint32_t filled = 0;
     if (n == NULL)
         return 0;
     const struct shape *s = n->shape;
-    for (uint32_t c = 0; c < s->cores_count; c++) {
-        uint32_t asked = 0;
-        bool exclusive = n->taken[c / 64] >> c % 64 & 1;
-        uint64_t hold = exclusive ? core_holder(l, n, c, &asked) : 0;
-        for (uint32_t k = 0; k < s->core_threads[c]; k++, filled++)
+    find_holders(l, n, &holders);
+    for (uint32_t c = 0; c < s->cores_count; c++)
+        for (uint32_t k = 0; k < s->core_threads[c]; k++, filled++) {
+            uint32_t cpu = s->os_cpu[s->core_first[c] + k];
+            bool asked = holders.asked[cpu / 64] >> cpu % 64 & 1;
             if (filled < count)
                 out[filled] = (struct ledger_thread){
-                    .os_cpu = s->os_cpu[s->core_first[c] + k],
+                    .os_cpu = cpu,
                     .core = c,
                     .llc = s->core_llc[c],
                     .numa = s->llc_numa[s->core_llc[c]],
                     .socket = s->numa_socket[s->llc_numa[s->core_llc[c]]],
                     .reserved = !(s->usable[c / 64] >> c % 64 & 1),
-                    .idle = exclusive && k >= asked,
-                    .hold = hold,
+                    .idle = holders.by_core[c] != 0 && !asked,
+                    .hold = holders.by_core[c],
                 };
-    }
+        }
     return filled;
 }

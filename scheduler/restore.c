@@ -60,7 +60,8 @@ static enum err_code check_cores(const struct node *n, const struct request *r,
                                  const struct placement *rows, struct fit *out, struct err *e)
 {
     const struct shape *s = n->shape;
-    uint64_t named[CORE_WORDS] = {0};
+    uint64_t named[CORE_WORDS] = {0}, seen[TOPOLOGY_OS_CPU_MAX / 64] = {0};
+    uint8_t cpus_of[TOPOLOGY_CORES_MAX] = {0};
 
     if (rows->cpus_count != r->exclusive_cpus || rows->cpus_count > TOPOLOGY_THREADS_MAX ||
         rows->cores_count > TOPOLOGY_CORES_MAX)
@@ -75,6 +76,10 @@ static enum err_code check_cores(const struct node *n, const struct request *r,
         uint32_t core = core_of_cpu(s, rows->cpus[i]);
         if (core == s->cores_count || !(named[core / 64] >> core % 64 & 1))
             return err_set(e, ERR_CONFLICT, "CPU %u is not on a stored core", rows->cpus[i]);
+        if (seen[rows->cpus[i] / 64] >> rows->cpus[i] % 64 & 1)
+            return err_set(e, ERR_CONFLICT, "CPU %u is stored twice", rows->cpus[i]);
+        seen[rows->cpus[i] / 64] |= 1ull << rows->cpus[i] % 64;
+        out->cpus_each = max_u32(out->cpus_each, ++cpus_of[core]);
     }
     for (uint32_t w = 0; w < s->words; w++) {
         uint64_t twice = named[w] & n->taken[w];

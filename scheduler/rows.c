@@ -37,6 +37,7 @@ void rows__take(struct ledger *l, struct node *n, struct hold *h, const struct r
     h->memory_mask = (uint8_t)f->memory_mask;
     h->devices_count = (uint8_t)f->devices_count;
     h->words_count = (uint8_t)count;
+    h->cpus_each = (uint8_t)(r->exclusive_cpus > 0 ? f->cpus_each : 0) & 15u;
     if (count > HOLD_INLINE) {
         h->rows.more = mem_alloc(count * sizeof *words);
         l->holds_memory += count * sizeof *words;
@@ -111,6 +112,7 @@ void rows__unpack(const struct node *n, const struct hold *h, const struct reque
     const uint64_t *words = hold_words(h);
 
     out->cores_count = 0;
+    out->cpus_each = h->cpus_each;
     memset(out->cores, 0, n->shape->words * sizeof *out->cores);
     if (r->exclusive_cpus > 0)
         for (uint32_t w = 0; w < n->shape->words; w++) {
@@ -307,16 +309,17 @@ static void print_cores(const struct node *n, const struct request *r, const str
                         struct placement *out)
 {
     const struct shape *s = n->shape;
-    uint32_t per_core = r->one_thread_per_core ? 1 : s->core_threads_min;
     bool cache_rows = r->cache_ways > 0 || r->bandwidth_mbps > 0;
     uint64_t llcs[TOPOLOGY_LLCS_MAX / 64] = {0};
 
     for (uint32_t w = 0; w < s->words; w++)
         for (uint64_t rest = f->cores[w]; rest != 0; rest &= rest - 1) {
             uint32_t core = w * 64 + (uint32_t)__builtin_ctzll(rest), llc = s->core_llc[core];
+            uint32_t give = min_u32(min_u32(f->cpus_each, s->core_threads[core]),
+                                    r->exclusive_cpus - out->cpus_count);
             out->cores[out->cores_count++] = (uint16_t)core;
             out->numa_mask |= 1u << s->llc_numa[llc];
-            for (uint32_t k = 0; k < per_core && out->cpus_count < r->exclusive_cpus; k++)
+            for (uint32_t k = 0; k < give; k++)
                 out->cpus[out->cpus_count++] = s->os_cpu[s->core_first[core] + k];
             if (cache_rows)
                 llcs[llc / 64] |= 1ull << llc % 64;

@@ -22,6 +22,7 @@ struct fit {
     uint64_t wanted, free;
     uint32_t sockets, numa; /* How many give something. */
     uint32_t memory_mask, cores_count, devices_count;
+    uint32_t cpus_each; /* So many of each core, but for the last; its other threads stand idle. */
     uint64_t cores[CORE_WORDS];
     struct placement_memory memory[TOPOLOGY_NUMA_MAX];
     struct fit_device devices[PLACEMENT_DEVICES_MAX];

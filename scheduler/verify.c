@@ -82,10 +82,10 @@ static enum err_code count_cores(const struct node *n, const struct request *r, 
         if (x->taken[c / 64] >> c % 64 & 1)
             return err_set(e, ERR_CORRUPT, "core %u is held twice", c);
         x->taken[c / 64] |= 1ull << c % 64;
-        threads += s->core_threads[c];
+        threads += min_u32(f->cpus_each, s->core_threads[c]);
     }
     if (threads < r->exclusive_cpus)
-        return err_set(e, ERR_CORRUPT, "%u threads held, %u wanted", threads, r->exclusive_cpus);
+        return err_set(e, ERR_CORRUPT, "%u CPUs held, %u wanted", threads, r->exclusive_cpus);
     return ERR_OK;
 }
 

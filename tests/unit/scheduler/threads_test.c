@@ -92,6 +92,48 @@ TEST(threads, of_cores_that_differ)
     ledger_free(l);
 }
 
+/* A sibling in the pool goes out of service: what is held stays the very CPUs that were granted, however often the node is
+ * described, and after a restart. */
+TEST(threads, a_sibling_elsewhere_is_switched_off)
+{
+    struct ledger *l = ledger_new(NULL), *again = ledger_new(NULL);
+    struct machine m;
+    struct placement rows, got;
+    uint64_t restored;
+    struct request odd = {.exclusive_cpus = 5}; /* Four threads of one core, one of the other. */
+    machine_make(&m, l, "n1", &(struct topology_spec){1, 1, 1, 4, 4, 4 * GIB, 0, 0, 0, 0});
+    uint32_t n = machine_put(&m, l);
+    uint64_t hold = place_ok(l, &odd, &rows);
+    cr_assert_eq(rows.cores_count, 2);
+    cr_assert_eq(rows.cpus_count, 5);
+    m.storage.cores[0].threads_count = 1;
+    for (uint32_t i = 0; i < 3; i++) {
+        cr_assert_eq(machine_put(&m, l), n);
+        verify(l);
+        cr_assert_eq(ledger_hold_rows(l, hold, &got, NULL), ERR_OK);
+        cr_assert_eq(got.cpus_count, 5);
+        cr_assert_eq(memcmp(got.cpus, rows.cpus, 5 * sizeof *rows.cpus), 0);
+    }
+    struct counted c = count(l, n, hold);
+    cr_assert_eq(c.held, 8);
+    cr_assert_eq(c.idle, 3);
+
+    m.t.name = name_of(again, "n1");
+    name_of(again, "kubernetes.io/hostname");
+    machine_put(&m, again);
+    cr_assert_eq(ledger_restore(again, &odd, &rows, &restored, NULL), ERR_OK);
+    cr_assert_eq(ledger_hold_rows(again, restored, &got, NULL), ERR_OK);
+    cr_assert_eq(got.cpus_count, 5);
+    cr_assert_eq(memcmp(got.cpus, rows.cpus, 5 * sizeof *rows.cpus), 0);
+    rows.cpus[1] = rows.cpus[0];
+    ledger_release(again, restored);
+    cr_assert_eq(ledger_restore(again, &odd, &rows, &restored, NULL), ERR_CONFLICT,
+                 "one CPU is not two");
+    verify(again);
+    ledger_free(l);
+    ledger_free(again);
+}
+
 /* The fit inside a node tries every set of NUMA nodes: more than eight are refused, and a node that
  * comes back as such a machine takes nothing new, but keeps what it has. */
 TEST(threads, nine_numa_nodes_are_too_many)
