@@ -14,7 +14,7 @@ static const struct {
 #undef R
 };
 
-enum { LACKS_MAX = 11 };
+enum { LACKS_MAX = 12 };
 
 /* Everything that one node is short of. */
 struct lacks {
@@ -114,6 +114,7 @@ static void find_lacks(const struct ledger *l, const struct node *n, const struc
                        const struct pods_view *pods, struct lacks *out)
 {
     struct fit f = {0};
+    struct node roomy = *n; /* That it is full of workloads is one thing of its own. */
     struct request only[] = {
         {.exclusive_cpus = r->exclusive_cpus,
          .one_thread_per_core = r->one_thread_per_core,
@@ -128,17 +129,19 @@ static void find_lacks(const struct ledger *l, const struct node *n, const struc
         {.scalars = r->scalars, .scalars_count = r->scalars_count},
         {.address_wanted = r->address_wanted, .mac_wanted = r->mac_wanted},
     };
-    static_assert(COUNT_OF(only) + 3 <= LACKS_MAX, "rules, ports and pods come on top");
+    static_assert(COUNT_OF(only) + 4 <= LACKS_MAX, "rules, ports and pods twice come on top");
     out->count = 0;
     out->per_mille = 0;
     add_lack(out, rules__node(l, n, r, &f.about), &f);
     if (!rules__ports(n, r))
         add_lack(out, EXPLAIN_PORT, &(struct fit){0});
+    add_lack(out, fit__node(n, &(struct request){0}, false, &f), &f);
+    roomy.pods_max = n->holds_count + 1;
     uint32_t others = out->count;
     for (size_t i = 0; i < COUNT_OF(only); i++)
-        add_lack(out, fit__node(n, &only[i], false, &f), &f);
+        add_lack(out, fit__node(&roomy, &only[i], false, &f), &f);
     if (out->count == others) /* Each alone has room: the policies together do not. */
-        add_lack(out, fit__node(n, r, false, &f), &f);
+        add_lack(out, fit__node(&roomy, r, false, &f), &f);
     if (r->node_name == 0)
         add_lack(out, pods__check(pods, n->index), &(struct fit){0});
 }

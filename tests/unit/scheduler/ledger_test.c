@@ -437,3 +437,18 @@ TEST(explain, the_nearest_node_and_all_that_it_lacks)
             "9 wanted, 7 free");
     ledger_free(l);
 }
+
+/* A node that has as many workloads as it may have says so once, and what it lacks besides. */
+TEST(explain, a_node_full_of_workloads)
+{
+    struct ledger *l = ledger_new(NULL);
+    struct machine m;
+    machine_make(&m, l, "n1", &(struct topology_spec){1, 1, 1, 4, 1, 16 * GIB, 0, 0, 0, 0});
+    m.t.pods_max = 1;
+    machine_put(&m, l);
+    place_ok(l, &(struct request){.shared_milli = 10}, NULL);
+    nearest(l, &(struct request){.shared_milli = 10}, "nearest: n1 lacks pods: 1 wanted, 0 free");
+    nearest(l, &(struct request){.exclusive_cpus = 9},
+            "nearest: n1 lacks pods: 1 wanted, 0 free; exclusive cores: 9 wanted, 3 free");
+    ledger_free(l);
+}
