@@ -292,6 +292,8 @@ static enum err_code node_replace(struct ledger *l, uint32_t index, struct node 
 static void node_swap(struct ledger *l, struct node *old, struct node *fresh, struct hold *copies)
 {
     fresh->hold_first = old->hold_first;
+    if (fresh->addresses_count > 0)
+        fresh->address_hint = old->address_hint % fresh->addresses_count;
     for (uint32_t i = fresh->hold_first; i != HOLD_NONE; i = ledger__hold(l, i)->next) {
         struct hold *h = ledger__hold(l, i), was = *h;
         *h = *copies;

@@ -309,6 +309,27 @@ TEST(ledger, a_node_that_lost_held_rows_is_marked)
     ledger_free(l);
 }
 
+/* A node is described anew for every label that changes: what was given back just now still rests. */
+TEST(ledger, an_address_rests_while_its_node_is_described)
+{
+    struct ledger *l = ledger_new(NULL);
+    struct request r = {.address_wanted = true};
+    struct placement rows;
+    put(l, "n1", 1, 1, 1, 4, 1, 16);
+    for (uint32_t i = 0; i < 3; i++) {
+        ledger_release(l, place_ok(l, &r, &rows));
+        cr_assert_eq(rows.address, 0x0A000002 + i);
+        put(l, "n1", 1, 1, 1, 4, 1, 16);
+    }
+    struct machine m;
+    machine_make(&m, l, "n1", &(struct topology_spec){1, 1, 1, 4, 1, 16 * GIB, 0, 0, 0, 0});
+    m.t.addresses_count = 2;
+    machine_put(&m, l);
+    place_ok(l, &r, &rows);
+    cr_assert(rows.address - 0x0A000002 < 2);
+    ledger_free(l);
+}
+
 /* What has devices is in no order of nodes; what lost them comes into one. A larger one stands by,
  * so that nothing else is counted again. */
 TEST(ledger, a_node_may_lose_its_devices)
