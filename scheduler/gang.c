@@ -267,7 +267,7 @@ static void keep_devices(struct keeping *k)
             const struct node_device *is = &k->n->devices[d];
             uint32_t units = want->units == 0 ? is->units : want->units;
             if (is->class_name == want->class_name && is->id_name == want->id_name &&
-                is->used + units <= is->units)
+                units <= (uint32_t)is->units - is->used)
                 k->kept->devices[k->kept->devices_count++] = *want;
         }
     }

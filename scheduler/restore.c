@@ -137,7 +137,7 @@ static enum err_code check_device(const struct node *n, const struct placement_d
         for (uint32_t k = 0; k < out->devices_count; k++)
             if (out->devices[k].index == i)
                 return err_set(e, ERR_CONFLICT, "a device is stored twice");
-        if (d->used + units > d->units)
+        if (units > (uint32_t)d->units - d->used)
             return err_set(e, ERR_CONFLICT, "a device is held by another");
         out->devices[out->devices_count++] = (struct fit_device){(uint16_t)i, (uint16_t)units};
         return ERR_OK;

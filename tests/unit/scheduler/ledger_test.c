@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a hold, and what it may and may not take. */
+#include "scheduler/preempt.h"
 #include "tests/testlib/test.h"
 #include "tests/unit/scheduler/world.h"
 
@@ -306,6 +307,31 @@ TEST(ledger, a_node_that_lost_held_rows_is_marked)
     ledger_node_info(l, n, &info);
     cr_assert_eq(info.cores_count, 4);
     cr_assert_eq(info.marked.len, 0);
+    ledger_free(l);
+}
+
+/* What is stored is input: so many thousandths that the sum begins anew at 0 are no thousandths. */
+TEST(ledger, a_stored_part_is_no_larger_than_its_device)
+{
+    struct ledger *l = ledger_new(NULL);
+    struct machine m;
+    struct placement rows;
+    struct request_device part = {.class_name = name_of(l, "gpu"), .count = 1, .units = 100};
+    struct request r = {.devices = &part, .devices_count = 1};
+    struct topology_device gpu = {.class_name = part.class_name,
+                                  .id_name = name_of(l, "gpu0"),
+                                  .units = TOPOLOGY_DEVICE_UNITS,
+                                  .parent = TOPOLOGY_DEVICE_NONE};
+    uint64_t hold;
+    machine_make(&m, l, "n1", &(struct topology_spec){1, 1, 1, 4, 1, 16 * GIB, 0, 0, 0, 0});
+    m.t.devices = &gpu;
+    m.t.devices_count = 1;
+    machine_put(&m, l);
+    place_ok(l, &r, &rows);
+    rows.devices[0].units = UINT32_MAX - 50;
+    cr_assert_eq(ledger_keep(l, &r, &rows), 0);
+    cr_assert_eq(ledger_restore(l, &r, &rows, &hold, NULL), ERR_CONFLICT);
+    verify(l);
     ledger_free(l);
 }
 
