@@ -75,15 +75,17 @@ static bool fits_now(const struct attempt *a, const struct node *n)
     return true;
 }
 
-/* Lower holds of the node, the most important first. */
+/* Lower holds of the node, the most important first; of very many the least important ones. */
 static uint32_t candidates(const struct attempt *a, const struct node *n, uint32_t *out)
 {
     uint32_t count = 0;
     for (uint32_t i = n->hold_first; i != HOLD_NONE; i = ledger__hold(a->l, i)->next) {
         if (priority_of(a->l, i) >= a->r->priority)
             continue;
+        if (count == PREEMPT_VICTIMS_MAX && more_important(a->l, i, out[0]))
+            continue;
         if (count == PREEMPT_VICTIMS_MAX)
-            return 0; /* Too many to reason about one by one. */
+            memmove(out, out + 1, --count * sizeof *out);
         uint32_t k = count++;
         for (; k > 0 && more_important(a->l, i, out[k - 1]); k--)
             out[k] = out[k - 1];

@@ -9,9 +9,9 @@
  *        rows inside a node are chosen again after every removal, so a victim never dies for cores
  *        that turn out to be in the wrong NUMA node.
  * OWNS   Nothing outlives the call but the holds of a gang that was placed, and a plan until its end.
- * FAILS  ERR_BUSY: even without every lower hold (every member placed) it does not fit; ERR_INVALID
- *        and ERR_LIMIT as ledger_place(). What was held before the call is held after it, with the
- *        same rows.
+ * FAILS  ERR_BUSY: it does not fit (or not every member), not even without the lower holds of a node, of which the
+ *        PREEMPT_VICTIMS_MAX least important ones are looked at; ERR_INVALID and ERR_LIMIT as ledger_place(). What was held
+ *        before the call is held after it, with the same rows.
  */
 #ifndef SCHEDULER_PREEMPT_H
 #define SCHEDULER_PREEMPT_H

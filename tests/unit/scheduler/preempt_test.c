@@ -130,6 +130,35 @@ TEST(preempt, the_one_node_without_a_budget_is_found)
     ledger_free(l);
 }
 
+/* More lower workloads on a node than are looked at one by one: the least important ones are. */
+TEST(preempt, a_node_with_very_many_lower_ones)
+{
+    enum { LOWER = 300 };
+    struct ledger *l = ledger_new(NULL);
+    struct machine m;
+    machine_make(&m, l, "n1", &(struct topology_spec){1, 1, 1, 4, 1, 16 * GIB, 0, 0, 0, 0});
+    m.t.pods_max = LOWER + 10;
+    machine_put(&m, l);
+    for (uint32_t i = 0; i < LOWER;
+         i++) { /* 12 of 3750 millicores each; every third is more important. */
+        struct request r = {.shared_milli = 12, .priority = i % 3 == 0, .cookie = i};
+        uint64_t hold;
+        cr_assert_eq(ledger_place(l, &r, &hold, NULL, NULL), ERR_OK);
+    }
+    struct request urgent = {.shared_milli = 1000, .priority = 9};
+    cr_assert_eq(ledger_preempt(l, &urgent, NULL, 0, &result, NULL), ERR_OK);
+    cr_assert_eq(result.victims_count, 71); /* 150 are free. */
+    for (uint32_t i = 0; i < result.victims_count; i++) {
+        struct ledger_hold_info info;
+        cr_assert(ledger_hold_info(l, result.victims[i], &info));
+        cr_assert_eq(info.priority, 0);
+    }
+    urgent.shared_milli = 3700; /* 296 would have to go: no answer names so many. */
+    cr_assert_eq(ledger_preempt(l, &urgent, NULL, 0, &result, NULL), ERR_BUSY);
+    verify(l);
+    ledger_free(l);
+}
+
 TEST(gang, all_members_or_none)
 {
     struct ledger *l = ledger_new(NULL);
