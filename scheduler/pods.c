@@ -108,7 +108,8 @@ bool pods__spread_counts(const struct ledger *l, const struct node *n, const str
             return false;
     if (!s->ignore_node_affinity && !rules__node_affinity(l, n, r, &about))
         return false;
-    return !s->honor_taints || (rules__taints(n, r, &about) && !n->unschedulable);
+    return !s->honor_taints ||
+           (rules__taints(n, r, &about) && (!n->unschedulable || rules__is_cordon_tolerated(l, r)));
 }
 
 /* counts[] holds workloads per node; spread them over the nodes of each domain. */

@@ -103,7 +103,7 @@ static bool taint_tolerated(const struct request *r, const struct topology_taint
     return false;
 }
 
-static bool unschedulable_tolerated(const struct ledger *l, const struct request *r)
+bool rules__is_cordon_tolerated(const struct ledger *l, const struct request *r)
 {
     struct topology_taint cordon = {.key = l->name_unschedulable, .effect = TAINT_NO_SCHEDULE};
     return taint_tolerated(r, &cordon);
@@ -127,7 +127,7 @@ enum explain_reason rules__node(const struct ledger *l, const struct node *n,
         return r->node_name == n->name ? EXPLAIN_FITS : EXPLAIN_NODE_NAME;
     if (!n->ready)
         return EXPLAIN_NOT_READY;
-    if (n->unschedulable && !unschedulable_tolerated(l, r))
+    if (n->unschedulable && !rules__is_cordon_tolerated(l, r))
         return EXPLAIN_UNSCHEDULABLE;
     if (!rules__taints(n, r, out))
         return EXPLAIN_TAINT;

@@ -142,6 +142,7 @@ enum explain_reason rules__node(const struct ledger *l, const struct node *n,
 bool rules__node_affinity(const struct ledger *l, const struct node *n, const struct request *r,
                           struct explain_about *out);
 bool rules__taints(const struct node *n, const struct request *r, struct explain_about *out);
+bool rules__is_cordon_tolerated(const struct ledger *l, const struct request *r);
 bool rules__ports(const struct node *n, const struct request *r);
 int64_t rules__node_cost(const struct ledger *l, const struct node *n, const struct request *r);
 

@@ -66,6 +66,39 @@ TEST(rules, spread_over_zones)
     ledger_free(l);
 }
 
+/* nodeTaintsPolicy Honor leaves out nodes with taints that are not tolerated, and a cordon is one
+ * (node.kubernetes.io/unschedulable): who tolerates it stands there as anywhere. */
+TEST(rules, a_tolerated_cordon_counts_in_spreading)
+{
+    struct ledger *l = zones();
+    uint32_t value, nodes[9];
+    struct request_expression x = app_is(l, &value);
+    struct request_spread spread = {.max_skew = 1,
+                                    .topology_key = name_of(l, "zone"),
+                                    .selector = {&x, 1},
+                                    .honor_taints = true};
+    struct request_toleration cordon = {name_of(l, "node.kubernetes.io/unschedulable"), true, 0,
+                                        TOLERATE_NO_SCHEDULE};
+    struct topology_label own = {x.key, value};
+    struct request r = {.labels = &own,
+                        .labels_count = 1,
+                        .shared_milli = 100,
+                        .tolerations = &cordon,
+                        .tolerations_count = 1,
+                        .spreads = &spread,
+                        .spreads_count = 1};
+    struct placement rows;
+    for (uint32_t n = 0; n < 6; n++)
+        ledger_node_set_unschedulable(l, n, n / 2 == 2);
+    for (uint32_t i = 0; i < 9; i++) {
+        place_ok(l, &r, &rows);
+        nodes[i] = rows.node;
+    }
+    for (uint32_t zone = 0; zone < 3; zone++)
+        cr_assert_eq(zone_count(l, nodes, 9, zone), 3);
+    ledger_free(l);
+}
+
 TEST(rules, affinity_and_its_first_of_a_group)
 {
     struct ledger *l = zones();
