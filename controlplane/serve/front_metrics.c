@@ -97,10 +97,12 @@ static struct str scope_of(const struct rest_request *r)
     return r->at.namespace.len > 0 ? STR("namespace") : STR("cluster");
 }
 
-/* A resource that is not there has no label of its own: its name is the client's invention. */
+/* A resource that is not there has no label of its own: its name is the client's invention, and anybody may invent, before he
+ * is asked who he is. */
 static void labels_of(const struct rest_request *r, struct buf *out)
 {
-    bool known = r->at.is_resource && r->status != 404;
+    bool known =
+        r->at.is_resource && r->status != 404 && (r->status < 400 || rest_is_served(&r->at));
 
     metrics_label(out, "verb", str_of(verb_name(r)));
     metrics_label(out, "group", known ? r->at.group : STR(""));

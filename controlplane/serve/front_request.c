@@ -91,11 +91,11 @@ static void begin(struct rest_request *r, const struct http_request *q)
         rest_refuse(r, 403, why, 0);
         return;
     }
-    if (health_serve(r) || logs_serve(r))
+    if (health_serve(r))
         return;
     if (!shell_is_ready(r->front->shared->shell))
         rest_refuse(r, 503, STR("the store is being loaded"), 1);
-    else
+    else if (!logs_serve(r))
         rest_begin(r);
 }
 

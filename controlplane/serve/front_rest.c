@@ -52,8 +52,9 @@ void rest_set_header(struct rest_request *r, const char *name, struct str value)
 {
     if (r->reply_headers_count == REST_HEADERS_MAX)
         return; /* Twelve warnings are enough. */
-    r->reply_headers[r->reply_headers_count++] =
-        (struct http_header){arena_str(&r->arena, str_of(name)), arena_str(&r->arena, value)};
+    struct http_header h = {arena_str(&r->arena, str_of(name)), arena_str(&r->arena, value)};
+    if (h.name.at != NULL && h.value.at != NULL) /* One without a name would end the connection. */
+        r->reply_headers[r->reply_headers_count++] = h;
 }
 
 static struct http_reply reply_of(struct rest_request *r, uint32_t status, const char *content_type)

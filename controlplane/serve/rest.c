@@ -62,6 +62,13 @@ static bool has_subresource(const struct kind *k, struct str name)
     return name.len == 0 || (s != NULL && s->name != NULL);
 }
 
+bool rest_is_served(const struct rest_path *at)
+{
+    const struct kind *k = kind_find(at->group, at->resource);
+    const struct schema_kind *s = k == NULL ? NULL : kind_schema(k);
+    return s != NULL && str_eq(s->version, at->version) && has_subresource(k, at->subresource);
+}
+
 /* Does the path name something that is there, in the scope it is in? */
 static bool path_fits(struct call *c)
 {

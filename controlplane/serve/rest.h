@@ -158,6 +158,9 @@ void rest_thread_free(void *thread);
 /* Gives back what was not used for a while; when to be called again, {0}: there is nothing. */
 struct instant rest_thread_expire(void *thread, struct instant now);
 
+/* The path's group, version, resource and subresource are ones that we know: whatever else it says is the client's. */
+bool rest_is_served(const struct rest_path *at);
+
 void rest_begin(struct rest_request *r);
 void rest_written(struct rest_request *r, const struct rest_written *w);
 void rest_more(struct rest_request *r); /* History moved, room came, or wake is due: look at all. */

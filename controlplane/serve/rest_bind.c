@@ -11,15 +11,18 @@ static void bind_done(struct call *c)
     reply_status(c);
 }
 
-static bool bind_fits(struct call *c, const Core__PodSpec *s)
+static bool bind_fits(struct call *c, const Core__Pod *pod)
 {
     struct change *w = c->own;
     struct str name = w->name;
     struct arena *a = &c->r->arena;
+    const Core__PodSpec *s = pod->spec;
     struct str why = {NULL, 0};
-    if (s != NULL && !is_empty_text(s->node_name))
+    if (s == NULL || pod->metadata == NULL)
+        return status_set(&c->status, a, STATUS_INTERNAL, "the stored object is no whole pod");
+    if (!is_empty_text(s->node_name))
         why = arena_printf(a, "is already assigned to node \"%s\"", s->node_name);
-    else if (s != NULL && s->n_scheduling_gates > 0)
+    else if (s->n_scheduling_gates > 0)
         why = STR("has non-empty .spec.schedulingGates");
     if (why.at == NULL)
         return true;
@@ -43,7 +46,7 @@ static void bind_again(struct call *c)
         reply_status(c);
         return;
     }
-    if (bind_fits(c, pod->spec)) {
+    if (bind_fits(c, pod)) {
         pod->metadata->uid = c->target_uid; /* A precondition, where the client gave one. */
         pod->spec->node_name = c->target;
         change_submit_message(c, &pod->base);

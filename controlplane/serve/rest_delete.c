@@ -11,6 +11,8 @@
 #include "proto/k8s/meta_v1.pb-c.h"
 #include "proto/k8s/policy_v1.pb-c.h"
 
+enum { ITEMS_MAX = 8 << 20 };
+
 struct deletion {
     struct str uid, propagation;
     int64_t grace_s;   /* -1: the object's own. */
@@ -23,8 +25,9 @@ struct deletion {
     struct select select;
     bool is_collection;
     int64_t limit, deleted;
-    struct buf items;
-    struct str next; /* metadata.continue of what the limit left over. */
+    struct buf items; /* As they were; at most ITEMS_MAX. */
+    bool is_long;     /* There were more: the answer shows none. */
+    struct str next;  /* metadata.continue of what the limit left over. */
 };
 
 /* ------------------------------------------------------------------ options */
@@ -345,24 +348,34 @@ static void collection_step(struct call *c)
         reply_status(c);
 }
 
-static void collection_written(struct call *c, const struct rest_written *w)
+/* For the answer. What does not decode, or would be too long, is deleted all the same: half a collection is no answer. */
+static void collection_keep(struct call *c, const struct blob *object)
 {
     struct deletion *d = c->own;
     struct transcode_envelope env;
     struct err e;
+    size_t len = d->items.len;
+    if (d->is_long || object == NULL || transcode_open(blob_str(object), &env, &e) != ERR_OK)
+        return;
+    if (len > 0)
+        buf_add_char(&d->items, ',');
+    if (transcode_to_json(c->schema->message, env.raw, NULL, &d->items, &e) != ERR_OK &&
+        !d->items.overflow)
+        d->items.len = len;
+    d->is_long = d->items.overflow || d->items.len > ITEMS_MAX;
+    if (d->is_long)
+        buf_free(&d->items);
+}
+
+static void collection_written(struct call *c, const struct rest_written *w)
+{
+    struct deletion *d = c->own;
     if (w->result != WRITE_OK && w->result != WRITE_NOT_FOUND) {
         delete_refused(c, d, w);
         reply_status(c);
         return;
     }
-    if (w->object != NULL && transcode_open(blob_str(w->object), &env, &e) == ERR_OK) {
-        if (d->items.len > 0)
-            buf_add_char(&d->items, ',');
-        if (transcode_to_json(c->schema->message, env.raw, NULL, &d->items, &e) != ERR_OK) {
-            reply_err(c, &e);
-            return;
-        }
-    }
+    collection_keep(c, w->object);
     d->deleted++;
     collection_step(c);
 }

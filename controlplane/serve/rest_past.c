@@ -36,11 +36,11 @@ static enum err_code past_collect(struct past *p, struct history *h, struct map 
         for (uint32_t i = 0; rc == ERR_OK && i < batch->count; i++)
             if (batch->at[i].revision <= p->now.revision)
                 rc = past_add(seen, &batch->at[i], a, e);
-        if (rc != ERR_OK)
-            return rc;
         bool more = batch->more;
         after = batch->seen;
         history_batch_free(batch);
+        if (rc != ERR_OK)
+            return rc;
         if (!more)
             break;
     }

@@ -129,10 +129,21 @@ static bool status_protobuf(struct call *c, struct str json, struct buf *out)
     return made;
 }
 
+/* Whoever gives up for want of memory may have had none left to say so: that is not a success, and not somebody's fault. */
+static void say_why(struct call *c)
+{
+    bool is_mute = c->status.message.len == 0 && c->r->arena.overflow;
+    if (is_mute)
+        c->status = (struct status){
+            .row = STATUS_TOO_LARGE,
+            .message = STR("Request entity too large: it needs more memory than a request may")};
+}
+
 void reply_status(struct call *c)
 {
     struct buf json, bytes;
     struct err e;
+    say_why(c);
     uint32_t code =
         c->status.row == STATUS_SUCCESS && c->status.code == 0 ? 200 : status_code(&c->status);
     buf_init(&json, REST_REPLY_MAX);

@@ -190,10 +190,12 @@ struct http_client *caller_connect(struct caller *c, struct whole *w, const stru
 void caller_start(struct caller *c, const char *method, const char *path, struct str body,
                   bool stream)
 {
-    struct http_header headers[] = {
-        {STR("content-type"), c->grpc ? STR("application/grpc") : STR("application/json")},
-        {STR(""), STR("")},
-        {STR(""), STR("")}};
+    struct http_header headers[] = {{STR("content-type"), c->content_type != NULL
+                                                              ? str_of(c->content_type)
+                                                          : c->grpc ? STR("application/grpc")
+                                                                    : STR("application/json")},
+                                    {STR(""), STR("")},
+                                    {STR(""), STR("")}};
     uint32_t count = 1;
     if (c->accept != NULL)
         headers[count++] = (struct http_header){STR("accept"), str_of(c->accept)};

@@ -37,9 +37,10 @@ struct caller {
     struct slot_id call;
     uint32_t status;
     bool open, closed, ended, failed, grpc;
-    const char *as;     /* Whom to impersonate; NULL: nobody. */
-    char why[200];      /* grpc-message, as it came. */
-    const char *accept; /* NULL: nothing said. */
+    const char *as;           /* Whom to impersonate; NULL: nobody. */
+    char why[200];            /* grpc-message, as it came. */
+    const char *accept;       /* NULL: nothing said. */
+    const char *content_type; /* NULL: JSON, or gRPC's. */
     enum grpc_status grpc_status;
     struct buf body; /* Whole, or the latest message with grpc. */
     struct grpc_reader reader;
