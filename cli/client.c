@@ -379,6 +379,9 @@ static bool pass_both(struct client *c, struct call *call, struct duplex *x, str
         loop_signal(&c->timer, signals[i]);
     loop_step(c->loop, (struct span){0});
     while (more && c->signo == 0 && !call->ended && !call->stopped && c->closed.code == ERR_OK) {
+        if (input !=
+            NULL) /* While there is no room for it, that it can be read must not keep us awake. */
+            loop_want_fd(input, c->writable, false);
         loop_step(c->loop, SPAN_MS(200));
         if (x->opened && input == NULL)
             input = loop_watch_fd(&c->timer, 0, x->d->input_fd);

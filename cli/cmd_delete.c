@@ -2,8 +2,9 @@
 #include "api/yaml.h"
 #include "cli/manifest.h"
 #include "cli/resource.h"
+#include "io/clock.h"
 
-enum { DELETE_MAX = YAML_DOCUMENTS_MAX, GRACE_MAX_S = 7 * 86400, LOOKS_PER_S = 5 };
+enum { DELETE_MAX = YAML_DOCUMENTS_MAX, GRACE_MAX_S = 7 * 86400, LOOK_MS = 200 };
 
 /* What was asked to go, and must be seen gone. */
 struct leaving {
@@ -61,17 +62,17 @@ static bool is_gone(struct cli *c, const struct leaving *l)
 
 static int wait_for_all(struct cli *c, const struct order *o)
 {
-    uint64_t looks = o->timeout_s * LOOKS_PER_S + 1;
+    struct instant until = instant_add(clock_now(), SPAN_S((int64_t)o->timeout_s));
 
     for (uint32_t i = 0; i < o->count; i++) {
         const struct leaving *l = &o->all[i];
         while (!o->no_wait && !is_gone(c, l)) {
-            if (--looks == 0) {
+            if (instant_due(until, clock_now())) {
                 fprintf(stderr, "baton: " STR_FMT ": still there after %u s\n", STR_ARG(l->label),
                         (unsigned)o->timeout_s);
                 return CLI_FAILED;
             }
-            client_wait(c->client, SPAN_MS(1000 / LOOKS_PER_S));
+            client_wait(c->client, SPAN_MS(LOOK_MS));
         }
         printf(STR_FMT " deleted\n", STR_ARG(l->label));
     }

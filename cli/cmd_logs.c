@@ -39,8 +39,11 @@ int logs_show(struct cli *c, const char *workload, const struct logs_options *o)
     if (reply.status < 300)
         return CLI_OK;
     struct json *status;
+    struct str message =
+        str_slice(reply.body, 0, 160); /* Of HTTP's own refusals, which are no Status. */
     if (json_parse(&c->arena, reply.body, &status, &e) == ERR_OK)
-        err_set(&e, ERR_INVALID, STR_FMT, STR_ARG(json_text(json_find(status, STR("message")))));
+        message = json_text(json_find(status, STR("message")));
+    err_set(&e, ERR_INVALID, STR_FMT, STR_ARG(str_trim(message)));
     return cli_fail(&e);
 }
 

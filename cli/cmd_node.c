@@ -8,7 +8,7 @@ static int forget(struct cli *c, const char *node)
     const struct json *answer;
     struct err e;
 
-    if (cli_client(c, &e) == NULL)
+    if (!resource_name_ok(str_of(node), &e) || cli_client(c, &e) == NULL)
         return cli_fail(&e);
     struct resource secrets = {STR("v1"), STR("secrets"), STR("Secret"), true};
     struct str key = arena_printf(&c->arena, "node-key-%s", node);

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/logs.h"
+#include "cli/print.h"
 #include "cli/resource.h"
+
+enum {
+    LOOK_MAX = 64 << 20,
+    LOOK_MS = 100,
+    PATIENCE_LOOKS =
+        10, /* Before it is said what it waits for, or what lacks is taken for missing. */
+};
 
 struct run_options {
     const char *name, *cpu, *memory, *image;
@@ -73,42 +81,77 @@ static bool has_started(struct str phase)
     return str_is(phase, "Running") || str_is(phase, "Succeeded") || str_is(phase, "Failed");
 }
 
+/* One look at it, in memory of its own: waiting in a queue may take days. */
+static enum err_code look(struct cli *c, const char *path, struct arena *turn,
+                          const struct json **out, struct err *e)
+{
+    arena_init(turn, LOOK_MAX);
+    return client_json(c->client, turn, &(struct client_request){.path = path}, out, e);
+}
+
+static void say_why(const struct json *pod, bool *told)
+{
+    const struct json *first = json_at(json_path(pod, "status.conditions"), 0);
+    struct str why = json_text(json_find(first, STR("message")));
+    if (*told || why.len == 0)
+        return;
+    *told = true;
+    fputs("baton: waiting: ", stderr);
+    print_complaint(why);
+    putc('\n', stderr);
+}
+
 /* Until it runs or has run; says once why it does not. */
-static enum err_code wait_started(struct cli *c, const char *path, const struct json **out,
-                                  struct err *e)
+static enum err_code wait_started(struct cli *c, const char *path, struct err *e)
 {
     bool told = false;
     for (uint32_t looks = 0;; looks++) {
-        enum err_code code =
-            client_json(c->client, &c->arena, &(struct client_request){.path = path}, out, e);
-        if (code != ERR_OK || has_started(json_text(json_path(*out, "status.phase"))))
+        struct arena turn;
+        const struct json *pod = NULL;
+        enum err_code code = look(c, path, &turn, &pod, e);
+        bool started = code == ERR_OK && has_started(json_text(json_path(pod, "status.phase")));
+        if (code == ERR_OK && !started && looks > PATIENCE_LOOKS)
+            say_why(pod, &told);
+        arena_free(&turn);
+        if (code != ERR_OK || started)
             return code;
-        const struct json *first = json_at(json_path(*out, "status.conditions"), 0);
-        struct str why = json_text(json_find(first, STR("message")));
-        if (looks > 10 && !told && why.len > 0) {
-            fprintf(stderr, "baton: waiting: " STR_FMT "\n", STR_ARG(why));
-            told = true;
-        }
-        client_wait(c->client, SPAN_MS(100));
+        client_wait(c->client, SPAN_MS(LOOK_MS));
     }
 }
 
+/* False: it has not ended, or nobody said so yet. A pod may fail without its container having run. */
+static bool has_ended(const struct json *pod, bool is_late, int *out_status)
+{
+    const struct json *state = json_at(json_path(pod, "status.containerStatuses"), 0);
+    struct str phase = json_text(json_path(pod, "status.phase"));
+    int64_t code = 0;
+    if (json_i64(json_path(state, "state.terminated.exitCode"), &code) != ERR_OK)
+        code = str_is(phase, "Failed") ? CLI_FAILED : str_is(phase, "Succeeded") ? CLI_OK : -1;
+    else
+        is_late = true;
+    *out_status = (int)code;
+    return code >= 0 && is_late;
+}
+
+/* Its output has ended: so has it, most times, or its node is not heard of. */
 static int exit_status(struct cli *c, const char *path)
 {
-    const struct json *pod;
     struct err e;
-    int64_t code = 0;
-
-    for (uint32_t looks = 0; looks < 50; looks++) {
-        if (client_json(c->client, &c->arena, &(struct client_request){.path = path}, &pod, &e) !=
-            ERR_OK)
+    int status = CLI_FAILED;
+    for (uint32_t looks = 0;; looks++) {
+        struct arena turn;
+        const struct json *pod = NULL;
+        enum err_code code = look(c, path, &turn, &pod, &e);
+        bool ended = code == ERR_OK && has_ended(pod, looks > PATIENCE_LOOKS, &status);
+        arena_free(&turn);
+        if (code != ERR_OK)
             return cli_fail(&e);
-        const struct json *state = json_at(json_path(pod, "status.containerStatuses"), 0);
-        if (json_i64(json_path(state, "state.terminated.exitCode"), &code) == ERR_OK)
-            return (int)code;
-        client_wait(c->client, SPAN_MS(100));
+        if (ended)
+            return status;
+        if (looks == 5 * PATIENCE_LOOKS)
+            fputs("baton: its output has ended, and it has not: waiting\n", stderr);
+        client_wait(c->client, SPAN_MS(LOOK_MS));
     }
-    return CLI_OK; /* It writes no more, but its end is not reported yet. */
 }
 
 static int start(struct cli *c, const struct run_options *o)
@@ -131,7 +174,7 @@ static int start(struct cli *c, const struct run_options *o)
     if (o->detach)
         return CLI_OK;
     const char *path = resource_path(c, &pods, namespace, name);
-    if (wait_started(c, path, &pod, &e) != ERR_OK)
+    if (wait_started(c, path, &e) != ERR_OK)
         return cli_fail(&e);
     struct str workload = arena_printf(&c->arena, "pod/" STR_FMT, STR_ARG(name));
     int status = logs_show(c, workload.at, &(struct logs_options){.follow = true});

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/print.h"
 #include "cli/resource.h"
+#include "io/clock.h"
 
 enum { TARGETS_MAX = 64 };
 
@@ -64,6 +66,8 @@ static bool holds(struct cli *c, const char *path, const struct wish *w, struct 
     arena_init(&turn, 256 << 20);
     enum err_code code =
         client_json(c->client, &turn, &(struct client_request){.path = path}, &answer, e);
+    if (code == ERR_OK)
+        *e = (struct err){0}; /* What an earlier look was refused for is over. */
     if (w->kind == WISH_DELETED) {
         yes = code == ERR_NOT_FOUND;
     } else if (code == ERR_OK) {
@@ -77,10 +81,18 @@ static bool holds(struct cli *c, const char *path, const struct wish *w, struct 
     return yes;
 }
 
+static int say_not_so(const char *target, uint64_t timeout_s, const struct err *e)
+{
+    fprintf(stderr, "baton: %s: not so after %u s%s", target, (unsigned)timeout_s,
+            e->text[0] == '\0' ? "" : ": ");
+    print_complaint(str_of(e->text));
+    putc('\n', stderr);
+    return CLI_FAILED;
+}
+
 static int wait_for(struct cli *c, char **targets, uint32_t count, const struct wish *w,
                     uint64_t timeout_s)
 {
-    const uint64_t looks_per_s = 5;
     struct err e = {0};
 
     for (uint32_t i = 0; i < count; i++) {
@@ -91,14 +103,11 @@ static int wait_for(struct cli *c, char **targets, uint32_t count, const struct 
                  : resource_find(c, str_of(targets[i]), &r, &e)) != ERR_OK)
             return cli_fail(&e);
         const char *path = resource_path(c, &r, str_of(cli_namespace(c)), name);
-        uint64_t looks = timeout_s * looks_per_s + 1;
-        e.text[0] = '\0';
+        struct instant until = instant_add(clock_now(), SPAN_S((int64_t)timeout_s));
+        e = (struct err){0};
         while (!holds(c, path, w, &e)) {
-            if (--looks == 0) {
-                fprintf(stderr, "baton: %s: not so after %u s%s%s\n", targets[i],
-                        (unsigned)timeout_s, e.text[0] == '\0' ? "" : ": ", e.text);
-                return CLI_FAILED;
-            }
+            if (instant_due(until, clock_now()))
+                return say_not_so(targets[i], timeout_s, &e);
             client_wait(c->client, SPAN_MS(200));
         }
         printf("%s: met\n", targets[i]);

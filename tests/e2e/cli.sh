@@ -70,6 +70,7 @@ says 1 '"one/status" is not a name' node one/status
 says 1 '"x/y" is not a name' why pod/x/y
 says 1 '".." is not a name' get pods ..
 says 1 "the name none is bound to no key" node forget none
+says 1 '"a/b" is not a name' node forget a/b
 says 1 "no such node: none" topo none
 says 1 'no pod and no virtual machine is called "none" in namespace other' why none -n other
 says 1 "open /none: No such file" apply -f /none
@@ -78,6 +79,7 @@ says 1 'pods "none" not found' delete pod/none
 says 1 'pods "none" not found' delete pod none
 says 1 '"web" is not KIND/NAME' delete web
 says 1 'pods "a?[31m?b" not found' get pods "$(printf 'a\033[31m\302\233b')" # What others named does not drive a terminal.
+says 1 'pods "a?[31m?b" not found' wait "pod/$(printf 'a\033[31m\302\233b')" --for condition=Ready --timeout 1s
 says 1 "pods: not so after 1 s" wait pods --for condition=Ready --timeout 1s
 says 1 'namespaces "none" not found' -n none run oci:x:latest -d
 
