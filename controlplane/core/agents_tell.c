@@ -149,12 +149,15 @@ static void mentions_of(struct core *c, struct held *h, const struct cow_entry *
 
 /* ---- down ---- */
 
-static void send_removed(struct core *c, struct held *h)
+/* placement: it stands, and waits to hear that nothing is left; or NULL. */
+static void send_removed(struct core *c, struct held *h, const struct cow_entry *placement)
 {
     Agent__ServerMessage m = AGENT__SERVER_MESSAGE__INIT;
     Agent__Assign a = AGENT__ASSIGN__INIT;
     a.placement_uid = h->uid;
     a.has_removed = a.removed = true;
+    a.has_placement_revision = placement != NULL;
+    a.placement_revision = placement == NULL ? 0 : placement->stamp;
     m.message_case = AGENT__SERVER_MESSAGE__MESSAGE_ASSIGN;
     m.assign = &a;
     agents__send(c, h->node, &m);
@@ -163,7 +166,7 @@ static void send_removed(struct core *c, struct held *h)
 void agents_tell_removed(struct core *c, struct held *h)
 {
     if (h->node != NULL && h->node->greeted && h->told_session == h->node->session)
-        send_removed(c, h);
+        send_removed(c, h, NULL);
 }
 
 struct cow_entry *agents__workload(struct core *c, const struct held *h, struct meta *out)
@@ -201,7 +204,7 @@ void agents_tell(struct core *c, struct held *h)
     if (placement == NULL)
         return;
     if (workload == NULL) {
-        send_removed(c, h);
+        send_removed(c, h, placement);
         h->told_session = n->session;
         return;
     }

@@ -383,13 +383,27 @@ static void assign_new(struct agent *a, struct agent_turn *t, const Agent__Assig
         save(a, t, w);
 }
 
-/* The workload or its object was deleted. */
-static void withdrawn(struct agent *a, struct agent_turn *t, struct workload *w)
+/* The workload or its object was deleted. A Placement that is there still waits to hear that nothing is left. */
+static void withdrawn(struct agent *a, struct agent_turn *t, struct workload *w,
+                      const Agent__Assign *assign)
 {
-    if (w->state == WORKLOAD_GONE)
-        agent_give(a, w); /* Nobody is left to hear of it. */
-    else
+    if (w->state != WORKLOAD_GONE)
         workload_unwant(a, t, w, (struct span){0});
+    else if (assign->has_placement_revision)
+        workload_say(t, w);
+    else
+        agent_give(a, w); /* Nobody is left to hear of it. */
+}
+
+/* It was placed and withdrawn while we were out of reach: its rows wait for our word. */
+static void never_heard_of(struct agent *a, struct agent_turn *t, const Agent__Assign *assign)
+{
+    struct workload *w = take(a, assign->placement_uid);
+    if (w == NULL)
+        return; /* The next resync asks again. */
+    w->unwanted = w->removed = true;
+    w->state = WORKLOAD_GONE;
+    workload_say(t, w);
 }
 
 /* One that was never understood is at least heard to leave. */
@@ -417,15 +431,17 @@ void workload_assign(struct agent *a, struct agent_turn *t, const Agent__Assign 
         return;
     struct workload *w = agent_find(a, str_of(assign->placement_uid));
     bool is_new = w == NULL && !assign->removed;
-    if (is_new) {
+    if (is_new)
         assign_new(a, t, assign);
+    else if (w == NULL && assign->has_placement_revision)
+        never_heard_of(a, t, assign);
+    if (w == NULL)
         w = agent_find(a, str_of(assign->placement_uid));
-    }
     if (w == NULL)
         return;
     a->named[w->slot.slot] = true;
     if (assign->removed)
-        withdrawn(a, t, w);
+        withdrawn(a, t, w, assign);
     else if (!is_new)
         renewed(a, t, w, assign);
 }

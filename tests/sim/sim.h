@@ -123,7 +123,10 @@ struct str sim_answer(struct sim *s, const char *kind, const char *path);
 /* The Events about an object by when they were written last: "Normal Started x1 spec.containers{a}: text"
  * a line. The simulator's, until the next call. */
 const char *sim_events(struct sim *s, const char *name);
-bool sim_is_quiet(struct sim *s); /* No report, write or packet is on its way. */
+/* The workload waits, and some node has room for it as things are. Of a pod group's members nothing is said. */
+bool sim_fits(struct sim *s, const char *kind, const char *name);
+uint32_t sim_holds(struct sim *s); /* Of the ledger. */
+bool sim_is_quiet(struct sim *s);  /* No report, write or packet is on its way. */
 
 /* ---- the network (sim_net.c) ---- */
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "controlplane/core/cluster.h"
+#include "controlplane/core/placing_priv.h"
 #include "controlplane/store/store_mem.h"
 #include "tests/sim/sim.h"
 
@@ -440,6 +441,28 @@ const char *sim_events(struct sim *s, const char *name)
                            ev->message);
     }
     return all.at;
+}
+
+bool sim_fits(struct sim *s, const char *kind, const char *name)
+{
+    struct core *c = s->control->core;
+    struct str key = key_of(s, kind, str_of(name));
+    struct cow_entry *e = c == NULL ? NULL : core_find(c, key);
+    struct candidate w;
+    struct index_key at;
+    struct explanation x;
+    if (e == NULL || !index_key_parse(key, &at) ||
+        !placing__open(c, &w, key, &at, blob_str(e->value)) || gang__name(&w).len > 0 ||
+        cluster_held(c, cluster_placement_key(c, key)) != NULL ||
+        placing__translate(c, &w, NULL) != ERR_OK)
+        return false;
+    ledger_explain(c->cluster->ledger, &w.request, &x);
+    return x.fits_count > 0;
+}
+
+uint32_t sim_holds(struct sim *s)
+{
+    return s->control->core == NULL ? 0 : ledger_holds_count(s->control->core->cluster->ledger);
 }
 
 bool sim_is_quiet(struct sim *s)
