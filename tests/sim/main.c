@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "tests/sim/replay.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/wish.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -46,74 +47,6 @@ static bool parse(int argc, char **argv, struct settings *o)
     return o->nodes >= 1 && o->nodes <= SIM_NODES_MAX;
 }
 
-/* Every fifth workload is a virtual machine. */
-static const char *kind_of(uint64_t i)
-{
-    return i % 5 == 4 ? "VirtualMachineInstance" : "Pod";
-}
-
-static void create_pod(struct sim *s, const char *name, uint64_t dice)
-{
-    char json[640];
-    const char *probe = dice % 3 == 0 ? ",\"readinessProbe\":{\"exec\":{\"command\":[\"ok-after\","
-                                        "\"1000\"]},\"periodSeconds\":60}"
-                                      : "";
-    const char *cpu = dice < 6 ? "1" : "100m";
-    const char *args = dice == 9 ? "[\"exit-after\",\"3000\",\"0\"]" : "[\"run\"]";
-    snprintf(
-        json, sizeof json,
-        "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{\"restartPolicy\":"
-        "\"%s\",\"terminationGracePeriodSeconds\":2,\"containers\":[{\"name\":\"a\",\"image\":"
-        "\"x\",\"args\":%s,\"resources\":{\"requests\":{\"cpu\":\"%s\",\"memory\":\"16Mi\"},"
-        "\"limits\":{\"cpu\":\"%s\",\"memory\":\"16Mi\"}}%s}]}}",
-        name, dice == 9 ? "OnFailure" : "Always", args, cpu, cpu, probe);
-    sim_create(s, "Pod", json);
-}
-
-static void create_machine(struct sim *s, const char *name, uint64_t dice)
-{
-    char json[640];
-    snprintf(
-        json, sizeof json,
-        "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"default\"},\"spec\":{"
-        "\"terminationGracePeriodSeconds\":2,\"domain\":{\"cpu\":{\"cores\":2,"
-        "\"dedicatedCpuPlacement\":%s},\"memory\":{\"guest\":\"64Mi\"},\"devices\":{},\"firmware\":"
-        "{\"kernelBoot\":{\"container\":{\"image\":\"k\",\"kernelPath\":\"/vmlinuz\"}}}}}}",
-        name, dice < 7 ? "true" : "false");
-    sim_create(s, "VirtualMachineInstance", json);
-}
-
-/* Now and then a disk is full of what somebody writes, or has room again. */
-static void fill_disk(struct sim *s)
-{
-    uint64_t node = rng_below(&s->rng, s->options.nodes), free = s->options.disk_bytes;
-    if (rng_below(&s->rng, 3) == 0)
-        free /= 5 << rng_below(&s->rng, 4);
-    sim_disk(s, (uint32_t)node, free, rng_below(&s->rng, 2) == 0 ? "a" : "guest", 1 << 30);
-}
-
-/* A client's next wish: create, or delete what it created before. */
-static void wish(struct sim *s, const struct settings *o, uint64_t *next)
-{
-    char name[32];
-    uint64_t dice = rng_below(&s->rng, 10), which = *next;
-    if (!sim_control_is_up(s))
-        return;
-    if (dice < 4 && *next > 0) {
-        which = rng_below(&s->rng, *next);
-        snprintf(name, sizeof name, "w%llu", (unsigned long long)which);
-        sim_delete(s, kind_of(which), name, dice == 0 ? 0 : -1);
-        return;
-    }
-    if (which >= o->pods)
-        return;
-    snprintf(name, sizeof name, "w%llu", (unsigned long long)(*next)++);
-    if (strcmp(kind_of(which), "Pod") == 0)
-        create_pod(s, name, dice);
-    else
-        create_machine(s, name, dice);
-}
-
 static bool is_settled(struct sim *s, const char *kind, const char *name)
 {
     struct str phase = sim_field(s, kind, name, "status.phase");
@@ -124,24 +57,44 @@ static bool is_settled(struct sim *s, const char *kind, const char *name)
     if (waits && (sim_field(s, kind, name, "spec.nodeName").len > 0 ||
                   sim_field(s, kind, name, "status.nodeName").len > 0))
         return false;
+    if (waits && sim_fits(s, kind, name))
+        return false; /* Nobody told it. */
     return (there || waits) && sim_field(s, kind, name, "metadata.deletionTimestamp").len == 0;
 }
 
-/* After healing every workload is gone, waits with a reason, or is where it should be. */
+/* After healing every workload is gone, waits for what is not there, or is where it should be. */
 static uint64_t unsettled(struct sim *s, uint64_t count)
 {
     uint64_t bad = 0;
     for (uint64_t i = 0; i < count; i++) {
         char name[32];
         snprintf(name, sizeof name, "w%llu", (unsigned long long)i);
-        if (is_settled(s, kind_of(i), name))
+        if (is_settled(s, wish_kind(i), name))
             continue;
         struct str why =
-            sim_field(s, "Pod", name, "status.containerStatuses.0.state.waiting.message");
+            sim_field(s, wish_kind(i), name, "status.containerStatuses.0.state.waiting.message");
         fprintf(stderr, "%s is not settled: %.*s\n", name, STR_ARG(why));
         bad++;
     }
     return bad;
+}
+
+/* When everybody has left, nothing is held. */
+static uint64_t left_over(struct sim *s, uint64_t count)
+{
+    uint64_t bad = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "w%llu", (unsigned long long)i);
+        if (sim_field(s, wish_kind(i), name, "metadata.name").len == 0)
+            continue;
+        fprintf(stderr, "%s does not go\n", name);
+        bad++;
+    }
+    uint32_t holds = sim_holds(s);
+    if (holds > 0)
+        fprintf(stderr, "the ledger holds %u for nobody\n", holds);
+    return bad + holds;
 }
 
 static uint64_t run(const struct settings *o, uint64_t *out_hash)
@@ -153,22 +106,24 @@ static uint64_t run(const struct settings *o, uint64_t *out_hash)
                                                   .disk_bytes = 100ull << 30,
                                                   .per_mille = (uint32_t)o->per_mille,
                                                   .story = o->verbose});
-    uint64_t next = 0, seconds = o->hours * 3600 + o->minutes * 60;
+    uint64_t seconds = o->hours * 3600 + o->minutes * 60;
+    struct wishes wishes = {.most = o->pods, .nodes = (uint32_t)o->nodes};
     for (uint64_t t = 0; t < seconds; t++) {
         sim_run(s, SPAN_S(1));
-        wish(s, o, &next);
-        if (t % 64 == 63)
-            fill_disk(s);
+        wish(s, &wishes);
     }
     s->healed = true;
-    for (uint32_t i = 0; i < s->options.nodes; i++)
-        sim_disk(s, i, s->options.disk_bytes, "", 0);
+    wish_heal(s, &wishes);
+    /* Less than what waits is tried at without being told (QUEUE_BLOCKED_MAX_S). */
+    sim_run(s, SPAN_S(240));
+    uint64_t bad = unsettled(s, wishes.made);
+    wish_away(s, &wishes);
     sim_run(s, SPAN_S(900));
-    uint64_t bad = unsettled(s, next);
+    bad += left_over(s, wishes.made);
     printf("seed=%llu nodes=%llu pods=%llu steps=%llu points=%llu unsettled=%llu hash=%016llx\n",
-           (unsigned long long)o->seed, (unsigned long long)o->nodes, (unsigned long long)next,
-           (unsigned long long)s->steps, (unsigned long long)s->points, (unsigned long long)bad,
-           (unsigned long long)s->hash);
+           (unsigned long long)o->seed, (unsigned long long)o->nodes,
+           (unsigned long long)wishes.made, (unsigned long long)s->steps,
+           (unsigned long long)s->points, (unsigned long long)bad, (unsigned long long)s->hash);
     for (uint32_t i = 0; i < SIM_FAULT__COUNT && o->verbose; i++)
         printf("  %-16s %llu\n", fault_names[i], (unsigned long long)s->hit[i]);
     if (bad > 0 && o->verbose)
