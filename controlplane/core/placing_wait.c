@@ -103,7 +103,8 @@ uint64_t placing__needs(const struct explanation *x)
 uint64_t placing__helps(const struct placement *p)
 {
     uint64_t helps =
-        BIT(PODS) | BIT(SCALAR) | BIT(SPREAD) | BIT(ANTI_AFFINITY) | BIT(EXISTING_ANTI);
+        BIT(PODS) | BIT(SCALAR) | BIT(SPREAD) | BIT(AFFINITY) | BIT(ANTI_AFFINITY) |
+        BIT(EXISTING_ANTI); /* AFFINITY: when nobody is left, the first of a kind may start. */
     bool memory = false;
     for (uint32_t i = 0; i < TOPOLOGY_NUMA_MAX; i++) {
         if ((p->numa_mask >> i & 1) == 0)

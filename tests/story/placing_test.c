@@ -529,6 +529,35 @@ TEST(placing, labels_of_who_stands)
     sim_free(s);
 }
 
+/* Near its own kind, which stands where no core is free; then the last of them leaves, and gives back nothing that was
+ * short: the one that waits may be the first of its kind elsewhere, and is told. */
+TEST(placing, the_last_of_a_kind_leaves)
+{
+    struct sim *s = story_new(2, 2);
+    sim_patch(s, "Node", "n0", "{\"metadata\":{\"labels\":{\"zone\":\"z1\"}}}");
+    sim_patch(s, "Node", "n1", "{\"metadata\":{\"labels\":{\"zone\":\"z2\"}}}");
+    pod_with(s, "full", "1", "\"nodeSelector\":{\"zone\":\"z1\"},");
+    sim_create(
+        s, "Pod",
+        "{\"metadata\":{\"name\":\"one\",\"namespace\":\"default\",\"labels\":{\"app\":\"a\"}},"
+        "\"spec\":{\"nodeSelector\":{\"zone\":\"z1\"},\"terminationGracePeriodSeconds\":2,"
+        "\"hostNetwork\":true,\"containers\":[{\"name\":\"a\",\"image\":\"x\"}]}}");
+    sim_run(s, SPAN_S(1));
+    sim_create(
+        s, "Pod",
+        "{\"metadata\":{\"name\":\"near\",\"namespace\":\"default\",\"labels\":{\"app\":\"a\"}},"
+        "\"spec\":{\"affinity\":{\"podAffinity\":{"
+        "\"requiredDuringSchedulingIgnoredDuringExecution\":[{\"topologyKey\":\"zone\","
+        "\"labelSelector\":{\"matchLabels\":{\"app\":\"a\"}}}]}},\"containers\":[{\"name\":\"a\","
+        "\"image\":\"x\",\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":\"16Mi\"}}}]}}");
+    sim_run(s, SPAN_S(30));
+    cr_expect(str_is(sim_field(s, "Pod", "near", "spec.nodeName"), ""));
+    sim_delete(s, "Pod", "one", -1);
+    sim_run(s, SPAN_S(30));
+    cr_expect(str_is(sim_field(s, "Pod", "near", "spec.nodeName"), "n1"));
+    sim_free(s);
+}
+
 /* A machine names its class; the class's value decides. */
 TEST(placing, a_machine_of_a_priority_class_preempts)
 {
