@@ -293,8 +293,9 @@ static uint32_t live_bytes(const struct etcd_index *x, const struct etcd_segment
     return at->rows == 0 ? 0 : (uint32_t)((uint64_t)at->bytes * rows / at->rows);
 }
 
-/* The next records to be merged, at or behind begin: neighbours that are small or half gone. False: none is
- * worth it. */
+/* The next records to be merged, at or behind begin: neighbours that are small or half gone. The end of a transaction is
+ * not merged without its beginning: with nothing left in it it would go, and what was a part would have no end. False:
+ * none is worth it. */
 static bool find_run(const struct etcd_index *x, uint32_t begin, uint32_t *out_from,
                      uint32_t *out_count)
 {
@@ -304,14 +305,16 @@ static bool find_run(const struct etcd_index *x, uint32_t begin, uint32_t *out_f
         const struct etcd_segment *at = &x->segments[i];
         uint32_t alive = live_bytes(x, at);
         bool newest = i + 1 == x->segments_count, half_gone = alive * 2ull <= at->bytes;
-        bool takes = !newest && (half_gone || at->bytes < SMALL_BYTES) && count < RUN_MAX &&
+        bool is_worth_it = !newest && (half_gone || at->bytes < SMALL_BYTES);
+        bool may_begin = is_worth_it && (i == 0 || !x->segments[i - 1].part);
+        bool takes = is_worth_it && (count > 0 || may_begin) && count < RUN_MAX &&
                      live + alive <= MERGED_BYTES && bytes + at->bytes <= 4u * MERGED_BYTES;
         if (!takes) {
             if (count >= RUN_MIN || (count > 0 && live * 2 <= bytes))
                 break;
             count = 0;
             live = bytes = 0;
-            if (newest || !(half_gone || at->bytes < SMALL_BYTES))
+            if (!may_begin)
                 continue;
         }
         from = count == 0 ? i : from;
@@ -369,8 +372,12 @@ static enum err_code merge_records(struct etcd_log *m, const struct etcd_kvs *kv
         size_t len = out->rows.len;
         struct etcd_record_reader r;
         enum err_code code = etcd_record_open(&r, kvs->at[i].value, e);
-        bool fits =
-            code == ERR_OK && add_live_rows(&r, etcd_index_gone(&m->index, run[i].seq), out);
+        bool is_same = r.head.first >= run[i].first && r.head.last <= run[i].last;
+        bool fits = code == ERR_OK && is_same &&
+                    add_live_rows(&r, etcd_index_gone(&m->index, run[i].seq), out);
+        if (code == ERR_OK && (!is_same || (!fits && i == 0)))
+            code = err_set(e, ERR_CORRUPT, "compact: record %llx is not what it was",
+                           (unsigned long long)run[i].seq);
         if (code == ERR_OK && fits)
             code = etcd_record_end(&r, e);
         etcd_record_close(&r);
