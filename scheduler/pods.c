@@ -9,6 +9,8 @@
  */
 #include "scheduler/search_priv.h"
 
+#include <stdlib.h>
+
 enum pods_kind { PODS_SPREAD, PODS_SPREAD_SOFT, PODS_AFFINITY, PODS_ANTI, PODS_PREFERRED };
 
 struct pods_rule {
@@ -22,9 +24,10 @@ struct pods_rule {
 };
 #define COUNT_NO_LABEL UINT64_MAX
 
-/* What standing workloads say about the newcomer: their terms that match it, where they stand. */
+/* What standing workloads say about the newcomer: their terms that match it, where they stand. One of a kind, sorted. */
 struct pods_pair {
     uint32_t key, value;
+    uint32_t next; /* The first of the next key. */
     bool forbids;
     int64_t weight;
 };
@@ -42,6 +45,7 @@ static void view_spread(struct pods_view *v, const struct request_spread *s);
 static void view_terms(struct pods_view *v, const struct request_pod_term *terms, uint32_t count,
                        enum pods_kind kind, int64_t sign);
 static void view_pairs(struct pods_view *v);
+static void merge_pairs(struct pods_view *v);
 
 struct pods_view *pods__view(const struct ledger *l, const struct request *r,
                              const struct labels *own)
@@ -57,6 +61,7 @@ struct pods_view *pods__view(const struct ledger *l, const struct request *r,
     view_terms(v, r->affinity_preferred, r->affinity_preferred_count, PODS_PREFERRED, 1);
     view_terms(v, r->anti_affinity_preferred, r->anti_affinity_preferred_count, PODS_PREFERRED, -1);
     view_pairs(v);
+    merge_pairs(v);
     return v;
 }
 
@@ -112,24 +117,52 @@ bool pods__spread_counts(const struct ledger *l, const struct node *n, const str
            (rules__taints(n, r, &about) && (!n->unschedulable || rules__is_cordon_tolerated(l, r)));
 }
 
+struct place {
+    uint32_t value, node;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    int order = x->value < y->value ? -1 : x->value > y->value;
+    return order != 0 ? order : x->node < y->node ? -1 : x->node > y->node;
+}
+
+/* Nodes of one value are one domain: its number by node, from 0 on; LEDGER_NODE_NONE without the label. */
+static uint32_t *domains_of(const struct ledger *l, uint32_t key)
+{
+    uint32_t end = l->nodes.count, count = 0, domain = 0;
+    uint32_t *domains = mem_alloc((end + 1) * sizeof *domains);
+    struct place *places = mem_alloc((end + 1) * sizeof *places);
+    for (uint32_t i = 0; i < end; i++) {
+        const struct node *n = ledger__node(l, i);
+        const struct topology_label *at = n == NULL ? NULL : node__label(n, key);
+        domains[i] = LEDGER_NODE_NONE;
+        if (at != NULL)
+            places[count++] = (struct place){at->value, i};
+    }
+    qsort(places, count, sizeof *places, by_value);
+    for (uint32_t i = 0; i < count; i++) {
+        domain += i > 0 && places[i].value != places[i - 1].value;
+        domains[places[i].node] = domain;
+    }
+    mem_free(places);
+    return domains;
+}
+
 /* counts[] holds workloads per node; spread them over the nodes of each domain. */
 static void sum_domains(const struct pods_view *v, struct pods_rule *rule)
 {
     uint32_t end = v->l->nodes.count;
-    uint64_t *totals = mem_zalloc(end, sizeof *totals);
-    for (uint32_t i = 0; i < end; i++) {
-        const struct node *n = ledger__node(v->l, i);
-        const struct topology_label *at = n == NULL ? NULL : node__label(n, rule->key);
-        totals[i] = at == NULL ? COUNT_NO_LABEL : 0;
-        for (uint32_t k = 0; k < end && at != NULL; k++) {
-            const struct node *m = ledger__node(v->l, k);
-            const struct topology_label *there = m == NULL ? NULL : node__label(m, rule->key);
-            if (there != NULL && there->value == at->value)
-                totals[i] += rule->counts[k];
-        }
-    }
-    mem_free(rule->counts);
-    rule->counts = totals;
+    uint32_t *domains = domains_of(v->l, rule->key);
+    uint64_t *totals = mem_zalloc(end + 1, sizeof *totals);
+    for (uint32_t i = 0; i < end; i++)
+        if (domains[i] != LEDGER_NODE_NONE)
+            totals[domains[i]] += rule->counts[i];
+    for (uint32_t i = 0; i < end; i++)
+        rule->counts[i] = domains[i] == LEDGER_NODE_NONE ? COUNT_NO_LABEL : totals[domains[i]];
+    mem_free(totals);
+    mem_free(domains);
 }
 
 static struct pods_rule *view_rule(struct pods_view *v, enum pods_kind kind, uint32_t key)
@@ -138,6 +171,27 @@ static struct pods_rule *view_rule(struct pods_view *v, enum pods_kind kind, uin
     *rule = (struct pods_rule){.kind = kind, .key = key};
     rule->counts = mem_zalloc(v->l->nodes.count, sizeof *rule->counts);
     return rule;
+}
+
+/* Above the emptiest domain among those that count; with fewer of them than there are to be, that is one of nobody. */
+static uint64_t spread_limit(const struct pods_view *v, const struct request_spread *s,
+                             const struct pods_rule *rule)
+{
+    const struct ledger *l = v->l;
+    uint32_t *domains = domains_of(l, rule->key), count = 0;
+    bool *seen = mem_zalloc(l->nodes.count + 1, sizeof *seen);
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < l->nodes.count; i++) {
+        const struct node *n = ledger__node(l, i);
+        if (n == NULL || n->removed || !pods__spread_counts(l, n, v->r, s))
+            continue;
+        least = min_u64(least, rule->counts[i]);
+        count += !seen[domains[i]];
+        seen[domains[i]] = true;
+    }
+    mem_free(seen);
+    mem_free(domains);
+    return (count < s->min_domains || least == UINT64_MAX ? 0 : least) + s->max_skew - rule->self;
 }
 
 static void view_spread(struct pods_view *v, const struct request_spread *s)
@@ -157,25 +211,7 @@ static void view_spread(struct pods_view *v, const struct request_spread *s)
     }
     sum_domains(v, rule);
 
-    /* The emptiest domain among those that count, and how many there are. */
-    uint64_t least = UINT64_MAX;
-    uint32_t domains = 0;
-    for (uint32_t i = 0; i < l->nodes.count; i++) {
-        const struct node *n = ledger__node(l, i);
-        if (n == NULL || n->removed || !pods__spread_counts(l, n, v->r, s))
-            continue;
-        least = min_u64(least, rule->counts[i]);
-        bool seen = false;
-        for (uint32_t k = 0; k < i && !seen; k++) {
-            const struct node *m = ledger__node(l, k);
-            seen = m != NULL && !m->removed && pods__spread_counts(l, m, v->r, s) &&
-                   node__label(m, rule->key)->value == node__label(n, rule->key)->value;
-        }
-        domains += !seen;
-    }
-    if (domains < s->min_domains || least == UINT64_MAX)
-        least = 0;
-    rule->limit = least + s->max_skew - rule->self;
+    rule->limit = spread_limit(v, s, rule);
 }
 
 static void view_terms(struct pods_view *v, const struct request_pod_term *terms, uint32_t count,
@@ -211,7 +247,8 @@ static void view_pair(struct pods_view *v, const struct node *n, const struct re
         v->pairs_size = v->pairs_size == 0 ? 16 : v->pairs_size * 2;
         v->pairs = mem_resize(v->pairs, v->pairs_size * sizeof *v->pairs);
     }
-    v->pairs[v->pairs_count++] = (struct pods_pair){t->topology_key, at->value, forbids, weight};
+    v->pairs[v->pairs_count++] = (struct pods_pair){
+        .key = t->topology_key, .value = at->value, .forbids = forbids, .weight = weight};
 }
 
 static void view_pairs(struct pods_view *v)
@@ -233,6 +270,53 @@ static void view_pairs(struct pods_view *v)
                           -(int64_t)r->anti_affinity_preferred[k].weight);
         }
     }
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct pods_pair *x = a, *y = b;
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    return x->value < y->value ? -1 : x->value > y->value;
+}
+
+/* A thousand workloads may say the same of one place. */
+static void merge_pairs(struct pods_view *v)
+{
+    uint32_t count = 0;
+    if (v->pairs_count == 0)
+        return;
+    qsort(v->pairs, v->pairs_count, sizeof *v->pairs, by_key);
+    for (uint32_t i = 0; i < v->pairs_count; i++) {
+        struct pods_pair *last = count == 0 ? NULL : &v->pairs[count - 1];
+        if (last == NULL || by_key(last, &v->pairs[i]) != 0) {
+            v->pairs[count++] = v->pairs[i];
+            continue;
+        }
+        last->forbids |= v->pairs[i].forbids;
+        last->weight += v->pairs[i].weight;
+    }
+    v->pairs_count = count;
+    for (uint32_t i = count; i-- > 0;)
+        v->pairs[i].next =
+            i + 1 < count && v->pairs[i + 1].key == v->pairs[i].key ? v->pairs[i + 1].next : i + 1;
+}
+
+/* What is said of the node by its label of the key at i; NULL: nothing. */
+static const struct pods_pair *pair_at(const struct pods_view *v, uint32_t i, uint32_t node)
+{
+    const struct topology_label *at = node__label(ledger__node(v->l, node), v->pairs[i].key);
+    uint32_t from = i, to = v->pairs[i].next;
+    while (at != NULL && from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        if (v->pairs[middle].value == at->value)
+            return &v->pairs[middle];
+        if (v->pairs[middle].value < at->value)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return NULL;
 }
 
 /* ---- answers ---- */
@@ -270,9 +354,9 @@ enum explain_reason pods__check(const struct pods_view *v, uint32_t node)
         if (v->rules[i].kind == PODS_ANTI && v->rules[i].counts[node] != COUNT_NO_LABEL &&
             v->rules[i].counts[node] > 0)
             return EXPLAIN_ANTI_AFFINITY;
-    for (uint32_t i = 0; i < v->pairs_count; i++) {
-        const struct topology_label *at = node__label(ledger__node(v->l, node), v->pairs[i].key);
-        if (v->pairs[i].forbids && at != NULL && at->value == v->pairs[i].value)
+    for (uint32_t i = 0; i < v->pairs_count; i = v->pairs[i].next) {
+        const struct pods_pair *pair = pair_at(v, i, node);
+        if (pair != NULL && pair->forbids)
             return EXPLAIN_EXISTING_ANTI;
     }
     return EXPLAIN_FITS;
@@ -290,10 +374,10 @@ int64_t pods__cost(const struct pods_view *v, uint32_t node)
         else if (rule->kind == PODS_PREFERRED && rule->counts[node] != COUNT_NO_LABEL)
             cost -= PODS_AFFINITY_FACTOR * rule->weight * (int64_t)rule->counts[node];
     }
-    for (uint32_t i = 0; i < v->pairs_count; i++) {
-        const struct topology_label *at = node__label(ledger__node(v->l, node), v->pairs[i].key);
-        if (at != NULL && at->value == v->pairs[i].value)
-            cost -= PODS_AFFINITY_FACTOR * v->pairs[i].weight;
+    for (uint32_t i = 0; i < v->pairs_count; i = v->pairs[i].next) {
+        const struct pods_pair *pair = pair_at(v, i, node);
+        if (pair != NULL)
+            cost -= PODS_AFFINITY_FACTOR * pair->weight;
     }
     return cost;
 }

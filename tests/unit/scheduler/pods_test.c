@@ -3,6 +3,8 @@
 #include "tests/testlib/test.h"
 #include "tests/unit/scheduler/world.h"
 
+#include <stdio.h>
+
 /* Six nodes in three zones: n0..n5 in a, a, b, b, c, c. */
 static struct ledger *zones(void)
 {
@@ -234,5 +236,48 @@ TEST(rules, a_hold_is_reworded)
     verify(l);
     cr_assert_eq(ledger_reword(l, hold, &standing, NULL), ERR_NOT_FOUND);
     place_not(l, &follows, "0 of 6 nodes fit: 6 node(s) didn't match pod affinity rules");
+    ledger_free(l);
+}
+
+/* One on each of many nodes, and one too many: what is said of it costs no more than a look at each of them. */
+TEST(rules, why_one_more_has_no_place_on_thousands_of_nodes)
+{
+    enum { NODES = 5000 };
+    struct ledger *l = ledger_new(NULL);
+    struct explanation x;
+    char name[16], text[256];
+    for (uint32_t i = 0; i < NODES; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        put(l, name, 1, 1, 1, 2, 1, 4);
+    }
+    uint32_t app = name_of(l, "app"), web = name_of(l, "web");
+    uint32_t host = name_of(l, "kubernetes.io/hostname"), space = name_of(l, "default");
+    struct topology_label label = {app, web};
+    struct request_expression is_web = {.key = app, .op = OP_IN, .values = &web, .values_count = 1};
+    struct request_pod_term apart = {.selector = {&is_web, 1},
+                                     .namespaces = &space,
+                                     .namespaces_count = 1,
+                                     .topology_key = host};
+    struct request_spread even = {.max_skew = 1, .topology_key = host, .selector = {&is_web, 1}};
+    struct request r = {.shared_milli = 100,
+                        .namespace_name = space,
+                        .labels = &label,
+                        .labels_count = 1,
+                        .anti_affinity = &apart,
+                        .anti_affinity_count = 1,
+                        .spreads = &even,
+                        .spreads_count = 1};
+    uint64_t hold;
+    for (uint32_t i = 0; i < NODES; i++)
+        cr_assert_eq(ledger_place(l, &r, &hold, NULL, NULL), ERR_OK);
+    cr_assert_eq(ledger_place(l, &r, &hold, NULL, NULL), ERR_BUSY);
+    for (uint32_t i = 0; i < 10;
+         i++) { /* Of ten kinds: none is remembered. Pair by pair it takes a minute. */
+        r.shared_milli = 100 + i;
+        ledger_explain(l, &r, &x);
+    }
+    explain_print(l, &x, text, sizeof text);
+    cr_expect_str_eq(text,
+                     "0 of 5000 nodes fit: 5000 node(s) didn't match pod anti-affinity rules");
     ledger_free(l);
 }
