@@ -71,7 +71,8 @@ static struct str dependents_next(struct dependents *d)
     return str_slice(cow_entry_key(e), d->prefix.len, e->key_len);
 }
 
-/* Where an owner would be. at NULL: of a kind we do not know, so nobody can say that it is gone. */
+/* Where an owner would be. at NULL: nobody can say that it is gone, for we do not know its kind, or it is in some namespace and
+ * what names it is in none (Kubernetes: such a reference cannot be resolved). */
 static struct str owner_key(struct core *c, const struct meta_owner *owner, struct str namespace)
 {
     size_t slash = str_find(owner->api_version, '/', 0);
@@ -80,7 +81,7 @@ static struct str owner_key(struct core *c, const struct meta_owner *owner, stru
     struct str version =
         str_slice(owner->api_version, has_group ? slash + 1 : 0, owner->api_version.len);
     const struct schema_kind *kind = schema_kind(group, version, owner->kind);
-    if (kind == NULL)
+    if (kind == NULL || (kind->namespaced && namespace.len == 0))
         return (struct str){NULL, 0};
     char text[INDEX_KEY_MAX + 1];
     struct index_key at = {group, kind->plural, kind->namespaced ? namespace : STR(""),

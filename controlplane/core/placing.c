@@ -277,9 +277,9 @@ void placing_remove(struct core *c, struct stage *s, struct draft *d)
         d->grace_s = bounded_grace(w.pod->spec->termination_grace_period_seconds);
     if (w.machine != NULL && w.machine->spec->has_termination_grace_period_seconds)
         d->grace_s = bounded_grace(w.machine->spec->termination_grace_period_seconds);
-    /* Its own zero means "at once", but rows are given back by the agent: one second, as the
+    /* Its own zero, or less, means "at once", but rows are given back by the agent: one second, as the
      * kubelet's shortest. A client's explicit 0 is a force delete. */
-    if (d->grace_s == 0)
+    if (d->grace_s <= 0)
         d->grace_s = 1;
 }
 

@@ -111,12 +111,11 @@ static void work_once(struct world *w)
     core_flush(w->core, w->now, w->wall);
 }
 
-static void create_pod(struct world *w, const char *name)
+static void create_pod_with(struct world *w, const char *name, Core__PodSpec spec)
 {
     char key[64];
     struct arena a;
     Core__Pod p = CORE__POD__INIT;
-    Core__PodSpec spec = CORE__POD_SPEC__INIT;
     Meta__ObjectMeta m = META__OBJECT_META__INIT;
     arena_init(&a, 1 << 20);
     m.name = (char *)name;
@@ -131,6 +130,11 @@ static void create_pod(struct world *w, const char *name)
     session_work(w);
     blob_unref(object);
     arena_free(&a);
+}
+
+static void create_pod(struct world *w, const char *name)
+{
+    create_pod_with(w, name, (Core__PodSpec)CORE__POD_SPEC__INIT);
 }
 
 /* It keeps what it holds and takes nothing new until it says something better. */
@@ -470,5 +474,26 @@ TEST(agents, a_report_of_more_devices_than_any_machine_has_is_not_heard)
     session_says(w, 11, &m);
     session_work(w);
     cr_expect_eq(acked, 0);
+    world_free(w);
+}
+
+/* Kubernetes: a time below nothing is one second. It is not at once: its agent has it yet. */
+TEST(agents, a_grace_below_nothing_is_a_second)
+{
+    Core__PodSpec spec = CORE__POD_SPEC__INIT;
+    struct world *w = world_new();
+    session_hello(w, 11, "a");
+    session_has(w, 11, 0);
+    session_work(w);
+    spec.has_termination_grace_period_seconds = true;
+    spec.termination_grace_period_seconds = -5;
+    create_pod_with(w, "one", spec);
+    cr_assert(world_has(w, "baton.dev/placements/default/pods.one"));
+    world_write(w, &(struct write_request){
+                       .verb = WRITE_DELETE, .key = STR("/pods/default/one"), .grace_seconds = -1});
+    session_work(w);
+    cr_assert(world_has(w, "/pods/default/one"));
+    cr_expect(world_meta(w, "/pods/default/one").is_deleting);
+    cr_expect_eq(world_meta(w, "/pods/default/one").grace_s, 1);
     world_free(w);
 }

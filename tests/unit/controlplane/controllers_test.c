@@ -311,3 +311,26 @@ TEST(garbage, owners_that_all_own_each_other_are_not_walked_to_the_end)
     cr_assert(world_has(w, CONFIG("w0")));
     world_free(w);
 }
+
+/* Kubernetes: what is in no namespace can only be owned by what is in none. Any other owner cannot be looked for, and
+ * nobody can say that it is gone. */
+TEST(garbage, an_owner_in_a_namespace_is_none_of_what_is_in_no_namespace)
+{
+    struct world *w = world_new();
+    world_create(w, "/namespaces//shop",
+                 object_make(&(struct object_parts){.kind = "Namespace",
+                                                    .name = "shop",
+                                                    .owner_kind = "ConfigMap",
+                                                    .owner_name = "c",
+                                                    .owner_uid = "u"}));
+    cr_expect(world_has(w, "/namespaces//shop"));
+    cr_expect_not(world_meta(w, "/namespaces//shop").is_deleting);
+    world_create(w, "/namespaces//stall",
+                 object_make(&(struct object_parts){.kind = "Namespace",
+                                                    .name = "stall",
+                                                    .owner_kind = "Namespace",
+                                                    .owner_name = "gone",
+                                                    .owner_uid = "u"}));
+    cr_expect_not(world_has(w, "/namespaces//stall"));
+    world_free(w);
+}
