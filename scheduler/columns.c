@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scheduler/columns.h"
+#include "base/attr.h"
 #include "base/mem.h"
 #include <string.h>
 #if defined(__x86_64__)
@@ -8,11 +9,13 @@
 
 void columns_init(struct columns *c, uint32_t nodes_max)
 {
-    *c = (struct columns){.filter = columns_filter_fast(), .log_size = COLUMNS_LOG_LEAST};
-    while (c->log_size < nodes_max && c->log_size < COLUMNS_LOG_MOST)
-        c->log_size *= 2;
-    c->log = mem_reserve(c->log_size / COLUMNS_LANES, sizeof *c->log);
-    c->log_node = mem_reserve(c->log_size, sizeof *c->log_node);
+    *c = (struct columns){.filter = columns_filter_fast(),
+                          .log_size = COLUMNS_LOG_LEAST,
+                          .log_most = COLUMNS_LOG_LEAST};
+    while (c->log_most < nodes_max && c->log_most < COLUMNS_LOG_MOST)
+        c->log_most *= 2;
+    c->log = mem_reserve(c->log_most / COLUMNS_LANES, sizeof *c->log);
+    c->log_node = mem_reserve(c->log_most, sizeof *c->log_node);
     for (uint32_t i = 0; i < COLUMNS_ORDERS; i++)
         order_init(&c->order[i]);
 }
@@ -20,8 +23,8 @@ void columns_init(struct columns *c, uint32_t nodes_max)
 void columns_fini(struct columns *c)
 {
     mem_free(c->odd);
-    mem_release(c->log, c->log_size / COLUMNS_LANES, sizeof *c->log);
-    mem_release(c->log_node, c->log_size, sizeof *c->log_node);
+    mem_release(c->log, c->log_most / COLUMNS_LANES, sizeof *c->log);
+    mem_release(c->log_node, c->log_most, sizeof *c->log_node);
     mem_free(c->hot);
     for (uint32_t i = 0; i < COLUMNS_ORDERS; i++)
         order_fini(&c->order[i]);
@@ -35,6 +38,11 @@ static void grow_to(struct columns *c, uint32_t node)
     c->odd = mem_grow_lines(c->odd, c->size / COLUMNS_LANES, size / COLUMNS_LANES, sizeof *c->odd);
     c->hot = mem_grow_lines(c->hot, c->size, size, sizeof *c->hot);
     c->size = size;
+    if (size <= c->log_size || c->log_size == c->log_most)
+        return;
+    c->log_size = min_u32(size, c->log_most);
+    /* Its entries stand elsewhere now: every reader is too far behind. */
+    c->log_end += COLUMNS_LOG_MOST;
 }
 
 static bool is_ordered(uint32_t order)

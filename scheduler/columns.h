@@ -100,6 +100,7 @@ struct columns {
     uint32_t *log_node;
     struct columns_hot *hot; /* By node. */
     uint32_t size, log_size; /* Nodes and entries there is room for; multiples of the lanes. */
+    uint32_t log_most;       /* The log grows with the nodes, up to this. */
     uint64_t log_end;        /* Entries ever written. */
     bool is_logged;          /* Somebody reads the log. */
     struct order order[COLUMNS_ORDERS]; /* By what is left over, then tie. */

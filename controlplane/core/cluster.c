@@ -12,8 +12,8 @@ enum { HELD_MAX = 1000000, SPEC_BYTES_MAX = 4 << 20 };
 struct cluster *cluster_new(const struct core_config *config)
 {
     struct cluster *k = mem_zalloc(1, sizeof *k);
-    k->ledger =
-        ledger_new(&(struct ledger_limits){.holds_max = HELD_MAX, .names_max = config->names_max});
+    k->ledger = ledger_new(&(struct ledger_limits){
+        .nodes_max = CLUSTER_NODES_MAX, .holds_max = HELD_MAX, .names_max = config->names_max});
     map_init(&k->nodes, CLUSTER_NODES_MAX);
     map_init(&k->addresses, CLUSTER_NODES_MAX);
     map_init(&k->by_session, CLUSTER_NODES_MAX);

@@ -336,6 +336,30 @@ TEST(agents, a_message_that_is_no_text_takes_no_report_with_it)
     world_free(w);
 }
 
+/* ---- many of them ---- */
+
+/* The ledger has room for as many nodes as the cluster: the default of the one was a fifth of the other's limit. */
+TEST(agents, there_may_be_more_than_ten_thousand_nodes)
+{
+    enum { NODES = 10001 };
+    struct world *w = world_new();
+    struct ledger *l = w->core->cluster->ledger;
+    struct topology_storage storage;
+    struct topology t;
+    struct err e = {0};
+    char name[16];
+    uint32_t node;
+    cr_assert_eq(topology_uniform(&(struct topology_spec){1, 1, 1, 2, 1, 1 << 30, 0, 0, 0, 0},
+                                  &storage, &t, &e),
+                 ERR_OK);
+    for (uint32_t i = 0; i < NODES; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        cr_assert_eq(names_intern(ledger_names(l), str_of(name), &t.name, &e), ERR_OK);
+        cr_assert_eq(ledger_node_put(l, &t, &node, &e), ERR_OK, "%s", e.text);
+    }
+    world_free(w);
+}
+
 /* ---- a status that has no room ---- */
 
 /* A pod of so many bytes. */

@@ -281,3 +281,32 @@ TEST(rules, why_one_more_has_no_place_on_thousands_of_nodes)
                      "0 of 5000 nodes fit: 5000 node(s) didn't match pod anti-affinity rules");
     ledger_free(l);
 }
+
+/* A list that has read the log up to its first end does not find the rest where it was when the log has grown with the nodes.
+ * What it would miss are small ones, where the workload would leave the least over. */
+TEST(rules, more_nodes_than_the_log_had_room_for)
+{
+    enum { NODES = 17000 };
+    struct ledger *l = ledger_new(&(struct ledger_limits){.nodes_max = 50000});
+    struct topology_label selector = {name_of(l, "size"), name_of(l, "4")};
+    struct request r = {.shared_milli = 700, .node_selector = &selector, .node_selector_count = 1};
+    char name[16];
+    for (uint32_t i = 0; i < NODES; i++) {
+        struct machine m;
+        struct placement fast, plain;
+        uint64_t hold;
+        snprintf(name, sizeof name, "n%u", i);
+        uint32_t cores = i == 0 || (i >= 16300 && i < 16384) ? 1 : 2;
+        machine_make(&m, l, name, &(struct topology_spec){1, 1, 1, cores, 1, 4 * GIB, 0, 0, 0, 0});
+        machine_label(&m, l, "size", i % 3 == 0 ? "4" : "12");
+        machine_put(&m, l);
+        if ((i % 500 != 0 || i > 16000) && (i < 16385 || i > 16390))
+            continue;
+        cr_assert_eq(ledger_place(l, &r, &hold, &fast, NULL), ERR_OK);
+        ledger_undo(l, hold);
+        cr_assert_eq(ledger_place_plain(l, &r, &hold, &plain, NULL), ERR_OK);
+        cr_assert_eq(fast.node, plain.node, "of %u nodes", i + 1);
+    }
+    verify(l);
+    ledger_free(l);
+}
