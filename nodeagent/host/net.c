@@ -130,7 +130,7 @@ enum err_code net_setup(struct net *n, struct err *e)
     snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/route_localnet", n->bridge);
     if (code == ERR_OK) /* So that 127.0.0.1:hostPort works on the node; see net_nft.c's guard. */
         code = sysctl(path, "1", e);
-    /* The pods have no IPv6, and none of them shall be the node's router: nobody guards a new pod's first seconds. */
+    /* The pods have no IPv6, and none of them shall be the node's router. */
     snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/disable_ipv6", n->bridge);
     if (code == ERR_OK && fs_exists(path))
         code = sysctl(path, "1", e);

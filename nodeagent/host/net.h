@@ -117,6 +117,8 @@ struct net_wish {
     const struct net_link *links; /* Ports that may speak with their own addresses only. */
     const struct net_peer *peers; /* By rising subnet; NULL: not known, what is there stays. */
     uint32_t ports_count, links_count, peers_count;
+    bool
+        anew; /* Others may be in the sets than the last wish says: apply it though it be the same. */
 };
 
 /* The program for `nft -f -`: replaces both tables (ip and bridge family) in one transaction. Pure. */
@@ -132,6 +134,12 @@ MUST_USE enum err_code net_apply(struct net *n, const struct net_wish *wish, str
 
 /* The wish's entry for a pod or a tap made here. */
 void net_pod_link(const struct net *n, const struct net_pod *pod, struct net_link *out);
+
+/* The port is guarded from now on, until a wish is applied that does not have it. A tenth of a millisecond; of any thread.
+ * ERR_NOT_FOUND: the tables are not there. */
+MUST_USE enum err_code net_guard(const struct net *n, const struct net_link *l, struct err *e);
+/* ERR_NOT_FOUND: it is in none of the sets, or not as it is said to be. */
+MUST_USE enum err_code net_unguard(const struct net *n, const struct net_link *l, struct err *e);
 
 /* What exists, for leaks: ids are not recoverable from interface names, so taps are given by name and
  * pods by id (their file's name). Stops at a false. */

@@ -156,8 +156,8 @@ static void ip_element(struct buf *out, const struct net_link *l)
     add_ip(out, l->ip);
 }
 
-/* Who is in the sets speaks with its own addresses only. Who is not yet may speak: nobody waits for
- * nft before he starts. 0.0.0.0 is a guest that asks for its address (RFC 2131 4.1, RFC 5227); it asks a few times, for
+/* Who is in the sets speaks with its own addresses only; net_guard() puts a new port there before anybody is behind it.
+ * 0.0.0.0 is a guest that asks for its address (RFC 2131 4.1, RFC 5227); it asks a few times, for
  * the socket that hears it is everybody's. What is neither ARP nor IPv4 cannot be guarded and is nobody's: not IPv6, whose
  * router advertisements would turn the neighbours' traffic, and no tag of a VLAN, behind which these rules see no head. */
 static void add_bridge_table(struct buf *out, struct str cluster, const struct net_wish *w)
@@ -299,7 +299,7 @@ enum err_code net_apply(struct net *n, const struct net_wish *wish, struct err *
     buf_init(&program, NFT_TEXT_MAX);
     net_nft_text(&program, str_of(n->cluster), n->bridge, n->config.gateway, wish);
     enum err_code code = buf_status(&program, e);
-    if (code == ERR_OK && !str_eq(buf_str(&program), buf_str(&n->applied)))
+    if (code == ERR_OK && (wish->anew || !str_eq(buf_str(&program), buf_str(&n->applied))))
         code = run_program(n, wish, buf_str(&program), e);
     if (code == ERR_OK) {
         buf_clear(&n->applied);

@@ -10,6 +10,14 @@
 
 /* ---- networks ---- */
 
+/* Without tables (somebody flushed them) there is nothing to be put in; the next pass makes them. */
+static enum err_code guard(struct hostjob *j, const struct net_link *l)
+{
+    enum err_code code = net_guard(j->net, l, &j->err);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+/* Who is told that he has a network is guarded in it. */
 void hostjob_network(struct hostjob *j)
 {
     char tap[NET_NAME_MAX];
@@ -22,6 +30,15 @@ void hostjob_network(struct hostjob *j)
     } else {
         j->code = net_pod_make(j->net, &j->pod, j->path, &j->err);
     }
+    if (j->code == ERR_OK)
+        j->code = guard(j, &j->link);
+}
+
+void hostjob_guards(struct hostjob *j)
+{
+    j->code = arena_status(&j->arena, &j->err);
+    for (uint32_t i = 0; i < j->wish.links_count && j->code == ERR_OK; i++)
+        j->code = guard(j, &j->wish.links[i]);
 }
 
 void hostjob_tables(struct hostjob *j)
@@ -197,7 +214,11 @@ static enum err_code or_absent(enum err_code code)
 
 static enum err_code clean_network(struct hostjob *j)
 {
-    enum err_code code = or_absent(net_pod_remove(j->net, str_of(j->uid), &j->err));
+    enum err_code code = ERR_OK;
+    if (j->link.name[0] != '\0')
+        code = or_absent(net_unguard(j->net, &j->link, &j->err));
+    if (code == ERR_OK)
+        code = or_absent(net_pod_remove(j->net, str_of(j->uid), &j->err));
     if (code == ERR_OK)
         code = or_absent(net_tap_remove(j->net, str_of(j->uid), &j->err));
     return code;

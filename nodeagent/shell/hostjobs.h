@@ -32,11 +32,13 @@ struct hostjob {
     enum err_code code;
     struct err err;
     /* FX_NETWORK, FX_CLEAN, and the tables, which answer no wish of the core's */
-    bool tables;
+    bool tables, guards;
     struct net *net;
     bool machine;
     struct net_pod pod;
-    struct net_wish wish; /* Everything, after this. */
+    struct net_link link;
+    struct net_wish wish; /* Everything, after this; for guards who is to be guarded. */
+    uint64_t known;       /* Networks that were attached when the wish was copied. */
     char path[4096];      /* Result: namespace or tap. */
     /* FX_VOLUMES */
     const struct agent_volume *volumes;
@@ -56,5 +58,6 @@ void hostjob_network(struct hostjob *j);
 void hostjob_volumes(struct hostjob *j);
 void hostjob_clean(struct hostjob *j);
 void hostjob_tables(struct hostjob *j);
+void hostjob_guards(struct hostjob *j);
 
 #endif /* NODEAGENT_SHELL_HOSTJOBS_H */

@@ -28,6 +28,7 @@ enum {
 /* A network that is wished for: its part of the tables. */
 struct attached {
     char uid[64];
+    uint64_t number; /* In the order of their coming. */
     struct net_link link;
     struct net_port *ports;
     uint32_t ports_count;
@@ -49,6 +50,8 @@ struct hostwork {
     uint32_t peers_count;
     char netns[FS_PATH_MAX];
     struct map attached; /* By uid. */
+    uint64_t attached_ever;
+    bool put_back; /* Into the sets, behind a pass. Who was may have left them before. */
     struct dhcp_table leases;
     struct dhcp_server *dhcp;
 };
@@ -128,13 +131,16 @@ static void want_tables(struct hostwork *h)
     j->worker = (struct worker_job){.run = run_tables, .drop = job_drop};
     j->tables = true;
     j->net = h->tables_net;
+    j->known = h->attached_ever;
     copy_wish(h, j);
+    j->wish.anew = h->put_back;
+    h->put_back = false;
     h->tables_running = worker_run(h->tables_worker, 0, &j->worker) == ERR_OK;
     CHECK(h->tables_running); /* Its queue holds one job. */
 }
 
 /* A host port that leads to an address somebody else may get soon is urgent; who may speak with which
- * address is not: a pass makes the kernel wait some 20 ms. */
+ * address is not, for whoever came has been guarded as he came: a pass makes the kernel wait some 20 ms. */
 static void want_tables_soon(struct hostwork *h)
 {
     struct instant at = instant_add(loop_now(h->o.loop), SPAN_MS(TABLES_DELAY_MS));
@@ -144,10 +150,38 @@ static void want_tables_soon(struct hostwork *h)
         loop_set_deadline(&h->client, instant_earlier(h->client.deadline, at));
 }
 
+static void run_guards(struct worker_job *w)
+{
+    hostjob_guards(CONTAINER_OF(w, struct hostjob, worker));
+}
+
+/* A pass fills the sets anew with those that were there when it began: who came meanwhile is put back. */
+static void guard_newcomers(struct hostwork *h, uint64_t known)
+{
+    if (h->attached_ever == known)
+        return;
+    struct hostjob *j = mem_zalloc(1, sizeof *j);
+    arena_init(&j->arena, HOSTJOB_MEMORY_MAX);
+    j->worker = (struct worker_job){.run = run_guards, .drop = job_drop};
+    j->guards = true;
+    j->net = h->tables_net;
+    struct net_link *links = arena_zalloc(&j->arena, h->attached.live + 1, sizeof *links);
+    uint32_t at = 0;
+    for (const struct map_entry *e; links != NULL && (e = map_next(&h->attached, &at)) != NULL;) {
+        const struct attached *one = e->value;
+        if (one->number > known)
+            links[j->wish.links_count++] = one->link;
+    }
+    j->wish.links = links;
+    h->put_back = true;
+    CHECK(worker_run(h->tables_worker, 0, &j->worker) == ERR_OK); /* Behind one pass at most. */
+}
+
 static void tables_done(struct hostwork *h, const struct hostjob *j)
 {
     int64_t again_s = h->peers_count > 0 ? PEERS_LOOK_S : 0;
     h->tables_running = false;
+    guard_newcomers(h, j->known);
     if (j->code != ERR_OK) {
         again_s = h->tables_retry_s;
         h->tables_retry_s = 2 * again_s < TABLES_RETRY_MAX_S ? 2 * again_s : TABLES_RETRY_MAX_S;
@@ -298,6 +332,7 @@ static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, s
     detach(h, fx->uid);
     one = mem_zalloc(1, sizeof *one);
     memcpy(one->uid, j->uid, sizeof one->uid);
+    one->number = ++h->attached_ever;
     one->machine = n->machine;
     one->ports = mem_zalloc(n->ports_count, sizeof *one->ports);
     one->ports_count = n->ports_count;
@@ -309,6 +344,7 @@ static enum err_code attach(struct hostwork *h, const struct agent_effect *fx, s
     } else {
         net_pod_link(h->net, &j->pod, &one->link);
     }
+    j->link = one->link;
     enum err_code code = read_ports(n, &j->pod, one->ports, e);
     if (code == ERR_OK && map_put(&h->attached, str_of(one->uid), one) != ERR_OK)
         code = err_set(e, ERR_LIMIT, "too many networks on this node");
@@ -330,9 +366,11 @@ static void on_event(struct loop_client *self, const struct io_event *ev)
     struct hostjob *j = CONTAINER_OF((struct worker_job *)ev->mail.body, struct hostjob, worker);
     if (j->tables)
         tables_done(h, j);
-    else
+    else if (j->guards && j->code != ERR_OK)
+        log_event(LOG_WARN, "network.guards", "why=%s", log_quote(str_of(j->err.text)).text);
+    else if (!j->guards)
         answer(h, ev->mail.op, j);
-    if (!j->tables && (j->type == FX_NETWORK || j->type == FX_CLEAN))
+    if (!j->tables && !j->guards && (j->type == FX_NETWORK || j->type == FX_CLEAN))
         want_tables_soon(h); /* After the answer: the start that waits for it comes first. */
     job_free(j);
 }
@@ -444,6 +482,9 @@ void hostwork_do(struct hostwork *h, const struct agent_effect *fx)
             read_addresses(&fx->network, &j->pod, &j->err) == ERR_OK)
             j->code = open_net(h, &j->pod, &j->err);
         j->net = h->clean_net;
+        const struct attached *one = map_find(&h->attached, fx->uid);
+        if (one != NULL)
+            j->link = one->link;
         detach(h, fx->uid);
         j->logs = fx->bytes.len > 0 ? arena_dup(&j->arena, fx->bytes) : NULL;
     }

@@ -258,6 +258,48 @@ TEST(net, a_guarded_port_speaks_for_itself_only)
     end_world();
 }
 
+/* Before any pass of the tables; and what was put there alone goes with the next wish that does not have it. */
+TEST(net, a_port_is_guarded_as_it_is_made)
+{
+    struct err e;
+    struct net_link link;
+    char script[9000];
+    if (!make_world())
+        return;
+    net_pod_link(world.net, &world.pods[1], &link);
+    cr_assert_eq(net_guard(world.net, &link, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(net_guard(world.net, &link, &e), ERR_OK, "again: %s", e.text);
+    pid_t server = serve(world.paths[0], 80);
+    cr_assert_str_eq(ask(world.paths[1], "10.77.0.5", 80), "10.77.0.6");
+    snprintf(script, sizeof script,
+             "nsenter --net=%s ip addr add 10.77.0.66/16 dev eth0; "
+             "nsenter --net=%s ip addr del 10.77.0.6/16 dev eth0",
+             world.paths[1], world.paths[1]);
+    cr_assert_eq(system(script), 0);
+    cr_assert_str_eq(ask(world.paths[1], "10.77.0.5", 80), "", "with a stolen address");
+    cr_assert_eq(system("nft list set bridge baton-e2e macs | grep -q 02:00:0a:4d:00:06"), 0);
+    cr_assert_eq(net_apply(world.net,
+                           &(struct net_wish){.links = &(struct net_link){.name = "bvother"},
+                                              .links_count = 1},
+                           &e),
+                 ERR_OK, "%s", e.text);
+    cr_assert_neq(system("nft list set bridge baton-e2e macs | grep -q 02:00:0a:4d:00:06"), 0);
+    /* Put there beside a wish, and gone before the next, which is the same. */
+    struct net_wish same = {.links = &(struct net_link){.name = "bvother"}, .links_count = 1};
+    cr_assert_eq(net_guard(world.net, &link, &e), ERR_OK, "%s", e.text);
+    same.anew = true;
+    cr_assert_eq(net_apply(world.net, &same, &e), ERR_OK, "%s", e.text);
+    cr_assert_neq(system("nft list set bridge baton-e2e macs | grep -q 02:00:0a:4d:00:06"), 0);
+    cr_assert_eq(net_guard(world.net, &link, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(net_unguard(world.net, &link, &e), ERR_OK, "%s", e.text);
+    cr_assert_neq(system("nft list set bridge baton-e2e macs | grep -q 02:00:0a:4d:00:06"), 0);
+    cr_assert_eq(net_unguard(world.net, &link, &e), ERR_NOT_FOUND);
+    cr_assert_eq(system("nft flush ruleset"), 0);
+    cr_assert_eq(net_guard(world.net, &link, &e), ERR_NOT_FOUND);
+    stop(server);
+    end_world();
+}
+
 /* A broadcast from a namespace's eth0: what follows the two addresses, then text. */
 static void send_frame(const char *netns, const uint8_t mac[6], const void *head, size_t head_size,
                        const char *text)
