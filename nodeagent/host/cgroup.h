@@ -76,7 +76,7 @@ struct cgroup_limits {
     struct cpuset mems;    /* NUMA nodes; empty: all. exclusive only. */
     uint32_t weight_milli; /* Millicores asked for; 0: the least there is. */
     uint64_t quota_us;     /* Per 100 ms; 0: none. */
-    uint64_t memory_bytes; /* 0: none. */
+    uint64_t memory_bytes; /* 0: none; else of no swap either. */
     int64_t pids_max;      /* 0: none. */
     /* Huge pages it may have; of other sizes none. Nobody has what he did not ask for, as in Kubernetes. */
     uint64_t huge_2m_bytes, huge_1g_bytes;

@@ -79,12 +79,35 @@ static enum err_code write_cpu_v2(const char *directory, const struct cgroup_lim
     return cgroup__put(directory, "cpu.max", str_of(text), e);
 }
 
+/* A kernel that does not count swap has no file for it. */
+static enum err_code or_absent(enum err_code code)
+{
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+/* Memory and swap together; it is never less than memory alone, so it steps aside first. */
+static enum err_code write_memory_v1(const char *directory, const struct cgroup_limits *l,
+                                     struct err *e)
+{
+    static const char both[] = "memory.memsw.limit_in_bytes";
+    enum err_code code = or_absent(cgroup__put(directory, both, STR("-1"), e));
+    if (code == ERR_OK)
+        code = put_limit(directory, "memory.limit_in_bytes", l->memory_bytes, STR("-1"), e);
+    if (code == ERR_OK && l->memory_bytes != 0)
+        code = or_absent(put_u64(directory, both, l->memory_bytes, e));
+    return code;
+}
+
+/* Where the host swaps, a limit of memory alone would be no limit: as with kubelet (NoSwap), who has one has no swap. */
 static enum err_code write_memory(bool unified, const char *directory,
                                   const struct cgroup_limits *l, struct err *e)
 {
     if (!unified)
-        return put_limit(directory, "memory.limit_in_bytes", l->memory_bytes, STR("-1"), e);
+        return write_memory_v1(directory, l, e);
     enum err_code code = put_limit(directory, "memory.max", l->memory_bytes, STR("max"), e);
+    if (code == ERR_OK)
+        code = or_absent(cgroup__put(directory, "memory.swap.max",
+                                     l->memory_bytes == 0 ? STR("max") : STR("0"), e));
     /* A container that lost one process to memory is not what it was: all of it ends, as
      * Kubernetes does since 1.28. */
     return code != ERR_OK ? code : cgroup__put(directory, "memory.oom.group", STR("1"), e);

@@ -517,6 +517,31 @@ TEST(runc, too_much_memory_is_told_as_such)
     too_much_memory_is_told_as_such(&runc_rig);
 }
 
+/* Of memory and swap together in v1, of swap alone in v2. */
+TEST(oci, its_memory_is_not_swapped)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    char path[FS_PATH_MAX];
+    struct buf text;
+    if (!oci_open(&r))
+        return;
+    const struct cgroup_layout *l = cgroup_layout(oci_own.cgroups);
+    oci_fill(&r, &spec, "s1.main.0", RIG_RUNS);
+    rig_ok(&oci_rig, &r, rig_create(&r, &spec));
+    snprintf(path, sizeof path, "%s/%s/pool/s1.main.0/%s", l->mount[l->unified ? 0 : CGROUP_MEMORY],
+             oci_own.parent, l->unified ? "memory.swap.max" : "memory.memsw.limit_in_bytes");
+    buf_init(&text, 64);
+    if (fs_exists(path)) { /* Else this kernel does not count swap. */
+        cr_assert_eq(fs_read(path, &text, NULL), ERR_OK);
+        cr_assert(str_is(str_trim(buf_str(&text)), l->unified ? "0" : "67108864"), "%.*s",
+                  (int)text.len, text.at);
+    }
+    buf_free(&text);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "s1.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
 static void a_terminal_is_one_stream(const struct rig_kind *k)
 {
     static const struct str args[] = {

@@ -201,6 +201,25 @@ TEST(cgroup, v2_shared_is_below_the_pool_and_follows_it)
     fake_close(&f);
 }
 
+/* Where a host swaps, a limit that counts memory alone would be no limit. A kernel that does not count swap has no file for it. */
+TEST(cgroup, a_memory_limit_is_not_evaded_by_swap)
+{
+    struct fake f;
+    struct err e;
+    struct cgroup_limits limited = {.memory_bytes = 64 << 20}, free = {0};
+    fake_open(&f);
+    cr_assert_eq(cgroup_make(f.tree, STR("web.0"), &limited, &e), ERR_OK, "%s", e.text);
+    cr_assert_eq(cgroup_make(f.tree, STR("web.0"), &limited, &e), ERR_OK, "%s", e.text);
+    file(f.root, "baton-t/pool/web.0/memory.swap.max", "");
+    cr_assert_eq(cgroup_make(f.tree, STR("web.0"), &limited, &e), ERR_OK, "%s", e.text);
+
+    text_is(&f, "/baton-t/pool/web.0/memory.swap.max", "0");
+    file(f.root, "baton-t/pool/web.0/memory.swap.max", "");
+    cr_assert_eq(cgroup_make(f.tree, STR("web.0"), &free, &e), ERR_OK, "%s", e.text);
+    text_is(&f, "/baton-t/pool/web.0/memory.swap.max", "max");
+    fake_close(&f);
+}
+
 /* Nobody has huge pages that he did not ask for, of whatever size. */
 TEST(cgroup, v2_huge_pages_are_what_was_asked_for)
 {
