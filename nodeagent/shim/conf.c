@@ -78,6 +78,28 @@ enum err_code shim_write(const char *directory, const char *name, struct str tex
     return ERR_OK;
 }
 
+int shim_reserve(const char *directory, const char *name)
+{
+    char path[SHIM_PATH_MAX + 8], room[SHIM_RESERVED];
+    snprintf(path, sizeof path, "%s/%s.new", directory, name);
+    memset(room, ' ', sizeof room);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd >= 0 && write(fd, room, sizeof room) == (ssize_t)sizeof room)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+bool shim_write_reserved(int fd, const char *directory, const char *name, struct str text)
+{
+    char path[SHIM_PATH_MAX], beside[SHIM_PATH_MAX + 8];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    snprintf(beside, sizeof beside, "%s.new", path);
+    return text.len <= SHIM_RESERVED && pwrite(fd, text.at, text.len, 0) == (ssize_t)text.len &&
+           ftruncate(fd, (off_t)text.len) == 0 && rename(beside, path) == 0;
+}
+
 uint64_t shim_start_time(pid_t pid)
 {
     char path[64], text[1024];

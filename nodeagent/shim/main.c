@@ -36,7 +36,7 @@ struct shim {
     struct shim_conf conf;
     struct shim_child child;
     struct shim_log log;
-    int signals;
+    int signals, exit_fd; /* exit_fd: its file's room; -1: none. */
     bool is_gone;
     int status;      /* As waitpid() gave it, when is_gone. */
     int64_t gone_ms; /* When that was. */
@@ -101,8 +101,11 @@ static void write_exit(struct shim *s)
     int signo = WIFSIGNALED(s->status) ? WTERMSIG(s->status) : 0;
     int code = signo != 0 ? 128 + signo : WEXITSTATUS(s->status);
     int len = snprintf(text, sizeof text, "%d %d %lld\n", code, signo, (long long)wall_now().ns);
-    /* A full disk: the agent finds no exit file and says so; there is nobody else to tell. */
-    (void)!shim_write(s->conf.directory, "exit", str_from(text, (size_t)len), NULL);
+    struct str line = str_from(text, (size_t)len);
+    if (s->exit_fd >= 0 && shim_write_reserved(s->exit_fd, s->conf.directory, "exit", line))
+        return;
+    /* Else the agent finds no exit file and says so; there is nobody else to tell. */
+    (void)!shim_write(s->conf.directory, "exit", line, NULL);
 }
 
 static void tell(int fd, char status, const char *text)
@@ -148,6 +151,7 @@ static enum err_code take_lock(const struct shim *s, struct err *e)
 static enum err_code start(struct shim *s, char out_text[160], struct err *e)
 {
     enum err_code code = take_lock(s, e);
+    s->exit_fd = code == ERR_OK ? shim_reserve(s->conf.directory, "exit") : -1;
     if (code == ERR_OK)
         code = shim_log_open(&s->log, &s->conf, e);
     if (code == ERR_OK)

@@ -10,7 +10,7 @@
  * OWNS   shim.conf is the agent's; DIRECTORY/shim and DIRECTORY/exit are the shim's, each written
  *        beside and renamed, so that a reader finds all of it or none.
  * FAILS  Before the container runs: exit status 1 and the reason on stdout. After: nothing stops it;
- *        what cannot be logged (a full disk) is dropped and the container goes on.
+ *        what cannot be logged (a full disk) is dropped and the container goes on. How it ended has its room from the start.
  *
  * shim.conf, one "key=value" a line:
  *   runtime=PATH  id=ID  log=PATH  log_max=BYTES  log_files=N  tty=0|1  stdin=0|1
@@ -100,6 +100,13 @@ int shim_exec(int argc, char **argv);
 /* Replace DIRECTORY/name by text. */
 MUST_USE enum err_code shim_write(const char *directory, const char *name, struct str text,
                                   struct err *e);
+
+/* Room for DIRECTORY/name on a disk that may be full when it is known what stands there: a descriptor, which is given to
+ * shim_write_reserved(); -1: there is none. */
+enum { SHIM_RESERVED = 96 };
+int shim_reserve(const char *directory, const char *name);
+bool shim_write_reserved(int fd, const char *directory, const char *name, struct str text);
+
 uint64_t shim_start_time(pid_t pid); /* Field 22 of /proc/PID/stat; 0: gone. */
 
 #endif /* NODEAGENT_SHIM_SHIM_H */

@@ -14,6 +14,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -539,6 +541,35 @@ TEST(oci, its_memory_is_not_swapped)
     }
     buf_free(&text);
     rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "s1.main.0"));
+    rig_close(&oci_rig, &r);
+}
+
+/* The disk is full when the container ends: a Job that succeeded must not count as killed, and run again. */
+TEST(oci, how_it_ended_is_known_on_a_full_disk)
+{
+    struct rig r = {0};
+    struct runtime_spec spec;
+    char path[FS_PATH_MAX];
+    static char zeros[64 << 10];
+    if (!oci_open(&r))
+        return;
+    cr_assert_eq(unshare(CLONE_NEWNS), 0);
+    cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    cr_assert_eq(fs_mkdir(oci_own.state, 0700, NULL), ERR_OK);
+    cr_assert_eq(mount("tmpfs", oci_own.state, "tmpfs", 0, "size=1m"), 0);
+    oci_fill(&r, &spec, "e1.main.0", RIG_EXITS_SOON);
+    cr_assert_eq(oci_run(&oci_rig, &r, &spec)->code, ERR_OK);
+    snprintf(path, sizeof path, "%s/e1.main.0/full", oci_own.state);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (write(fd, zeros, sizeof zeros) > 0)
+        ;
+    while (write(fd, zeros, 1) > 0)
+        ;
+    cr_assert_eq(errno, ENOSPC);
+    close(fd);
+    cr_assert_eq(rig_wait(&oci_rig, &r, RUNTIME_EXITED, 0)->exit_code, 5);
+    rig_ok(&oci_rig, &r, rig_call(&r, r.runtime->ops->destroy, "e1.main.0"));
+    cr_assert_eq(umount(oci_own.state), 0);
     rig_close(&oci_rig, &r);
 }
 
