@@ -15,7 +15,7 @@ enum { BOX_MOUNT, BOX_PULL, MEMORY_MAX = 64 << 20, LIST_MEMORY_MAX = 16 << 20 };
 
 struct job {
     struct worker_job worker;
-    struct job *next;          /* While it waits for a look to be over. */
+    struct job *next;          /* While it waits for its turn. */
     struct job *older, *newer; /* All there are. */
     struct hostimages *home;
     uint64_t op;
@@ -37,6 +37,7 @@ struct job {
 struct look {
     struct worker_job worker;
     struct hostimages *h;
+    bool may_collect; /* No pull is under way, and none begins. */
     uint64_t wanted;
     struct images_collected got;
     enum err_code code;
@@ -52,10 +53,12 @@ struct hostimages {
     struct loop_client client;
     struct images *images;
     struct worker *mount, *pulls[HOSTIMAGES_PULLS];
-    uint32_t pulling;          /* Jobs with a puller. */
-    uint64_t told;             /* Digest of the list as it was told; 0: never. */
-    bool look_due, is_looking; /* From look_due on no further pull begins. */
-    struct job *waiting;       /* For the look to be over. */
+    const struct job *pulling[HOSTIMAGES_PULLS]; /* What each of them does; NULL: nothing. */
+    uint64_t told;                               /* Digest of the list as it was told; 0: never. */
+    bool look_due;
+    const struct look *looking; /* NULL: nobody looks. */
+    struct instant hold_until;  /* There is no room: until then no pull begins. 0: there is. */
+    struct job *waiting;        /* For their turn, the first first. */
     struct job *newest;
 };
 
@@ -117,7 +120,7 @@ static void run_look(struct worker_job *w)
     k->code = images_surplus(k->h->images, o->keep.high_percent, o->keep.low_percent, &k->wanted,
                              &k->err);
     q.bytes = k->wanted;
-    if (k->code == ERR_OK && k->wanted > 0)
+    if (k->code == ERR_OK && k->wanted > 0 && k->may_collect)
         k->code = images_collect(k->h->images, &q, &k->got, &k->err);
     k->list = arena_zalloc(&k->arena, HOSTIMAGES_TOLD_MAX, sizeof *k->list);
     k->is_listed = k->list != NULL && images_list(k->h->images, &k->arena, HOSTIMAGES_TOLD_MAX,
@@ -145,11 +148,18 @@ static void submit(struct worker *to, struct job *j, void (*run)(struct worker_j
     CHECK(worker_run(to, j->op, &j->worker) == ERR_OK);
 }
 
-/* One registry, one worker: the part of the name before the first slash. */
-static struct worker *puller(struct hostimages *h, struct str reference)
+/* The part of the name before the first slash. */
+static struct str registry_of(const struct job *j)
 {
-    struct str host = str_slice(reference, 0, str_find(reference, '/', 0));
-    return h->pulls[str_hash(host) % HOSTIMAGES_PULLS];
+    return str_slice(j->reference, 0, str_find(j->reference, '/', 0));
+}
+
+static bool is_pulling(const struct hostimages *h)
+{
+    for (uint32_t i = 0; i < HOSTIMAGES_PULLS; i++)
+        if (h->pulling[i] != NULL)
+            return true;
+    return false;
 }
 
 static void look_free(struct look *k)
@@ -175,50 +185,97 @@ static void tell(struct hostimages *h, const struct look *k)
     h->o.listed(h->o.owner, k->list, k->list_count);
 }
 
-/* As soon as no pull is under way: what it brought would be taken for rubbish until it is mounted. The job
- * that mounts it is in the queue before this one. */
+/* The job that mounts what was brought last is in the queue before this one. */
 static void look_soon(struct hostimages *h)
 {
-    if (!h->look_due || h->is_looking || h->pulling > 0)
+    if (!h->look_due || h->looking != NULL)
         return;
     struct look *k = mem_zalloc(1, sizeof *k);
     k->h = h;
+    k->may_collect = !is_pulling(h);
     arena_init(&k->arena, LIST_MEMORY_MAX);
     k->worker = (struct worker_job){.run = run_look, .drop = look_drop};
     h->look_due = false;
-    h->is_looking = true;
+    h->looking = k;
     CHECK(worker_run(h->mount, 0, &k->worker) == ERR_OK); /* As submit(). */
 }
 
-static void begin_pull(struct hostimages *h, struct job *j)
+/* ---- whose turn it is ---- */
+
+static bool is_held(const struct hostimages *h)
 {
-    if (h->look_due || h->is_looking) {
-        j->next = h->waiting;
-        h->waiting = j;
-        return;
+    return h->hold_until.ns != 0 || (h->looking != NULL && h->looking->may_collect);
+}
+
+/* A worker for it: one that does nothing, unless another is at its registry. */
+static bool find_puller(const struct hostimages *h, const struct job *j, uint32_t *out)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < HOSTIMAGES_PULLS; i++) {
+        if (h->pulling[i] == NULL) {
+            *out = i;
+            found = true;
+        } else if (str_eq(registry_of(h->pulling[i]), registry_of(j))) {
+            return false;
+        }
     }
-    h->pulling++;
-    submit(puller(h, j->reference), j, run_pull);
+    return found;
+}
+
+static void begin_pulls(struct hostimages *h)
+{
+    uint32_t puller;
+    for (struct job **at = &h->waiting; *at != NULL && !is_held(h);) {
+        struct job *j = *at;
+        if (!find_puller(h, j, &puller)) {
+            at = &j->next;
+            continue;
+        }
+        *at = j->next;
+        h->pulling[puller] = j;
+        submit(h->pulls[puller], j, run_pull);
+    }
+}
+
+static void want_pull(struct hostimages *h, struct job *j)
+{
+    struct job **end = &h->waiting;
+    while (*end != NULL)
+        end = &(*end)->next;
+    j->next = NULL;
+    *end = j;
+    begin_pulls(h);
+}
+
+/* Too full, and a pull is under way: others begin when it has ended and what can go has gone, or when they have
+ * waited long enough. */
+static void judge_room(struct hostimages *h, const struct look *k)
+{
+    struct span most = h->o.keep.hold_max.ns > 0 ? h->o.keep.hold_max : SPAN_S(60);
+    bool lacks_room = k->code == ERR_OK && k->wanted > 0 && !k->may_collect;
+    if (!lacks_room)
+        h->hold_until = (struct instant){0};
+    else if (!is_pulling(h))
+        h->look_due = true; /* Now it can. */
+    else if (h->hold_until.ns == 0)
+        h->hold_until = instant_add(loop_now(h->o.loop), most);
 }
 
 static void look_done(struct hostimages *h, struct look *k)
 {
     if (k->code != ERR_OK)
         log_event(LOG_WARN, "images.not_collected", "err=%s", log_quote(str_of(k->err.text)).text);
-    else if (k->wanted > 0)
+    else if (k->wanted > 0 && k->may_collect)
         log_event(k->got.bytes < k->wanted ? LOG_WARN : LOG_INFO, "images.collected",
                   "images=%u bytes=%llu wanted=%llu", k->got.images,
                   (unsigned long long)k->got.bytes, (unsigned long long)k->wanted);
     tell(h, k);
+    h->looking = NULL;
+    judge_room(h, k);
     look_free(k);
-    h->is_looking = false;
-    loop_set_deadline(&h->client, instant_add(loop_now(h->o.loop), SPAN_S(HOSTIMAGES_LOOK_S)));
-    struct job *waiting = h->waiting;
-    h->waiting = NULL;
-    for (struct job *j; (j = waiting) != NULL;) {
-        waiting = j->next;
-        begin_pull(h, j);
-    }
+    struct instant next = instant_add(loop_now(h->o.loop), SPAN_S(HOSTIMAGES_LOOK_S));
+    loop_set_deadline(&h->client, instant_earlier(next, h->hold_until));
+    begin_pulls(h);
 }
 
 static void answer(struct hostimages *h, uint64_t op, struct job *j)
@@ -246,6 +303,8 @@ static void on_event(struct loop_client *self, const struct io_event *ev)
 {
     struct hostimages *h = CONTAINER_OF(self, struct hostimages, client);
     if (ev->type == IO_DEADLINE) {
+        h->hold_until = (struct instant){0};
+        begin_pulls(h);
         h->look_due = true;
         look_soon(h);
     }
@@ -257,7 +316,8 @@ static void on_event(struct loop_client *self, const struct io_event *ev)
     }
     struct job *j = CONTAINER_OF((struct worker_job *)ev->mail.body, struct job, worker);
     bool pulled = ev->op >= BOX_PULL;
-    h->pulling -= pulled;
+    if (pulled)
+        h->pulling[ev->op - BOX_PULL] = NULL;
     h->look_due |= pulled; /* Also one that failed: perhaps for want of room. */
     if (j->given_up && j->code == ERR_OK && (pulled || j->waits))
         j->code = err_set(&j->err, ERR_UNAVAILABLE, "nobody wants it any more");
@@ -265,12 +325,13 @@ static void on_event(struct loop_client *self, const struct io_event *ev)
         submit(h->mount, j, run_mount);
     } else if (j->waits && j->code == ERR_OK) {
         j->waits = false;
-        begin_pull(h, j);
+        want_pull(h, j);
     } else {
         answer(h, ev->mail.op, j);
         job_drop(&j->worker);
     }
     look_soon(h);
+    begin_pulls(h);
 }
 
 void hostimages_do(struct hostimages *h, const struct agent_effect *fx)
@@ -298,16 +359,31 @@ void hostimages_do(struct hostimages *h, const struct agent_effect *fx)
     submit(h->mount, j, run_mount);
 }
 
+/* Its answer comes by the way of all: that it still waits, and nobody for it. */
+static void run_given_up(struct worker_job *w)
+{
+    CONTAINER_OF(w, struct job, worker)->waits = true;
+}
+
 void hostimages_give_up(struct hostimages *h, uint64_t op)
 {
     for (struct job *j = h->newest; j != NULL; j = j->older)
         if (j->op == op)
             j->given_up = true;
+    for (struct job **at = &h->waiting; *at != NULL;) {
+        struct job *j = *at;
+        if (!j->given_up) {
+            at = &j->next;
+            continue;
+        }
+        *at = j->next;
+        submit(h->mount, j, run_given_up);
+    }
 }
 
 void hostimages_collect(struct hostimages *h)
 {
-    h->look_due |= !h->is_looking;
+    h->look_due |= h->looking == NULL;
     look_soon(h);
 }
 

@@ -4,12 +4,12 @@
  *
  * WHAT   Performs FX_IMAGE: what is here already is mounted by one worker, in order; what has to come from
  *        a registry is fetched by another worker first.
- * WHY    A registry that hangs must not keep what is here from starting. All images of one registry are
- *        fetched one after another by one of HOSTIMAGES_PULLS workers, so that it holds up nobody else
- *        but those who share its worker, and no longer than limits.stall.
- *        Images that nothing mounted needs are removed when the disk fills (images_collect()): looked at after
- *        every pull and every HOSTIMAGES_LOOK_S, begun only while no pull is under way; pulls that are asked
- *        for meanwhile wait for it.
+ * WHY    A registry that hangs or trickles must keep neither what is here from starting nor other registries' images from
+ *        coming. All images of one registry are fetched one after another, those of HOSTIMAGES_PULLS registries at a time.
+ *        Images that nothing mounted needs are removed when the disk fills (images_collect()), while no pull is under way:
+ *        what it brought would be taken for rubbish. The disk is looked at after every pull and every
+ *        HOSTIMAGES_LOOK_S; only when it is too full pulls that are asked for wait for those under way, and no longer
+ *        than keep.hold_max.
  * OWNS   A job is this module's until its answer, then freed behind done().
  * ASYNC  One done() for each hostimages_do(), never from inside it.
  * FAILS  By the answer.
@@ -35,6 +35,8 @@ struct hostimages;
 struct hostimages_keep {
     uint32_t high_percent, low_percent; /* As images_surplus(). */
     struct span age_min;                /* As images_collect(). */
+    struct span
+        hold_max; /* How long pulls wait for room, while another is under way. 0: a minute. */
 };
 
 struct hostimages_options {
