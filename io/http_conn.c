@@ -305,7 +305,7 @@ static struct instant stream_deadline(const struct conn *c, const struct stream 
     if (st->started && !st->end_written && (st->pieces.count > 0 || st->ended))
         at = instant_add(st->moved, l->stall);
     if (!st->body_ended && !st->request.streaming && (!st->started || st->refuse != 0))
-        at = instant_earlier(at, instant_add(st->request.began, l->body));
+        at = instant_earlier(at, instant_add(st->request.began, st->head_seen ? l->body : l->head));
     return at;
 }
 
@@ -337,12 +337,16 @@ static void stream_expired(struct stream *st)
     struct conn *c = st->conn;
 
     c->server->stats.limited++;
-    if (!st->started && !st->body_ended)
-        reply__refuse(st, 408, "the request's body took too long");
-    else if (st->h2_id != 0)
-        h2_reset(c->h2, st->h2_id, H2_CANCEL);
-    else
+    if (!st->head_seen) { /* HTTP/2: until it is whole nothing else can come (RFC 9113 6.10). */
+        h2_goaway(c->h2, H2_NO_ERROR);
         c->closing = true;
+    } else if (!st->started && !st->body_ended) {
+        reply__refuse(st, 408, "the request's body took too long");
+    } else if (st->h2_id != 0) {
+        h2_reset(c->h2, st->h2_id, H2_CANCEL);
+    } else {
+        c->closing = true;
+    }
     agenda__dirty(c);
 }
 

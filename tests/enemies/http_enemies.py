@@ -22,6 +22,16 @@ def slow_head():
     return "408"
 
 
+def half_head():
+    """Some of a request's headers over HTTP/2, and nothing more on that connection: RFC 9113 lets no other frame come between."""
+    h = H2()
+    h.send(frame(HEADERS, 0, 1, GET_VERSION[:3]))
+    began = time.time()
+    assert is_closed_within(h.s, 10), "it is waited for"
+    assert time.time() - began < 6
+    return "closed"
+
+
 def slow_body():
     s = h1()
     s.sendall(b"POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
@@ -335,7 +345,7 @@ def noise():
     return "closed"
 
 
-CASES = [half_open, noise, slow_head, slow_body, endless_head, endless_body, many_half_bodies, rapid_reset,
+CASES = [half_open, noise, slow_head, half_head, slow_body, endless_head, endless_body, many_half_bodies, rapid_reset,
          continuation_flood, ping_flood, settings_flood, empty_data_flood, zero_window, does_not_read_tcp,
          watchers_that_never_read, lists_that_nobody_reads, nested_json, nested_protobuf, strange_text, huge_quantity,
          another_ca, silent_connections, nameless_connections, named_connections]
