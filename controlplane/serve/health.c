@@ -10,7 +10,7 @@
 #include "controlplane/serve/tokens.h"
 #include "io/clock.h"
 
-enum { METRICS_MAX = 16 << 20, TTL_DEFAULT_S = 3600 };
+enum { METRICS_MAX = 16 << 20, TTL_DEFAULT_S = 3600, SWEPT_MAX = 16 };
 
 static const char version_text[] = "{\n"
                                    "  \"major\": \"1\",\n"
@@ -109,6 +109,23 @@ static void token_written(void *owner, const struct rest_written *w)
     front_settle(r);
 }
 
+/* Whoever makes a token takes some away that nobody used: they would pile up as Secrets. */
+static void sweep(struct rest_request *r)
+{
+    struct token_record over[SWEPT_MAX];
+    struct slot_id nobody_waits;
+    struct index_snapshot objects = index_snapshot(r->front->shared->index);
+    uint32_t count = tokens_expired(&objects, clock_wall(), &r->arena, over, SWEPT_MAX);
+
+    index_snapshot_free(&objects);
+    for (uint32_t i = 0; i < count && over[i].key.at != NULL && over[i].uid.at != NULL; i++)
+        if (!front_write(r->front,
+                         &(struct write_request){
+                             .verb = WRITE_DELETE, .key = over[i].key, .if_uid = over[i].uid},
+                         NULL, NULL, &nobody_waits))
+            return; /* The next one does. */
+}
+
 /* POST {"ttlSeconds": N}: the answer holds the token, once; the store has its hash. */
 static void serve_token(struct rest_request *r)
 {
@@ -125,6 +142,7 @@ static void serve_token(struct rest_request *r)
         rest_refuse(r, 400, STR("ttlSeconds is not a number of seconds from 60 to 604800"), 0);
         return;
     }
+    sweep(r);
     t->expires = wanted.expires = (struct wall){clock_wall().ns + (int64_t)ttl * 1000000000};
     token_new(r->front->shared->seal, &wanted, &r->arena, &t->made);
     struct write_request w = {.verb = WRITE_CREATE, .object = t->made.object, .grace_seconds = -1};

@@ -5,6 +5,8 @@
 #include "api/typed.h"
 #include "proto/k8s/core_v1.pb-c.h"
 
+enum { SECRET_ARENA_MAX = 4 << 20 };
+
 static struct str data_of(const Core__Secret *secret, const char *name)
 {
     for (size_t i = 0; i < secret->n_data; i++)
@@ -69,6 +71,39 @@ enum err_code token_check(const struct index_snapshot *objects, const struct sea
         return ERR_LIMIT;
     *out = record;
     return ERR_OK;
+}
+
+static bool is_over(const Core__Secret *secret, struct wall now)
+{
+    uint64_t expires;
+    return str_is(str_of(secret->type), TOKENS_TYPE) &&
+           str_parse_u64(data_of(secret, "expires"), &expires) == ERR_OK &&
+           expires < (uint64_t)wall_seconds(now);
+}
+
+uint32_t tokens_expired(const struct index_snapshot *objects, struct wall now, struct arena *a,
+                        struct token_record *out, uint32_t max)
+{
+    const struct str prefix = STR("/secrets/" TOKENS_NAMESPACE "/token-");
+    struct cow_cursor cursor;
+    struct cow_entry *entry;
+    struct meta meta;
+    uint32_t count = 0;
+
+    cow_seek(&cursor, objects->root, prefix);
+    while (count < max && (entry = cow_next(&cursor)) != NULL &&
+           str_starts(cow_entry_key(entry), prefix)) {
+        struct arena one;
+        arena_init(&one, SECRET_ARENA_MAX);
+        const Core__Secret *secret =
+            typed_open(&one, &core__secret__descriptor, blob_str(entry->value));
+        if (secret != NULL && is_over(secret, now) &&
+            meta_read(blob_str(entry->value), &meta, NULL) == ERR_OK)
+            out[count++] = (struct token_record){.key = arena_str(a, cow_entry_key(entry)),
+                                                 .uid = arena_str(a, meta.uid)};
+        arena_free(&one);
+    }
+    return count;
 }
 
 enum { ENTRIES_MAX = 5 };

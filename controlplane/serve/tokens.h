@@ -38,6 +38,11 @@ MUST_USE enum err_code token_check(const struct index_snapshot *objects, const s
                                    struct str text, struct wall now, struct arena *a,
                                    struct token_record *out, struct err *e);
 
+/* Those whose time is over, at most max: key and uid of their Secrets. A join that comes deletes its own; nobody comes
+ * with these. */
+uint32_t tokens_expired(const struct index_snapshot *objects, struct wall now, struct arena *a,
+                        struct token_record *out, uint32_t max);
+
 struct token_made {
     char text[TOKEN_LEN + 1]; /* To be shown once. */
     struct str name;          /* Of the Secret: "token-<id>". */

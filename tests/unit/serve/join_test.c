@@ -94,6 +94,45 @@ TEST(join, a_join_that_lost_its_name_keeps_its_token)
     whole_close(&w);
 }
 
+/* A Secret as a token's, whose time was over in 1970 or is over in 2100. */
+static void put_token(struct whole *w, const char *name, const char *type, const char *expires)
+{
+    struct caller c = {0};
+    char body[256];
+    snprintf(body, sizeof body,
+             "{\"metadata\":{\"name\":\"%s\"},\"type\":\"%s\",\"data\":{\"expires\":\"%s\"}}", name,
+             type, expires);
+    whole_ask(&c, w, w->admin_tls, "POST", "/api/v1/namespaces/kube-system/secrets", str_of(body));
+    cr_assert_eq(c.status, 201, STR_FMT, STR_ARG(buf_str(&c.body)));
+    caller_close(&c);
+}
+
+TEST(join, tokens_that_nobody_used_do_not_pile_up)
+{
+    static const char is_over[] = "MTIzNDU=", is_not[] = "NDEwMjQ0NDgwMA==";
+    struct whole w;
+    struct node n;
+    whole_open(&w);
+    node_make(&n, "n1");
+    put_token(&w, "token-aaaaaaaaaa", "baton.dev/token", is_over);
+    put_token(&w, "token-bbbbbbbbbb", "baton.dev/token", is_not);
+    put_token(&w, "token-cccccccccc", "Opaque", is_over); /* Somebody's own, of that name. */
+    node_token(&w, &n);
+    node_token(&w, &n); /* Its write comes behind those that the first one asked for. */
+    cr_expect_eq(whole_status(&w, w.admin_tls, "GET",
+                              "/api/v1/namespaces/kube-system/secrets/token-aaaaaaaaaa"),
+                 404);
+    cr_expect_eq(whole_status(&w, w.admin_tls, "GET",
+                              "/api/v1/namespaces/kube-system/secrets/token-bbbbbbbbbb"),
+                 200);
+    cr_expect_eq(whole_status(&w, w.admin_tls, "GET",
+                              "/api/v1/namespaces/kube-system/secrets/token-cccccccccc"),
+                 200);
+    cr_expect_eq(node_join(&w, &n), GRPC_OK);
+    node_free(&n);
+    whole_close(&w);
+}
+
 /* Anybody may begin a join: without a certificate, and without ever ending it. */
 TEST(join, joins_that_never_end_make_room)
 {
