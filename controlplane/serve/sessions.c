@@ -15,7 +15,7 @@
 
 #include <stdio.h>
 
-enum { CONSOLE_ARENA_MAX = 64 << 10, OWN_ADDRESSES_MAX = 65 << 10 };
+enum { CONSOLE_ARENA_MAX = 4 << 20, OWN_ADDRESSES_MAX = 65 << 10 };
 
 static const char path_join[] = "/baton.agent.v1.Agent/Join";
 static const char path_session[] = "/baton.agent.v1.Agent/Session";
@@ -288,20 +288,37 @@ static void console_ended(void *owner, uint32_t code, struct str text)
 static const struct relay_user console_user = {
     .opened = console_opened, .data = console_data, .ended = console_ended};
 
+/* Where it goes to. Otherwise why not; its text lives in a. */
+static enum grpc_status find_console(struct front *f, const struct http_request *q, struct arena *a,
+                                     struct relay_wish *out, struct str *out_why)
+{
+    struct rest_path at;
+
+    *out_why = STR("no such method");
+    if (!console_path(q->head.path, a, &at))
+        return GRPC_UNIMPLEMENTED;
+    if (!front_may(f, q, REST_CREATE, &at, a, out_why))
+        return GRPC_PERMISSION_DENIED;
+    *out_why = STR("the store is being loaded");
+    if (!shell_is_ready(f->shared->shell)) /* Before, nothing would be found. */
+        return GRPC_UNAVAILABLE;
+    if (logs_find(f, &at, a, out, out_why))
+        return GRPC_OK;
+    return str_ends(*out_why, STR("not found")) ? GRPC_NOT_FOUND : GRPC_FAILED_PRECONDITION;
+}
+
 static void begin_console(struct sessions *s, const struct http_request *q)
 {
     struct front *f = s->front;
     struct http_reply ok = {.status = 200, .content_type = "application/grpc"};
     struct relay_wish wish = {.stream = {.console = true}};
     struct arena arena;
-    struct rest_path at;
-    struct str why = STR("no such method");
+    struct str why;
 
     arena_init(&arena, CONSOLE_ARENA_MAX);
-    if (!console_path(q->head.path, &arena, &at) ||
-        !front_may(f, q, REST_CREATE, &at, &arena, &why) ||
-        !logs_find(f, &at, &arena, &wish, &why)) {
-        refuse(f, q->id, GRPC_PERMISSION_DENIED, arena_dup(&arena, why));
+    enum grpc_status status = find_console(f, q, &arena, &wish, &why);
+    if (status != GRPC_OK) {
+        refuse(f, q->id, status, arena_dup(&arena, why));
         arena_free(&arena);
         return;
     }

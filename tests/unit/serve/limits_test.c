@@ -34,6 +34,33 @@ TEST(limits, who_has_no_memory_left_to_say_why_is_told)
     whole_close(&w);
 }
 
+/* Anybody may ask for a console, under any name that a head has room for. */
+TEST(limits, a_console_of_a_long_name_is_refused)
+{
+    enum { NAME = 40 << 10 };
+    struct whole w;
+    struct err e = {0};
+    struct tls_config *nobody = NULL;
+    struct caller c = {.grpc = true};
+    struct buf path;
+    buf_init(&path, 1 << 20);
+    buf_add(&path, STR("/apis/subresources.kubevirt.io/v1/namespaces/"));
+    memset(buf_reserve(&path, NAME), 'a', NAME);
+    buf_commit(&path, NAME);
+    buf_add(&path, STR("/virtualmachineinstances/x/console"));
+    buf_add_char(&path, '\0');
+    whole_open(&w);
+    struct tls_client_options o = {.ca = buf_str(&w.authority.ca_cert)};
+    cr_assert_eq(tls_client_config(&o, &nobody, &e), ERR_OK);
+    whole_ask(&c, &w, nobody, "POST", path.at, STR(""));
+    cr_expect_eq(c.grpc_status, GRPC_PERMISSION_DENIED, "%s", c.why);
+    cr_expect_not_null(strstr(c.why, "cannot create"), "%s", c.why);
+    caller_close(&c);
+    tls_config_free(nobody);
+    buf_free(&path);
+    whole_close(&w);
+}
+
 /* A stranger's inventions are counted, but not under the names that he gave them. */
 TEST(limits, metrics_take_no_names_from_strangers)
 {

@@ -80,8 +80,10 @@ TEST(whole, a_console_is_asked_for_as_whoever_is_impersonated)
     whole_open(&w);
     whole_ask(&admin, &w, w.admin_tls, "POST", path, STR(""));
     cr_assert_not_null(strstr(admin.why, "not found"), "%s", admin.why);
+    cr_expect_eq(admin.grpc_status, GRPC_NOT_FOUND);
     whole_ask(&ann, &w, w.admin_tls, "POST", path, STR(""));
     cr_assert_not_null(strstr(ann.why, "User \"ann\" cannot create"), "%s", ann.why);
+    cr_expect_eq(ann.grpc_status, GRPC_PERMISSION_DENIED);
     caller_close(&admin);
     caller_close(&ann);
     whole_close(&w);
