@@ -86,8 +86,15 @@ static void add_address(struct discover *d, const struct ifaddrs *i)
         d->addresses_count++;
 }
 
-/* IPv4 addresses of interfaces that are up, loopback and bridges of clusters (btXXXXXXXX) left out; without any,
- * loopback: a machine without a network is its own cluster. */
+/* A cluster's bridge or tunnel: net.h has their names. */
+static bool is_a_clusters(const char *name)
+{
+    struct str s = str_of(name);
+    return s.len == 10 && (str_starts(s, STR("bt")) || str_starts(s, STR("bx")));
+}
+
+/* IPv4 addresses of interfaces that are up, loopback and what clusters made left out; without any, loopback: a machine
+ * without a network is its own cluster. */
 static void read_addresses(struct discover *d)
 {
     char preferred[IF_NAMESIZE];
@@ -102,7 +109,7 @@ static void read_addresses(struct discover *d)
                 continue;
             bool loopback = (i->ifa_flags & IFF_LOOPBACK) != 0;
             bool first = strcmp(i->ifa_name, preferred) == 0;
-            bool ours = strncmp(i->ifa_name, "bt", 2) == 0 && strlen(i->ifa_name) == 10;
+            bool ours = is_a_clusters(i->ifa_name);
             if ((pass == 0 && first) || (pass == 1 && !first && !loopback && !ours) ||
                 (pass == 2 && loopback && d->addresses_count == 0))
                 add_address(d, i);
