@@ -28,6 +28,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { HARDWARE_BYTES_MAX = 1 << 20, LOG_FILE_BYTES = 10 << 20, LOG_FILES = 5 };
@@ -406,9 +407,21 @@ static enum err_code start(struct program *p, struct err *e)
     return code == ERR_OK ? shell_begin(p->shell, e) : code;
 }
 
+/* Every instance has some, and a shell's usual 1,024 are soon gone. What we start inherits the limit, as it does under systemd
+ * (deploy/lib.sh). */
+static void take_descriptors(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files); /* Of our own hard limit; else it stays as it is. */
+}
+
 static int run(struct program *p)
 {
     struct err e;
+    take_descriptors();
     if (start(p, &e) != ERR_OK) {
         log_event(LOG_ERROR, "agent.failed", "err=%s", log_quote(str_of(e.text)).text);
         return 1;

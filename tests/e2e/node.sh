@@ -87,8 +87,12 @@ given_up() { grep -q "ev=agent.failed.*certificate ended at.*baton token create"
 check "an agent with a used token says what it needs" until_true 10 given_up
 wait "$agent_pid" 2>/dev/null
 cluster_baton token create >"$work/state/token"
+prlimit --nofile=512: --pid $$ # Of the shell, as an agent finds it that nobody's unit has begun.
 cluster_agent
 joined() { cluster_baton wait node/n1 --for condition=Ready --timeout 1s; }
 check "with a new one it joins again under its name" until_true 20 joined
 check "the pod still did not notice" until_true 5 same_life
+# shellcheck disable=SC2016 # awk's own.
+check "the agent may open as many files as the system lets it" \
+    awk '/^Max open files/ { exit !($4 == $5 && $4 > 512) }' "/proc/$agent_pid/limits"
 finish
