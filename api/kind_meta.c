@@ -159,12 +159,16 @@ void meta_validate(const struct kind *k, struct kind_call *c, const Meta__Object
     finalizers_validate(c, m, &f);
 }
 
+bool check_most(struct kind_call *c, const struct field *f, size_t count, size_t most)
+{
+    if (count > most)
+        causes_add(&c->causes, CAUSE_TOO_MANY, f, "%zu: must have at most %zu items", count, most);
+    return count <= most;
+}
+
 bool check_count(struct kind_call *c, const struct field *f, size_t count)
 {
-    if (count > KIND_LIST_MAX)
-        causes_add(&c->causes, CAUSE_TOO_MANY, f, "%zu: must have at most %d items", count,
-                   KIND_LIST_MAX);
-    return count <= KIND_LIST_MAX;
+    return check_most(c, f, count, KIND_LIST_MAX);
 }
 
 /* What every entry that protobuf-c makes of a map begins with. */

@@ -35,6 +35,9 @@ enum kind_write {
 /* Of the fields that nobody carries out as many are named one by one. */
 enum { KIND_WARNINGS_MAX = 32, KIND_MISSED_MAX = 6 };
 
+/* Of a pod, all its three lists together: what an agent may report on (controlplane/core/agents.c). */
+enum { KIND_CONTAINERS_MAX = 256 };
+
 /* A PriorityClass, as far as it matters to a workload that names it. */
 struct kind_priority {
     bool is_known;

@@ -38,8 +38,9 @@ static inline bool is_text(const char *text, const char *value)
  * many there are: more are refused before anything is compared. */
 enum { KIND_LIST_MAX = 2048 };
 
-/* False, with a cause at f, when there are more than KIND_LIST_MAX. */
+/* False, with a cause at f, when there are more than KIND_LIST_MAX; than most. */
 bool check_count(struct kind_call *c, const struct field *f, size_t count);
+bool check_most(struct kind_call *c, const struct field *f, size_t count, size_t most);
 
 /* For each of keys the place of the first one that is the same, its own if none is before it. By sorting: what is
  * compared pair by pair takes seconds of somebody's three megabytes. NULL: the arena is full. */

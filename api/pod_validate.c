@@ -232,7 +232,8 @@ static bool counts_fit(struct kind_call *c, const Core__PodSpec *s, const struct
     struct field init = field_name(spec, "initContainers");
     struct field tolerations = field_name(spec, "tolerations");
     size_t containers = s->n_containers + s->n_init_containers + s->n_ephemeral_containers;
-    bool fits = check_count(c, &list, containers) && check_count(c, &volumes, s->n_volumes) &&
+    bool fits = check_most(c, &list, containers, KIND_CONTAINERS_MAX) &&
+                check_count(c, &volumes, s->n_volumes) &&
                 check_count(c, &tolerations, s->n_tolerations);
     for (size_t i = 0; fits && i < s->n_containers; i++) {
         struct field at = field_index(&list, i);

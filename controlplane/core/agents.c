@@ -4,6 +4,7 @@
  * level-triggered, so that whatever is lost costs a delay. A report is acknowledged when what it
  * changed is durable.
  */
+#include "api/kinds.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "controlplane/core/cluster.h"
@@ -16,7 +17,7 @@ enum {
     PROTOCOL = 1,
     MESSAGE_BYTES_MAX = 8 << 20, /* One message, decoded. */
     REPORT_BYTES_MAX = 256 << 10,
-    REPORT_CONTAINERS_MAX = 256,
+    REPORT_CONTAINERS_MAX = KIND_CONTAINERS_MAX,
     REPORT_DEVICES_MAX = 1024, /* Of all its containers. */
     REASON_MAX = 64,
     MESSAGE_MAX = 1024,

@@ -82,13 +82,14 @@ void status_machine_condition(struct core *c, Kubevirt__VirtualMachineInstanceSt
     at->message = text(c, why);
 }
 
-void status_machine_phase(struct core *c, Kubevirt__VirtualMachineInstanceStatus *status,
-                          const char *phase)
+/* When it first came to a phase, as KubeVirt tells it: whoever goes to and fro makes the object no longer. */
+static void note_phase(struct core *c, Kubevirt__VirtualMachineInstanceStatus *status,
+                       const char *phase)
 {
-    if (str_is(str_of(status->phase), phase))
-        return;
-    status->phase = (char *)phase;
     size_t count = status->n_phase_transition_timestamps;
+    for (size_t i = 0; i < count; i++)
+        if (str_is(str_of(status->phase_transition_timestamps[i]->phase), phase))
+            return;
     Kubevirt__VirtualMachineInstancePhaseTransitionTimestamp **more =
         arena_zalloc(&c->turn, count + 1, sizeof *more);
     Kubevirt__VirtualMachineInstancePhaseTransitionTimestamp *at = message(
@@ -101,6 +102,15 @@ void status_machine_phase(struct core *c, Kubevirt__VirtualMachineInstanceStatus
     more[count] = at;
     status->phase_transition_timestamps = more;
     status->n_phase_transition_timestamps = count + 1;
+}
+
+void status_machine_phase(struct core *c, Kubevirt__VirtualMachineInstanceStatus *status,
+                          const char *phase)
+{
+    if (str_is(str_of(status->phase), phase))
+        return;
+    status->phase = (char *)phase;
+    note_phase(c, status, phase);
 }
 
 /* ---- containers ---- */

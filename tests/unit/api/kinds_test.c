@@ -596,3 +596,17 @@ TEST(kinds, a_pod_has_thousands_of_ports_of_which_two_are_the_same)
                      "\"TCP//1\"\n");
     arena_free(&w.a);
 }
+
+/* More than an agent may report on would run, and nobody would ever hear how it fares. */
+TEST(kinds, a_pod_has_as_many_containers_as_are_reported_on)
+{
+    struct world w;
+    world_init(&w, "", "pods");
+    cr_expect(prepare(&w, KIND_CREATE, pod_of_ports(&w, KIND_CONTAINERS_MAX, 0, false), NULL), "%s",
+              causes_of(&w));
+    cr_expect_not(
+        prepare(&w, KIND_CREATE, pod_of_ports(&w, KIND_CONTAINERS_MAX + 1, 0, false), NULL));
+    cr_expect_str_eq(causes_of(&w),
+                     "spec.containers: Too many: 257: must have at most 256 items\n");
+    arena_free(&w.a);
+}

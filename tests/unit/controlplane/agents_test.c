@@ -521,3 +521,38 @@ TEST(agents, a_grace_below_nothing_is_a_second)
     cr_expect_eq(world_meta(w, "/pods/default/one").grace_s, 1);
     world_free(w);
 }
+
+/* A machine that starts again and again makes its object no longer each time. */
+TEST(agents, a_machines_phases_are_told_once_each)
+{
+    static const Agent__RuntimePhase to_and_fro[] = {AGENT__RUNTIME_PHASE__RUNTIME_PHASE_RUNNING,
+                                                     AGENT__RUNTIME_PHASE__RUNTIME_PHASE_PREPARING};
+    Kubevirt__VirtualMachineInstance vm = KUBEVIRT__VIRTUAL_MACHINE_INSTANCE__INIT;
+    Kubevirt__VirtualMachineInstanceSpec spec = KUBEVIRT__VIRTUAL_MACHINE_INSTANCE_SPEC__INIT;
+    Kubevirt__DomainSpec domain = KUBEVIRT__DOMAIN_SPEC__INIT;
+    Kubevirt__CPU cpu = KUBEVIRT__CPU__INIT;
+    Meta__ObjectMeta meta = META__OBJECT_META__INIT;
+    Agent__WorkloadStatus s = AGENT__WORKLOAD_STATUS__INIT;
+    struct world *w = world_new();
+    struct arena *a = &w->core->turn;
+    meta.name = (char *)"m";
+    cpu.has_cores = true;
+    cpu.cores = 2;
+    domain.cpu = &cpu;
+    spec.domain = &domain;
+    vm.metadata = &meta;
+    vm.spec = &spec;
+    struct str object = typed_wrap(a, "kubevirt.io/v1", "VirtualMachineInstance", &vm.base), next;
+    s.has_phase = true;
+    for (uint32_t i = 0; i < 20; i++) {
+        s.phase = to_and_fro[i % 2];
+        cr_assert_eq(status_machine(w->core, object, &s, NULL, &next), STATUS_OTHER);
+        object = next;
+    }
+    Kubevirt__VirtualMachineInstance *is =
+        typed_open(a, &kubevirt__virtual_machine_instance__descriptor, object);
+    cr_assert_not_null(is);
+    cr_expect_str_eq(is->status->phase, "Scheduled");
+    cr_expect_eq(is->status->n_phase_transition_timestamps, 2);
+    world_free(w);
+}
