@@ -240,7 +240,8 @@ static enum err_code hold_new(struct ledger *l, struct node *n, const struct req
     if (rc != ERR_OK)
         return rc;
     struct hold *h = ledger__hold(l, index);
-    *h = (struct hold){.class_id = c->id, .labels_id = own->id, .generation = h->generation + 1};
+    uint32_t generation = max_u32(h->generation + 1, 1); /* Never 0: that is nobody's name. */
+    *h = (struct hold){.class_id = c->id, .labels_id = own->id, .generation = generation};
     *ledger__tag(l, index) = (struct hold_tag){r->cookie, r->started, r->gang};
     names__hold(&l->names, r->gang);
     node__list(l, n, index);

@@ -375,3 +375,18 @@ TEST(plan, has_a_limit_and_keeps_its_promise_there)
     cr_assert_eq(ledger_place(l, &(struct request){.shared_milli = 1}, &hold, NULL, NULL), ERR_OK);
     ledger_free(l);
 }
+
+/* A slot that was used four billion times begins anew, and its first name is not nobody's. */
+TEST(preempt, a_hold_is_never_nobodys)
+{
+    struct ledger *l = ledger_new(NULL);
+    put(l, "n0", 1, 1, 1, 4, 1, 4);
+    struct request r = {.shared_milli = 100};
+    ledger_release(l, place_ok(l, &r, NULL));
+    ledger__hold(l, 0)->generation = UINT32_MAX;
+    uint64_t hold = place_ok(l, &r, NULL);
+    cr_expect_neq(hold, 0);
+    ledger_release(l, hold);
+    cr_expect_eq(ledger_holds_count(l), 0);
+    ledger_free(l);
+}
