@@ -273,6 +273,7 @@ static void look_done(struct hostimages *h, struct look *k)
     h->looking = NULL;
     judge_room(h, k);
     look_free(k);
+    look_soon(h); /* Before anybody begins: what was asked for meanwhile may be to make room. */
     struct instant next = instant_add(loop_now(h->o.loop), SPAN_S(HOSTIMAGES_LOOK_S));
     loop_set_deadline(&h->client, instant_earlier(next, h->hold_until));
     begin_pulls(h);
@@ -383,7 +384,7 @@ void hostimages_give_up(struct hostimages *h, uint64_t op)
 
 void hostimages_collect(struct hostimages *h)
 {
-    h->look_due |= h->looking == NULL;
+    h->look_due = true; /* Also behind a look that could not collect. */
     look_soon(h);
 }
 
