@@ -419,7 +419,7 @@ static void labels_sort(struct topology_label *labels, uint32_t count)
 }
 
 struct labels_key {
-    uint32_t namespace_name, count;
+    uint32_t namespace_name, leaves, count;
     struct topology_label labels[REQUEST_LIST_MAX];
 };
 
@@ -435,6 +435,7 @@ static enum err_code labels_find(struct ledger *l, struct str key, struct labels
     str_put(copy, key);
     s->key = (struct str){(const char *)copy, key.len};
     s->namespace_name = copy->namespace_name;
+    s->leaves = copy->leaves;
     s->labels_count = copy->count;
     s->labels = copy->labels;
     if (map_put(&l->labels_map, s->key, s) != ERR_OK) {
@@ -448,14 +449,15 @@ static enum err_code labels_find(struct ledger *l, struct str key, struct labels
     return ERR_OK;
 }
 
-enum err_code labels__intern(struct ledger *l, const struct request *r, struct labels **out,
-                             struct err *e)
+enum err_code labels__intern(struct ledger *l, const struct request *r, bool leaves,
+                             struct labels **out, struct err *e)
 {
     struct labels_key key;
     if (r->labels_count > REQUEST_LIST_MAX)
         return err_set(e, ERR_LIMIT, "labels: %u entries, at most %u are supported",
                        r->labels_count, REQUEST_LIST_MAX);
     key.namespace_name = r->namespace_name;
+    key.leaves = leaves;
     key.count = r->labels_count;
     for (uint32_t i = 0; i < r->labels_count; i++)
         key.labels[i] = r->labels[i];

@@ -118,16 +118,22 @@ enum err_code ledger_place_plain(struct ledger *l, const struct request *r, uint
     return place(l, r, true, out_hold, out_rows, e);
 }
 
-enum err_code ledger__intern(struct ledger *l, const struct request *r, struct class **out_class,
-                             struct labels **out_labels, struct err *e)
+static enum err_code intern(struct ledger *l, const struct request *r, bool leaves,
+                            struct class **out_class, struct labels **out_labels, struct err *e)
 {
     enum err_code rc = class__intern(l, r, out_class, e);
     if (rc != ERR_OK)
         return rc;
-    rc = labels__intern(l, r, out_labels, e);
+    rc = labels__intern(l, r, leaves, out_labels, e);
     if (rc != ERR_OK)
         class__unref(l, *out_class);
     return rc;
+}
+
+enum err_code ledger__intern(struct ledger *l, const struct request *r, struct class **out_class,
+                             struct labels **out_labels, struct err *e)
+{
+    return intern(l, r, false, out_class, out_labels, e);
 }
 
 static enum err_code place(struct ledger *l, const struct request *r, bool plain,
@@ -287,7 +293,7 @@ enum err_code ledger_reword(struct ledger *l, uint64_t hold, const struct reques
     struct request made = reworded(&was->r, r);
     enum err_code rc = request_check(&made, e);
     if (rc == ERR_OK)
-        rc = ledger__intern(l, &made, &c, &own, e);
+        rc = intern(l, &made, had->leaves, &c, &own, e);
     if (rc != ERR_OK)
         return rc;
     terms__held(l, h, -1);
@@ -298,6 +304,28 @@ enum err_code ledger_reword(struct ledger *l, uint64_t hold, const struct reques
     class__unref(l, was);
     ledger__node_changed(l, h->node, false);
     return ERR_OK;
+}
+
+bool ledger_hold_leaves(struct ledger *l, uint64_t hold)
+{
+    uint32_t index;
+    struct labels *own;
+    struct hold *h = ledger__hold_find(l, hold, &index);
+    if (h == NULL)
+        return false;
+    struct labels *had = ledger__labels(l, h->labels_id);
+    const struct request words = {.namespace_name = had->namespace_name,
+                                  .labels = had->labels,
+                                  .labels_count = had->labels_count};
+    if (had->leaves || labels__intern(l, &words, true, &own, NULL) != ERR_OK)
+        return false; /* Known, or the table is full: then it is counted until it is gone. */
+    terms__held(l, h, -1);
+    bool counted = terms__spread_counts(l, had);
+    h->labels_id = own->id;
+    terms__held(l, h, 1);
+    labels__unref(l, had);
+    ledger__node_changed(l, h->node, false);
+    return counted;
 }
 
 void ledger_commit(struct ledger *l, uint64_t hold)

@@ -166,6 +166,10 @@ MUST_USE enum err_code ledger_restore(struct ledger *l, const struct request *r,
 MUST_USE enum err_code ledger_reword(struct ledger *l, uint64_t hold, const struct request *r,
                                      struct err *e);
 
+/* Its workload is being deleted: spreading counts it no more, as Kubernetes counts no terminating pod there. All else it is
+ * and has until its release. True: some constraint counted it, and whoever waits by that may have a place now. */
+bool ledger_hold_leaves(struct ledger *l, uint64_t hold);
+
 void ledger_commit(struct ledger *l, uint64_t hold);
 void ledger_undo(struct ledger *l, uint64_t hold);    /* The write failed: as if never placed. */
 void ledger_release(struct ledger *l, uint64_t hold); /* The agent reported it gone. */

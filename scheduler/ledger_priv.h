@@ -49,11 +49,11 @@ struct profile {
     uint32_t *terms; /* matched (it is counted by), then felt (terms of others that match it). */
 };
 
-/* Namespace and labels of workloads; equal ones are one set. */
+/* Namespace and labels of workloads; equal ones are one set. leaves: of those that are being deleted. */
 struct labels {
     struct str key;
     uint32_t id, refs;
-    uint32_t namespace_name, labels_count;
+    uint32_t namespace_name, leaves, labels_count;
     const struct topology_label *labels; /* Sorted by key. */
     struct profile profile;
 };
@@ -207,7 +207,7 @@ void shape__unref(struct ledger *l, struct shape *s);
 MUST_USE enum err_code class__intern(struct ledger *l, const struct request *r, struct class **out,
                                      struct err *e); /* One reference. */
 void class__unref(struct ledger *l, struct class *c);
-MUST_USE enum err_code labels__intern(struct ledger *l, const struct request *r,
+MUST_USE enum err_code labels__intern(struct ledger *l, const struct request *r, bool leaves,
                                       struct labels **out, struct err *e);
 void labels__unref(struct ledger *l, struct labels *s);
 void class__free(struct class *c);                             /* NULL is allowed. */

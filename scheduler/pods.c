@@ -88,7 +88,7 @@ bool pods__term_matches(const struct ledger *l, const struct request_pod_term *t
 bool pods__spread_matches(const struct ledger *l, const struct request_spread *s,
                           uint32_t namespace_name, const struct labels *who)
 {
-    return who->namespace_name == namespace_name && !s->selects_nothing &&
+    return who->namespace_name == namespace_name && !who->leaves && !s->selects_nothing &&
            rules__selector_matches(&l->names, &s->selector, who->labels, who->labels_count);
 }
 

@@ -165,6 +165,15 @@ bool terms__is_matched(const struct profile *p, const struct term *t)
     return false;
 }
 
+bool terms__spread_counts(struct ledger *l, struct labels *s)
+{
+    bool counted = false;
+    terms__profile(l, s);
+    for (uint32_t i = 0; i < s->profile.matched_count; i++)
+        counted |= ((struct term *)l->terms.at[s->profile.terms[i]])->kind == TERM_SPREAD;
+    return counted;
+}
+
 /* ---- counting ---- */
 
 static void term_room(struct term *t, uint32_t domain)

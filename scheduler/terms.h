@@ -76,6 +76,8 @@ void terms__node_enters(struct ledger *l, uint32_t node);
 void terms__fini(struct ledger *l);
 
 bool terms__is_matched(const struct profile *p, const struct term *t);
+/* Does some spread constraint count such labels? */
+bool terms__spread_counts(struct ledger *l, struct labels *s);
 
 /* SPREAD: the most that may stand in a domain before one more comes. */
 uint64_t terms__spread_limit(const struct term *t, bool self);

@@ -105,6 +105,7 @@ uint64_t placing__needs(const struct explanation *x);   /* What could help: a bi
 uint64_t placing__helps(const struct placement *p);     /* Whom the end of these rows could help. */
 void placing__event(struct core *c, uint64_t event);
 void placing__stands(struct core *c);
+void placing__leaves(struct core *c);
 void placing__unhold(struct core *c, struct held *h); /* Its rows go, and it does. */
 
 /* placing_preempt.c */

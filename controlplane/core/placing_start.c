@@ -8,17 +8,23 @@
 
 /* What the rows stand for: the workload's own words, for the rules between workloads; its amounts as they
  * were decided. A workload that is gone, or is another by now, leaves only the amounts. */
-static void restored_request(struct core *c, struct str key, const Baton__PlacementSpec *spec,
-                             struct request *out, bool *out_by_spaces)
+static void restored_request(struct core *c, struct held *h, const Baton__PlacementSpec *spec,
+                             struct request *out, bool *out_leaves)
 {
     struct candidate w;
     struct index_key at;
-    struct cow_entry *e = core_find(c, key);
+    struct meta m;
+    struct cow_entry *e = core_find(c, str_of(h->workload_key));
     *out = (struct request){0};
-    if (e != NULL && index_key_parse(key, &at) &&
-        placing__open(c, &w, key, &at, blob_str(e->value)) &&
-        placing__translate(c, &w, NULL) == ERR_OK)
-        *out = w.request, *out_by_spaces = w.by_spaces;
+    *out_leaves = true;
+    if (e != NULL && meta_read(blob_str(e->value), &m, NULL) == ERR_OK &&
+        str_is(m.uid, h->workload_uid) && index_key_parse(str_of(h->workload_key), &at) &&
+        placing__open(c, &w, str_of(h->workload_key), &at, blob_str(e->value)) &&
+        placing__translate(c, &w, NULL) == ERR_OK) {
+        *out = w.request;
+        *out_leaves = m.is_deleting;
+        h->by_spaces = w.by_spaces;
+    }
     sched_devices_restored(ledger_names(c->cluster->ledger), spec, out);
     sched_caches_restored(ledger_names(c->cluster->ledger), &c->turn, spec, out);
     out->memory_bytes = spec->memory_bytes;
@@ -39,9 +45,10 @@ static void take_rows(struct core *c, struct held *h, const Baton__PlacementSpec
     struct request r;
     char why[sizeof n->contradiction];
     uint64_t hold;
+    bool leaves;
     if (!h->unrestored || n->spec == NULL || rows == NULL)
         return;
-    restored_request(c, str_of(h->workload_key), spec, &r, &h->by_spaces);
+    restored_request(c, h, spec, &r, &leaves);
     k->by_spaces |= h->by_spaces;
     enum err_code code = sched_view_stored(ledger_names(k->ledger), spec, n->spec, rows, &err);
     r.ports = rows->ports;
@@ -54,6 +61,8 @@ static void take_rows(struct core *c, struct held *h, const Baton__PlacementSpec
         h->unrestored = false;
         n->unrestored--;
         cluster_set_hold(c, h, hold);
+        if (leaves)
+            (void)ledger_hold_leaves(k->ledger, hold);
         return;
     }
     snprintf(why, sizeof why, "%s: %s", h->key, err.text);

@@ -137,6 +137,13 @@ void placing__stands(struct core *c)
         placing__event(c, BIT(AFFINITY) | BIT(SPREAD));
 }
 
+/* One is leaving: spreading counts it no more. */
+void placing__leaves(struct core *c)
+{
+    if (queue_count(c->cluster->waiting) > 0)
+        placing__event(c, BIT(SPREAD));
+}
+
 void placing_room(struct core *c)
 {
     if (queue_count(c->cluster->waiting) > 0)

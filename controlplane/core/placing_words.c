@@ -2,7 +2,8 @@
 /*
  * What a workload says that may come to mean something else while it stands: its labels, and affinity terms that select
  * namespaces by their labels. The scheduler knows names of namespaces only, so a selector becomes the list of those that match
- * now; when labels change, holds are told anew what they stand for (ledger_reword()). Their rows stay.
+ * now; when labels change, holds are told anew what they stand for (ledger_reword()). Their rows stay. And who is being
+ * deleted is counted no more by whoever spreads (ledger_hold_leaves()).
  */
 #include "controlplane/core/placing_priv.h"
 
@@ -175,8 +176,10 @@ void words_changed(struct core *c, const struct core_change *change)
         if (change->is.deleted || change->is.before == NULL ||
             !same_labels(&change->before, &change->now))
             core_mark(c, CONTROL_WORDS, spaces_key());
-    } else if (placing__is_kind(&change->at) && !change->is.deleted && change->is.before != NULL &&
-               !same_labels(&change->before, &change->now)) {
+    } else if (placing__is_kind(&change->at) && change->is.before != NULL &&
+               !change->before.is_deleting &&
+               (change->is.deleted || change->now.is_deleting ||
+                !same_labels(&change->before, &change->now))) {
         core_mark(c, CONTROL_WORDS, cow_entry_key(change->is.now));
     }
 }
@@ -205,6 +208,13 @@ static void renew(struct core *c, struct held *h, struct str key, struct str obj
     placing_room(c);
 }
 
+/* Deleted, with or without grace: what its labels say from now on is not heard. */
+static void leaves(struct core *c, const struct held *h)
+{
+    if (ledger_hold_leaves(c->cluster->ledger, h->hold))
+        placing__leaves(c);
+}
+
 /* key: of a workload, or spaces_key(). */
 enum reconcile words_reconcile(struct core *c, struct str key)
 {
@@ -216,7 +226,12 @@ enum reconcile words_reconcile(struct core *c, struct str key)
         return RECONCILE_LATER;
     struct held *h = cluster_held(c, cluster_placement_key(c, key));
     struct cow_entry *e = core_find(c, key);
-    if (h != NULL && e != NULL)
+    struct meta m;
+    bool is_its = h != NULL && e != NULL && meta_read(blob_str(e->value), &m, NULL) == ERR_OK &&
+                  str_is(m.uid, h->workload_uid);
+    if (h != NULL && (!is_its || m.is_deleting))
+        leaves(c, h);
+    else if (is_its)
         renew(c, h, key, blob_str(e->value));
     return RECONCILE_DONE;
 }

@@ -558,6 +558,47 @@ TEST(placing, the_last_of_a_kind_leaves)
     sim_free(s);
 }
 
+#define SPREAD                                                                                     \
+    "\"topologySpreadConstraints\":[{\"maxSkew\":1,\"topologyKey\":\"kubernetes.io/hostname\","    \
+    "\"whenUnsatisfiable\":\"DoNotSchedule\",\"labelSelector\":{\"matchLabels\":{\"app\":\"a\"}}}" \
+    "],"
+
+/* The next one of a row that is replaced one by one goes where the former one is on its way out, as Kubernetes counts; so it
+ * does when the control plane begins anew meanwhile. */
+TEST(placing, spreading_counts_nobody_who_leaves)
+{
+    for (uint32_t restart = 0; restart < 2; restart++) {
+        struct sim *s = story_new(3, 4);
+        labelled(s, "a-1", "a", "", SPREAD);
+        labelled(s, "a-2", "a", "", SPREAD);
+        labelled(s, "a-3", "a", "", SPREAD);
+        char node[16], was[16];
+        struct str at = sim_field(s, "Placement", "pods.a-1", "spec.node");
+        snprintf(was, sizeof was, STR_FMT, STR_ARG(at));
+        for (uint32_t n = 0; n < 3; n++) { /* The others are fuller, and would be preferred. */
+            char filler[] = "filler-0", name[] = "n0", rule[96];
+            filler[7] = name[1] = (char)('0' + n);
+            snprintf(rule, sizeof rule, "\"nodeSelector\":{\"kubernetes.io/hostname\":\"%s\"},",
+                     name);
+            if (strcmp(name, was) != 0)
+                pod_with(s, filler, "1", rule);
+        }
+        sim_cut(s, (uint32_t)(was[1] - '0'), true); /* It leaves for as long as we like. */
+        sim_delete(s, "Pod", "a-1", -1);
+        sim_run(s, SPAN_MS(100));
+        if (restart == 1) {
+            sim_control_crash(s);
+            sim_run(s, SPAN_S(2));
+        }
+        labelled(s, "a-4", "a", "", SPREAD);
+        at = sim_field(s, "Placement", "pods.a-4", "spec.node");
+        snprintf(node, sizeof node, STR_FMT, STR_ARG(at));
+        cr_expect_str_eq(node, was);
+        cr_expect(str_is(sim_field(s, "Placement", "pods.a-1", "spec.node"), was), "its rows stay");
+        sim_free(s);
+    }
+}
+
 /* A machine names its class; the class's value decides. */
 TEST(placing, a_machine_of_a_priority_class_preempts)
 {

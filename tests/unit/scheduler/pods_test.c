@@ -101,6 +101,40 @@ TEST(rules, a_tolerated_cordon_counts_in_spreading)
     ledger_free(l);
 }
 
+/* Kubernetes counts no terminating pod in spreading (issue 87621), but does in affinity: the one that comes for it takes
+ * its place. */
+TEST(rules, who_leaves_is_not_counted_in_spreading)
+{
+    struct ledger *l = zones();
+    uint32_t value;
+    struct request_expression x = app_is(l, &value);
+    struct request_spread spread = {
+        .max_skew = 1, .topology_key = name_of(l, "zone"), .selector = {&x, 1}};
+    struct topology_label own = {x.key, value};
+    struct request r = {.labels = &own,
+                        .labels_count = 1,
+                        .shared_milli = 100,
+                        .spreads = &spread,
+                        .spreads_count = 1};
+    struct request_pod_term term = {
+        .selector = {&x, 1}, .all_namespaces = true, .topology_key = spread.topology_key};
+    struct request apart = {.shared_milli = 100, .anti_affinity = &term, .anti_affinity_count = 1};
+    struct placement rows, other;
+    uint64_t hold, leaves = place_ok(l, &r, &rows);
+    place_ok(l, &r, &other);
+    place_ok(l, &r, &other);
+    cr_assert(ledger_hold_leaves(l, leaves));
+    cr_assert_eq(ledger_reword(l, leaves, &r, NULL), ERR_OK, "other words, and it leaves still");
+    verify(l);
+    cr_assert_eq(ledger_place(l, &apart, &hold, NULL, NULL), ERR_BUSY, "it stands there still");
+    place_ok(l, &r, &other);
+    cr_assert_eq(other.node / 2, rows.node / 2, "where it leaves is room");
+    ledger_release(l, leaves);
+    cr_assert_not(ledger_hold_leaves(l, leaves), "nothing does any more");
+    verify(l);
+    ledger_free(l);
+}
+
 TEST(rules, affinity_and_its_first_of_a_group)
 {
     struct ledger *l = zones();
