@@ -22,6 +22,7 @@ static void restored_request(struct core *c, struct held *h, const Baton__Placem
         placing__open(c, &w, str_of(h->workload_key), &at, blob_str(e->value)) &&
         placing__translate(c, &w, NULL) == ERR_OK) {
         *out = w.request;
+        out->node_name = 0; /* It says where it stands, not where it was pinned. */
         *out_leaves = m.is_deleting;
         h->by_spaces = w.by_spaces;
     }

@@ -395,8 +395,11 @@ static bool stands(struct question *q, struct candidate *w)
     if (step == NULL)
         return true;
     step->placement = p == NULL ? NULL : p->spec;
+    const char *said = p == NULL || p->spec == NULL || p->spec->decision == NULL
+                           ? NULL
+                           : p->spec->decision->reason; /* When it was decided. */
     ledger_explain_hold(q->c->cluster->ledger, h->hold, NULL, text, sizeof text);
-    add_step(q, w, step, "Stands", text, 0);
+    add_step(q, w, step, "Stands", said == NULL ? text : said, 0);
     return true;
 }
 

@@ -138,6 +138,24 @@ TEST(plan, why)
     sim_free(s);
 }
 
+/* What decided is what it was: nobody is pinned by the name of the node that he was given. */
+TEST(plan, why_after_a_restart)
+{
+    static const char why[] = "\"why\":{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"namespace\":"
+                              "\"default\",\"name\":\"one\"}";
+    static const char said[] =
+        "n0: the node with least left over; 2 CPUs on 2 exclusive cores; rows of 1 of 1 NUMA nodes";
+    struct sim *s = story_new(1, 3);
+    pod(s, "one", "2", "");
+    plan(s, why);
+    says(s, "steps.0.message", said);
+    sim_control_crash(s);
+    sim_run(s, SPAN_S(5));
+    plan(s, why);
+    says(s, "steps.0.message", said);
+    sim_free(s);
+}
+
 static void plan_group(struct sim *s, const char *big, const char *more)
 {
     char spec[4096], text[1024];
