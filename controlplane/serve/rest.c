@@ -112,6 +112,8 @@ static verb_begin *route_find(struct call *c)
         return NULL;
     if (c->r->verb != REST_CREATE && (c->kind->flags & KIND_CREATE_ONLY) != 0)
         return NULL;
+    if (c->r->verb == REST_DELETE_COLLECTION && !is_emptied_at_once(c->kind))
+        return NULL;
     for (size_t i = 0; i < COUNT_OF(routes); i++)
         if (routes[i].verb == c->r->verb && str_is(at->subresource, routes[i].subresource) &&
             (routes[i].plural == NULL || str_is(at->resource, routes[i].plural)))

@@ -41,9 +41,7 @@ static const char *verbs_of(const struct kind *k)
         return VERBS_READ;
     if (k->flags & KIND_CREATE_ONLY)
         return "create";
-    /* Emptying a namespace collection at once is nothing anybody means. */
-    return str_is(str_of(k->plural), "namespaces") ? "create delete get list patch update watch"
-                                                   : VERBS_ALL;
+    return is_emptied_at_once(k) ? VERBS_ALL : "create delete get list patch update watch";
 }
 
 static void subresources(struct buf *out, const struct kind *k, const struct schema_kind *s)

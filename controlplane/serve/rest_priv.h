@@ -156,6 +156,12 @@ static inline bool is_empty_text(const char *text)
     return text == NULL || text[0] == '\0';
 }
 
+/* All namespaces at once is nothing anybody means: that is neither offered nor done, as by Kubernetes. */
+static inline bool is_emptied_at_once(const struct kind *k)
+{
+    return !str_is(str_of(k->plural), "namespaces");
+}
+
 /* ---- Query ---- */
 
 bool query_flag(const struct rest_request *r, const char *name);

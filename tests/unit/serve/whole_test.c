@@ -70,6 +70,16 @@ TEST(whole, who_may_what)
     whole_close(&w);
 }
 
+/* What discovery does not offer is not done either: all namespaces at once would be everything there is. */
+TEST(whole, namespaces_are_not_deleted_all_at_once)
+{
+    struct whole w;
+    whole_open(&w);
+    cr_expect_eq(whole_status(&w, w.admin_tls, "DELETE", "/api/v1/namespaces"), 405);
+    cr_expect_eq(whole_status(&w, w.admin_tls, "GET", "/api/v1/namespaces/default"), 200);
+    whole_close(&w);
+}
+
 /* A gateway that asks on somebody's behalf gets what that one may, also where gRPC is spoken. */
 TEST(whole, a_console_is_asked_for_as_whoever_is_impersonated)
 {
@@ -359,7 +369,7 @@ TEST(whole, a_forgotten_nodes_session_ends)
     struct whole w;
     struct node n, other;
     struct agent a = {0}, b = {0};
-    struct caller session, stays;
+    struct caller session, stays, stream = {.grpc = true};
     whole_open(&w);
     node_make(&n, "n1");
     node_make(&other, "n2");
@@ -376,6 +386,11 @@ TEST(whole, a_forgotten_nodes_session_ends)
     cr_expect_eq(session.grpc_status, GRPC_ABORTED);
     cr_expect_not_null(strstr(session.why, "no longer bound"), "%s", session.why);
     cr_expect_not(stays.ended);
+    caller_connect(&stream, &w, n.tls);
+    caller_start(&stream, "POST", "/baton.agent.v1.Agent/Stream", STR(""), true);
+    whole_until(&w, &stream.ended);
+    cr_expect_eq(stream.grpc_status, GRPC_UNAUTHENTICATED);
+    caller_close(&stream);
     caller_close(&session);
     caller_close(&stays);
     node_free(&n);
