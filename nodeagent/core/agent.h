@@ -113,6 +113,10 @@ struct agent_effects agent_step(struct agent *a, const struct agent_event *ev);
 struct instant agent_deadline(const struct agent *a); /* When to send EV_DEADLINE; ns 0: never. */
 
 /* For the simulator and the unit tests: true between steps, or *out_why says what is not. */
+/* The container whose log is followed still lives that life (agent_fx_stream). What it wrote is in the file when it does not. */
+bool agent_log_is_live(const struct agent *a, struct str placement_uid, struct str container,
+                       uint32_t attempt);
+
 bool agent_invariant(const struct agent *a, const char **out_why);
 
 /* What the last step did, a line each, of which the stories are made: "web RUNNING" for a workload that moved,

@@ -141,9 +141,12 @@ struct agent_fx_stream {
     struct str
         path; /* LOGS: the newest file. CONSOLE: the socket. Empty: refused, text says why. */
     bool follow, timestamps, raw; /* raw: a machine's serial log, no CRI header. */
-    int64_t tail_lines;           /* -1: all. */
-    struct wall since;            /* 0: all. */
-    int64_t limit_bytes;          /* 0: none. */
+    /* follow: whose log it is, and of which life; it is over when agent_log_is_live() says so. */
+    struct str placement_uid, container;
+    uint32_t attempt;
+    int64_t tail_lines;  /* -1: all. */
+    struct wall since;   /* 0: all. */
+    int64_t limit_bytes; /* 0: none. */
 };
 
 struct agent_effect {

@@ -25,6 +25,19 @@ static const struct instance *pick(const struct workload *w, struct str name)
     return NULL;
 }
 
+static bool is_writing(const struct instance *i)
+{
+    return i->state >= INSTANCE_STARTING && i->state <= INSTANCE_CLEARING;
+}
+
+bool agent_log_is_live(const struct agent *a, struct str placement_uid, struct str container,
+                       uint32_t attempt)
+{
+    const struct workload *w = agent_find(a, placement_uid);
+    const struct instance *i = w == NULL ? NULL : pick(w, container);
+    return i != NULL && i->attempt == attempt && is_writing(i);
+}
+
 static void logs(struct agent *a, struct agent_turn *t, const Agent__OpenStream *open,
                  const struct workload *w, const struct instance *i)
 {
@@ -41,13 +54,16 @@ static void logs(struct agent *a, struct agent_turn *t, const Agent__OpenStream 
                                        : "container \"%s\" in pod \"" STR_FMT
                                          "\" is waiting to start: ContainerCreating",
                                    i->name, STR_ARG(workload_name(w))));
-    bool running = i->state >= INSTANCE_STARTING && i->state <= INSTANCE_CLEARING;
+    bool running = is_writing(i);
     /* Between two attempts the newest log is still the one that ended. */
     uint32_t attempt = previous || (!running && !i->end.happened) ? i->attempt - 1 : i->attempt;
     s.raw = w->machine != NULL;
     s.path = s.raw ? arena_printf(&t->arena, STR_FMT "/guest/serial.log", STR_ARG(dir))
                    : arena_printf(&t->arena, STR_FMT "/%s/%u.log", STR_ARG(dir), i->name, attempt);
     s.follow = open->logs != NULL && open->logs->follow && running && !previous;
+    s.placement_uid = arena_str(&t->arena, str_of(open->placement_uid));
+    s.container = arena_str(&t->arena, str_of(i->name));
+    s.attempt = attempt;
     if (open->logs != NULL) {
         s.timestamps = open->logs->timestamps;
         s.tail_lines = open->logs->has_tail_lines ? open->logs->tail_lines : -1;

@@ -381,7 +381,7 @@ void shell_set_runtime(struct shell *s, enum runtime_kind kind, struct runtime *
 void shell_set_link(struct shell *s, struct link *l)
 {
     s->link = l;
-    s->streams = streams_new(s->o.loop, l);
+    s->streams = streams_new(s->o.loop, s->o.agent, l);
 }
 
 void shell_set_renewal(struct shell *s, struct renewal *r)

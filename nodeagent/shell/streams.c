@@ -28,13 +28,16 @@ struct stream {
     /* Logs: */
     struct logs_reader reader;
     struct logfiles files;
-    bool waiting; /* At the live end, following. */
+    bool waiting; /* At the live end, following: */
+    char placement_uid[64], container[256];
+    uint32_t attempt;
     /* Console: */
     char path[4096];
     struct tcp *tcp;
 };
 
 struct streams {
+    const struct agent *agent;
     struct loop *loop;
     struct link *link;
     struct loop_client client;
@@ -130,9 +133,14 @@ static void pump(struct streams *s, struct stream *st)
             return;
 }
 
+/* Asked before the files are looked at: what a container that is over has written is seen by that look. */
 static void look(struct streams *s, struct stream *st)
 {
+    bool is_live =
+        agent_log_is_live(s->agent, str_of(st->placement_uid), str_of(st->container), st->attempt);
     logfiles_look(&st->files, &st->reader);
+    if (!is_live)
+        logs_stop_following(&st->reader);
     st->waiting = false;
     pump(s, st);
 }
@@ -146,6 +154,9 @@ static void open_log(struct streams *s, struct stream *st, const struct agent_fx
                              .limit_bytes = fx->limit_bytes > 0 ? fx->limit_bytes : -1,
                              .since = fx->since};
 
+    snprintf(st->placement_uid, sizeof st->placement_uid, STR_FMT, STR_ARG(fx->placement_uid));
+    snprintf(st->container, sizeof st->container, STR_FMT, STR_ARG(fx->container));
+    st->attempt = fx->attempt;
     uint32_t count = logfiles_open(&st->files, fx->path, files);
     logs_begin(&st->reader, &o, files, count);
     if (count == 0) {
@@ -234,9 +245,10 @@ static void on_event(struct loop_client *self, const struct io_event *ev)
     }
 }
 
-struct streams *streams_new(struct loop *l, struct link *link)
+struct streams *streams_new(struct loop *l, const struct agent *agent, struct link *link)
 {
     struct streams *s = mem_zalloc(1, sizeof *s);
+    s->agent = agent;
     s->loop = l;
     s->link = link;
     s->client.event = on_event;

@@ -3,7 +3,7 @@
  * streams.h -- logs and consoles that the control plane asked for, each an Agent/Stream call.
  *
  * WHAT   A log is read from its files in pieces as the other end takes them, and followed by looking again
- *        every FOLLOW_MS; a console is a Unix socket, both ways.
+ *        every FOLLOW_MS until its container's life is over; a console is a Unix socket, both ways.
  * OWNS   streams_new() to streams_free().
  * ASYNC  Everything after streams_open() goes over the link; an error is a frame on channel 3, then the end.
  * LIMITS link.h's LINK_STREAMS_MAX. A reader that takes nothing costs one file descriptor.
@@ -16,7 +16,7 @@
 
 struct streams;
 
-struct streams *streams_new(struct loop *l, struct link *link);
+struct streams *streams_new(struct loop *l, const struct agent *agent, struct link *link);
 void streams_free(struct streams *s); /* NULL is allowed. */
 void streams_open(struct streams *s, const struct agent_fx_stream *fx);
 void streams_end(struct streams *s); /* All of them, as link_shut() does. */

@@ -56,6 +56,11 @@ Y
 cluster_baton apply -f "$work/pods.yaml" >/dev/null
 check "a pod with a core of its own runs" cluster_baton wait pod/alone --for jsonpath=status.phase=Running --timeout 30s
 check "one after its init container, ready by its probe" cluster_baton wait pod/shared --for condition=Ready --timeout 30s
+attached() {
+    cluster_baton run oci:busybox:latest --name once -- sh -c "sleep 1; echo said; exit 7" >"$work/once" 2>/dev/null
+    [ $? -eq 7 ] && [ "$(cat "$work/once")" = said ]
+}
+check "baton run: what the container wrote, and the status that it ended with" attached
 by_runc() { find "$work/state/agent/run" -name state.json | grep -q .; } # crun's is called status.
 check "it is runc that runs them" by_runc
 
