@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+enum { AGAIN_S = 1 }; /* What cannot be written now is not tried without a pause. */
+
 static void *message(struct core *c, size_t size, const ProtobufCMessageDescriptor *type)
 {
     ProtobufCMessage *m = arena_alloc(&c->turn, size);
@@ -311,7 +313,8 @@ static void settled(struct core *c, uint64_t hold, bool durable)
         placing__landed(c, h);
         return;
     }
-    core_mark(c, CONTROL_PLACING, arena_str(&c->turn, str_of(h->workload_key)));
+    core_mark_at(c, CONTROL_PLACING, arena_str(&c->turn, str_of(h->workload_key)),
+                 instant_add(c->now, SPAN_S(AGAIN_S)));
     ledger_undo(c->cluster->ledger, hold);
     cluster_set_hold(c, h, 0);
     placing__unhold(c, h);

@@ -556,3 +556,41 @@ TEST(agents, a_machines_phases_are_told_once_each)
     cr_expect_eq(is->status->n_phase_transition_timestamps, 2);
     world_free(w);
 }
+
+static struct blob *grown(struct str value)
+{
+    struct arena a;
+    arena_init(&a, 8 << 20);
+    Core__Pod *pod = typed_open(&a, &core__pod__descriptor, value);
+    char *text = arena_zalloc(&a, STORE_VALUE_MAX, 1);
+    cr_assert(pod != NULL && text != NULL);
+    pod->spec->hostname = memset(text, 'x', STORE_VALUE_MAX - value.len - 20);
+    struct blob *large = blob_new(typed_wrap(&a, "v1", "Pod", &pod->base));
+    arena_free(&a);
+    return large;
+}
+
+/* A pod that was stored when there was no room to be left is no pod for a node with a long name; which is found out once a
+ * second, not all the time. */
+TEST(agents, what_cannot_be_written_down_is_not_tried_without_a_pause)
+{
+    char node[CLUSTER_NAME_MAX];
+    struct world *w = world_new();
+    create_pod(w, "one");
+    cr_assert(store_mem_disk_rot(w->disk, STR("/pods/default/one"), grown));
+    w = world_crash(w);
+    session_work(w);
+    memset(node, 'n', sizeof node - 1);
+    node[sizeof node - 1] = '\0';
+    session_hello(w, 11, node);
+    session_has(w, 11, 0);
+    for (uint32_t i = 0; i < 50; i++) {
+        world_pass(w, SPAN_MS(20));
+        world_turn(w);
+    }
+    cr_expect(world_has(w, "/pods/default/one"));
+    cr_expect_not(world_has(w, "baton.dev/placements/default/pods.one"));
+    cr_expect_gt(core_counts(w->core).decided, 0);
+    cr_expect_lt(core_counts(w->core).decided, 10);
+    world_free(w);
+}
