@@ -88,9 +88,32 @@ void ledger_explain(struct ledger *l, const struct request *r, struct explanatio
     labels__unref(l, own);
 }
 
+static bool same_about(const struct explain_about *a, const struct explain_about *b)
+{
+    return a->name == b->name && a->value == b->value;
+}
+
+/* Two taints are two reasons, and so are two resources. */
+static struct explain_count *count_of(struct explanation *x, enum explain_reason reason,
+                                      const struct explain_about *about)
+{
+    struct explain_count *first = &x->by_reason[reason];
+    bool is_named = reason == EXPLAIN_TAINT || reason == EXPLAIN_CAPABILITY ||
+                    reason == EXPLAIN_DEVICE || reason == EXPLAIN_PART || reason == EXPLAIN_SCALAR;
+    if (!is_named || first->nodes == 0 || same_about(&first->about, about))
+        return first;
+    for (uint32_t i = 0; i < x->more_count; i++)
+        if (x->more[i].reason == reason && same_about(&x->more[i].is.about, about))
+            return &x->more[i].is;
+    if (x->more_count == EXPLAIN_MORE_MAX)
+        return first;
+    x->more[x->more_count].reason = reason;
+    return &x->more[x->more_count++].is;
+}
+
 static void count_node(struct explanation *x, enum explain_reason reason, const struct fit *f)
 {
-    struct explain_count *c = &x->by_reason[reason];
+    struct explain_count *c = count_of(x, reason, &f->about);
     c->nodes++;
     if (c->nodes == 1 || f->free > c->free_most) {
         c->about = f->about;
@@ -177,6 +200,17 @@ static void finish(struct buf *text, char *out)
     buf_free(text);
 }
 
+static void print_count(const struct ledger *l, const struct explanation *x,
+                        const struct explain_count *c, uint32_t reason, const char **before,
+                        struct buf *out)
+{
+    buf_add(out, str_of(*before));
+    *before = "; ";
+    if (x->nodes_count > 1 || !reasons[reason].resource)
+        buf_printf(out, "%u ", c->nodes);
+    print_reason(l, c, reason, out);
+}
+
 void explain_print(const struct ledger *l, const struct explanation *x, char *out, size_t size)
 {
     struct buf text;
@@ -188,11 +222,10 @@ void explain_print(const struct ledger *l, const struct explanation *x, char *ou
     for (uint32_t i = EXPLAIN_FITS + 1; i < EXPLAIN__COUNT; i++) {
         if (x->by_reason[i].nodes == 0)
             continue;
-        buf_add(&text, str_of(before));
-        if (x->nodes_count > 1 || !reasons[i].resource)
-            buf_printf(&text, "%u ", x->by_reason[i].nodes);
-        print_reason(l, &x->by_reason[i], i, &text);
-        before = "; ";
+        print_count(l, x, &x->by_reason[i], i, &before, &text);
+        for (uint32_t k = 0; k < x->more_count; k++)
+            if (x->more[k].reason == i)
+                print_count(l, x, &x->more[k].is, i, &before, &text);
     }
     if (x->never && x->nodes_count > 0)
         buf_add(&text, STR("; no node could hold it even if it were empty"));

@@ -71,16 +71,25 @@ struct explain_count {
     uint64_t free_most;         /* Resources: the most any of those nodes has free. */
 };
 
+enum { EXPLAIN_MORE_MAX = 8 };
+
 struct explanation {
-    uint32_t nodes_count, fits_count;
+    uint32_t nodes_count, fits_count, more_count;
     struct explain_count by_reason[EXPLAIN__COUNT];
+    /* TAINT, CAPABILITY, DEVICE, PART and SCALAR: nodes that failed on another one than those of by_reason. Of more than
+     * so many, by_reason counts the nodes of the rest, too. */
+    struct {
+        enum explain_reason reason;
+        struct explain_count is;
+    } more[EXPLAIN_MORE_MAX];
     bool never; /* No node could hold it even if it were empty. */
 };
 
 /* Every node is asked, unless nothing changed since an equal request was explained. */
 void ledger_explain(struct ledger *l, const struct request *r, struct explanation *out);
 
-/* "0 of 3 nodes fit: 2 exclusive cores: 4 wanted, 1 free; 1 node(s) were unschedulable". The count
+/* "0 of 3 nodes fit: 2 exclusive cores: 4 wanted, 1 free; 1 node(s) were unschedulable". What has a name stands once for
+ * each name. The count
  * is left out where there is one node only. */
 void explain_print(const struct ledger *l, const struct explanation *x, char *out, size_t size);
 

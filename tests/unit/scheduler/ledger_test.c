@@ -499,3 +499,29 @@ TEST(explain, a_node_full_of_workloads)
             "nearest: n1 lacks pods: 1 wanted, 0 free; exclusive cores: 9 wanted, 3 free");
     ledger_free(l);
 }
+
+/* Each taint, and each resource, with the nodes that failed on it. */
+TEST(explain, what_has_a_name_is_told_by_name)
+{
+    struct ledger *l = ledger_new(NULL);
+    struct topology_scalar tpu = {name_of(l, "tpu"), 2}, fpga = {name_of(l, "fpga"), 1};
+    for (uint32_t i = 0; i < 5; i++) {
+        const char *names[] = {"n0", "n1", "n2", "n3", "n4"}, *keys[] = {"red", "blue", "blue"};
+        struct topology_taint taint = {name_of(l, keys[i % 3]), 0, TAINT_NO_SCHEDULE};
+        struct machine m;
+        machine_make(&m, l, names[i], &(struct topology_spec){1, 1, 1, 4, 1, 16 * GIB, 0, 0, 0, 0});
+        m.t.taints = &taint;
+        m.t.taints_count = i < 3;
+        m.t.scalars = i == 3 ? &tpu : &fpga;
+        m.t.scalars_count = 1;
+        machine_put(&m, l);
+    }
+    struct request_scalar wants[] = {{tpu.name, 2}, {fpga.name, 1}};
+    struct request r = {.scalars = wants, .scalars_count = 2};
+    place_not(
+        l, &r,
+        "0 of 5 nodes fit: 1 node(s) had untolerated taint {red: }; 2 node(s) had untolerated "
+        "taint {blue: }; 1 fpga: 1 wanted, 0 free; 1 tpu: 2 wanted, 0 free; no node could "
+        "hold it even if it were empty");
+    ledger_free(l);
+}
