@@ -145,7 +145,7 @@ static enum err_code check_facts(const struct topology *t, struct err *e)
                 return err_set(e, ERR_INVALID, "a label key stands twice");
     if ((uint64_t)t->address_first + t->addresses_count > UINT32_MAX)
         return err_set(e, ERR_INVALID, "pod addresses run over the end of IPv4");
-    if (t->mac_first + t->addresses_count > 1ull << 48)
+    if (t->mac_first > (1ull << 48) - t->addresses_count)
         return err_set(e, ERR_INVALID, "MAC addresses run over 48 bits");
     return ERR_OK;
 }

@@ -60,6 +60,10 @@ TEST(topology, contradictions_are_named)
     cr_assert_str_eq(e.text, "device 0 has 2 virtual functions, 1 are possible");
     devices[0].functions_max = 2;
     cr_assert_eq(topology_check(&t, &e), ERR_OK);
+    t.addresses_count = 10;
+    t.mac_first = UINT64_MAX - 4;
+    cr_assert_eq(topology_check(&t, &e), ERR_INVALID);
+    cr_assert_str_eq(e.text, "MAC addresses run over 48 bits");
 }
 
 TEST(request, contradictory_policies_are_refused)
