@@ -435,6 +435,37 @@ static uint32_t numa_allowed(const struct parts *p)
     return 0;
 }
 
+/* Free cores of the cache domains that have so much. */
+static uint32_t cores_beside(const struct parts *p, uint32_t ways, uint32_t bandwidth)
+{
+    struct request less = *p->r;
+    struct parts q;
+    uint32_t cores = 0;
+    less.cache_ways = ways;
+    less.bandwidth_mbps = bandwidth;
+    q.node = p->node;
+    q.r = &less;
+    q.empty = p->empty;
+    for (uint32_t i = 0; i < p->node->shape->llcs_count; i++)
+        cores += llc_free(&q, i);
+    return cores;
+}
+
+/* The most that could be had beside so many cores, for the message: less than wanted. */
+static uint32_t most_beside(const struct parts *p, bool ways, uint32_t wanted)
+{
+    uint32_t fits = 0, over = wanted;
+    while (fits + 1 < over) {
+        uint32_t middle = fits + (over - fits) / 2;
+        if (cores_beside(p, ways ? middle : 0, ways ? p->r->bandwidth_mbps : middle) >=
+            p->cores_wanted)
+            fits = middle;
+        else
+            over = middle;
+    }
+    return fits;
+}
+
 /* Why no set serves although the sums do. */
 static enum explain_reason refuse_masks(const struct parts *p, bool unaligned, struct fit *out)
 {
@@ -444,14 +475,12 @@ static enum explain_reason refuse_masks(const struct parts *p, bool unaligned, s
     if (unaligned)
         return refuse(out, EXPLAIN_LLC, 0, 0, 0);
     if (cores < p->cores_wanted && (p->r->cache_ways > 0 || p->r->bandwidth_mbps > 0)) {
-        uint32_t ways = 0, bandwidth = 0;
-        for (uint32_t i = 0; i < p->node->shape->llcs_count && p->node->llcs != NULL; i++) {
-            ways = max_u32(ways, p->node->llcs[i].ways_free);
-            bandwidth = max_u32(bandwidth, p->node->llcs[i].bandwidth_free);
-        }
-        if (p->r->cache_ways > ways || p->r->bandwidth_mbps <= bandwidth)
-            return refuse(out, EXPLAIN_CACHE_WAYS, 0, p->r->cache_ways, ways);
-        return refuse(out, EXPLAIN_BANDWIDTH, 0, p->r->bandwidth_mbps, bandwidth);
+        bool ways =
+            p->r->cache_ways > 0 &&
+            (p->node->llcs == NULL || cores_beside(p, 0, p->r->bandwidth_mbps) >= p->cores_wanted);
+        uint32_t wanted = ways ? p->r->cache_ways : p->r->bandwidth_mbps;
+        return refuse(out, ways ? EXPLAIN_CACHE_WAYS : EXPLAIN_BANDWIDTH, 0, wanted,
+                      most_beside(p, ways, wanted));
     }
     return refuse(out, EXPLAIN_NUMA, 0, 0, 0);
 }

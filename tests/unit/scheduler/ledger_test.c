@@ -177,7 +177,7 @@ TEST(ledger, caches_devices_ports_and_addresses)
     place_not(l, &same_port,
               "0 of 1 nodes fit: 1 node(s) didn't have free ports for the requested pod ports");
     struct request ways = {.exclusive_cpus = 4, .cache_ways = 2};
-    place_not(l, &ways, "0 of 1 nodes fit: cache ways: 2 wanted, 4 free");
+    place_not(l, &ways, "0 of 1 nodes fit: cache ways: 2 wanted, 1 free");
     gpu = (struct request_device){.class_name = devices[0].class_name, .count = 1, .units = 600};
     struct request part = {.devices = &gpu, .devices_count = 1};
     place_ok(l, &part, &rows);
