@@ -344,3 +344,32 @@ TEST(rules, more_nodes_than_the_log_had_room_for)
     verify(l);
     ledger_free(l);
 }
+
+static void disk_put(struct ledger *l, const char *name, const char *disk)
+{
+    struct machine m;
+    machine_make(&m, l, name, &(struct topology_spec){1, 1, 1, 4, 1, 16 * GIB, 0, 0, 0, 0});
+    machine_label(&m, l, "disk", disk);
+    machine_put(&m, l);
+}
+
+/* More changes of what is said of nodes than the log of them keeps, between two requests of a class. */
+TEST(rules, labels_that_changed_long_ago)
+{
+    struct ledger *l = ledger_new(NULL);
+    disk_put(l, "n0", "ssd");
+    disk_put(l, "n1", "tape");
+    put(l, "large", 1, 1, 1, 8, 1, 32); /* Costs are shares of it: they stay. */
+    struct topology_label ssd = {name_of(l, "disk"), name_of(l, "ssd")};
+    struct request r = {.shared_milli = 100, .node_selector = &ssd, .node_selector_count = 1};
+    struct placement rows;
+    ledger_release(l, place_ok(l, &r, &rows));
+    cr_assert_eq(rows.node, 0);
+    disk_put(l, "n0", "tape");
+    disk_put(l, "n1", "ssd");
+    for (uint32_t i = 0; i < 6000; i++)
+        ledger_node_set_ready(l, 0, i % 2 == 1);
+    place_ok(l, &r, &rows);
+    cr_assert_eq(rows.node, 1);
+    ledger_free(l);
+}

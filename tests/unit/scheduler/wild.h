@@ -47,6 +47,7 @@ struct wild {
     struct held_pair holds[HOLDS];
     uint32_t holds_count, wishes_count;
     uint64_t serial;
+    bool is_each_alone; /* No rules between workloads: lists outlive what changes of nodes. */
     uint32_t placed, refused, preempted, kept, gangs, plans;
 };
 

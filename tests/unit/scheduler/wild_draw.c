@@ -276,7 +276,8 @@ void wild_make_wish(struct wild *w)
     wish_rows(w, x);
     if (pick(w, 3) > 0) {
         wish_nodes(w, x);
-        wish_pods(w, x);
+        if (!w->is_each_alone)
+            wish_pods(w, x);
     }
     cr_assert_eq(request_check(&x->r, NULL), ERR_OK);
     w->wishes_count++;
