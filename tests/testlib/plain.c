@@ -39,14 +39,20 @@ static int run(const struct plain_test *t)
 int main(int argc, char **argv)
 {
     unsigned passed = 0, failed = 0;
+    /* Named again at the end: whoever keeps the last lines only has these. */
+    const struct plain_test *bad[64];
     for (struct plain_test *t = tests; t != NULL; t = t->next) {
         if (!wanted(t, argc, argv))
             continue;
         int good = run(t);
         fprintf(stderr, "%s %s/%s\n", good ? "pass" : "FAIL", t->suite, t->name);
         passed += (unsigned)good;
+        if (!good && failed < sizeof bad / sizeof *bad)
+            bad[failed] = t;
         failed += (unsigned)!good;
     }
+    for (unsigned i = 0; i < failed && i < sizeof bad / sizeof *bad; i++)
+        fprintf(stderr, "failed: %s/%s\n", bad[i]->suite, bad[i]->name);
     printf("%u passed, %u failed, 0 skipped\n", passed, failed);
     return failed > 0 || passed == 0;
 }
