@@ -51,6 +51,7 @@ static struct json *child_of(const struct json *node, struct str part, uint64_t 
 struct place {
     struct json *parent, *value; /* value NULL: nothing is there. */
     struct str part;
+    uint32_t above; /* Containers around it. */
 };
 
 static bool place_find(struct arena *a, struct json *root, struct str pointer, uint64_t *steps,
@@ -65,6 +66,7 @@ static bool place_find(struct arena *a, struct json *root, struct str pointer, u
             return false;
         out->parent = out->value;
         out->part = part;
+        out->above++;
         out->value = child_of(out->parent, part, steps);
     }
     return rest.len == 0;
@@ -78,6 +80,7 @@ struct operation {
     struct str path, from;
     struct json *value; /* NULL: none was given. */
     uint64_t steps;
+    bool is_too_deep;
 };
 
 static bool find(struct operation *op, struct str pointer, struct place *out)
@@ -85,8 +88,24 @@ static bool find(struct operation *op, struct str pointer, struct place *out)
     return place_find(op->a, *op->root, pointer, &op->steps, out);
 }
 
+/* Containers below one another, value among them. It recurses as put() lets no tree grow deeper than a document may be. */
+static uint32_t height(const struct json *value, uint64_t *steps)
+{
+    uint32_t below = 0;
+    if (value->type != JSON_OBJECT && value->type != JSON_ARRAY)
+        return 0;
+    for (const struct json *child = value->first; child != NULL; child = child->next) {
+        ++*steps;
+        below = max_u32(below, height(child, steps));
+    }
+    return below + 1;
+}
+
 static bool put(struct operation *op, struct place *at, struct json *value, bool is_replace)
 {
+    op->is_too_deep = value != NULL && at->above + height(value, &op->steps) > JSON_DEPTH_MAX;
+    if (op->is_too_deep)
+        return false;
     if (at->parent == NULL) {
         *op->root = value;
         return value != NULL;
@@ -181,6 +200,9 @@ static enum err_code operation_run(struct operation *op, struct json *step, uint
             continue;
         if (operations[i].run(op))
             return ERR_OK;
+        if (op->is_too_deep)
+            return err_set(e, ERR_LIMIT, "operation %u (%s) nests deeper than %d", number,
+                           operations[i].name, JSON_DEPTH_MAX);
         return err_set(e, ERR_INVALID, "operation %u (%s " STR_FMT ") fails", number,
                        operations[i].name, STR_ARG(op->path));
     }

@@ -8,7 +8,8 @@
  * OWNS   The target is changed in place and the patch's parts move into it; all in one arena. After a
  *        failure the target is good for nothing.
  * FAILS  ERR_INVALID: the patch is malformed, or an operation of it fails on this document (a test
- *        that does not hold, a path that is not there). ERR_LIMIT: too many operations, or the arena.
+ *        that does not hold, a path that is not there). ERR_LIMIT: too many operations, deeper than
+ *        JSON_DEPTH_MAX, or the arena.
  */
 #ifndef API_PATCH_H
 #define API_PATCH_H
@@ -19,7 +20,8 @@
 
 enum {
     PATCH_OPERATIONS_MAX = 10000, /* Of one JSON patch, as Kubernetes. */
-    PATCH_STEPS_MAX = 50000000,   /* Array elements that its indices walk past, all together. */
+    PATCH_STEPS_MAX = 50000000,   /* Array elements that its indices walk past, and values that it
+                                   * puts elsewhere, all together. */
     PATCH_ELEMENTS_MAX = 4096,    /* Of a list that is merged element by element, both sides. */
 };
 

@@ -79,6 +79,44 @@ TEST(patch, json)
         expect(JSON_PATCH, NULL, cases[i].document, cases[i].patch, cases[i].want);
 }
 
+/* Copies of a document into itself: each twice as deep as the one before. */
+static void add_copies(struct buf *patch, int times)
+{
+    for (int i = 0; i < times; i++) {
+        buf_printf(patch, "%s{\"op\":\"copy\",\"from\":\"/x\",\"path\":\"/x", i == 0 ? "[" : ",");
+        for (int depth = 0; depth < 1 << i; depth++)
+            buf_printf(patch, "/a");
+        buf_printf(patch, "\"}");
+    }
+    buf_printf(patch, "]");
+}
+
+static enum err_code copy_times(int times, struct err *e)
+{
+    struct arena a;
+    struct buf text;
+    struct json *target, *change;
+    arena_init(&a, 256 << 20);
+    buf_init(&text, 4 << 20);
+    add_copies(&text, times);
+    cr_assert_eq(json_parse(&a, STR("{\"x\":{}}"), &target, e), ERR_OK, "%s", e->text);
+    cr_assert_eq(json_parse(&a, buf_str(&text), &change, e), ERR_OK, "%s", e->text);
+    enum err_code code = patch_json(&a, &target, change, e);
+    buf_free(&text);
+    arena_free(&a);
+    return code;
+}
+
+/* Of what json_parse() would not read, nothing may come out: whoever walks a tree recurses. */
+TEST(patch, json_nests_no_deeper_than_a_document_may)
+{
+    struct err e = {0};
+    cr_assert_eq(copy_times(6, &e), ERR_OK, "%s", e.text); /* 1 + 64 containers. */
+    cr_assert_eq(copy_times(8, &e), ERR_LIMIT);
+    cr_assert_not_null(strstr(e.text, "operation 6 (copy) nests deeper than 128"), "%s", e.text);
+    cr_assert_eq(copy_times(18, &e), ERR_LIMIT);
+}
+
 /* RFC 7396, Appendix A. */
 TEST(patch, merge)
 {
